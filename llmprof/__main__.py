@@ -1,0 +1,5 @@
+"""`python -m llmprof`."""
+
+from llmprof.cli.app import main
+
+main()

@@ -1,0 +1,81 @@
+"""What a backend is: something that answers requests. It knows nothing of profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from llmprof.requests import Outcome, Request, RequestType
+
+
+@dataclass(frozen=True, slots=True)
+class BackendOptions:
+    """What a user may say about how a model is loaded or reached.
+
+    `extra` holds backend-specific settings by name, as strings, from the configuration file.
+    """
+
+    model: str | None = None
+    revision: str | None = None
+    adapter: str | None = None
+    dtype: str = "auto"
+    quantize: str | None = None
+    device: str = "auto"
+    batch_size: int | None = None
+    trust_remote_code: bool = False
+    offline: bool = False
+    base_url: str | None = None
+    concurrency: int | None = None
+    models_dir: Path | None = None
+    extra: Mapping[str, str] | None = None
+
+
+class Sink(Protocol):
+    """Where a backend hands over its answers, each as soon as it exists."""
+
+    async def deliver(self, index: int, outcome: Outcome) -> None:
+        """Hand over the answer to `requests[index]`; it is durable when this returns."""
+
+    def retrying(self, index: int, reason: str, delay_seconds: float) -> None:
+        """Say that a request is asked again after a passing fault."""
+
+
+class Backend(Protocol):
+    """Answers requests of the kinds in `capabilities`.
+
+    `identity` holds everything that can change an answer (model id, resolved revision or weight
+    fingerprint, adapter, dtype, quantization, chat template) and nothing else; it must be cheap
+    to read: no weights are loaded for it.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def model(self) -> str:
+        """The model's name as results show it."""
+
+    @property
+    def capabilities(self) -> frozenset[RequestType]: ...
+
+    @property
+    def identity(self) -> Mapping[str, Any]: ...
+
+    @property
+    def chat(self) -> bool:
+        """Whether the model is meant to be asked with messages (it has a chat template)."""
+
+    async def answer(self, requests: Sequence[Request], seeds: Sequence[int], sink: Sink) -> None:
+        """Answer every request, in any order, through `sink`; returns when all are answered.
+
+        `seeds[i]` seeds the sampling of `requests[i]`, so that the same request gives the same
+        text in any batch. A request that cannot be answered is delivered as a `Failure`.
+
+        Raises:
+            BackendError: the backend as a whole cannot go on.
+        """
+
+    async def aclose(self) -> None:
+        """Free connections and memory."""

@@ -1,0 +1,84 @@
+"""A model that answers from a script: for tests of profilers and backends, yours included.
+
+It needs no weights, answers every kind of request, and is a pure function of the request, so a
+test can say exactly what a profiler will see.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from llmprof.backends.protocol import BackendOptions, Sink
+from llmprof.requests import (
+    Completion,
+    Embed,
+    Embedding,
+    Generate,
+    LogLikelihood,
+    Outcome,
+    Request,
+    RequestType,
+    TokenLogProbs,
+    Toxicity,
+    ToxicityScores,
+)
+
+Script = Callable[[Request], Outcome]
+
+
+def default_script(request: Request) -> Outcome:
+    """An answer that depends on the request alone: token log-probabilities in [-2, -1] and so on."""
+    if isinstance(request, Generate):
+        text = request.prompt if isinstance(request.prompt, str) else request.prompt[-1].content
+        return Completion(f"You said: {text}", len(text.split()) + 2, "stop")
+    if isinstance(request, LogLikelihood):
+        words = request.continuation.split() or [""]
+        values = tuple(-1.0 - _unit(request.context + word) for word in words)
+        return TokenLogProbs(sum(values), values, is_greedy=False)
+    if isinstance(request, Embed):
+        return Embedding(tuple(_unit(f"{request.text}{place}") for place in range(8)))
+    return ToxicityScores({name: _unit(request.text + name) for name in request.attributes})
+
+
+def _unit(text: str) -> float:
+    """A number in [0, 1) made of the text."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") / 2**32
+
+
+class ScriptedBackend:
+    """Answers each request with `script(request)` and remembers what it was asked."""
+
+    name = "scripted"
+    chat = False
+
+    def __init__(
+        self,
+        script: Script = default_script,
+        *,
+        model: str = "scripted",
+        capabilities: frozenset[RequestType] = frozenset(
+            {Generate, LogLikelihood, Embed, Toxicity}
+        ),
+    ) -> None:
+        self.model = model
+        self.capabilities = capabilities
+        self.asked: list[Request] = []
+        self._script = script
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        return {"backend": self.name, "model": self.model}
+
+    async def answer(self, requests: Sequence[Request], seeds: Sequence[int], sink: Sink) -> None:
+        for index, request in enumerate(requests):
+            self.asked.append(request)
+            await sink.deliver(index, self._script(request))
+
+    async def aclose(self) -> None:
+        return None
+
+
+def create(options: BackendOptions) -> ScriptedBackend:
+    return ScriptedBackend(model=options.model or "scripted")

@@ -1,0 +1,150 @@
+"""One entry a response, on disk, shared by processes and by every subcommand."""
+
+from __future__ import annotations
+
+import dataclasses
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llmprof.errors import CacheError
+from llmprof.requests import Request, Response
+
+if TYPE_CHECKING:
+    import diskcache
+
+# SQLite grows its memory map and page cache on demand; entries are small.
+_LOCK_TIMEOUT_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class CacheInfo:
+    """Size of a cache; `oldest` and `newest` are Unix times in seconds, None when it is empty."""
+
+    directory: Path
+    entries: int
+    size_bytes: int
+    oldest: float | None
+    newest: float | None
+    by_model: Mapping[str, int]
+
+
+class ResponseCache:
+    """Responses by content address, kept until the user clears or prunes them.
+
+    Raises:
+        CacheError: the folder cannot be created, read or written, or the disk is full.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._open: diskcache.Cache | None = None
+
+    @property
+    def _cache(self) -> diskcache.Cache:
+        if self._open is None:
+            import diskcache
+
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._open = diskcache.Cache(
+                str(self.directory),
+                timeout=_LOCK_TIMEOUT_SECONDS,
+                disk=diskcache.JSONDisk,
+                eviction_policy="none",
+                size_limit=2**62,
+                cull_limit=0,
+                statistics=0,
+            )
+        return self._open
+
+    @contextmanager
+    def _guard(self, doing: str) -> Iterator[None]:
+        import diskcache
+
+        try:
+            yield
+        except (OSError, sqlite3.Error, diskcache.Timeout) as error:
+            raise CacheError(
+                f"cannot {doing} the cache in {self.directory}: {error or 'it is locked'}; check "
+                "the folder's permissions and free space, or choose another with --cache-dir"
+            ) from error
+
+    def get_many(self, keys: Sequence[str], requests: Sequence[Request]) -> list[Response | None]:
+        """The stored response of each key, or None; `requests` tells the type of each."""
+        found: list[Response | None] = []
+        with self._guard("read"):
+            for key, request in zip(keys, requests, strict=True):
+                entry = self._cache.get(key)
+                found.append(None if entry is None else _decode(entry, request))
+        return found
+
+    def put(self, key: str, model: str, request: Request, response: Response) -> None:
+        """Store one response; durable when this returns."""
+        entry = {
+            "kind": request.kind,
+            "model": model,
+            "stored": time.time(),
+            "response": dataclasses.asdict(response),
+        }
+        with self._guard("write"):
+            self._cache.set(key, entry)
+
+    def _entries(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        for key in self._cache:
+            entry = self._cache.get(key)
+            if entry is not None:
+                yield key, entry
+
+    def info(self) -> CacheInfo:
+        """Count what is stored; reads every entry."""
+        by_model: dict[str, int] = {}
+        times: list[float] = []
+        with self._guard("read"):
+            for _, entry in self._entries():
+                by_model[entry["model"]] = by_model.get(entry["model"], 0) + 1
+                times.append(entry["stored"])
+            size = self._cache.volume()
+        return CacheInfo(
+            directory=self.directory,
+            entries=len(times),
+            size_bytes=size,
+            oldest=min(times, default=None),
+            newest=max(times, default=None),
+            by_model=dict(sorted(by_model.items())),
+        )
+
+    def clear(self) -> int:
+        """Remove everything; returns how many entries there were."""
+        with self._guard("clear"):
+            return int(self._cache.clear())
+
+    def prune(self, *, older_than_seconds: float | None = None, model: str | None = None) -> int:
+        """Remove the entries that meet every condition given; returns how many."""
+        limit = None if older_than_seconds is None else time.time() - older_than_seconds
+        with self._guard("prune"):
+            doomed = [
+                key
+                for key, entry in self._entries()
+                if (limit is None or entry["stored"] < limit)
+                and (model is None or entry["model"] == model)
+            ]
+            for key in doomed:
+                self._cache.delete(key)
+        return len(doomed)
+
+    def close(self) -> None:
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+
+def _decode(entry: dict[str, Any], request: Request) -> Response | None:
+    """The stored response; None for an entry that another version or a torn write left behind."""
+    try:
+        return request.response.from_json(entry["response"])
+    except (KeyError, TypeError):
+        return None

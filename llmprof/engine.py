@@ -1,0 +1,181 @@
+"""Answers requests: from the cache when it can, from a backend when it must."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import anyio
+import anyio.to_thread
+
+from llmprof.backends.protocol import Backend
+from llmprof.cache.keys import request_key, request_seed
+from llmprof.cache.storage import ResponseCache
+from llmprof.errors import BackendError, CapabilityError
+from llmprof.requests import Failure, Outcome, Request
+
+_LOOKUP_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a list of requests has come. `done` counts cached, answered and failed ones."""
+
+    total: int
+    done: int = 0
+    cached: int = 0
+    failed: int = 0
+    retries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The outcome of one request, with its content address."""
+
+    key: str
+    outcome: Outcome
+
+
+ProgressListener = Callable[[Progress], None]
+
+
+class Engine:
+    """Answers requests from a cache and from backends, one backend for each kind of request.
+
+    The first backend that has the capability answers a kind; a scorer of toxicity is given beside
+    the model under study this way.
+    """
+
+    def __init__(self, cache: ResponseCache, backends: Sequence[Backend]) -> None:
+        self._cache = cache
+        self._backends = tuple(backends)
+
+    def backend_for(self, kind: type[Request]) -> Backend:
+        """The backend that answers this kind of request.
+
+        Raises:
+            CapabilityError: none does.
+        """
+        for backend in self._backends:
+            if kind in backend.capabilities:
+                return backend
+        names = ", ".join(backend.name for backend in self._backends)
+        raise CapabilityError(f"no backend answers {kind.kind} requests (there is: {names})")
+
+    async def answer(
+        self, requests: Sequence[Request], listener: ProgressListener = lambda progress: None
+    ) -> list[Answer]:
+        """Answer every request; equal requests are asked once.
+
+        `listener` is called in the event loop's thread after each answer.
+
+        Raises:
+            BackendError: a backend cannot go on; what it answered before is in the cache.
+            CacheError: the cache cannot be read or written.
+        """
+        keys = [
+            request_key(self.backend_for(type(request)).identity, request) for request in requests
+        ]
+        ledger = _Ledger(keys, listener)
+        unique = dict(zip(keys, requests, strict=True))
+        missing = await self._look_up(unique, ledger)
+        for backend in self._backends:
+            mine = {
+                key: request
+                for key, request in missing.items()
+                if self.backend_for(type(request)) is backend
+            }
+            if mine:
+                await self._ask(backend, mine, ledger)
+        return [Answer(key, ledger.outcomes[key]) for key in keys]
+
+    async def _look_up(self, unique: dict[str, Request], ledger: _Ledger) -> dict[str, Request]:
+        missing: dict[str, Request] = {}
+        pairs = list(unique.items())
+        for start in range(0, len(pairs), _LOOKUP_CHUNK):
+            chunk = pairs[start : start + _LOOKUP_CHUNK]
+            found = await anyio.to_thread.run_sync(
+                self._cache.get_many, [key for key, _ in chunk], [ask for _, ask in chunk]
+            )
+            for (key, request), response in zip(chunk, found, strict=True):
+                if response is None:
+                    missing[key] = request
+                else:
+                    ledger.record(key, response, cached=True)
+            ledger.report()
+        return missing
+
+    async def _ask(self, backend: Backend, asked: dict[str, Request], ledger: _Ledger) -> None:
+        keys = list(asked)
+        requests = list(asked.values())
+        sink = _CachingSink(self._cache, backend.model, keys, requests, ledger)
+        await backend.answer(requests, [request_seed(key) for key in keys], sink)
+        unanswered = [key for key in keys if key not in ledger.outcomes]
+        if unanswered:
+            raise BackendError(
+                f"backend {backend.name!r} left {len(unanswered)} of {len(keys)} requests "
+                "unanswered; this is a fault in the backend: please report it"
+            )
+
+
+class _Ledger:
+    """Outcomes by key, and how far the whole list has come."""
+
+    def __init__(self, keys: Sequence[str], listener: ProgressListener) -> None:
+        self.outcomes: dict[str, Outcome] = {}
+        self._listener = listener
+        self._progress = Progress(total=len(keys))
+        self._count: dict[str, int] = {}
+        for key in keys:
+            self._count[key] = self._count.get(key, 0) + 1
+        self.report()
+
+    def record(self, key: str, outcome: Outcome, *, cached: bool) -> None:
+        self.outcomes[key] = outcome
+        count = self._count[key]
+        old = self._progress
+        self._progress = replace(
+            old,
+            done=old.done + count,
+            cached=old.cached + (count if cached else count - 1),
+            failed=old.failed + (count if isinstance(outcome, Failure) else 0),
+        )
+
+    def retried(self) -> None:
+        self._progress = replace(self._progress, retries=self._progress.retries + 1)
+        self.report()
+
+    def report(self) -> None:
+        self._listener(self._progress)
+
+
+class _CachingSink:
+    """Writes each answer to the cache before it counts as answered."""
+
+    def __init__(
+        self,
+        cache: ResponseCache,
+        model: str,
+        keys: Sequence[str],
+        requests: Sequence[Request],
+        ledger: _Ledger,
+    ) -> None:
+        self._cache = cache
+        self._model = model
+        self._keys = keys
+        self._requests = requests
+        self._ledger = ledger
+
+    async def deliver(self, index: int, outcome: Outcome) -> None:
+        key = self._keys[index]
+        if not isinstance(outcome, Failure):
+            # Shielded: an answer that exists, and may have been paid for, is kept on Ctrl-C.
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(
+                    self._cache.put, key, self._model, self._requests[index], outcome
+                )
+        self._ledger.record(key, outcome, cached=False)
+        self._ledger.report()
+
+    def retrying(self, index: int, reason: str, delay_seconds: float) -> None:
+        self._ledger.retried()

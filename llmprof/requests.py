@@ -1,0 +1,183 @@
+"""Requests that profilers state and responses that backends give.
+
+All are frozen dataclasses made of JSON values, so that each has one canonical form: the cache key
+is computed from it (`llmprof.cache.keys`) and the answer is stored in it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeAlias
+
+Json: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation; `role` is `system`, `user` or `assistant`."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a continuation is drawn.
+
+    `temperature` 0 is greedy decoding: the other parameters and the seed then change nothing and
+    are left out of the canonical form. `top_p` is in (0, 1]; `top_k` 0 means no limit.
+    """
+
+    max_new_tokens: int = 128
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    seed: int = 0
+    stop: tuple[str, ...] = ()
+
+    @property
+    def greedy(self) -> bool:
+        return self.temperature == 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """Answer to `Generate`. `finish_reason` is `stop`, `length` or what the provider says."""
+
+    text: str
+    token_count: int
+    finish_reason: str
+
+    @classmethod
+    def from_json(cls, data: Json) -> Completion:
+        return cls(data["text"], data["token_count"], data["finish_reason"])
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogProbs:
+    """Answer to `LogLikelihood`: natural logarithms, one value a continuation token.
+
+    `is_greedy` tells whether each token was the most likely one at its place.
+    """
+
+    total: float
+    per_token: tuple[float, ...]
+    is_greedy: bool
+
+    @property
+    def token_count(self) -> int:
+        return len(self.per_token)
+
+    @classmethod
+    def from_json(cls, data: Json) -> TokenLogProbs:
+        return cls(data["total"], tuple(data["per_token"]), data["is_greedy"])
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """Answer to `Embed`: one vector, shape (dimension,)."""
+
+    vector: tuple[float, ...]
+
+    @classmethod
+    def from_json(cls, data: Json) -> Embedding:
+        return cls(tuple(data["vector"]))
+
+
+@dataclass(frozen=True, slots=True)
+class ToxicityScores:
+    """Answer to `Toxicity`: one score in [0, 1] for each attribute asked for."""
+
+    scores: Mapping[str, float]
+
+    @classmethod
+    def from_json(cls, data: Json) -> ToxicityScores:
+        return cls(dict(data["scores"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A request that got no answer: refused, unparsable, timed out for good. Never cached."""
+
+    error_class: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """Continue a raw `prompt` (text) or answer a conversation (tuple of messages).
+
+    `sample` numbers independent draws for the same prompt: 25 completions are 25 requests.
+    """
+
+    prompt: str | tuple[Message, ...]
+    sampling: Sampling = field(default_factory=Sampling)
+    sample: int = 0
+
+    kind: ClassVar[str] = "generate"
+    response: ClassVar[type[Completion]] = Completion
+
+    def canonical(self) -> Json:
+        data = dataclasses.asdict(self)
+        if self.sampling.greedy:
+            data["sampling"] = {
+                "max_new_tokens": self.sampling.max_new_tokens,
+                "temperature": 0.0,
+                "stop": self.sampling.stop,
+            }
+            del data["sample"]
+        return data
+
+
+@dataclass(frozen=True, slots=True)
+class LogLikelihood:
+    """Log-likelihood of `continuation` given `context`.
+
+    An empty context conditions on the model's beginning-of-text token. The text is tokenized as a
+    whole and split after the context's tokens; blanks that end the context belong to the
+    continuation (as lm-evaluation-harness does).
+    """
+
+    context: str
+    continuation: str
+
+    kind: ClassVar[str] = "log_likelihood"
+    response: ClassVar[type[TokenLogProbs]] = TokenLogProbs
+
+    def canonical(self) -> Json:
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Embed:
+    """Embed one text."""
+
+    text: str
+
+    kind: ClassVar[str] = "embed"
+    response: ClassVar[type[Embedding]] = Embedding
+
+    def canonical(self) -> Json:
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Toxicity:
+    """Score one text for each of `attributes`."""
+
+    text: str
+    attributes: tuple[str, ...]
+
+    kind: ClassVar[str] = "toxicity"
+    response: ClassVar[type[ToxicityScores]] = ToxicityScores
+
+    def canonical(self) -> Json:
+        return dataclasses.asdict(self)
+
+
+Request: TypeAlias = Generate | LogLikelihood | Embed | Toxicity
+Response: TypeAlias = Completion | TokenLogProbs | Embedding | ToxicityScores
+Outcome: TypeAlias = Response | Failure
+RequestType: TypeAlias = type[Generate] | type[LogLikelihood] | type[Embed] | type[Toxicity]
