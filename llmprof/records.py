@@ -1,0 +1,43 @@
+"""What profilers produce and results keep: samples and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+OVERALL = "overall"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One scored item.
+
+    `scores` maps a metric to its value; None is "not defined for this text" or "failed". When the
+    request behind it failed, `response` is None and `error_class` names the failure.
+    """
+
+    sample_id: str
+    prompt: str
+    response: str | None
+    scores: Mapping[str, float | None]
+    group: str = OVERALL
+    cache_key: str | None = None
+    error_class: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One number that users read, with its 95% interval and how many items it covers.
+
+    `n` items have a value, out of `n_total` that were asked. `value` is None when it is not
+    defined; `reason` then says why.
+    """
+
+    name: str
+    value: float | None
+    ci_low: float | None
+    ci_high: float | None
+    n: int
+    n_total: int
+    group: str = OVERALL
+    reason: str | None = None
