@@ -14,7 +14,14 @@ import anyio.to_thread
 from llmprof.backends.model_files import find_model
 from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.errors import BackendError, UnknownNameError
-from llmprof.requests import Completion, Generate, LogLikelihood, Request, RequestType, TokenLogProbs
+from llmprof.requests import (
+    Completion,
+    Generate,
+    LogLikelihood,
+    Request,
+    RequestType,
+    TokenLogProbs,
+)
 
 if TYPE_CHECKING:
     import torch

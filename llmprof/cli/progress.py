@@ -1,0 +1,66 @@
+"""Shows how far a run has come: a live display on a terminal, log lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from llmprof.engine import Progress
+
+_LOG_SECONDS = 10.0
+
+
+@contextmanager
+def show_progress(*, quiet: bool) -> Iterator[Callable[[str, Progress], None]]:
+    """Yield the listener that draws progress."""
+    if quiet:
+        yield lambda name, progress: None
+    elif sys.stderr.isatty():
+        with _live() as listener:
+            yield listener
+    else:
+        yield _log_lines()
+
+
+@contextmanager
+def _live() -> Iterator[Callable[[str, Progress], None]]:
+    from rich import progress as bars
+    from rich.console import Console
+
+    with bars.Progress(
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TimeRemainingColumn(),
+        bars.TextColumn("{task.fields[note]}"),
+        console=Console(stderr=True),
+    ) as display:
+        tasks: dict[str, bars.TaskID] = {}
+
+        def listen(name: str, progress: Progress) -> None:
+            if name not in tasks:
+                tasks[name] = display.add_task(name, total=progress.total, note="")
+            note = f"{progress.cached} cached, {progress.retries} retries"
+            display.update(tasks[name], completed=progress.done, note=note)
+
+        yield listen
+
+
+def _log_lines() -> Callable[[str, Progress], None]:
+    last: dict[str, float] = {}
+
+    def listen(name: str, progress: Progress) -> None:
+        now = time.monotonic()
+        finished = progress.done == progress.total
+        if finished or now - last.get(name, -_LOG_SECONDS) >= _LOG_SECONDS:
+            last[name] = now
+            print(
+                f"{name}: {progress.done}/{progress.total} done, {progress.cached} cached, "
+                f"{progress.failed} failed, {progress.retries} retries",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    return listen

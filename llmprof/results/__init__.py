@@ -1,0 +1,5 @@
+"""The SQLite store of results."""
+
+from llmprof.results.store import ProfileResult, RunStart, Store
+
+__all__ = ["ProfileResult", "RunStart", "Store"]
