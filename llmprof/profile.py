@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -32,9 +32,7 @@ class ProfileJob:
     backend: str
     backend_options: BackendOptions
     data: DataOptions
-    text_dataset: str
-    max_new_tokens: int
-    seed: int
+    options: ProfilerOptions
     db: Path
     cache_dir: Path
 
@@ -51,19 +49,18 @@ def run_profile(job: ProfileJob, listener: Listener) -> str:
     Raises:
         LlmprofError: with what was wrong and what to do.
     """
-    options = ProfilerOptions(job.text_dataset, job.max_new_tokens, job.seed)
-    loaded = [
-        _Loaded(profiler, profiler.load(job.data))
-        for profiler in (create_profiler(name, options) for name in job.profilers)
-    ]
+    # Data first: a missing file shows before a model is looked for.
+    data = [create_profiler(name, job.options).load(job.data) for name in job.profilers]
     store = Store(job.db)
     try:
         backend = create_backend(job.backend, job.backend_options)
-        _check_capabilities(backend, [each.profiler for each in loaded])
-        chat = ProfilerOptions(job.text_dataset, job.max_new_tokens, job.seed, backend.chat)
+        options = replace(job.options, chat=backend.chat)
+        profilers = [create_profiler(name, options) for name in job.profilers]
+        _check_capabilities(backend, profilers)
         loaded = [
-            _Loaded(create_profiler(name, chat), each.dataset)
-            for name, each in zip(job.profilers, loaded, strict=True)
+            _Loaded(profiler, dataset)
+            for profiler, datasets in zip(profilers, data, strict=True)
+            for dataset in datasets
         ]
         run_id = store.begin_run(_start(job, backend, loaded))
         try:
@@ -104,13 +101,13 @@ def _start(job: ProfileJob, backend: Backend, loaded: Sequence[_Loaded]) -> RunS
     config = {
         "identity": dict(backend.identity),
         "limit": job.data.limit,
-        "max_new_tokens": job.max_new_tokens,
+        "options": asdict(job.options),
         "profiles": [
             [each.profiler.name, each.profiler.version, each.dataset.name, each.dataset.sha256]
             for each in loaded
         ],
     }
-    return RunStart("profile", backend.model, backend.name, config, job.seed, versions)
+    return RunStart("profile", backend.model, backend.name, config, job.options.seed, versions)
 
 
 async def _run(

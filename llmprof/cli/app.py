@@ -52,6 +52,7 @@ def profile(
     from llmprof.cli.progress import show_progress
     from llmprof.datasets import DataOptions
     from llmprof.profile import ProfileJob, run_profile
+    from llmprof.profilers import ProfilerOptions
 
     cache = _cache_dir(cache_dir)
     job = ProfileJob(
@@ -65,9 +66,7 @@ def profile(
             models_dir=cache / "models",
         ),
         data=DataOptions(data, data_dir, offline, limit),
-        text_dataset=text_dataset,
-        max_new_tokens=max_new_tokens,
-        seed=seed,
+        options=ProfilerOptions(text_dataset, max_new_tokens, seed),
         db=db,
         cache_dir=cache,
     )

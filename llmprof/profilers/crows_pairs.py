@@ -26,8 +26,8 @@ class CrowsPairs:
     def __init__(self, options: ProfilerOptions) -> None:
         del options
 
-    def load(self, options: DataOptions) -> Dataset[SentencePair]:
-        return load_crows_pairs(options)
+    def load(self, options: DataOptions) -> Sequence[Dataset[SentencePair]]:
+        return [load_crows_pairs(options)]
 
     def requests(self, item: SentencePair) -> Sequence[Request]:
         return [LogLikelihood("", item.more), LogLikelihood("", item.less)]

@@ -14,11 +14,17 @@ from llmprof.requests import Request, RequestType
 
 @dataclass(frozen=True, slots=True)
 class ProfilerOptions:
-    """What a user may say about how a profile is made. `chat` asks with messages."""
+    """What a user may say about how a profile is made.
+
+    `chat` is not the user's: it says whether the backend's model is meant to be asked with
+    messages (`Backend.chat`), which `prompt_format` "auto" follows.
+    """
 
     text_dataset: str = "dolly200_test"
     max_new_tokens: int = 128
     seed: int = 0
+    prompt_format: str = "auto"
+    system_prompt: str | None = None
     chat: bool = False
 
 
@@ -37,8 +43,8 @@ class Profiler(Protocol):
     @property
     def needs(self) -> frozenset[RequestType]: ...
 
-    def load(self, options: DataOptions) -> Dataset[Any]:
-        """The data set that is profiled on; raises DataError or DataNotFoundError."""
+    def load(self, options: DataOptions) -> Sequence[Dataset[Any]]:
+        """The data sets that are profiled on; raises DataError or DataNotFoundError."""
 
     def requests(self, item: Any) -> Sequence[Request]:
         """What to ask about one item."""
@@ -47,4 +53,4 @@ class Profiler(Protocol):
         """Score one item from the answers to its requests, in their order."""
 
     def metrics(self, samples: Sequence[Sample]) -> list[Metric]:
-        """Average the samples of the whole data set."""
+        """Average the samples of one whole data set."""

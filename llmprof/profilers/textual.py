@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from llmprof.datasets import DataOptions, Dataset, Prompt, load_prompts
 from llmprof.engine import Answer
 from llmprof.profilers import text_metrics
+from llmprof.profilers.prompt_formats import question_prompt
 from llmprof.profilers.protocol import ProfilerOptions
 from llmprof.records import Metric, Sample
-from llmprof.requests import Completion, Failure, Generate, Message, Request, RequestType, Sampling
+from llmprof.requests import Completion, Failure, Generate, Request, RequestType, Sampling
 from llmprof.stats import mean_metric
 
 
@@ -27,13 +28,12 @@ class Textual:
     def __init__(self, options: ProfilerOptions) -> None:
         self._options = options
 
-    def load(self, options: DataOptions) -> Dataset[Prompt]:
-        return load_prompts(self._options.text_dataset, options)
+    def load(self, options: DataOptions) -> Sequence[Dataset[Prompt]]:
+        return [load_prompts(self._options.text_dataset, options)]
 
     def requests(self, item: Prompt) -> Sequence[Request]:
         sampling = Sampling(max_new_tokens=self._options.max_new_tokens, seed=self._options.seed)
-        prompt = (Message("user", item.text),) if self._options.chat else item.text
-        return [Generate(prompt, sampling)]
+        return [Generate(question_prompt(item.text, self._options), sampling)]
 
     def score(self, item: Prompt, answers: Sequence[Answer]) -> Sample:
         (answer,) = answers
