@@ -62,6 +62,18 @@ class Engine:
         names = ", ".join(backend.name for backend in self._backends)
         raise CapabilityError(f"no backend answers {kind.kind} requests (there is: {names})")
 
+    def count_cached(self, requests: Sequence[Request]) -> int:
+        """How many of the requests are answered already.
+
+        Raises:
+            CacheError: the cache cannot be read.
+        """
+        keys = [
+            request_key(self.backend_for(type(request)).identity, request) for request in requests
+        ]
+        found = self._cache.get_many(keys, requests)
+        return sum(response is not None for response in found)
+
     async def answer(
         self, requests: Sequence[Request], listener: ProgressListener = lambda progress: None
     ) -> list[Answer]:

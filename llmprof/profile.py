@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.to_thread
 
-from llmprof import __version__
 from llmprof.backends import Backend, BackendOptions, create_backend
-from llmprof.cache import ResponseCache
+from llmprof.cache import open_cache
 from llmprof.datasets import DataOptions, Dataset
 from llmprof.engine import Answer, Engine, Progress
 from llmprof.errors import CapabilityError
 from llmprof.profilers import Profiler, ProfilerOptions, create_profiler, profiler_names
+from llmprof.requests import Request
 from llmprof.results import ProfileResult, RunStart, Store
+from llmprof.versions import git_revision, package_versions
 
 Listener = Callable[[str, Progress], None]
-_PACKAGES = ("torch", "transformers", "spacy", "textdescriptives", "lexicalrichness")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +37,49 @@ class ProfileJob:
 
 
 @dataclass(frozen=True, slots=True)
+class Plan:
+    """What a profile would ask: `cached` of its `requests` are answered already."""
+
+    profiler: str
+    dataset: str
+    source: str
+    items: int
+    requests: int
+    cached: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Loaded:
     profiler: Profiler
     dataset: Dataset[Any]
+
+    def requests(self) -> list[list[Request]]:
+        return [list(self.profiler.requests(item)) for item in self.dataset.items]
+
+
+def plan_profile(job: ProfileJob) -> list[Plan]:
+    """What `run_profile` would ask; asks nothing and writes no results.
+
+    Raises:
+        LlmprofError: with what was wrong and what to do.
+    """
+    backend, loaded = _prepare(job)
+    with open_cache(job.cache_dir) as cache:
+        engine = Engine(cache, [backend])
+        plans = []
+        for each in loaded:
+            requests = [request for group in each.requests() for request in group]
+            plans.append(
+                Plan(
+                    each.profiler.name,
+                    each.dataset.name,
+                    each.dataset.source,
+                    len(each.dataset.items),
+                    len(requests),
+                    engine.count_cached(requests),
+                )
+            )
+    return plans
 
 
 def run_profile(job: ProfileJob, listener: Listener) -> str:
@@ -49,19 +88,10 @@ def run_profile(job: ProfileJob, listener: Listener) -> str:
     Raises:
         LlmprofError: with what was wrong and what to do.
     """
-    # Data first: a missing file shows before a model is looked for.
-    data = [create_profiler(name, job.options).load(job.data) for name in job.profilers]
+    # The store before the model: a results folder that cannot be written shows at once.
     store = Store(job.db)
     try:
-        backend = create_backend(job.backend, job.backend_options)
-        options = replace(job.options, chat=backend.chat)
-        profilers = [create_profiler(name, options) for name in job.profilers]
-        _check_capabilities(backend, profilers)
-        loaded = [
-            _Loaded(profiler, dataset)
-            for profiler, datasets in zip(profilers, data, strict=True)
-            for dataset in datasets
-        ]
+        backend, loaded = _prepare(job)
         run_id = store.begin_run(_start(job, backend, loaded))
         try:
             anyio.run(_run, job, backend, loaded, store, run_id, listener)
@@ -75,6 +105,21 @@ def run_profile(job: ProfileJob, listener: Listener) -> str:
         return run_id
     finally:
         store.close()
+
+
+def _prepare(job: ProfileJob) -> tuple[Backend, list[_Loaded]]:
+    """The backend, with no weights loaded, and every profiler with its data."""
+    # Data first: a missing file shows before a model is looked for.
+    data = [create_profiler(name, job.options).load(job.data) for name in job.profilers]
+    backend = create_backend(job.backend, job.backend_options)
+    options = replace(job.options, chat=backend.chat)
+    profilers = [create_profiler(name, options) for name in job.profilers]
+    _check_capabilities(backend, profilers)
+    return backend, [
+        _Loaded(profiler, dataset)
+        for profiler, datasets in zip(profilers, data, strict=True)
+        for dataset in datasets
+    ]
 
 
 def _check_capabilities(backend: Backend, profilers: Sequence[Profiler]) -> None:
@@ -92,12 +137,7 @@ def _check_capabilities(backend: Backend, profilers: Sequence[Profiler]) -> None
 
 
 def _start(job: ProfileJob, backend: Backend, loaded: Sequence[_Loaded]) -> RunStart:
-    versions = {"llmprof": __version__}
-    for package in _PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
+    versions = package_versions()
     config = {
         "identity": dict(backend.identity),
         "limit": job.data.limit,
@@ -107,7 +147,9 @@ def _start(job: ProfileJob, backend: Backend, loaded: Sequence[_Loaded]) -> RunS
             for each in loaded
         ],
     }
-    return RunStart("profile", backend.model, backend.name, config, job.options.seed, versions)
+    return RunStart(
+        "profile", backend.model, backend.name, config, job.options.seed, versions, git_revision()
+    )
 
 
 async def _run(
@@ -118,20 +160,19 @@ async def _run(
     run_id: str,
     listener: Listener,
 ) -> None:
-    cache = ResponseCache(job.cache_dir / "responses")
-    try:
-        engine = Engine(cache, [backend])
-        for each in loaded:
-            result = await _profile(engine, each, listener)
-            await anyio.to_thread.run_sync(store.save_profile, run_id, result)
-    finally:
-        cache.close()
-        await backend.aclose()
+    with open_cache(job.cache_dir) as cache:
+        try:
+            engine = Engine(cache, [backend])
+            for each in loaded:
+                result = await _profile(engine, each, listener)
+                await anyio.to_thread.run_sync(store.save_profile, run_id, result)
+        finally:
+            await backend.aclose()
 
 
 async def _profile(engine: Engine, each: _Loaded, listener: Listener) -> ProfileResult:
     profiler, dataset = each.profiler, each.dataset
-    stated = [list(profiler.requests(item)) for item in dataset.items]
+    stated = each.requests()
     flat = [request for requests in stated for request in requests]
     answers = await engine.answer(flat, lambda progress: listener(profiler.name, progress))
     queue = iter(answers)

@@ -29,7 +29,7 @@ Script = Callable[[Request], Outcome]
 
 
 def default_script(request: Request) -> Outcome:
-    """An answer that depends on the request alone: token log-probabilities in [-2, -1] and so on."""
+    """An answer that depends on the request alone; token log-probabilities are in [-2, -1]."""
     if isinstance(request, Generate):
         text = request.prompt if isinstance(request.prompt, str) else request.prompt[-1].content
         return Completion(f"You said: {text}", len(text.split()) + 2, "stop")

@@ -142,6 +142,16 @@ class ResponseCache:
             self._open = None
 
 
+@contextmanager
+def open_cache(cache_dir: Path) -> Iterator[ResponseCache]:
+    """The cache of responses in llmprof's cache folder, closed at the end."""
+    cache = ResponseCache(cache_dir / "responses")
+    try:
+        yield cache
+    finally:
+        cache.close()
+
+
 def _decode(entry: dict[str, Any], request: Request) -> Response | None:
     """The stored response; None for an entry that another version or a torn write left behind."""
     try:

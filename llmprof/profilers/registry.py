@@ -26,6 +26,23 @@ def profiler_names() -> list[str]:
     return sorted({*BUILT_IN, *_third_party()})
 
 
+def parse_profilers(names: str) -> tuple[str, ...]:
+    """The profilers named in a comma-separated list, each once, in order.
+
+    >>> parse_profilers("textual, crows_pairs,textual")
+    ('textual', 'crows_pairs')
+
+    Raises:
+        UnknownNameError: a name is not known, or there is none.
+    """
+    chosen = tuple(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
+    unknown = [name for name in chosen if name not in profiler_names()]
+    if unknown or not chosen:
+        wrong = f"unknown profiler {unknown[0]!r}" if unknown else "no profiler named"
+        raise UnknownNameError(f"{wrong}; choose from: {', '.join(profiler_names())}")
+    return chosen
+
+
 def create_profiler(name: str, options: ProfilerOptions) -> Profiler:
     """Make the profiler called `name`.
 

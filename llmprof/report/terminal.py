@@ -1,44 +1,56 @@
-"""Results as tables on the terminal, or as CSV and JSON."""
+"""Runs, metrics, plans and the cache, printed on the terminal."""
 
 from __future__ import annotations
 
-import csv
-import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from llmprof.errors import StoreError, UnknownNameError
-from llmprof.results.store import Store, format_json
+from llmprof.errors import StoreError
+from llmprof.records import OVERALL
+from llmprof.report.tables import check_format, print_rows, print_table, printable
+from llmprof.results import Store
+
+if TYPE_CHECKING:
+    from llmprof.cache import CacheInfo
+    from llmprof.profile import Plan
+
+_METRICS = """
+SELECT metric, "group", value, ci_low, ci_high, n, n_total, reason FROM metrics
+WHERE run_id = ? AND profiler = ? AND dataset = ? ORDER BY rowid
+"""
+_RUNS = """
+SELECT id, status, model, backend,
+       (SELECT group_concat(profiler || ' on ' || dataset, ', ') FROM run_datasets
+        WHERE run_id = runs.id) AS profiles,
+       started_at, finished_at FROM runs ORDER BY id DESC
+"""
+
+
+@contextmanager
+def _reading(db: Path) -> Iterator[Store]:
+    store = Store(db, read_only=True)
+    try:
+        yield store
+    finally:
+        store.close()
 
 
 def print_query(db: Path, sql: str, format: str = "table") -> None:
     """Print the rows of a SELECT as `table`, `csv` or `json`."""
-    if format not in ("table", "csv", "json"):
-        raise UnknownNameError(f"unknown format {format!r}; choose one of: table, csv, json")
-    store = Store(db, read_only=True)
-    try:
+    check_format(format)
+    with _reading(db) as store:
         columns, rows = store.query(sql)
-    finally:
-        store.close()
-    if format == "json":
-        print(format_json(columns, rows))
-    elif format == "csv":
-        csv.writer(sys.stdout).writerows([columns, *rows])
-    else:
-        _print_table(columns, rows)
+    print_rows(columns, rows, format)
 
 
-def _print_table(columns: list[str], rows: list[tuple[Any, ...]], title: str | None = None) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=title)
-    for column in columns:
-        table.add_column(Text(column))
-    for row in rows:
-        table.add_row(*(Text("–" if value is None else str(value)) for value in row))
-    Console().print(table)
+def print_runs(db: Path) -> None:
+    """Print every run, the latest first."""
+    with _reading(db) as store:
+        columns, rows = store.query(_RUNS)
+    print_rows(columns, rows)
 
 
 def print_run(db: Path, run: str) -> None:
@@ -47,31 +59,72 @@ def print_run(db: Path, run: str) -> None:
     Raises:
         StoreError: there is no such run.
     """
-    store = Store(db, read_only=True)
-    try:
+    with _reading(db) as store:
         _, found = store.query(
-            "SELECT id, model, backend, status FROM runs WHERE id LIKE ? ORDER BY id DESC LIMIT 1",
-            (f"{run}%",),
+            "SELECT id, model, backend, status, error FROM runs WHERE substr(id, 1, ?) = ? "
+            "ORDER BY id DESC LIMIT 1",
+            (len(run), run),
         )
         if not found:
-            raise StoreError(f"{db} holds no run {run!r}; `llmprof runs` lists them")
-        run_id, model, backend, status = found[0]
+            wanted = f"no run {run!r}" if run else "no run yet"
+            raise StoreError(f"{db} holds {wanted}; `llmprof runs` lists what there is")
+        run_id, model, backend, status, error = found[0]
+        print(f"{printable(model)} on {backend}, run {run_id}: {status}")
+        if status != "complete":
+            print(f"not complete{f' ({printable(error)})' if error else ''}: run it again to go on")
         _, data = store.query(
             "SELECT profiler, dataset, source, sha256, demonstration FROM run_datasets "
-            "WHERE run_id = ?",
+            "WHERE run_id = ? ORDER BY rowid",
             (run_id,),
         )
-        print(f"{model} on {backend}, run {run_id}: {status}")
         for profiler, dataset, source, sha256, demonstration in data:
-            columns, rows = store.query(
-                'SELECT metric, "group", round(value, 3) AS value, round(ci_low, 3) AS ci_low, '
-                "round(ci_high, 3) AS ci_high, n || '/' || n_total AS n FROM metrics "
-                "WHERE run_id = ? AND profiler = ? AND dataset = ? ORDER BY rowid",
-                (run_id, profiler, dataset),
-            )
-            _print_table(columns, rows, f"{profiler} · {dataset}")
-            print(f"source {source}, SHA-256 {sha256[:12]}; 95% bootstrap intervals")
+            _, rows = store.query(_METRICS, (run_id, profiler, dataset))
+            _print_metrics(f"{profiler} on {dataset}", rows)
+            print(f"source {printable(source)}, SHA-256 {sha256[:12]}")
             if demonstration:
                 print("demonstration data: not comparable with published numbers")
-    finally:
-        store.close()
+
+
+def _print_metrics(title: str, rows: Sequence[tuple[object, ...]]) -> None:
+    """One line a metric; a metric that is not defined is listed below, with the reason."""
+    grouped = any(row[1] != OVERALL for row in rows)
+    columns = ["metric", *(["group"] if grouped else []), "value", "95% interval", "n"]
+    shown: list[list[object]] = []
+    undefined: dict[object, list[str]] = {}
+    for metric, group, value, low, high, n, n_total, reason in rows:
+        name = [metric, *([group] if grouped else [])]
+        if value is None:
+            undefined.setdefault(reason, []).append(" ".join(map(str, name)))
+            continue
+        interval = None if low is None else f"{_number(low)} to {_number(high)}"
+        shown.append([*name, _number(value), interval, n if n == n_total else f"{n}/{n_total}"])
+    print_table(columns, shown, title=title, numbers=("value", "95% interval", "n"))
+    for reason, names in undefined.items():
+        print(f"not defined ({reason}): {', '.join(names)}")
+
+
+def _number(value: object) -> str | None:
+    """Four significant digits, as people read them; large counts whole."""
+    if not isinstance(value, int | float):
+        return None
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+
+
+def print_plan(plans: Sequence[Plan]) -> None:
+    """Print what a run would ask."""
+    columns = ["profiler", "data set", "source", "items", "requests", "cached", "to ask"]
+    rows = [
+        [p.profiler, p.dataset, p.source, p.items, p.requests, p.cached, p.requests - p.cached]
+        for p in plans
+    ]
+    print_table(columns, rows, title="dry run: nothing was asked", numbers=columns[3:])
+
+
+def print_cache(info: CacheInfo) -> None:
+    """Print what the cache of responses holds."""
+    print(f"{info.directory}: {info.entries} responses, {info.size_bytes / 1e6:.1f} MB")
+    if info.oldest is not None and info.newest is not None:
+        first, last = (datetime.fromtimestamp(time) for time in (info.oldest, info.newest))
+        print(f"stored from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}")
+        rows = list(info.by_model.items())
+        print_table(["model", "responses"], rows, numbers=["responses"])

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import socket
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from sqlite_utils import Database
+
 from llmprof.cache.keys import canonical_json
 from llmprof.errors import StoreError, UsageError
 from llmprof.records import Metric, Sample
-from llmprof.results.schema import migrate
+from llmprof.results.schema import check_version, migrations
 
-_BUSY_TIMEOUT_MS = 5000
+_BUSY_TIMEOUT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class RunStart:
     config: Mapping[str, Any]
     seed: int
     versions: Mapping[str, str]
+    git_revision: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,113 +64,115 @@ class Store:
                 f"there are no results in {path}; run `llmprof profile` first, or pass --db FILE"
             )
         with self._guard():
-            mode = "ro" if read_only else "rwc"
-            self._db = sqlite3.connect(
-                f"{path.resolve().as_uri()}?mode={mode}",
+            connection = sqlite3.connect(
+                f"{path.resolve().as_uri()}?mode={'ro' if read_only else 'rwc'}",
                 uri=True,
-                isolation_level=None,
+                timeout=_BUSY_TIMEOUT_SECONDS,
                 check_same_thread=False,
             )
-            self._db.row_factory = sqlite3.Row
-            self._db.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+            self._db = Database(connection)
+            check_version(self._db, str(path))
             if not read_only:
-                self._db.execute("PRAGMA journal_mode = WAL")
+                self._db.enable_wal()
                 self._db.execute("PRAGMA foreign_keys = ON")
-                migrate(self._db, str(path))
+                if migrations.pending(self._db):
+                    with self._transaction():
+                        migrations.apply(self._db)
 
     @contextmanager
     def _guard(self) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            locked = "locked" in str(error)
-            advice = (
-                "another process is writing to it; wait for it to finish, or use another file"
-                if locked
-                else "check permissions and free space, or use another file"
-            )
             raise StoreError(
-                f"results database {self.path}: {error}; {advice} with --db"
+                f"results database {self.path}: {error}; {_advice(str(error))}, or use another "
+                "file with --db"
             ) from error
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
+        """All or nothing; takes the write lock first, so that what is read cannot change."""
         with self._guard():
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._db.commit()
             except BaseException:
-                self._db.execute("ROLLBACK")
+                self._db.rollback()
                 raise
-            self._db.execute("COMMIT")
 
     def begin_run(self, start: RunStart) -> str:
-        """The id of a run to fill: an unfinished one of the same configuration, or a new one."""
-        config = canonical_json(start.config)
+        """The id of a run to fill: an unfinished one of the same configuration, or a new one.
+
+        A run marked `started` counts as unfinished when its process is gone.
+        """
+        same = {
+            "command": start.command,
+            "model": start.model,
+            "backend": start.backend,
+            "config": canonical_json(start.config),
+            "seed": start.seed,
+        }
+        now = datetime.now(UTC)
+        process = {"status": "started", "pid": os.getpid(), "host": socket.gethostname()}
         with self._transaction():
-            rows = self._db.execute(
-                "SELECT * FROM runs WHERE status <> 'complete' AND command = ? AND model = ? "
-                "AND backend = ? AND config = ? AND seed = ? ORDER BY id DESC",
-                (start.command, start.model, start.backend, config, start.seed),
-            ).fetchall()
-            for row in rows:
-                if row["status"] != "started" or not _alive(row["pid"], row["host"]):
-                    for table in ("samples", "metrics", "run_datasets"):
-                        self._db.execute(f"DELETE FROM {table} WHERE run_id = ?", (row["id"],))
-                    self._db.execute(
-                        "UPDATE runs SET status='started', error=NULL, pid=?, host=? WHERE id=?",
-                        (os.getpid(), socket.gethostname(), row["id"]),
-                    )
-                    return str(row["id"])
-            now = datetime.now(UTC)
+            run_id = self._unfinished(same)
+            if run_id is not None:
+                for table in ("samples", "metrics", "run_datasets"):
+                    self._db.table(table).delete_where("run_id = ?", [run_id])
+                self._db.table("runs").update(run_id, {**process, "error": None})
+                return run_id
             run_id = f"{now:%Y%m%dT%H%M%S%f}Z-{secrets.token_hex(3)}"
-            self._db.execute(
-                "INSERT INTO runs (id, command, model, backend, config, seed, versions, status, "
-                "pid, host, started_at) VALUES (?,?,?,?,?,?,?,'started',?,?,?)",
-                (
-                    *(run_id, start.command, start.model, start.backend, config, start.seed),
-                    *(canonical_json(start.versions), os.getpid(), socket.gethostname()),
-                    now.isoformat(timespec="seconds"),
-                ),
+            self._db.table("runs").insert(
+                {
+                    "id": run_id,
+                    **same,
+                    **process,
+                    "versions": canonical_json(start.versions),
+                    "git_revision": start.git_revision,
+                    "started_at": now.isoformat(timespec="seconds"),
+                }
             )
         return run_id
 
+    def _unfinished(self, same: dict[str, Any]) -> str | None:
+        where = " AND ".join(f"{column} = :{column}" for column in same)
+        rows = self._db.table("runs").rows_where(
+            f"status <> 'complete' AND {where}", same, order_by="id DESC"
+        )
+        for row in rows:
+            if row["status"] != "started" or not _alive(row["pid"], row["host"]):
+                return str(row["id"])
+        return None
+
     def save_profile(self, run_id: str, result: ProfileResult) -> None:
         """Store the samples and metrics of one profiler, all or nothing."""
-        place = (run_id, result.profiler, result.dataset)
+        place = {"run_id": run_id, "profiler": result.profiler, "dataset": result.dataset}
         with self._transaction():
-            self._db.execute(
-                "INSERT INTO run_datasets VALUES (?,?,?,?,?,?,?)",
-                (
-                    *(*place, result.source, result.sha256),
-                    *(len(result.samples), int(result.demonstration)),
-                ),
+            self._db.table("run_datasets").insert(
+                {
+                    **place,
+                    "source": result.source,
+                    "sha256": result.sha256,
+                    "n_items": len(result.samples),
+                    "demonstration": int(result.demonstration),
+                }
             )
-            self._db.executemany(
-                'INSERT INTO samples (run_id, profiler, dataset, sample_id, "group", prompt, '
-                "response, scores, cache_key, error_class) VALUES (?,?,?,?,?,?,?,?,?,?)",
-                [
-                    (*place, each.sample_id, each.group, each.prompt, each.response)
-                    + (canonical_json(dict(each.scores)), each.cache_key, each.error_class)
-                    for each in result.samples
-                ],
+            self._db.table("samples").insert_all(
+                {**place, **asdict(sample), "scores": canonical_json(dict(sample.scores))}
+                for sample in result.samples
             )
-            self._db.executemany(
-                "INSERT INTO metrics VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
-                [
-                    (run_id, result.profiler, result.protocol_version, result.dataset)
-                    + (each.name, each.group, each.value, each.ci_low, each.ci_high)
-                    + (each.n, each.n_total, each.reason)
-                    for each in result.metrics
-                ],
+            self._db.table("metrics").insert_all(
+                {**place, "protocol_version": result.protocol_version, **_metric_row(metric)}
+                for metric in result.metrics
             )
 
     def finish_run(self, run_id: str, status: str, error: str | None = None) -> None:
+        """Mark a run `complete`, `failed` or `interrupted`."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         with self._transaction():
-            self._db.execute(
-                "UPDATE runs SET status = ?, error = ?, finished_at = ? WHERE id = ?",
-                (status, error, now, run_id),
+            self._db.table("runs").update(
+                run_id, {"status": status, "error": error, "finished_at": now}
             )
 
     def query(
@@ -180,13 +184,27 @@ class Store:
             UsageError: the SQL is wrong or would write.
         """
         try:
-            cursor = self._db.execute(sql, values)
-            return [c[0] for c in cursor.description or ()], [tuple(row) for row in cursor]
+            cursor = self._db.conn.execute(sql, values)
+            return [each[0] for each in cursor.description or ()], cursor.fetchall()
         except (sqlite3.Error, sqlite3.Warning) as error:
             raise UsageError(f"SQL: {error}; see `llmprof sql --help`") from error
 
     def close(self) -> None:
         self._db.close()
+
+
+def _advice(error: str) -> str:
+    if "locked" in error:
+        return "another process is writing to it: wait for it to finish"
+    if "not a database" in error or "malformed" in error:
+        return "restore it from a copy"
+    return "check permissions and free space"
+
+
+def _metric_row(metric: Metric) -> dict[str, Any]:
+    row = asdict(metric)
+    row["metric"] = row.pop("name")
+    return row
 
 
 def _alive(pid: int | None, host: str | None) -> bool:
@@ -202,7 +220,3 @@ def _alive(pid: int | None, host: str | None) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def format_json(columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> str:
-    return json.dumps([dict(zip(columns, row, strict=True)) for row in rows], indent=2)

@@ -1,0 +1,63 @@
+"""`llmprof cache info`, `clear` and `prune`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from llmprof.cli.options import CacheDir, Debug, cache_folder
+
+app = typer.Typer(help="Look at or empty the cache of responses.", no_args_is_help=True)
+_SECONDS_A_DAY = 86_400.0
+
+
+@app.command()
+def info(cache_dir: CacheDir = None, debug: Debug = False) -> None:
+    """Show how many responses are stored, of which models, and their size."""
+    del debug
+    from llmprof.cache import open_cache
+    from llmprof.report.terminal import print_cache
+
+    with open_cache(cache_folder(cache_dir)) as cache:
+        print_cache(cache.info())
+
+
+@app.command()
+def clear(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    cache_dir: CacheDir = None,
+    debug: Debug = False,
+) -> None:
+    """Remove every stored response."""
+    del debug
+    from llmprof.cache import open_cache
+
+    with open_cache(cache_folder(cache_dir)) as cache:
+        if not yes:
+            typer.confirm(f"Remove every response in {cache.directory}?", abort=True)
+        typer.echo(f"removed {cache.clear()} responses")
+
+
+@app.command()
+def prune(
+    older_than: Annotated[
+        float | None, typer.Option(min=0, metavar="DAYS", help="Stored more than DAYS days ago.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Answered by this model.")] = None,
+    cache_dir: CacheDir = None,
+    debug: Debug = False,
+) -> None:
+    """Remove the stored responses that meet every condition given.
+
+    Example: llmprof cache prune --older-than 30
+    """
+    del debug
+    if older_than is None and model is None:
+        raise typer.BadParameter("say which: --older-than DAYS, --model NAME, or both")
+    from llmprof.cache import open_cache
+
+    seconds = None if older_than is None else older_than * _SECONDS_A_DAY
+    with open_cache(cache_folder(cache_dir)) as cache:
+        removed = cache.prune(older_than_seconds=seconds, model=model)
+        typer.echo(f"removed {removed} responses")

@@ -1,0 +1,72 @@
+"""Options that several subcommands share, and the configuration file that may hold them."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from llmprof.errors import ConfigError
+
+DEFAULT_DB = Path("llmprof.db")
+_DEFAULT_CONFIG = Path("llmprof.toml")
+
+
+def _read_config(context: typer.Context, file: Path | None) -> Path | None:
+    """Make the file's values the defaults of this subcommand's options."""
+    chosen = file or (_DEFAULT_CONFIG if _DEFAULT_CONFIG.is_file() else None)
+    if chosen is None or context.resilient_parsing:
+        return None
+    try:
+        content = tomllib.loads(chosen.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"cannot read configuration file {chosen}: {error}; check --config"
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"configuration file {chosen} is not TOML: {error}; mend it") from error
+    values = {name.replace("-", "_"): value for name, value in content.items()}
+    known = {str(each.name) for each in context.command.params} - {"config", "help"}
+    unknown = sorted(values.keys() - known)
+    if unknown:
+        raise ConfigError(
+            f"configuration file {chosen}: unknown option {unknown[0]!r}; "
+            f"choose from: {', '.join(sorted(known))}"
+        )
+    context.default_map = values
+    return chosen
+
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        envvar="LLMPROF_CONFIG",
+        is_eager=True,
+        callback=_read_config,
+        help="TOML file of option values, by their long names. Default: llmprof.toml, if it is "
+        "here. The command line and environment variables win over it.",
+    ),
+]
+Db = Annotated[
+    Path, typer.Option("--db", envvar="LLMPROF_DB", help="Results database (SQLite file).")
+]
+CacheDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache-dir",
+        envvar="LLMPROF_CACHE_DIR",
+        help="Folder of cached responses and converted models. Default: the user's cache folder.",
+        show_default=False,
+    ),
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def cache_folder(chosen: Path | None) -> Path:
+    """The cache folder to use: the one chosen, else the user's."""
+    from platformdirs import user_cache_path
+
+    return chosen or user_cache_path("llmprof")

@@ -1,0 +1,68 @@
+"""Rows as a table on the terminal, as CSV or as JSON."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+from llmprof.errors import UnknownNameError
+
+FORMATS = ("table", "csv", "json")
+_PIPE_WIDTH = 160
+Rows = Sequence[Sequence[Any]]
+
+
+def check_format(format: str) -> None:
+    """Raise UnknownNameError for a format that `print_rows` does not know."""
+    if format not in FORMATS:
+        raise UnknownNameError(f"unknown format {format!r}; choose one of: {', '.join(FORMATS)}")
+
+
+def print_rows(columns: Sequence[str], rows: Rows, format: str = "table") -> None:
+    """Print rows as `table`, `csv` or `json`."""
+    check_format(format)
+    if format == "json":
+        print(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], indent=2))
+    elif format == "csv":
+        csv.writer(sys.stdout, lineterminator="\n").writerows([columns, *rows])
+    else:
+        print_table(columns, rows)
+
+
+def print_table(
+    columns: Sequence[str], rows: Rows, *, title: str | None = None, numbers: Sequence[str] = ()
+) -> None:
+    """Print a table; the columns in `numbers` are aligned to the right. NULL shows as a dash."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    for column in columns:
+        right = column in numbers
+        table.add_column(
+            Text(column), justify="right" if right else "left", no_wrap=right, overflow="fold"
+        )
+    for row in rows:
+        table.add_row(*(Text("-" if value is None else printable(value)) for value in row))
+    # A file or a pipe has no width of its own: what reads it should not find folded names.
+    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
+
+
+def printable(value: object) -> str:
+    r"""Text that cannot steer a terminal: control characters but line feeds are escaped.
+
+    >>> printable("red \x1b[31m")
+    'red \\x1b[31m'
+    """
+    return "".join(
+        character
+        if character == "\n" or unicodedata.category(character) not in ("Cc", "Cf", "Cs")
+        else character.encode("unicode_escape").decode()
+        for character in str(value)
+    )

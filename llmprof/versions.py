@@ -1,0 +1,40 @@
+"""What made a result: versions of the packages that matter, and llmprof's own revision."""
+
+from __future__ import annotations
+
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from llmprof import __version__
+
+_PACKAGES = ("torch", "transformers", "spacy", "textdescriptives", "lexicalrichness")
+_GIT_SECONDS = 5
+
+
+def package_versions() -> dict[str, str]:
+    """Version of llmprof and of each installed package that can change a number."""
+    versions = {"llmprof": __version__}
+    for package in _PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+def git_revision() -> str | None:
+    """Commit hash of the checkout that llmprof runs from; None when it is not run from one."""
+    root = Path(__file__).parent.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=_GIT_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
