@@ -15,7 +15,7 @@ from llmprof.errors import DataError, UnknownNameError
 PROMPT_DATASETS = ("dolly200_val", "dolly200_test", "strategyqa")
 DOLLY_FILE = "dolly200/dolly_eval_eng.json"
 STRATEGYQA_FILE = "strategyqa/test.jsonl"
-_DOLLY_ROWS = {"dolly200_val": range(100), "dolly200_test": range(100, 200)}
+_DOLLY_NAMES = ("dolly200_val", "dolly200_test")
 _TEXT_FIELDS = ("prompt", "text", "question", "input")
 
 
@@ -27,9 +27,9 @@ def load_prompts(name: str, options: DataOptions) -> Dataset[Prompt]:
         DataNotFoundError: the data set's file is missing.
         DataError: a line is broken, with file and line, or there is no prompt.
     """
-    if name in _DOLLY_ROWS:
+    if name in _DOLLY_NAMES:
         file = open_source(DOLLY_FILE, options)
-        prompts = _dolly(file, _DOLLY_ROWS[name])
+        prompts = _dolly(file, second_half=name == "dolly200_test")
     elif name == "strategyqa":
         file = open_source(STRATEGYQA_FILE, options)
         prompts = list(_json_lines(file))
@@ -48,8 +48,12 @@ def load_prompts(name: str, options: DataOptions) -> Dataset[Prompt]:
     return Dataset(name, file.source, file.sha256, tuple(prompts[: options.limit]))
 
 
-def _dolly(file: SourceFile, rows: range) -> list[Prompt]:
-    """The rows of a column-oriented JSON file, in order of appearance, by position."""
+def _dolly(file: SourceFile, *, second_half: bool) -> list[Prompt]:
+    """Half of the rows of a column-oriented JSON file, by position, in order of appearance.
+
+    Of the complete 200 rows, `dolly200_val` is 0-99 and `dolly200_test` 100-199; a row's id is
+    its position.
+    """
     try:
         column = json.loads(file.text)["inputs"]
         texts = [str(text) for text in column.values()]
@@ -57,7 +61,9 @@ def _dolly(file: SourceFile, rows: range) -> list[Prompt]:
         raise DataError(
             f"{file.name}: no column 'inputs' of row: text ({error}); fetch the file again"
         ) from error
-    return [Prompt(str(row), texts[row]) for row in rows if row < len(texts)]
+    middle = len(texts) // 2
+    rows = range(middle, len(texts)) if second_half else range(middle)
+    return [Prompt(str(row), texts[row]) for row in rows]
 
 
 def _own_file(file: SourceFile, suffix: str) -> Iterator[Prompt]:
