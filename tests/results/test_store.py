@@ -1,0 +1,191 @@
+"""The results database: whole profiles or nothing, one writer, clear refusals."""
+
+import json
+import os
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from llmprof.errors import StoreError, UsageError
+from llmprof.records import Metric, Sample
+from llmprof.results import ProfileResult, RunStart, Store
+from llmprof.results.schema import migrations
+
+START = RunStart("profile", "m", "b", {"limit": 3}, 0, {"llmprof": "0"}, "abc")
+RESULT = ProfileResult(
+    "textual",
+    "v1",
+    "d",
+    "builtin",
+    "f" * 64,
+    True,
+    [
+        Sample("1", "p", "text \x00 '; DROP TABLE runs", {"mtld": 1.5, "smog": None}),
+        Sample("2", "p", None, {}, error_class="Refused"),
+    ],
+    [Metric("mtld", 1.5, None, None, 1, 2), Metric("smog", None, None, None, 0, 2, reason="short")],
+)
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Path:
+    return tmp_path / "results.db"
+
+
+def rows(db: Path, sql: str) -> list[tuple[object, ...]]:
+    store = Store(db, read_only=True)
+    try:
+        return store.query(sql)[1]
+    finally:
+        store.close()
+
+
+def save(db: Path, start: RunStart = START, status: str = "complete") -> str:
+    store = Store(db)
+    try:
+        run_id = store.begin_run(start)
+        store.save_profile(run_id, RESULT)
+        store.finish_run(run_id, status)
+        return run_id
+    finally:
+        store.close()
+
+
+def test_samples_and_metrics_come_back(db: Path) -> None:
+    run_id = save(db)
+    assert rows(db, 'SELECT metric, "group", value, n, n_total, reason FROM metrics') == [
+        ("mtld", "overall", 1.5, 1, 2, None),
+        ("smog", "overall", None, 0, 2, "short"),
+    ]
+    samples = rows(db, "SELECT sample_id, response, scores, error_class FROM samples")
+    assert samples[0][:2] == ("1", RESULT.samples[0].response)
+    assert json.loads(str(samples[0][2])) == {"mtld": 1.5, "smog": None}
+    assert samples[1] == ("2", None, "{}", "Refused")
+    found = rows(db, "SELECT id, status, git_revision, finished_at IS NULL FROM runs")
+    assert found == [(run_id, "complete", "abc", 0)]
+
+
+def test_finished_run_is_left_alone_and_a_new_one_begun(db: Path) -> None:
+    assert save(db) != save(db)
+    assert rows(db, "SELECT count(*) FROM samples") == [(4,)]
+
+
+@pytest.mark.parametrize("status", ["failed", "interrupted"])
+def test_unfinished_run_is_filled_afresh(db: Path, status: str) -> None:
+    first = save(db, status=status)
+    assert save(db) == first
+    assert rows(db, "SELECT status, error FROM runs") == [("complete", None)]
+    assert rows(db, "SELECT count(*) FROM samples") == [(2,)]
+
+
+def test_other_configuration_is_another_run(db: Path) -> None:
+    first = save(db, status="failed")
+    assert save(db, replace(START, config={"limit": 4})) != first
+
+
+def test_run_whose_process_lives_is_not_taken_over(db: Path) -> None:
+    store = Store(db)
+    run_id = store.begin_run(START)
+    store.close()
+    with sqlite3.connect(db) as connection:
+        connection.execute("UPDATE runs SET pid = ?", (os.getppid(),))
+    store = Store(db)
+    assert store.begin_run(START) != run_id
+    store.close()
+
+
+def test_run_whose_process_is_gone_is_resumed(db: Path) -> None:
+    store = Store(db)
+    run_id = store.begin_run(START)
+    store.close()
+    gone = os.fork()
+    if gone == 0:
+        os._exit(0)
+    os.waitpid(gone, 0)
+    with sqlite3.connect(db) as connection:
+        connection.execute("UPDATE runs SET pid = ?", (gone,))
+    store = Store(db)
+    assert store.begin_run(START) == run_id
+    store.close()
+
+
+def test_profile_is_saved_whole_or_not_at_all(db: Path) -> None:
+    store = Store(db)
+    run_id = store.begin_run(START)
+    broken = replace(RESULT, metrics=[RESULT.metrics[0]] * 2)
+    with pytest.raises(StoreError, match="UNIQUE"):
+        store.save_profile(run_id, broken)
+    store.close()
+    assert rows(db, "SELECT count(*) FROM samples") == [(0,)]
+    assert rows(db, "SELECT count(*) FROM run_datasets") == [(0,)]
+
+
+def test_latest_metrics_shows_the_latest_complete_run_of_a_configuration(db: Path) -> None:
+    save(db)
+    last = save(db)
+    save(db, replace(START, config={"limit": 5}), status="failed")
+    assert rows(db, "SELECT DISTINCT run_id FROM latest_metrics") == [(last,)]
+
+
+def test_write_ahead_log_and_migrations_are_on(db: Path) -> None:
+    save(db)
+    with sqlite3.connect(db) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        applied = connection.execute("SELECT name FROM _sqlite_migrations ORDER BY id").fetchall()
+    store = Store(db)
+    assert migrations.pending(store._db) == []
+    store.close()
+    assert applied[0] == ("create_tables",)
+
+
+def test_database_of_a_newer_version_is_refused_for_reading_and_writing(db: Path) -> None:
+    save(db)
+    with sqlite3.connect(db) as connection:
+        connection.execute(
+            "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) "
+            "VALUES ('llmprof', 'from_the_future', '')"
+        )
+    for read_only in (False, True):
+        with pytest.raises(StoreError, match=r"newer llmprof.*from_the_future.*upgrade"):
+            Store(db, read_only=read_only)
+
+
+def test_locked_database_is_one_clear_error(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(db)
+    monkeypatch.setattr("llmprof.results.store._BUSY_TIMEOUT_SECONDS", 0.2)
+    other = sqlite3.connect(db, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    store = Store(db)
+    with pytest.raises(StoreError, match="another process is writing"):
+        store.begin_run(START)
+    store.close()
+    other.close()
+
+
+def test_file_that_is_no_database_is_refused_and_left_alone(db: Path) -> None:
+    db.write_bytes(b"not a database at all" * 100)
+    before = db.read_bytes()
+    with pytest.raises(StoreError, match="not a database"):
+        Store(db)
+    assert db.read_bytes() == before
+
+
+def test_folder_that_cannot_be_written_is_one_clear_error() -> None:
+    with pytest.raises(StoreError, match="check permissions"):
+        Store(Path("/proc/results.db"))
+
+
+def test_reading_what_does_not_exist_creates_nothing(db: Path) -> None:
+    with pytest.raises(StoreError, match="llmprof profile"):
+        Store(db, read_only=True)
+    assert not db.exists()
+
+
+@pytest.mark.parametrize("sql", ["DELETE FROM runs", "DROP TABLE runs", "SELECT nothing FROM runs"])
+def test_query_reads_only(db: Path, sql: str) -> None:
+    save(db)
+    with pytest.raises(UsageError):
+        rows(db, sql)
+    assert rows(db, "SELECT count(*) FROM runs") == [(1,)]

@@ -1,0 +1,105 @@
+"""The engine asks each question once, keeps every answer, and never keeps a failure."""
+
+from pathlib import Path
+
+import anyio
+import pytest
+
+from llmprof.backends.scripted import ScriptedBackend, default_script
+from llmprof.cache import open_cache
+from llmprof.engine import Answer, Engine, Progress
+from llmprof.errors import BackendError, CapabilityError
+from llmprof.requests import Embed, Failure, Generate, LogLikelihood, Outcome, Request, Sampling
+
+REQUESTS: list[Request] = [LogLikelihood("", f"sentence {place}") for place in range(10)]
+
+
+def answer(
+    folder: Path, backend: ScriptedBackend, requests: list[Request]
+) -> tuple[list[Answer], list[Progress]]:
+    seen: list[Progress] = []
+
+    async def run() -> list[Answer]:
+        with open_cache(folder) as cache:
+            return await Engine(cache, [backend]).answer(requests, seen.append)
+
+    return anyio.run(run), seen
+
+
+def test_second_time_asks_nothing(tmp_path: Path) -> None:
+    first, second = ScriptedBackend(), ScriptedBackend()
+    answers, _ = answer(tmp_path, first, REQUESTS)
+    again, seen = answer(tmp_path, second, REQUESTS)
+    assert again == answers
+    assert len(first.asked) == 10
+    assert second.asked == []
+    assert seen[-1] == Progress(total=10, done=10, cached=10)
+
+
+def test_equal_requests_are_asked_once_and_all_are_answered(tmp_path: Path) -> None:
+    backend = ScriptedBackend()
+    answers, seen = answer(tmp_path, backend, [REQUESTS[0]] * 5)
+    assert len(backend.asked) == 1
+    assert len({each.key for each in answers}) == 1
+    assert seen[-1].done == 5
+
+
+def test_more_samples_of_a_prompt_ask_only_the_new_ones(tmp_path: Path) -> None:
+    def samples(k: int) -> list[Request]:
+        return [Generate("p", Sampling(temperature=1.0), sample) for sample in range(k)]
+
+    answer(tmp_path, ScriptedBackend(), samples(10))
+    backend = ScriptedBackend()
+    answer(tmp_path, backend, samples(25))
+    assert backend.asked == samples(25)[10:]
+
+
+def test_failure_is_delivered_but_asked_again_next_time(tmp_path: Path) -> None:
+    def refuse(request: Request) -> Outcome:
+        return Failure("Refused", "no") if request == REQUESTS[3] else default_script(request)
+
+    answers, seen = answer(tmp_path, ScriptedBackend(refuse), REQUESTS)
+    assert isinstance(answers[3].outcome, Failure)
+    assert seen[-1].failed == 1
+    mended = ScriptedBackend()
+    answer(tmp_path, mended, REQUESTS)
+    assert mended.asked == [REQUESTS[3]]
+
+
+def test_what_was_answered_before_a_crash_is_kept(tmp_path: Path) -> None:
+    def crash(request: Request) -> Outcome:
+        if request == REQUESTS[6]:
+            raise BackendError("the server is gone")
+        return default_script(request)
+
+    with pytest.raises(BackendError):
+        answer(tmp_path, ScriptedBackend(crash), REQUESTS)
+    backend = ScriptedBackend()
+    answer(tmp_path, backend, REQUESTS)
+    assert backend.asked == REQUESTS[6:]
+
+
+def test_request_no_backend_can_answer_is_refused_before_any_is_asked(tmp_path: Path) -> None:
+    backend = ScriptedBackend(capabilities=frozenset({LogLikelihood}))
+    with pytest.raises(CapabilityError, match="embed"):
+        answer(tmp_path, backend, [*REQUESTS, Embed("t")])
+    assert backend.asked == []
+
+
+def test_each_kind_goes_to_the_first_backend_that_has_it(tmp_path: Path) -> None:
+    model = ScriptedBackend(model="a", capabilities=frozenset({LogLikelihood}))
+    second = ScriptedBackend(model="b")
+
+    async def run() -> None:
+        with open_cache(tmp_path) as cache:
+            await Engine(cache, [model, second]).answer([REQUESTS[0], Embed("t")])
+
+    anyio.run(run)
+    assert (model.asked, second.asked) == ([REQUESTS[0]], [Embed("t")])
+
+
+def test_another_model_does_not_read_the_first_ones_answers(tmp_path: Path) -> None:
+    answer(tmp_path, ScriptedBackend(model="a"), REQUESTS)
+    backend = ScriptedBackend(model="b")
+    answer(tmp_path, backend, REQUESTS)
+    assert backend.asked == REQUESTS
