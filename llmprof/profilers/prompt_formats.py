@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from llmprof.errors import UnknownNameError
 from llmprof.profilers.protocol import ProfilerOptions
 from llmprof.requests import Message
 
@@ -42,6 +43,11 @@ def continuation_prompt(text: str, options: ProfilerOptions) -> Prompt:
 
 
 def _chat(options: ProfilerOptions) -> bool:
+    if options.prompt_format not in PROMPT_FORMATS:
+        raise UnknownNameError(
+            f"unknown prompt format {options.prompt_format!r}; choose one of: "
+            f"{', '.join(PROMPT_FORMATS)}"
+        )
     return options.prompt_format == "chat" or (options.prompt_format == "auto" and options.chat)
 
 

@@ -1,0 +1,138 @@
+"""The command line as a user meets it: fast help, one-line errors, exit codes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = ("torch", "transformers", "spacy", "lm_eval", "scipy", "numpy", "sqlite_utils", "rich.live")
+
+
+def run(
+    *arguments: object, cwd: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LLMPROF_")}
+    return subprocess.run(
+        [sys.executable, "-m", "llmprof", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=cwd,
+        env={**kept, "PYTHONPATH": str(Path(__file__).parents[2]), **environment},
+    )
+
+
+def test_help_imports_nothing_heavy() -> None:
+    script = (
+        "import sys; sys.argv = ['llmprof', '--help']\n"
+        "from llmprof.cli.app import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_report_imports_no_model_code(tmp_path: Path) -> None:
+    db = tmp_path / "a.db"
+    made = run(
+        *("profile", "--backend", "scripted", "--data", "builtin", "--profilers", "crows_pairs"),
+        *("--db", db, "--cache-dir", tmp_path, "--quiet"),
+    )
+    assert (made.returncode, made.stderr, made.stdout) == (0, "", "")
+    script = (
+        f"import sys; sys.argv = ['llmprof', 'report', '--db', {str(db)!r}]\n"
+        "from llmprof.cli.app import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code\n"
+        "print([name for name in ('torch', 'transformers', 'spacy') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "stereotype_score" in done.stdout
+    assert "demonstration" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [[], ["profile"], ["report"], ["runs"], ["sql"], ["cache"], ["cache", "prune"]],
+    ids=" ".join,
+)
+def test_every_command_has_help(command: list[str]) -> None:
+    done = run(*command, "--help")
+    assert done.returncode == 0
+    assert "Usage" in done.stdout
+
+
+def test_no_arguments_print_the_help() -> None:
+    assert run().stdout == run("--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["nonsense"], 2, "No such command"),
+        (["profile", "--nonsense"], 2, "No such option: --nonsense"),
+        (["profile", "--limit", "0"], 2, "--limit"),
+        (["profile", "--limit", "many"], 2, "--limit"),
+        (["profile", "--profilers", "textual,nonsense"], 2, "unknown profiler 'nonsense'"),
+        (["profile", "--profilers", ","], 2, "no profiler named"),
+        (["profile", "--backend", "nonsense"], 2, "unknown backend 'nonsense'"),
+        (["profile", "--text-dataset", "nonsense"], 2, "unknown text data set"),
+        (["profile", "--prompt-format", "nonsense"], 2, "unknown prompt format"),
+        (["profile", "--data", "/no/such/folder"], 1, "/no/such/folder"),
+        (["profile", "--config", "/no/such.toml"], 2, "/no/such.toml"),
+        (["report", "--db", "/no/such.db"], 1, "llmprof profile"),
+        (["runs", "--db", "/no/such.db"], 1, "llmprof profile"),
+        (["sql", "SELECT 1", "--db", "/no/such.db"], 1, "llmprof profile"),
+        (["sql", "SELECT 1", "--format", "xml"], 2, "unknown format 'xml'"),
+        (["cache", "prune"], 2, "--older-than"),
+        (["cache", "info", "--cache-dir", "/proc/none"], 1, "cannot read the cache"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_bad_input_is_one_clear_line(
+    tmp_path: Path, arguments: list[str], code: int, words: str
+) -> None:
+    if arguments[0] == "profile" and "--data" not in arguments:
+        arguments = [*arguments, "--data", "builtin"]
+    if arguments[0] == "profile" and "--backend" not in arguments:
+        arguments = [*arguments, "--backend", "scripted"]
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert done.stderr.startswith("llmprof: error: ")
+    assert done.stdout == ""
+
+
+def test_traceback_only_with_debug(tmp_path: Path) -> None:
+    arguments = ["report", "--db", tmp_path / "no.db"]
+    assert "Traceback" not in run(*arguments).stderr
+    assert "Traceback" in run(*arguments, "--debug").stderr
+
+
+def test_results_folder_that_cannot_be_written_shows_before_any_work(tmp_path: Path) -> None:
+    done = run(
+        *("profile", "--backend", "scripted", "--data", "builtin", "--db", "/proc/a.db"),
+        *("--cache-dir", tmp_path / "cache"),
+    )
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_dry_run_asks_nothing_and_writes_no_results(tmp_path: Path) -> None:
+    arguments = ["profile", "--backend", "scripted", "--data", "builtin", "--limit", "5"]
+    place = ["--db", tmp_path / "a.db", "--cache-dir", tmp_path / "cache"]
+    done = run(*arguments, *place, "--profilers", "crows_pairs", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("crows_pairs")[-1].split()[-5:] == ["builtin", "5", "10", "0", "10"]
+    assert not (tmp_path / "a.db").exists()
+    run(*arguments, *place, "--profilers", "crows_pairs")
+    done = run(*arguments, *place, "--profilers", "crows_pairs", "--dry-run")
+    assert done.stdout.split("crows_pairs")[-1].split()[-5:] == ["builtin", "5", "10", "10", "0"]
