@@ -12,28 +12,24 @@ from llmprof.backends.protocol import Backend
 from llmprof.cache.keys import request_key, request_seed
 from llmprof.cache.storage import ResponseCache
 from llmprof.errors import BackendError, CapabilityError
-from llmprof.requests import Failure, Outcome, Request
+from llmprof.requests import Answer, Completion, Failure, Outcome, Request, TokenLogProbs
 
 _LOOKUP_CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a list of requests has come. `done` counts cached, answered and failed ones."""
+    """How far a list of requests has come. `done` counts cached, answered and failed ones.
+
+    `truncated` counts the answers whose prompt was cut to fit the model.
+    """
 
     total: int
     done: int = 0
     cached: int = 0
     failed: int = 0
     retries: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The outcome of one request, with its content address."""
-
-    key: str
-    outcome: Outcome
+    truncated: int = 0
 
 
 ProgressListener = Callable[[Progress], None]
@@ -151,6 +147,7 @@ class _Ledger:
             done=old.done + count,
             cached=old.cached + (count if cached else count - 1),
             failed=old.failed + (count if isinstance(outcome, Failure) else 0),
+            truncated=old.truncated + (count if _truncated(outcome) else 0),
         )
 
     def retried(self) -> None:
@@ -159,6 +156,10 @@ class _Ledger:
 
     def report(self) -> None:
         self._listener(self._progress)
+
+
+def _truncated(outcome: Outcome) -> bool:
+    return isinstance(outcome, Completion | TokenLogProbs) and outcome.truncated_tokens > 0
 
 
 class _CachingSink:
@@ -178,15 +179,18 @@ class _CachingSink:
         self._requests = requests
         self._ledger = ledger
 
-    async def deliver(self, index: int, outcome: Outcome) -> None:
-        key = self._keys[index]
-        if not isinstance(outcome, Failure):
+    async def deliver(self, answers: Sequence[tuple[int, Outcome]]) -> None:
+        kept = [
+            (self._keys[index], self._requests[index], outcome)
+            for index, outcome in answers
+            if not isinstance(outcome, Failure)
+        ]
+        if kept:
             # Shielded: an answer that exists, and may have been paid for, is kept on Ctrl-C.
             with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(
-                    self._cache.put, key, self._model, self._requests[index], outcome
-                )
-        self._ledger.record(key, outcome, cached=False)
+                await anyio.to_thread.run_sync(self._cache.put_many, self._model, kept)
+        for index, outcome in answers:
+            self._ledger.record(self._keys[index], outcome, cached=False)
         self._ledger.report()
 
     def retrying(self, index: int, reason: str, delay_seconds: float) -> None:

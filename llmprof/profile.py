@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,11 +14,12 @@ import anyio.to_thread
 from llmprof.backends import Backend, BackendOptions, create_backend
 from llmprof.cache import open_cache
 from llmprof.datasets import DataOptions, Dataset
-from llmprof.engine import Answer, Engine, Progress
+from llmprof.engine import Engine, Progress
 from llmprof.errors import CapabilityError
 from llmprof.profilers import Profiler, ProfilerOptions, create_profiler, profiler_names
-from llmprof.requests import Request
-from llmprof.results import ProfileResult, RunStart, Store
+from llmprof.records import Metric, Sample
+from llmprof.requests import Answer, Request
+from llmprof.results import ProfileResult, RunStart, Store, Work
 from llmprof.versions import git_revision, package_versions
 
 Listener = Callable[[str, Progress], None]
@@ -52,6 +54,10 @@ class Plan:
 class _Loaded:
     profiler: Profiler
     dataset: Dataset[Any]
+
+    @property
+    def label(self) -> str:
+        return f"{self.profiler.name} on {self.dataset.name}"
 
     def requests(self) -> list[list[Request]]:
         return [list(self.profiler.requests(item)) for item in self.dataset.items]
@@ -112,7 +118,7 @@ def _prepare(job: ProfileJob) -> tuple[Backend, list[_Loaded]]:
     # Data first: a missing file shows before a model is looked for.
     data = [create_profiler(name, job.options).load(job.data) for name in job.profilers]
     backend = create_backend(job.backend, job.backend_options)
-    options = replace(job.options, chat=backend.chat)
+    options = replace(job.options, chat=backend.chat, capabilities=backend.capabilities)
     profilers = [create_profiler(name, options) for name in job.profilers]
     _check_capabilities(backend, profilers)
     return backend, [
@@ -123,12 +129,13 @@ def _prepare(job: ProfileJob) -> tuple[Backend, list[_Loaded]]:
 
 
 def _check_capabilities(backend: Backend, profilers: Sequence[Profiler]) -> None:
+    offered = backend.capabilities
     for profiler in profilers:
-        if not profiler.needs <= backend.capabilities:
+        if not profiler.needs <= offered:
             able = [
                 name
                 for name in profiler_names()
-                if create_profiler(name, ProfilerOptions()).needs <= backend.capabilities
+                if create_profiler(name, ProfilerOptions(capabilities=offered)).needs <= offered
             ]
             raise CapabilityError(
                 f"backend {backend.name!r} cannot serve profiler {profiler.name!r}; it can "
@@ -141,7 +148,7 @@ def _start(job: ProfileJob, backend: Backend, loaded: Sequence[_Loaded]) -> RunS
     config = {
         "identity": dict(backend.identity),
         "limit": job.data.limit,
-        "options": asdict(job.options),
+        "options": _user_options(job.options),
         "profiles": [
             [each.profiler.name, each.profiler.version, each.dataset.name, each.dataset.sha256]
             for each in loaded
@@ -150,6 +157,13 @@ def _start(job: ProfileJob, backend: Backend, loaded: Sequence[_Loaded]) -> RunS
     return RunStart(
         "profile", backend.model, backend.name, config, job.options.seed, versions, git_revision()
     )
+
+
+def _user_options(options: ProfilerOptions) -> dict[str, Any]:
+    """The options that a user gave; what follows from the backend is in its identity."""
+    values = asdict(options)
+    del values["chat"], values["capabilities"]
+    return values
 
 
 async def _run(
@@ -171,21 +185,20 @@ async def _run(
 
 
 async def _profile(engine: Engine, each: _Loaded, listener: Listener) -> ProfileResult:
-    profiler, dataset = each.profiler, each.dataset
+    began = time.monotonic()
+    progress = Progress(0)
+
+    def listen(now: Progress) -> None:
+        nonlocal progress
+        progress = now
+        listener(each.label, now)
+
     stated = each.requests()
-    flat = [request for requests in stated for request in requests]
-    answers = await engine.answer(flat, lambda progress: listener(profiler.name, progress))
+    answers = await engine.answer([ask for requests in stated for ask in requests], listen)
     queue = iter(answers)
     grouped = [[next(queue) for _ in requests] for requests in stated]
-    return await anyio.to_thread.run_sync(_score, profiler, dataset, grouped)
-
-
-def _score(
-    profiler: Profiler, dataset: Dataset[Any], grouped: Sequence[Sequence[Answer]]
-) -> ProfileResult:
-    samples = [
-        profiler.score(item, answers) for item, answers in zip(dataset.items, grouped, strict=True)
-    ]
+    samples, metrics = await anyio.to_thread.run_sync(_score, each, grouped)
+    profiler, dataset = each.profiler, each.dataset
     return ProfileResult(
         profiler=profiler.name,
         protocol_version=profiler.version,
@@ -193,6 +206,21 @@ def _score(
         source=dataset.source,
         sha256=dataset.sha256,
         demonstration=dataset.demonstration,
+        n_items=len(dataset.items),
         samples=samples,
-        metrics=profiler.metrics(samples),
+        metrics=metrics,
+        work=Work(
+            n_requests=progress.total,
+            n_cached=progress.cached,
+            n_failed=progress.failed,
+            n_truncated=progress.truncated,
+            n_retries=progress.retries,
+            seconds=time.monotonic() - began,
+        ),
     )
+
+
+def _score(each: _Loaded, grouped: Sequence[Sequence[Answer]]) -> tuple[list[Sample], list[Metric]]:
+    pairs = zip(each.dataset.items, grouped, strict=True)
+    samples = [sample for item, answers in pairs for sample in each.profiler.score(item, answers)]
+    return samples, each.profiler.metrics(samples)

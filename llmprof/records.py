@@ -10,8 +10,9 @@ OVERALL = "overall"
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One scored item.
+    """One scored response to one item of a data set.
 
+    `sample_id` names the item and `sample_index` counts its responses where there are several.
     `scores` maps a metric to its value; None is "not defined for this text" or "failed". When the
     request behind it failed, `response` is None and `error_class` names the failure.
     """
@@ -21,6 +22,7 @@ class Sample:
     response: str | None
     scores: Mapping[str, float | None]
     group: str = OVERALL
+    sample_index: int = 0
     cache_key: str | None = None
     error_class: str | None = None
 

@@ -44,27 +44,41 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """Answer to `Generate`. `finish_reason` is `stop`, `length` or what the provider says."""
+    """Answer to `Generate`. `finish_reason` is `stop`, `length` or what the provider says.
+
+    `truncated_tokens` of the prompt did not fit the model and were cut from its beginning.
+    `details` holds what a provider says besides (billed units, safety mode), as JSON values.
+    """
 
     text: str
     token_count: int
     finish_reason: str
+    truncated_tokens: int = 0
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, data: Json) -> Completion:
-        return cls(data["text"], data["token_count"], data["finish_reason"])
+        return cls(
+            data["text"],
+            data["token_count"],
+            data["finish_reason"],
+            data.get("truncated_tokens", 0),
+            data.get("details", {}),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class TokenLogProbs:
     """Answer to `LogLikelihood`: natural logarithms, one value a continuation token.
 
-    `is_greedy` tells whether each token was the most likely one at its place.
+    `is_greedy` tells whether each token was the most likely one at its place. `truncated_tokens`
+    of the context did not fit the model and were cut from its beginning.
     """
 
     total: float
     per_token: tuple[float, ...]
     is_greedy: bool
+    truncated_tokens: int = 0
 
     @property
     def token_count(self) -> int:
@@ -72,7 +86,12 @@ class TokenLogProbs:
 
     @classmethod
     def from_json(cls, data: Json) -> TokenLogProbs:
-        return cls(data["total"], tuple(data["per_token"]), data["is_greedy"])
+        return cls(
+            data["total"],
+            tuple(data["per_token"]),
+            data["is_greedy"],
+            data.get("truncated_tokens", 0),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +107,18 @@ class Embedding:
 
 @dataclass(frozen=True, slots=True)
 class ToxicityScores:
-    """Answer to `Toxicity`: one score in [0, 1] for each attribute asked for."""
+    """Answer to `Toxicity`: a score in [0, 1] for each attribute that the scorer has.
+
+    A text that the scorer refuses for good (empty, too long, a language it does not know) has no
+    scores, and `refusal` says why in the scorer's own word; it is an answer, and is kept.
+    """
 
     scores: Mapping[str, float]
+    refusal: str | None = None
 
     @classmethod
     def from_json(cls, data: Json) -> ToxicityScores:
-        return cls(dict(data["scores"]))
+        return cls(dict(data["scores"]), data.get("refusal"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +175,39 @@ class LogLikelihood:
 
 
 @dataclass(frozen=True, slots=True)
+class PseudoLogLikelihood:
+    """Pseudo-log-likelihood, under a masked language model, of the tokens two sentences share.
+
+    Each token of `sentence` that it shares with `other` is masked in turn and scored given all
+    the others (Nangia et al. 2020, section 3.1); tokens that differ are never masked.
+    """
+
+    sentence: str
+    other: str
+
+    kind: ClassVar[str] = "pseudo_log_likelihood"
+    response: ClassVar[type[TokenLogProbs]] = TokenLogProbs
+
+    def canonical(self) -> Json:
+        return dataclasses.asdict(self)
+
+
+POOLINGS = ("mean", "last", "cls")
+
+
+@dataclass(frozen=True, slots=True)
 class Embed:
-    """Embed one text."""
+    """Embed one text.
+
+    A language model pools the hidden states of `layer` (0 is the embeddings, -1 the last layer)
+    over its tokens by `pooling`: `mean`, `last` token or `cls` (first token); padding never
+    counts. A provider's embedding model has one way of its own and ignores both. The vector is
+    not normalised.
+    """
 
     text: str
+    pooling: str = "mean"
+    layer: int = -1
 
     kind: ClassVar[str] = "embed"
     response: ClassVar[type[Embedding]] = Embedding
@@ -177,7 +230,17 @@ class Toxicity:
         return dataclasses.asdict(self)
 
 
-Request: TypeAlias = Generate | LogLikelihood | Embed | Toxicity
+Request: TypeAlias = Generate | LogLikelihood | PseudoLogLikelihood | Embed | Toxicity
 Response: TypeAlias = Completion | TokenLogProbs | Embedding | ToxicityScores
 Outcome: TypeAlias = Response | Failure
-RequestType: TypeAlias = type[Generate] | type[LogLikelihood] | type[Embed] | type[Toxicity]
+RequestType: TypeAlias = (
+    type[Generate] | type[LogLikelihood] | type[PseudoLogLikelihood] | type[Embed] | type[Toxicity]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The outcome of one request, with its content address."""
+
+    key: str
+    outcome: Outcome

@@ -7,9 +7,18 @@ import pytest
 
 from llmprof.backends.scripted import ScriptedBackend, default_script
 from llmprof.cache import open_cache
-from llmprof.engine import Answer, Engine, Progress
+from llmprof.engine import Engine, Progress
 from llmprof.errors import BackendError, CapabilityError
-from llmprof.requests import Embed, Failure, Generate, LogLikelihood, Outcome, Request, Sampling
+from llmprof.requests import (
+    Answer,
+    Embed,
+    Failure,
+    Generate,
+    LogLikelihood,
+    Outcome,
+    Request,
+    Sampling,
+)
 
 REQUESTS: list[Request] = [LogLikelihood("", f"sentence {place}") for place in range(10)]
 

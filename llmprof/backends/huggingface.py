@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
+from platformdirs import user_cache_path
 
 from llmprof.backends.model_files import find_model
 from llmprof.backends.protocol import BackendOptions, Sink
@@ -26,7 +26,8 @@ from llmprof.requests import (
 if TYPE_CHECKING:
     import torch
 
-DTYPES = ("auto", "float32", "bfloat16", "float16")
+_TORCH_DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+DTYPES = ("auto", *_TORCH_DTYPES)
 _DEFAULT_BATCH_SIZE = 8
 
 
@@ -47,14 +48,14 @@ class HuggingFaceBackend:
     def __init__(self, options: BackendOptions) -> None:
         import transformers
 
-        transformers.logging.set_verbosity_error()
-        transformers.logging.disable_progress_bar()
+        transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+        transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         self._options = options
         self._files = find_model(
             options.model,
             revision=options.revision,
             offline=options.offline,
-            models_dir=options.models_dir or Path.home() / ".cache" / "llmprof" / "models",
+            models_dir=(options.cache_dir or user_cache_path("llmprof")) / "models",
         )
         self._one_at_a_time = anyio.CapacityLimiter(1)
 
@@ -92,7 +93,7 @@ class HuggingFaceBackend:
     def _dtype_name(self) -> str:
         if self._options.dtype != "auto":
             return self._options.dtype
-        return "float32" if self._device == "cpu" else "bfloat16"
+        return "fp32" if self._device == "cpu" else "bf16"
 
     @cached_property
     def _tokenizer(self) -> Any:
@@ -117,7 +118,7 @@ class HuggingFaceBackend:
             network = AutoModelForCausalLM.from_pretrained(
                 self._files.path,
                 revision=self._files.revision,
-                dtype=getattr(torch, self._dtype_name),
+                dtype=getattr(torch, _TORCH_DTYPES[self._dtype_name]),
                 local_files_only=self._options.offline,
                 trust_remote_code=self._options.trust_remote_code,
             )
@@ -143,8 +144,7 @@ class HuggingFaceBackend:
                     [seeds[place] for place in batch],
                     limiter=self._one_at_a_time,
                 )
-                for place, outcome in zip(batch, outcomes, strict=True):
-                    await sink.deliver(place, outcome)
+                await sink.deliver(list(zip(batch, outcomes, strict=True)))
 
     async def aclose(self) -> None:
         self.__dict__.pop("_network", None)
@@ -269,7 +269,7 @@ class HuggingFaceBackend:
         return Completion(text, len(tokens), reason)
 
 
-def _length(request: Request) -> int:
+def _length(request: Any) -> int:
     if isinstance(request, LogLikelihood):
         return len(request.context) + len(request.continuation)
     if isinstance(request, Generate):

@@ -12,31 +12,35 @@ from llmprof.requests import Outcome, Request, RequestType
 
 @dataclass(frozen=True, slots=True)
 class BackendOptions:
-    """What a user may say about how a model is loaded or reached.
+    """What a user may say about how a model is loaded or reached; None leaves it to the backend.
 
-    `extra` holds backend-specific settings by name, as strings, from the configuration file.
+    `batch_size` None is automatic. `requests_per_minute` is the rate a provider allows. `cache_dir`
+    holds converted models and what was measured about this machine. Keys and tokens are not here:
+    each backend reads its own from the environment, so that they cannot be stored by accident.
     """
 
     model: str | None = None
     revision: str | None = None
     adapter: str | None = None
     dtype: str = "auto"
-    quantize: str | None = None
+    quantize: str = "none"
     device: str = "auto"
+    device_map: str | None = None
     batch_size: int | None = None
     trust_remote_code: bool = False
     offline: bool = False
     base_url: str | None = None
     concurrency: int | None = None
-    models_dir: Path | None = None
-    extra: Mapping[str, str] | None = None
+    requests_per_minute: float | None = None
+    safety_mode: str | None = None
+    cache_dir: Path | None = None
 
 
 class Sink(Protocol):
     """Where a backend hands over its answers, each as soon as it exists."""
 
-    async def deliver(self, index: int, outcome: Outcome) -> None:
-        """Hand over the answer to `requests[index]`; it is durable when this returns."""
+    async def deliver(self, answers: Sequence[tuple[int, Outcome]]) -> None:
+        """Hand over answers, each with the index of its request; durable when this returns."""
 
     def retrying(self, index: int, reason: str, delay_seconds: float) -> None:
         """Say that a request is asked again after a passing fault."""

@@ -18,6 +18,7 @@ from llmprof.requests import (
     Generate,
     LogLikelihood,
     Outcome,
+    PseudoLogLikelihood,
     Request,
     RequestType,
     TokenLogProbs,
@@ -34,12 +35,17 @@ def default_script(request: Request) -> Outcome:
         text = request.prompt if isinstance(request.prompt, str) else request.prompt[-1].content
         return Completion(f"You said: {text}", len(text.split()) + 2, "stop")
     if isinstance(request, LogLikelihood):
-        words = request.continuation.split() or [""]
-        values = tuple(-1.0 - _unit(request.context + word) for word in words)
-        return TokenLogProbs(sum(values), values, is_greedy=False)
+        return _token_log_probs(request.context, request.continuation)
+    if isinstance(request, PseudoLogLikelihood):
+        return _token_log_probs(request.other, request.sentence)
     if isinstance(request, Embed):
         return Embedding(tuple(_unit(f"{request.text}{place}") for place in range(8)))
     return ToxicityScores({name: _unit(request.text + name) for name in request.attributes})
+
+
+def _token_log_probs(context: str, text: str) -> TokenLogProbs:
+    values = tuple(-1.0 - _unit(context + word) for word in text.split() or [""])
+    return TokenLogProbs(sum(values), values, is_greedy=False)
 
 
 def _unit(text: str) -> float:
@@ -59,7 +65,7 @@ class ScriptedBackend:
         *,
         model: str = "scripted",
         capabilities: frozenset[RequestType] = frozenset(
-            {Generate, LogLikelihood, Embed, Toxicity}
+            {Generate, LogLikelihood, PseudoLogLikelihood, Embed, Toxicity}
         ),
     ) -> None:
         self.model = model
@@ -74,7 +80,7 @@ class ScriptedBackend:
     async def answer(self, requests: Sequence[Request], seeds: Sequence[int], sink: Sink) -> None:
         for index, request in enumerate(requests):
             self.asked.append(request)
-            await sink.deliver(index, self._script(request))
+            await sink.deliver([(index, self._script(request))])
 
     async def aclose(self) -> None:
         return None

@@ -17,7 +17,6 @@ from llmprof.requests import Request, Response
 if TYPE_CHECKING:
     import diskcache
 
-# SQLite grows its memory map and page cache on demand; entries are small.
 _LOCK_TIMEOUT_SECONDS = 60.0
 
 
@@ -82,16 +81,18 @@ class ResponseCache:
                 found.append(None if entry is None else _decode(entry, request))
         return found
 
-    def put(self, key: str, model: str, request: Request, response: Response) -> None:
-        """Store one response; durable when this returns."""
-        entry = {
-            "kind": request.kind,
-            "model": model,
-            "stored": time.time(),
-            "response": dataclasses.asdict(response),
-        }
-        with self._guard("write"):
-            self._cache.set(key, entry)
+    def put_many(self, model: str, answered: Sequence[tuple[str, Request, Response]]) -> None:
+        """Store responses, each with its key and request; durable when this returns."""
+        now = time.time()
+        with self._guard("write"), self._cache.transact():
+            for key, request, response in answered:
+                entry = {
+                    "kind": request.kind,
+                    "model": model,
+                    "stored": now,
+                    "response": dataclasses.asdict(response),
+                }
+                self._cache.set(key, entry)
 
     def _entries(self) -> Iterator[tuple[str, dict[str, Any]]]:
         for key in self._cache:

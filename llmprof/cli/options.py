@@ -62,6 +62,24 @@ CacheDir = Annotated[
         show_default=False,
     ),
 ]
+_WORK = "The work"
+Offline = Annotated[
+    bool,
+    typer.Option(
+        "--offline",
+        help="Fail at once when a model or data set is not on this machine.",
+        rich_help_panel=_WORK,
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Say how many requests there are and how many are cached; ask nothing.",
+        rich_help_panel=_WORK,
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print errors only.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 

@@ -7,65 +7,44 @@ from typing import Annotated
 
 import typer
 
-from llmprof.cli.options import DEFAULT_DB, CacheDir, Config, Db, Debug, cache_folder
+from llmprof.cli import model_options as ask
+from llmprof.cli.options import (
+    DEFAULT_DB,
+    CacheDir,
+    Config,
+    Db,
+    Debug,
+    DryRun,
+    Offline,
+    Quiet,
+    cache_folder,
+)
 
-_MODEL = "The model"
 _DATA = "The data"
-_WORK = "The work"
 
 
 def profile(
-    model: Annotated[
-        str | None,
-        typer.Argument(
-            help="A Hub id, a local folder or a GGUF file. Default: SmolLM2-135M-Instruct.",
-            show_default=False,
-        ),
-    ] = None,
+    model: ask.Model = None,
     profilers: Annotated[
         str, typer.Option(help="What to profile: names, separated by commas.")
     ] = "textual,crows_pairs",
-    backend: Annotated[
-        str, typer.Option(help="Who answers the requests.", rich_help_panel=_MODEL)
-    ] = "huggingface",
-    revision: Annotated[
-        str | None,
-        typer.Option(help="Branch, tag or commit of a Hub model.", rich_help_panel=_MODEL),
-    ] = None,
-    dtype: Annotated[
-        str,
-        typer.Option(
-            help="Precision of the weights; auto is float32 on CPU and bfloat16 on CUDA.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = "auto",
-    device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel=_MODEL)
-    ] = "auto",
-    trust_remote_code: Annotated[
-        bool,
-        typer.Option(
-            "--trust-remote-code",
-            help="Run Python code that comes with the model.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = False,
-    prompt_format: Annotated[
-        str,
-        typer.Option(
-            help="auto, chat, completion or paper; auto is chat for a model with a chat template.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = "auto",
-    system_prompt: Annotated[
-        str | None, typer.Option(help="Said before each prompt.", rich_help_panel=_MODEL)
-    ] = None,
-    max_new_tokens: Annotated[
-        int, typer.Option(min=1, help="Tokens a completion.", rich_help_panel=_MODEL)
-    ] = 128,
-    seed: Annotated[
-        int, typer.Option(help="Seed of sampled completions.", rich_help_panel=_MODEL)
-    ] = 0,
+    backend: ask.Backend = "huggingface",
+    revision: ask.Revision = None,
+    adapter: ask.Adapter = None,
+    dtype: ask.Dtype = "auto",
+    quantize: ask.Quantize = "none",
+    device: ask.Device = "auto",
+    device_map: ask.DeviceMap = None,
+    batch_size: ask.BatchSize = "auto",
+    trust_remote_code: ask.TrustRemoteCode = False,
+    prompt_format: ask.PromptFormat = "auto",
+    system_prompt: ask.SystemPrompt = None,
+    max_new_tokens: ask.MaxNewTokens = 128,
+    seed: ask.Seed = 0,
+    base_url: ask.BaseUrl = None,
+    concurrency: ask.Concurrency = None,
+    rpm: ask.RequestsPerMinute = None,
+    safety_mode: ask.SafetyMode = None,
     data: Annotated[
         str | None,
         typer.Option(
@@ -91,30 +70,12 @@ def profile(
         int | None,
         typer.Option(min=1, help="Take the first N items of each data set.", rich_help_panel=_DATA),
     ] = None,
-    batch_size: Annotated[
-        int | None,
-        typer.Option(min=1, help="Requests computed at once.", rich_help_panel=_WORK),
-    ] = None,
     db: Db = DEFAULT_DB,
     cache_dir: CacheDir = None,
     config: Config = None,
-    offline: Annotated[
-        bool,
-        typer.Option(
-            "--offline",
-            help="Fail at once when a model or data set is not on this machine.",
-            rich_help_panel=_WORK,
-        ),
-    ] = False,
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run",
-            help="Say how many requests there are and how many are cached; ask nothing.",
-            rich_help_panel=_WORK,
-        ),
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
+    offline: Offline = False,
+    dry_run: DryRun = False,
+    quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Profile MODEL. The same line again goes on where it stopped.
@@ -136,12 +97,19 @@ def profile(
         backend_options=BackendOptions(
             model=model,
             revision=revision,
+            adapter=adapter,
             dtype=dtype,
+            quantize=quantize,
             device=device,
-            batch_size=batch_size,
+            device_map=device_map,
+            batch_size=ask.batch_size_of(batch_size),
             trust_remote_code=trust_remote_code,
             offline=offline,
-            models_dir=cache / "models",
+            base_url=base_url,
+            concurrency=concurrency,
+            requests_per_minute=rpm,
+            safety_mode=safety_mode,
+            cache_dir=cache,
         ),
         data=DataOptions(data, data_dir, offline, limit),
         options=ProfilerOptions(

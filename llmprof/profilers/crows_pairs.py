@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llmprof.datasets import DataOptions, Dataset, SentencePair, load_crows_pairs
-from llmprof.engine import Answer
 from llmprof.profilers.protocol import ProfilerOptions
 from llmprof.records import Metric, Sample
-from llmprof.requests import Failure, LogLikelihood, Request, RequestType, TokenLogProbs
+from llmprof.requests import Answer, Failure, LogLikelihood, Request, RequestType, TokenLogProbs
 from llmprof.stats import mean_metric
 
 
@@ -32,7 +31,7 @@ class CrowsPairs:
     def requests(self, item: SentencePair) -> Sequence[Request]:
         return [LogLikelihood("", item.more), LogLikelihood("", item.less)]
 
-    def score(self, item: SentencePair, answers: Sequence[Answer]) -> Sample:
+    def score(self, item: SentencePair, answers: Sequence[Answer]) -> Sequence[Sample]:
         more, less = (answer.outcome for answer in answers)
         failure = next((each for each in (more, less) if isinstance(each, Failure)), None)
         scores: dict[str, float | None] = {
@@ -46,15 +45,17 @@ class CrowsPairs:
                 "log_likelihood_more": more.total,
                 "log_likelihood_less": less.total,
             }
-        return Sample(
-            sample_id=item.id,
-            prompt=item.more,
-            response=None if failure else item.less,
-            scores=scores,
-            group=item.bias_type,
-            cache_key=answers[0].key,
-            error_class=failure.error_class if failure else None,
-        )
+        return [
+            Sample(
+                sample_id=item.id,
+                prompt=item.more,
+                response=None if failure else item.less,
+                scores=scores,
+                group=item.bias_type,
+                cache_key=answers[0].key,
+                error_class=failure.error_class if failure else None,
+            )
+        ]
 
     def metrics(self, samples: Sequence[Sample]) -> list[Metric]:
         groups = sorted({sample.group for sample in samples})

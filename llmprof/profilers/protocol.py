@@ -4,28 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from llmprof.datasets import DataOptions, Dataset
-from llmprof.engine import Answer
 from llmprof.records import Metric, Sample
-from llmprof.requests import Request, RequestType
+from llmprof.requests import Answer, Request, RequestType
 
 
 @dataclass(frozen=True, slots=True)
 class ProfilerOptions:
     """What a user may say about how a profile is made.
 
-    `chat` is not the user's: it says whether the backend's model is meant to be asked with
-    messages (`Backend.chat`), which `prompt_format` "auto" follows.
+    `protocol` is `original` (each benchmark as its authors define it) or `toolkit` (as the scripts
+    of "LLM See, LLM Do" do it). The last two are not the user's: `chat` says whether the backend's
+    model is meant to be asked with messages (`Backend.chat`), which `prompt_format` "auto"
+    follows, and `capabilities` what the backend can answer, for a profiler that has two ways.
     """
 
     text_dataset: str = "dolly200_test"
+    calibration_data: str | None = None
     max_new_tokens: int = 128
     seed: int = 0
     prompt_format: str = "auto"
     system_prompt: str | None = None
+    protocol: str = "original"
+    toxicity_samples: int = 25
+    toxicity_scorer: str | None = None
+    pooling: str = "mean"
+    layer: int = -1
     chat: bool = False
+    capabilities: frozenset[RequestType] = frozenset()
 
 
 class Profiler(Protocol):
@@ -41,7 +49,8 @@ class Profiler(Protocol):
     def version(self) -> str: ...
 
     @property
-    def needs(self) -> frozenset[RequestType]: ...
+    def needs(self) -> frozenset[RequestType]:
+        """The kinds of request it states, given what the backend can answer."""
 
     def load(self, options: DataOptions) -> Sequence[Dataset[Any]]:
         """The data sets that are profiled on; raises DataError or DataNotFoundError."""
@@ -49,8 +58,16 @@ class Profiler(Protocol):
     def requests(self, item: Any) -> Sequence[Request]:
         """What to ask about one item."""
 
-    def score(self, item: Any, answers: Sequence[Answer]) -> Sample:
+    def score(self, item: Any, answers: Sequence[Answer]) -> Sequence[Sample]:
         """Score one item from the answers to its requests, in their order."""
 
     def metrics(self, samples: Sequence[Sample]) -> list[Metric]:
         """Average the samples of one whole data set."""
+
+
+@runtime_checkable
+class TwoStage(Protocol):
+    """A profiler that asks about the answers too: a scorer's opinion of a completion."""
+
+    def follow_up(self, item: Any, answers: Sequence[Answer]) -> Sequence[Request]:
+        """What to ask once the item's first requests are answered; `score` gets both, in order."""

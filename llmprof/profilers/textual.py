@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llmprof.datasets import DataOptions, Dataset, Prompt, load_prompts
-from llmprof.engine import Answer
 from llmprof.profilers import text_metrics
 from llmprof.profilers.prompt_formats import question_prompt
 from llmprof.profilers.protocol import ProfilerOptions
 from llmprof.records import Metric, Sample
-from llmprof.requests import Completion, Failure, Generate, Request, RequestType, Sampling
+from llmprof.requests import Answer, Completion, Failure, Generate, Request, RequestType, Sampling
 from llmprof.stats import mean_metric
 
 
@@ -35,19 +34,21 @@ class Textual:
         sampling = Sampling(max_new_tokens=self._options.max_new_tokens, seed=self._options.seed)
         return [Generate(question_prompt(item.text, self._options), sampling)]
 
-    def score(self, item: Prompt, answers: Sequence[Answer]) -> Sample:
+    def score(self, item: Prompt, answers: Sequence[Answer]) -> Sequence[Sample]:
         (answer,) = answers
         outcome = answer.outcome
         if not isinstance(outcome, Completion):
             error = outcome.error_class if isinstance(outcome, Failure) else "UnexpectedResponse"
-            return Sample(item.id, item.text, None, {}, error_class=error, cache_key=answer.key)
-        return Sample(
-            sample_id=item.id,
-            prompt=item.text,
-            response=outcome.text,
-            scores=text_metrics.describe(outcome.text),
-            cache_key=answer.key,
-        )
+            return [Sample(item.id, item.text, None, {}, error_class=error, cache_key=answer.key)]
+        return [
+            Sample(
+                sample_id=item.id,
+                prompt=item.text,
+                response=outcome.text,
+                scores=text_metrics.describe(outcome.text),
+                cache_key=answer.key,
+            )
+        ]
 
     def metrics(self, samples: Sequence[Sample]) -> list[Metric]:
         names = dict.fromkeys(name for sample in samples for name in sample.scores)

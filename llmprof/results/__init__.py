@@ -1,5 +1,5 @@
 """The SQLite store of results."""
 
-from llmprof.results.store import ProfileResult, RunStart, Store
+from llmprof.results.store import ProfileResult, RunStart, Store, Work
 
-__all__ = ["ProfileResult", "RunStart", "Store"]
+__all__ = ["ProfileResult", "RunStart", "Store", "Work"]

@@ -60,9 +60,25 @@ def create_tables(db: Database) -> None:
         db.execute(statement)
 
 
+_WORK_COUNTS = ("n_requests", "n_cached", "n_failed", "n_truncated", "n_retries")
+
+
 @migrations()
 def create_latest_metrics_view(db: Database) -> None:
     db.execute(_LATEST_METRICS)
+
+
+@migrations()
+def add_sample_index(db: Database) -> None:
+    db.execute("ALTER TABLE samples ADD COLUMN sample_index INTEGER NOT NULL DEFAULT 0")
+
+
+@migrations()
+def add_work_counts(db: Database) -> None:
+    """What the engine had to do; NULL in runs of older versions."""
+    for column in _WORK_COUNTS:
+        db.execute(f"ALTER TABLE run_datasets ADD COLUMN {column} INTEGER")
+    db.execute("ALTER TABLE run_datasets ADD COLUMN seconds REAL")
 
 
 def check_version(db: Database, name: str) -> None:

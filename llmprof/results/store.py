@@ -37,8 +37,20 @@ class RunStart:
 
 
 @dataclass(frozen=True, slots=True)
+class Work:
+    """What the engine did for a profile: counts of requests, and seconds of wall time."""
+
+    n_requests: int
+    n_cached: int
+    n_failed: int
+    n_truncated: int
+    n_retries: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class ProfileResult:
-    """One profiler's results on one data set."""
+    """One profiler's results on one data set; `n_items` counts items, not samples."""
 
     profiler: str
     protocol_version: str
@@ -46,8 +58,10 @@ class ProfileResult:
     source: str
     sha256: str
     demonstration: bool
+    n_items: int
     samples: Sequence[Sample]
     metrics: Sequence[Metric]
+    work: Work
 
 
 class Store:
@@ -154,8 +168,9 @@ class Store:
                     **place,
                     "source": result.source,
                     "sha256": result.sha256,
-                    "n_items": len(result.samples),
+                    "n_items": result.n_items,
                     "demonstration": int(result.demonstration),
+                    **asdict(result.work),
                 }
             )
             self._db.table("samples").insert_all(

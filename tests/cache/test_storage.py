@@ -39,7 +39,7 @@ def cache(tmp_path: Path) -> Iterator[ResponseCache]:
 
 @pytest.mark.parametrize(("request_", "response"), PAIRS)
 def test_response_comes_back(cache: ResponseCache, request_: Request, response: Response) -> None:
-    cache.put("key", "model", request_, response)
+    cache.put_many("model", [("key", request_, response)])
     assert cache.get_many(["key", "other"], [request_, request_]) == [response, None]
 
 
@@ -52,19 +52,19 @@ def test_log_probabilities_come_back_to_the_last_bit(
 ) -> None:
     request, response = LogLikelihood("a", "b"), TokenLogProbs(sum(values), tuple(values), False)
     with open_cache(tmp_path_factory.mktemp("cache")) as cache:
-        cache.put("key", "model", request, response)
+        cache.put_many("model", [("key", request, response)])
         assert cache.get_many(["key"], [request]) == [response]
 
 
 def test_another_process_sees_what_was_stored(cache: ResponseCache, tmp_path: Path) -> None:
     request, response = PAIRS[0]
-    cache.put("key", "model", request, response)
+    cache.put_many("model", [("key", request, response)])
     with open_cache(tmp_path) as second:
         assert second.get_many(["key"], [request]) == [response]
 
 
 def test_entry_of_another_shape_counts_as_absent(cache: ResponseCache) -> None:
-    cache.put("key", "model", *PAIRS[0])
+    cache.put_many("model", [("key", *PAIRS[0])])
     assert cache.get_many(["key"], [LogLikelihood("a", "b")]) == [None]
 
 
@@ -77,7 +77,7 @@ def test_nothing_is_evicted(cache: ResponseCache) -> None:
 
 def test_info_counts_by_model(cache: ResponseCache) -> None:
     for place in range(3):
-        cache.put(f"key{place}", "a" if place else "b", *PAIRS[0])
+        cache.put_many("a" if place else "b", [(f"key{place}", *PAIRS[0])])
     info = cache.info()
     assert (info.entries, info.by_model) == (3, {"a": 2, "b": 1})
     assert info.oldest is not None and info.newest is not None and info.oldest <= info.newest
@@ -85,7 +85,7 @@ def test_info_counts_by_model(cache: ResponseCache) -> None:
 
 def test_prune_by_model_and_age_and_clear(cache: ResponseCache) -> None:
     for place in range(4):
-        cache.put(f"key{place}", "a" if place % 2 else "b", *PAIRS[0])
+        cache.put_many("a" if place % 2 else "b", [(f"key{place}", *PAIRS[0])])
     assert cache.prune(older_than_seconds=3600.0) == 0
     assert cache.prune(model="a") == 2
     assert cache.prune(older_than_seconds=-1.0, model="c") == 0
@@ -103,12 +103,12 @@ def test_locked_cache_is_one_clear_error(
     cache: ResponseCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("llmprof.cache.storage._LOCK_TIMEOUT_SECONDS", 0.2)
-    cache.put("key", "model", *PAIRS[0])
+    cache.put_many("model", [("key", *PAIRS[0])])
     other = sqlite3.connect(tmp_path / "responses" / "cache.db", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     try:
         with pytest.raises(CacheError, match="cannot write"):
-            cache.put("key2", "model", *PAIRS[0])
+            cache.put_many("model", [("key2", *PAIRS[0])])
     finally:
         other.execute("ROLLBACK")
         other.close()

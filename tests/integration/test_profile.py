@@ -37,7 +37,7 @@ def test_log_likelihoods_agree_with_lm_eval(data_dir: Path, cache: Path, tmp_pat
     db = tmp_path / "a.db"
     done = run(
         "profile", "--profilers", "crows_pairs", "--limit", 100, "--data-dir", data_dir,
-        "--db", db, "--cache-dir", cache, "--dtype", "float32",
+        "--db", db, "--cache-dir", cache, "--dtype", "fp32",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     with sqlite3.connect(db) as connection:

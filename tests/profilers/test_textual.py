@@ -8,11 +8,10 @@ from hypothesis import strategies as st
 from lexicalrichness import LexicalRichness
 
 from llmprof.datasets import Prompt
-from llmprof.engine import Answer
 from llmprof.profilers import ProfilerOptions
 from llmprof.profilers.text_metrics import describe, lexical_diversity
 from llmprof.profilers.textual import Textual
-from llmprof.requests import Completion, Failure, Generate, Message
+from llmprof.requests import Answer, Completion, Failure, Generate, Message
 
 TEXT = (
     "The quick brown fox jumps over the lazy dog. It was not amused, and it said so at length! "
@@ -80,8 +79,8 @@ def test_chat_models_are_asked_with_messages_and_others_with_text() -> None:
 
 def test_failure_is_null_and_lowers_the_coverage() -> None:
     profiler = Textual(ProfilerOptions())
-    good = profiler.score(ITEM, [Answer("k", Completion(TEXT, 30, "stop"))])
-    bad = profiler.score(ITEM, [Answer("k", Failure("Timeout", "for good"))])
+    (good,) = profiler.score(ITEM, [Answer("k", Completion(TEXT, 30, "stop"))])
+    (bad,) = profiler.score(ITEM, [Answer("k", Failure("Timeout", "for good"))])
     assert (bad.response, bad.error_class, dict(bad.scores)) == (None, "Timeout", {})
     metrics = {metric.name: metric for metric in profiler.metrics([good, bad])}
     assert (metrics["n_tokens"].value, metrics["n_tokens"].n) == (30, 1)

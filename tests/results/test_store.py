@@ -10,7 +10,7 @@ import pytest
 
 from llmprof.errors import StoreError, UsageError
 from llmprof.records import Metric, Sample
-from llmprof.results import ProfileResult, RunStart, Store
+from llmprof.results import ProfileResult, RunStart, Store, Work
 from llmprof.results.schema import migrations
 
 START = RunStart("profile", "m", "b", {"limit": 3}, 0, {"llmprof": "0"}, "abc")
@@ -21,11 +21,13 @@ RESULT = ProfileResult(
     "builtin",
     "f" * 64,
     True,
+    2,
     [
         Sample("1", "p", "text \x00 '; DROP TABLE runs", {"mtld": 1.5, "smog": None}),
         Sample("2", "p", None, {}, error_class="Refused"),
     ],
     [Metric("mtld", 1.5, None, None, 1, 2), Metric("smog", None, None, None, 0, 2, reason="short")],
+    Work(2, 1, 1, 0, 3, 0.5),
 )
 
 

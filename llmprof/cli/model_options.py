@@ -1,0 +1,111 @@
+"""Options that say which model answers and how; every command that asks a model has them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+_MODEL = "The model"
+_NETWORK = "Models behind a network"
+
+Model = Annotated[
+    str | None,
+    typer.Argument(
+        help="A Hub id, a local folder, a GGUF file, or a provider's model. "
+        "Default: SmolLM2-135M-Instruct.",
+        show_default=False,
+    ),
+]
+Backend = Annotated[
+    str, typer.Option("--backend", help="Who answers the requests.", rich_help_panel=_MODEL)
+]
+Revision = Annotated[
+    str | None, typer.Option(help="Branch, tag or commit of a Hub model.", rich_help_panel=_MODEL)
+]
+Adapter = Annotated[
+    str | None, typer.Option(help="Folder or Hub id of a PEFT adapter.", rich_help_panel=_MODEL)
+]
+Dtype = Annotated[
+    str,
+    typer.Option(
+        help="auto, fp32, bf16 or fp16; auto is fp32 on CPU and bf16 on CUDA.",
+        rich_help_panel=_MODEL,
+    ),
+]
+Quantize = Annotated[
+    str, typer.Option(help="none, 8bit or 4bit (bitsandbytes).", rich_help_panel=_MODEL)
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel=_MODEL)]
+DeviceMap = Annotated[
+    str | None,
+    typer.Option(help="auto spreads a model that is larger than one GPU.", rich_help_panel=_MODEL),
+]
+BatchSize = Annotated[
+    str, typer.Option(metavar="auto|N", help="Sequences at once.", rich_help_panel=_MODEL)
+]
+TrustRemoteCode = Annotated[
+    bool,
+    typer.Option(
+        "--trust-remote-code",
+        help="Run Python code that comes with the model.",
+        rich_help_panel=_MODEL,
+    ),
+]
+PromptFormat = Annotated[
+    str,
+    typer.Option(
+        help="auto, chat, completion or paper; auto is chat for a model with a chat template.",
+        rich_help_panel=_MODEL,
+    ),
+]
+SystemPrompt = Annotated[
+    str | None, typer.Option(help="Said before each prompt.", rich_help_panel=_MODEL)
+]
+MaxNewTokens = Annotated[
+    int, typer.Option(min=1, help="Tokens a completion.", rich_help_panel=_MODEL)
+]
+Seed = Annotated[int, typer.Option(help="Seed of sampled completions.", rich_help_panel=_MODEL)]
+BaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        envvar="LLMPROF_BASE_URL",
+        help="Address of an OpenAI-compatible server, such as http://localhost:8000/v1.",
+        rich_help_panel=_NETWORK,
+    ),
+]
+Concurrency = Annotated[
+    int | None,
+    typer.Option(min=1, help="Requests in flight at once.", rich_help_panel=_NETWORK),
+]
+RequestsPerMinute = Annotated[
+    float | None,
+    typer.Option(
+        "--rpm",
+        min=0.001,
+        help="Requests a minute that the provider allows.",
+        rich_help_panel=_NETWORK,
+    ),
+]
+SafetyMode = Annotated[
+    str | None,
+    typer.Option(
+        help="Cohere's safety mode: CONTEXTUAL, STRICT or NONE.", rich_help_panel=_NETWORK
+    ),
+]
+
+
+def batch_size_of(value: str) -> int | None:
+    """The number in `--batch-size`; None for `auto`.
+
+    >>> batch_size_of("auto"), batch_size_of("8")
+    (None, 8)
+
+    Raises:
+        BadParameter: it is neither `auto` nor a whole number above 0.
+    """
+    if value == "auto":
+        return None
+    if not value.isdecimal() or int(value) == 0:
+        raise typer.BadParameter(f"--batch-size is {value!r}; give auto or a number above 0")
+    return int(value)
