@@ -53,8 +53,8 @@ FROM (SELECT m.*, r.model, r.backend, d.sha256, row_number() OVER (
 WHERE place = 1
 """
 
-# One row a model and backend, from the latest run of each metric. SQLite has no dynamic columns:
-# the metrics are a JSON object, from which `metrics ->> '$."textual/dolly200_test/mtld"'` takes one.
+# One row a model and backend, from the latest run of each metric. SQLite has no dynamic columns, so
+# the metrics are a JSON object: `metrics ->> '$."textual/dolly200_test/mtld"'` takes one.
 _MODEL_OVERVIEW = """
 CREATE VIEW model_overview AS
 SELECT model, backend, count(*) AS n_metrics, max(run_id) AS latest_run_id,
