@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import anyio
@@ -12,12 +12,27 @@ import anyio.to_thread
 from platformdirs import user_cache_path
 
 from llmprof.backends.huggingface.decoder import Decoder
+from llmprof.backends.huggingface.embedding import embed
 from llmprof.backends.huggingface.generation import completions
 from llmprof.backends.huggingface.loading import LocalModel
 from llmprof.backends.huggingface.log_likelihood import log_likelihoods
-from llmprof.backends.huggingface.memory import Budget, device_name
+from llmprof.backends.huggingface.masked import pseudo_log_likelihoods
+from llmprof.backends.huggingface.memory import Budget, device_name, halving_batches
 from llmprof.backends.protocol import BackendOptions, Sink
-from llmprof.requests import Generate, LogLikelihood, Outcome, Request, RequestType
+from llmprof.requests import (
+    Embed,
+    Generate,
+    LogLikelihood,
+    Outcome,
+    PseudoLogLikelihood,
+    Request,
+    RequestType,
+)
+
+_CAUSAL: frozenset[RequestType] = frozenset({Generate, LogLikelihood, Embed})
+_MASKED: frozenset[RequestType] = frozenset({PseudoLogLikelihood, Embed})
+# Texts read at once, to embed them or to mask their tokens, unless the user says otherwise.
+_TEXTS_AT_ONCE = 16
 
 
 def create(options: BackendOptions) -> HuggingFaceBackend:
@@ -28,7 +43,6 @@ class HuggingFaceBackend:
     """Answers in batches, longest first; the weights are loaded when the first answer is needed."""
 
     name = "huggingface"
-    capabilities: frozenset[RequestType] = frozenset({Generate, LogLikelihood})
 
     def __init__(self, options: BackendOptions) -> None:
         self._model = LocalModel(options)
@@ -40,15 +54,19 @@ class HuggingFaceBackend:
         return self._model.name
 
     @property
+    def capabilities(self) -> frozenset[RequestType]:
+        return _MASKED if self._model.task == "masked" else _CAUSAL
+
+    @property
     def chat(self) -> bool:
-        return bool(self._model.tokenizer.chat_template)
+        return Generate in self.capabilities and bool(self._model.tokenizer.chat_template)
 
     @property
     def identity(self) -> Mapping[str, Any]:
         return {"backend": self.name, **self._model.identity}
 
     async def answer(self, requests: Sequence[Request], seeds: Sequence[int], sink: Sink) -> None:
-        for kind in (LogLikelihood, Generate):
+        for kind in (LogLikelihood, PseudoLogLikelihood, Embed, Generate):
             places = [place for place, ask in enumerate(requests) if isinstance(ask, kind)]
             if not places:
                 continue
@@ -69,7 +87,15 @@ class HuggingFaceBackend:
         tokenizer = self._model.tokenizer
         if kind is LogLikelihood:
             return log_likelihoods(self._decoder, tokenizer, requests, self._budget)
-        return completions(self._decoder, tokenizer, requests, seeds, self._budget)
+        if kind is Generate:
+            return completions(self._decoder, tokenizer, requests, seeds, self._budget)
+        size = self._options.batch_size or _TEXTS_AT_ONCE
+        answer: Callable[[Any, list[Any]], Sequence[Outcome]]
+        if kind is Embed:
+            answer, lengths = embed, [len(request.text) for request in requests]
+        else:
+            answer, lengths = pseudo_log_likelihoods, [len(ask.sentence) for ask in requests]
+        return halving_batches(partial(answer, self._model), requests, lengths, size)
 
     async def _in_thread(self, call: Callable[..., Any], *arguments: Any) -> Any:
         return await anyio.to_thread.run_sync(call, *arguments, limiter=self._one_at_a_time)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmprof.backends.huggingface.decoder import Decoder
 from llmprof.backends.huggingface.encoding import encode_prompts
-from llmprof.backends.huggingface.memory import Budget, is_out_of_memory
+from llmprof.backends.huggingface.memory import TOO_LARGE, Budget, is_out_of_memory
 from llmprof.backends.huggingface.rows import PlainRows, Rows, SlotRows, slots_agree
 from llmprof.backends.huggingface.sampling import next_tokens
 from llmprof.backends.huggingface.stopping import StopWatch, cut, decode
@@ -95,10 +95,7 @@ def completions(
             if not is_out_of_memory(error):
                 raise
             if not budget.halve("cached_tokens"):
-                raise BackendError(
-                    "memory does not suffice for one completion; use a smaller --dtype, "
-                    "--quantize, or a device with more memory"
-                ) from error
+                raise BackendError(TOO_LARGE) from error
 
 
 def _tasks(

@@ -8,7 +8,7 @@ from typing import Any
 
 from llmprof.backends.huggingface.decoder import Decoder
 from llmprof.backends.huggingface.encoding import Scored, encode_pairs
-from llmprof.backends.huggingface.memory import Budget, is_out_of_memory
+from llmprof.backends.huggingface.memory import TOO_LARGE, Budget, is_out_of_memory
 from llmprof.backends.huggingface.prefix_tree import Row, pack
 from llmprof.errors import BackendError
 from llmprof.requests import Failure, LogLikelihood, Outcome, TokenLogProbs
@@ -38,10 +38,7 @@ def log_likelihoods(
                 if not is_out_of_memory(error):
                     raise
                 if not budget.halve("tokens"):
-                    raise BackendError(
-                        "memory does not suffice for one sequence; use a smaller --dtype, "
-                        "--quantize, or a device with more memory"
-                    ) from error
+                    raise BackendError(TOO_LARGE) from error
                 break
             yield list(answers.items())
             for place in answers:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from llmprof.errors import BackendError
+from llmprof.requests import Outcome
 
 if TYPE_CHECKING:
     from llmprof.backends.huggingface.decoder import Decoder
@@ -19,10 +22,44 @@ _SHARE_OF_FREE = 0.6
 _PROBED_TOKENS = (256, 1024)
 _WORDS = ("out of memory", "not enough memory", "can't allocate memory")
 
+TOO_LARGE = (
+    "memory does not suffice for one request alone; choose a smaller --dtype, --quantize, or a "
+    "device with more memory"
+)
+
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out, on any device."""
     return isinstance(error, MemoryError) or any(word in str(error).lower() for word in _WORDS)
+
+
+def halving_batches(
+    answer: Callable[[list[Any]], Sequence[Outcome]],
+    requests: Sequence[Any],
+    lengths: Sequence[int],
+    size: int,
+) -> Iterator[list[tuple[int, Outcome]]]:
+    """Answer `size` requests at a time, the longest first; half as many once memory runs out.
+
+    Raises:
+        BackendError: one request alone is too large for the memory.
+    """
+    # Equal lengths side by side waste the least padding; the longest first shows at once whether
+    # memory suffices.
+    places = sorted(range(len(requests)), key=lambda place: -lengths[place])
+    while places:
+        batch = places[:size]
+        try:
+            outcomes = answer([requests[place] for place in batch])
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if size == 1:
+                raise BackendError(TOO_LARGE) from error
+            size //= 2
+            continue
+        yield list(zip(batch, outcomes, strict=True))
+        places = places[size:]
 
 
 def device_name(device: str) -> str:
@@ -108,8 +145,8 @@ class Budget:
         import torch
 
         if self._kind == "cuda":
-            return _SHARE_OF_FREE * float(torch.cuda.mem_get_info(self._decoder.device)[0])
-        return _SHARE_OF_FREE * float(psutil.virtual_memory().available)
+            return float(_SHARE_OF_FREE * torch.cuda.mem_get_info(self._decoder.device)[0])
+        return float(_SHARE_OF_FREE * psutil.virtual_memory().available)
 
     def _bytes_a_token(self) -> float:
         """Slope of peak memory over tokens, from two passes on CUDA; on CPU, an upper estimate."""
