@@ -1,4 +1,4 @@
-"""Accuracy and bias scores of answers to BBQ (Parrish et al. 2022, section 4.2), in percent."""
+"""Accuracy and bias scores of answers to BBQ (Parrish et al. 2022, page 6), in percent."""
 
 from __future__ import annotations
 
