@@ -13,7 +13,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-LIMIT = 16
+LIMIT = 8
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -23,10 +23,11 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def profiled(
-    data_dir: Path, tmp_path_factory: pytest.TempPathFactory
+    data_dir: Path, cache_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, list[object], subprocess.CompletedProcess[str]]:
     """The cache folder, the arguments and the result of one profile of a few items of each."""
     cache = tmp_path_factory.mktemp("cache")
+    (cache / "models").symlink_to(cache_dir / "models")
     arguments = [
         *("--profilers", "bbq,calibration", "--limit", LIMIT, "--data-dir", data_dir),
         *("--cache-dir", cache, "--dtype", "fp32", "--db", cache / "a.db"),
@@ -112,8 +113,8 @@ def test_second_run_asks_nothing_and_gives_the_same(
     again = run(*arguments)
     assert again.returncode == 0, again.stderr
     last = [line for line in again.stderr.splitlines() if " done, " in line]
-    assert "bbq on bbq: 48/48 done, 48 cached" in "\n".join(last)
-    assert "calibration on openbookqa: 64/64 done, 64 cached" in "\n".join(last)
+    assert "bbq on bbq: 24/24 done, 24 cached" in "\n".join(last)
+    assert "calibration on openbookqa: 32/32 done, 32 cached" in "\n".join(last)
     runs = [name for (name,) in rows(cache, "SELECT id FROM runs ORDER BY id")]
     assert len(runs) == 2
     sql = 'SELECT profiler, metric, "group", value, ci_low, ci_high, n, reason FROM metrics '
