@@ -115,6 +115,8 @@ def test_items_without_a_known_target_count_for_accuracy_alone() -> None:
 def test_failure_is_no_answer() -> None:
     failed = Bbq(ASK).score(QUESTION, [*chosen(2)[:2], Answer("key", Failure("Timeout", "gone"))])
     assert (failed[0].response, failed[0].error_class) == (None, "Timeout")
+    nothing = bias_scores(failed)["bias_score_ambig", "overall"]
+    assert (nothing.value, nothing.reason) == (None, "no item was answered")
     metrics = bias_scores([*failed, *answered([(QUESTION, 2)])])
     accuracy = metrics["accuracy", "overall"]
     assert (accuracy.value, accuracy.n, accuracy.n_total) == (0.0, 1, 2)
