@@ -25,7 +25,8 @@ def bootstrap_interval(values: Sequence[float]) -> tuple[float, float] | None:
 
     if len(values) < 2:
         return None
-    data = np.asarray(values, dtype=float)
+    # Sorted, so that the order of the items changes nothing.
+    data = np.sort(np.asarray(values, dtype=float))
     if np.all(data == data[0]):
         return float(data[0]), float(data[0])
     result = stats.bootstrap(

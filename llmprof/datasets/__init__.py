@@ -3,6 +3,7 @@
 from llmprof.datasets.crows_pairs import load_crows_pairs
 from llmprof.datasets.items import DataOptions, Dataset, Prompt, SentencePair
 from llmprof.datasets.prompts import PROMPT_DATASETS, load_prompts
+from llmprof.datasets.real_toxicity_prompts import load_real_toxicity_prompts
 
 __all__ = [
     "PROMPT_DATASETS",
@@ -12,4 +13,5 @@ __all__ = [
     "SentencePair",
     "load_crows_pairs",
     "load_prompts",
+    "load_real_toxicity_prompts",
 ]

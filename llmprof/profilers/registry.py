@@ -14,6 +14,7 @@ ENTRY_POINT_GROUP = "llmprof.profilers"
 BUILT_IN = {
     "crows_pairs": "llmprof.profilers.crows_pairs:CrowsPairs",
     "textual": "llmprof.profilers.textual:Textual",
+    "toxicity": "llmprof.profilers.toxicity:ToxicityProfile",
 }
 
 
