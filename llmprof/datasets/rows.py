@@ -95,7 +95,8 @@ def _parquet_rows(file: SourceFile) -> Iterator[Row]:
     from pyarrow import parquet
 
     try:
-        table = parquet.read_table(pa.BufferReader(file.content))
+        # One thread: a pool that still starts threads when Python exits aborts the process.
+        table = parquet.ParquetFile(pa.BufferReader(file.content)).read(use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{file.name}: not a Parquet file ({error}); fetch it again") from error
     for line, values in enumerate(table.to_pylist(), 1):
