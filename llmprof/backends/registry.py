@@ -13,6 +13,7 @@ from llmprof.errors import UnknownNameError
 ENTRY_POINT_GROUP = "llmprof.backends"
 BUILT_IN = {
     "huggingface": "llmprof.backends.huggingface:create",
+    "perspective": "llmprof.backends.perspective:create",
     "scripted": "llmprof.backends.scripted:create",
 }
 
