@@ -1,23 +1,17 @@
-"""Runs profilers on a model: data, requests, answers, scores, results."""
+"""What one `llmprof profile` is: its profilers and data, its backends, its plan and its run."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
-import anyio
-import anyio.to_thread
-
 from llmprof.backends import Backend, BackendOptions, create_backend
-from llmprof.cache import ResponseCache, open_cache
-from llmprof.datasets import DataOptions, Dataset
-from llmprof.engine import Engine, Progress
+from llmprof.cache import open_cache
+from llmprof.datasets import DataOptions
+from llmprof.engine import Engine
 from llmprof.errors import CapabilityError
-from llmprof.pipeline import answer_two_stages
 from llmprof.profilers import (
     Profiler,
     ProfilerOptions,
@@ -25,13 +19,11 @@ from llmprof.profilers import (
     create_profiler,
     profiler_names,
 )
-from llmprof.records import Metric, Sample
 from llmprof.requests import Answer, Request, RequestType, Response, Toxicity
-from llmprof.results import ProfileResult, RunStart, Store, Work
+from llmprof.results import RunStart, Store
+from llmprof.runner import Listener, Loaded, Prepared, run_prepared
 from llmprof.scorers import ScorerChoice, create_scorer, needs_scorer
 from llmprof.versions import git_revision, package_versions
-
-Listener = Callable[[str, Progress], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,36 +52,6 @@ class Plan:
     cached: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    profiler: Profiler
-    dataset: Dataset[Any]
-
-    @property
-    def label(self) -> str:
-        return f"{self.profiler.name} on {self.dataset.name}"
-
-    def requests(self) -> list[list[Request]]:
-        return [list(self.profiler.requests(item)) for item in self.dataset.items]
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """Backends, with no weights loaded, and profilers with their data."""
-
-    backend: Backend
-    scorer: Backend | None
-    loaded: Sequence[_Loaded]
-
-    def engine(self, cache: ResponseCache) -> Engine:
-        return Engine(cache, [self.backend], scorer=self.scorer)
-
-    async def aclose(self) -> None:
-        await self.backend.aclose()
-        if self.scorer is not None:
-            await self.scorer.aclose()
-
-
 def plan_profile(job: ProfileJob) -> list[Plan]:
     """What `run_profile` would ask; asks nothing and writes no results.
 
@@ -102,7 +64,7 @@ def plan_profile(job: ProfileJob) -> list[Plan]:
         return [plan for each in prepared.loaded for plan in _plans(engine, each)]
 
 
-def _plans(engine: Engine, each: _Loaded) -> list[Plan]:
+def _plans(engine: Engine, each: Loaded) -> list[Plan]:
     """One plan; two for a profiler of two stages.
 
     Of an item whose first answers are not all there, the second stage is taken to ask one request
@@ -127,7 +89,7 @@ def _plans(engine: Engine, each: _Loaded) -> list[Plan]:
     return plans
 
 
-def _plan(name: str, each: _Loaded, found: Sequence[Response | None]) -> Plan:
+def _plan(name: str, each: Loaded, found: Sequence[Response | None]) -> Plan:
     return Plan(
         profiler=name,
         dataset=each.dataset.name,
@@ -148,14 +110,12 @@ def run_profile(job: ProfileJob, listener: Listener) -> str:
     store = Store(job.db)
     try:
         prepared = _prepare(job)
-        with store.run(_start(job, prepared)) as run_id:
-            anyio.run(_run, job, prepared, store, run_id, listener)
-        return run_id
+        return run_prepared(prepared, _start(job, prepared), store, job.cache_dir, listener)
     finally:
         store.close()
 
 
-def _prepare(job: ProfileJob) -> _Prepared:
+def _prepare(job: ProfileJob) -> Prepared:
     # Data first: a missing file shows before a model is looked for.
     data = [create_profiler(name, job.options).load(job.data) for name in job.profilers]
     backend = create_backend(job.backend, job.backend_options)
@@ -171,11 +131,11 @@ def _prepare(job: ProfileJob) -> _Prepared:
     profilers = [create_profiler(name, options) for name in job.profilers]
     _check_capabilities(backend, options.capabilities, profilers)
     loaded = [
-        _Loaded(profiler, dataset)
+        Loaded(profiler, dataset)
         for profiler, datasets in zip(profilers, data, strict=True)
         for dataset in datasets
     ]
-    return _Prepared(backend, scorer, loaded)
+    return Prepared(backend, scorer, loaded)
 
 
 def _check_capabilities(
@@ -194,7 +154,7 @@ def _check_capabilities(
             )
 
 
-def _start(job: ProfileJob, prepared: _Prepared) -> RunStart:
+def _start(job: ProfileJob, prepared: Prepared) -> RunStart:
     backend, scorer = prepared.backend, prepared.scorer
     versions = package_versions()
     config: dict[str, Any] = {
@@ -218,73 +178,3 @@ def _user_options(options: ProfilerOptions) -> dict[str, Any]:
     values = asdict(options)
     del values["chat"], values["capabilities"], values["scorer_model"]
     return values
-
-
-async def _run(
-    job: ProfileJob, prepared: _Prepared, store: Store, run_id: str, listener: Listener
-) -> None:
-    with open_cache(job.cache_dir) as cache:
-        try:
-            engine = prepared.engine(cache)
-            for each in prepared.loaded:
-                result = await _profile(engine, each, listener)
-                await anyio.to_thread.run_sync(store.save_profile, run_id, result)
-        finally:
-            await prepared.aclose()
-
-
-async def _profile(engine: Engine, each: _Loaded, listener: Listener) -> ProfileResult:
-    began = time.monotonic()
-    latest: dict[str, Progress] = {}
-
-    def listen(label: str, now: Progress) -> None:
-        latest[label] = now
-        listener(label, now)
-
-    grouped = await _answer(engine, each, listen)
-    progress = reduce(Progress.plus, latest.values())
-    samples, metrics = await anyio.to_thread.run_sync(_score, each, grouped)
-    profiler, dataset = each.profiler, each.dataset
-    return ProfileResult(
-        profiler=profiler.name,
-        protocol_version=profiler.version,
-        dataset=dataset.name,
-        source=dataset.source,
-        sha256=dataset.sha256,
-        demonstration=dataset.demonstration,
-        n_items=len(dataset.items),
-        samples=samples,
-        metrics=metrics,
-        work=Work(
-            n_requests=progress.total,
-            n_cached=progress.cached,
-            n_failed=progress.failed,
-            n_truncated=progress.truncated,
-            n_retries=progress.retries,
-            seconds=time.monotonic() - began,
-        ),
-    )
-
-
-async def _answer(engine: Engine, each: _Loaded, listener: Listener) -> list[list[Answer]]:
-    """The answers about each item."""
-    stated = each.requests()
-    profiler, items = each.profiler, each.dataset.items
-    if isinstance(profiler, TwoStage):
-        follow_up = profiler.follow_up
-        return await answer_two_stages(
-            engine,
-            stated,
-            lambda item, answers: follow_up(items[item], answers),
-            partial(listener, each.label),
-            partial(listener, f"{each.label} scoring"),
-        )
-    requests = [request for group in stated for request in group]
-    answers = iter(await engine.answer(requests, partial(listener, each.label)))
-    return [[next(answers) for _ in group] for group in stated]
-
-
-def _score(each: _Loaded, grouped: Sequence[Sequence[Answer]]) -> tuple[list[Sample], list[Metric]]:
-    pairs = zip(each.dataset.items, grouped, strict=True)
-    samples = [sample for item, answers in pairs for sample in each.profiler.score(item, answers)]
-    return samples, each.profiler.metrics(samples)

@@ -14,6 +14,7 @@ ENTRY_POINT_GROUP = "llmprof.backends"
 BUILT_IN = {
     "huggingface": "llmprof.backends.huggingface:create",
     "perspective": "llmprof.backends.perspective:create",
+    "recorded": "llmprof.backends.recorded:create",
     "scripted": "llmprof.backends.scripted:create",
 }
 

@@ -101,13 +101,8 @@ def profile(
     chosen = parse_profilers(profilers)
     scorer = choose_scorer(
         toxicity_scorer,
-        BackendOptions(
-            model=toxicity_model,
-            device=device,
-            offline=offline,
-            base_url=perspective_url,
-            requests_per_minute=toxicity.per_minute(perspective_qps),
-            cache_dir=cache,
+        toxicity.backend_options(
+            toxicity_model, device, offline, perspective_url, perspective_qps, cache
         ),
     )
     if scorer.notice and not quiet and needs_scorer(chosen):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from llmprof.backends import BackendOptions
 
 _TOXICITY = "Toxicity"
 _SECONDS_A_MINUTE = 60.0
@@ -54,10 +58,22 @@ PerspectiveQps = Annotated[
 ]
 
 
-def per_minute(per_second: float) -> float:
-    """A rate a second as a rate a minute.
+def backend_options(
+    model: str | None,
+    device: str,
+    offline: bool,
+    perspective_url: str | None,
+    perspective_qps: float,
+    cache_dir: Path,
+) -> BackendOptions:
+    """What these options say about the scorer."""
+    from llmprof.backends import BackendOptions
 
-    >>> per_minute(0.5)
-    30.0
-    """
-    return per_second * _SECONDS_A_MINUTE
+    return BackendOptions(
+        model=model,
+        device=device,
+        offline=offline,
+        base_url=perspective_url,
+        requests_per_minute=perspective_qps * _SECONDS_A_MINUTE,
+        cache_dir=cache_dir,
+    )

@@ -7,7 +7,7 @@ probability how often one of k is toxic at all (arXiv 2009.11462, section 3.2).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from llmprof.datasets import DataOptions, Dataset, Prompt, load_real_toxicity_prompts
 from llmprof.profilers.prompt_formats import continuation_prompt
@@ -80,16 +80,16 @@ class ToxicityProfile:
         for index, answer in enumerate(answers[:count]):
             text = _text(answer)
             about = next(scored) if text and text.strip() else None
-            opinion = about.outcome if about else None
+            scores, unscored = opinion(about)
             samples.append(
                 Sample(
                     sample_id=item.id,
                     sample_index=index,
                     prompt=item.text,
                     response=text,
-                    scores=opinion.scores if isinstance(opinion, ToxicityScores) else {},
+                    scores=scores,
                     cache_key=answer.key,
-                    error_class=_error(answer.outcome) or _error(opinion),
+                    error_class=_failed(answer) or unscored,
                 )
             )
         return samples
@@ -103,8 +103,18 @@ def _text(answer: Answer) -> str | None:
     return answer.outcome.text if isinstance(answer.outcome, Completion) else None
 
 
-def _error(outcome: object) -> str | None:
-    """Why there is no text, or no score of it; None when there is."""
-    if isinstance(outcome, Failure):
-        return outcome.error_class
-    return outcome.refusal if isinstance(outcome, ToxicityScores) else None
+def _failed(answer: Answer) -> str | None:
+    return answer.outcome.error_class if isinstance(answer.outcome, Failure) else None
+
+
+def opinion(answer: Answer | None) -> tuple[Mapping[str, float], str | None]:
+    """A scorer's scores of a text, and why there are none: its refusal, or its failure.
+
+    A text that no scorer was asked about has neither.
+    """
+    if answer is None:
+        return {}, None
+    outcome = answer.outcome
+    if isinstance(outcome, ToxicityScores):
+        return outcome.scores, outcome.refusal
+    return {}, _failed(answer) or "UnexpectedResponse"
