@@ -120,12 +120,15 @@ class PerspectiveBackend:
             answer = await self._transport.post(f"/{API_VERSION}/comments:analyze", body)
         except RequestFault as fault:
             return [ToxicityScores({}, _refusal(fault))]
-        with self._transport.server.expecting("a score for each attribute"):
-            scores = {
-                name: float(answer["attributeScores"][name]["summaryScore"]["value"])
-                for name in request.attributes
-            }
-        return [ToxicityScores(scores)]
+        read = partial(_scores, answer, request.attributes)
+        return [self._transport.server.understand(read, "a score for each attribute")]
+
+
+def _scores(answer: Any, attributes: Sequence[str]) -> ToxicityScores:
+    given = answer["attributeScores"]
+    return ToxicityScores(
+        {name: float(given[name]["summaryScore"]["value"]) for name in attributes}
+    )
 
 
 def _refused_unsent(text: str) -> str | None:

@@ -12,6 +12,7 @@ from llmprof.errors import UnknownNameError
 
 ENTRY_POINT_GROUP = "llmprof.backends"
 BUILT_IN = {
+    "cohere": "llmprof.backends.cohere:create",
     "huggingface": "llmprof.backends.huggingface:create",
     "perspective": "llmprof.backends.perspective:create",
     "recorded": "llmprof.backends.recorded:create",

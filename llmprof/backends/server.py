@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from llmprof.backends.retries import (
@@ -22,6 +21,8 @@ from llmprof.errors import UsageError
 
 if TYPE_CHECKING:
     import httpx
+
+T = TypeVar("T")
 
 _KEY_REFUSED = {401, 403}
 _NOT_FOR_US = {402, 404}
@@ -131,12 +132,14 @@ class Server:
         """What an answer means that cannot be understood."""
         return PassingFault("InvalidResponse", f"{self.provider} at {self.host} gives {what}")
 
-    @contextmanager
-    def expecting(self, what: str) -> Iterator[None]:
-        """Read an answer's fields inside; one that is missing or of another type is a fault."""
+    def understand(self, read: Callable[[], T], what: str) -> T:
+        """What `read` takes from an answer's fields.
+
+        Raises:
+            PassingFault: the answer lacks `what`.
+        """
         try:
-            yield
-            return
+            return read()
         except (KeyError, IndexError, TypeError, ValueError, AttributeError):
             pass
         raise self.invalid(f"an answer without {what}")

@@ -20,8 +20,8 @@ from llmprof.requests import Failure, Outcome
 if TYPE_CHECKING:
     import httpx
 
-# httpx looks through all connections of a client for every request: many small pools beat one.
-_CONNECTIONS_A_CLIENT = 64
+# httpx compares all connections of a client at every request: many small pools beat one.
+_CONNECTIONS_A_CLIENT = 8
 _CONNECT_SECONDS = 10.0
 _LONGEST_BATCH = 500
 
@@ -232,7 +232,10 @@ async def _deliver(receive: MemoryObjectReceiveStream[_Answers], sink: Sink) -> 
 
 
 def _first_of_ours(errors: BaseExceptionGroup[BaseException]) -> LlmprofError | None:
-    ours, _ = errors.split(LlmprofError)
-    while isinstance(ours, BaseExceptionGroup):
-        ours = ours.exceptions[0]
-    return ours if isinstance(ours, LlmprofError) else None
+    """The first error that says what to do; the others are its consequences."""
+    for error in errors.exceptions:
+        if isinstance(error, LlmprofError):
+            return error
+        if isinstance(error, BaseExceptionGroup) and (found := _first_of_ours(error)):
+            return found
+    return None

@@ -25,12 +25,20 @@ class MemorySink:
         self.retries.append(reason)
 
 
-def ask(backend: Backend, requests: Sequence[Request], sink: MemorySink) -> list[Outcome]:
-    """The outcome of each request; fails when one was delivered twice or not at all."""
+def ask(
+    backend: Backend,
+    requests: Sequence[Request],
+    sink: MemorySink,
+    seeds: Sequence[int] | None = None,
+) -> list[Outcome]:
+    """The outcome of each request; fails when one was delivered twice or not at all.
+
+    `seeds` are 0, 1, 2 … unless given.
+    """
 
     async def run() -> None:
         try:
-            await backend.answer(requests, range(len(requests)), sink)
+            await backend.answer(requests, seeds or range(len(requests)), sink)
         finally:
             await backend.aclose()
 
