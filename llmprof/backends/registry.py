@@ -14,6 +14,7 @@ ENTRY_POINT_GROUP = "llmprof.backends"
 BUILT_IN = {
     "cohere": "llmprof.backends.cohere:create",
     "huggingface": "llmprof.backends.huggingface:create",
+    "openai": "llmprof.backends.openai:create",
     "perspective": "llmprof.backends.perspective:create",
     "scripted": "llmprof.backends.scripted:create",
 }
