@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _CONNECTIONS_A_CLIENT = 8
 _CONNECT_SECONDS = 10.0
 _LONGEST_BATCH = 500
+# The user is waiting for work to begin.
+_ATTEMPTS_NOW = 4
 
 _Answers: TypeAlias = Sequence[tuple[int, Outcome]]
 
@@ -100,7 +102,7 @@ class Transport:
             timeout=httpx.Timeout(self._timeout_seconds, connect=_CONNECT_SECONDS),
         ) as client:
             try:
-                return self._retries.run_now(attempt)
+                return replace(self._retries, attempts=_ATTEMPTS_NOW).run_now(attempt)
             except UnreachableFault as fault:
                 message = str(fault)
         raise BackendError(message)
