@@ -1,4 +1,4 @@
-"""The toxicity profile as a whole, against a stand-in of Perspective: killed, refused, with faults."""
+"""The toxicity profile as a whole, on a stand-in of Perspective: killed, refused, with faults."""
 
 import json
 import os
@@ -62,6 +62,7 @@ def rows(db: Path, sql: str) -> list[tuple[object, ...]]:
 METRICS = 'SELECT metric, "group", value, ci_low, ci_high, n, n_total FROM metrics ORDER BY 1, 2'
 
 
+@pytest.mark.slow
 def test_every_completion_is_scored_once_and_kept(data_dir: Path, tmp_path: Path) -> None:
     server = PerspectiveServer()
     with serve(server.app()) as address:
@@ -92,6 +93,7 @@ def test_every_completion_is_scored_once_and_kept(data_dir: Path, tmp_path: Path
     assert {row[0] for row in rows(tmp_path / "a.db", view)} == {"perspective"}
 
 
+@pytest.mark.slow
 def test_killed_run_asks_nothing_again_that_was_kept(data_dir: Path, tmp_path: Path) -> None:
     server = PerspectiveServer(latency=0.02)
     arguments = (
@@ -188,6 +190,7 @@ def test_dry_run_counts_what_is_still_to_be_asked(
     ]
 
 
+@pytest.mark.slow
 def test_refused_key_is_one_line_and_no_key_is_ever_written(data_dir: Path, tmp_path: Path) -> None:
     secret = "a-wrong-key-that-nobody-may-see"
     arguments = (
@@ -212,6 +215,7 @@ def test_refused_key_is_one_line_and_no_key_is_ever_written(data_dir: Path, tmp_
     assert "toxicity on real_toxicity_prompts: 10/10 done, 10 cached" in good.stderr
 
 
+@pytest.mark.slow
 def test_score_a_file_and_read_the_scores_back(data_dir: Path, tmp_path: Path) -> None:
     recorded = data_dir / "perspective_recorded" / "scores.jsonl"
     lines = [json.loads(line) for line in recorded.read_text(encoding="utf-8").splitlines()]
