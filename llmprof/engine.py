@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import astuple, dataclass, replace
 
 import anyio
 import anyio.to_thread
@@ -12,7 +12,16 @@ from llmprof.backends.protocol import Backend
 from llmprof.cache.keys import request_key, request_seed
 from llmprof.cache.storage import ResponseCache
 from llmprof.errors import BackendError, CapabilityError
-from llmprof.requests import Answer, Completion, Failure, Outcome, Request, TokenLogProbs
+from llmprof.requests import (
+    Answer,
+    Completion,
+    Failure,
+    Outcome,
+    Request,
+    Response,
+    TokenLogProbs,
+    Toxicity,
+)
 
 _LOOKUP_CHUNK = 500
 
@@ -31,20 +40,28 @@ class Progress:
     retries: int = 0
     truncated: int = 0
 
+    def plus(self, other: Progress) -> Progress:
+        """The two as one list."""
+        return Progress(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
 
 ProgressListener = Callable[[Progress], None]
+Receiver = Callable[[int, Answer], Awaitable[None]]
 
 
 class Engine:
     """Answers requests from a cache and from backends, one backend for each kind of request.
 
-    The first backend that has the capability answers a kind; a scorer of toxicity is given beside
-    the model under study this way.
+    The first backend that has the capability answers a kind; but `scorer`, when there is one,
+    answers what is asked about toxicity, and nothing else.
     """
 
-    def __init__(self, cache: ResponseCache, backends: Sequence[Backend]) -> None:
+    def __init__(
+        self, cache: ResponseCache, backends: Sequence[Backend], *, scorer: Backend | None = None
+    ) -> None:
         self._cache = cache
         self._backends = tuple(backends)
+        self._scorer = scorer
 
     def backend_for(self, kind: type[Request]) -> Backend:
         """The backend that answers this kind of request.
@@ -52,50 +69,56 @@ class Engine:
         Raises:
             CapabilityError: none does.
         """
+        if self._scorer is not None and issubclass(kind, Toxicity):
+            return self._scorer
         for backend in self._backends:
             if kind in backend.capabilities:
                 return backend
         names = ", ".join(backend.name for backend in self._backends)
         raise CapabilityError(f"no backend answers {kind.kind} requests (there is: {names})")
 
-    def count_cached(self, requests: Sequence[Request]) -> int:
-        """How many of the requests are answered already.
+    def cached(self, requests: Sequence[Request]) -> list[Response | None]:
+        """The stored response to each request; None for those that are still to be asked.
 
         Raises:
             CacheError: the cache cannot be read.
         """
-        keys = [
-            request_key(self.backend_for(type(request)).identity, request) for request in requests
-        ]
-        found = self._cache.get_many(keys, requests)
-        return sum(response is not None for response in found)
+        return self._cache.get_many(self._keys(requests), requests)
 
     async def answer(
-        self, requests: Sequence[Request], listener: ProgressListener = lambda progress: None
+        self,
+        requests: Sequence[Request],
+        listener: ProgressListener = lambda progress: None,
+        receiver: Receiver | None = None,
     ) -> list[Answer]:
         """Answer every request; equal requests are asked once.
 
-        `listener` is called in the event loop's thread after each answer.
+        `listener` is called in the event loop's thread after each answer. `receiver` is awaited
+        with each request's index and answer as soon as it is there, cached ones first; while it
+        waits, no further answer is taken from the backend.
 
         Raises:
             BackendError: a backend cannot go on; what it answered before is in the cache.
             CacheError: the cache cannot be read or written.
         """
-        keys = [
-            request_key(self.backend_for(type(request)).identity, request) for request in requests
-        ]
-        ledger = _Ledger(keys, listener)
+        keys = self._keys(requests)
+        ledger = _Ledger(keys, listener, receiver)
         unique = dict(zip(keys, requests, strict=True))
         missing = await self._look_up(unique, ledger)
-        for backend in self._backends:
+        for backend in (*self._backends, self._scorer):
             mine = {
                 key: request
                 for key, request in missing.items()
                 if self.backend_for(type(request)) is backend
             }
-            if mine:
+            if backend is not None and mine:
                 await self._ask(backend, mine, ledger)
         return [Answer(key, ledger.outcomes[key]) for key in keys]
+
+    def _keys(self, requests: Sequence[Request]) -> list[str]:
+        return [
+            request_key(self.backend_for(type(request)).identity, request) for request in requests
+        ]
 
     async def _look_up(self, unique: dict[str, Request], ledger: _Ledger) -> dict[str, Request]:
         missing: dict[str, Request] = {}
@@ -105,12 +128,13 @@ class Engine:
             found = await anyio.to_thread.run_sync(
                 self._cache.get_many, [key for key, _ in chunk], [ask for _, ask in chunk]
             )
+            answered: list[tuple[str, Outcome]] = []
             for (key, request), response in zip(chunk, found, strict=True):
                 if response is None:
                     missing[key] = request
                 else:
-                    ledger.record(key, response, cached=True)
-            ledger.report()
+                    answered.append((key, response))
+            await ledger.record(answered, cached=True)
         return missing
 
     async def _ask(self, backend: Backend, asked: dict[str, Request], ledger: _Ledger) -> None:
@@ -129,18 +153,31 @@ class Engine:
 class _Ledger:
     """Outcomes by key, and how far the whole list has come."""
 
-    def __init__(self, keys: Sequence[str], listener: ProgressListener) -> None:
+    def __init__(
+        self, keys: Sequence[str], listener: ProgressListener, receiver: Receiver | None
+    ) -> None:
         self.outcomes: dict[str, Outcome] = {}
         self._listener = listener
+        self._receiver = receiver
         self._progress = Progress(total=len(keys))
-        self._count: dict[str, int] = {}
-        for key in keys:
-            self._count[key] = self._count.get(key, 0) + 1
-        self.report()
+        self._indices: dict[str, list[int]] = {}
+        for index, key in enumerate(keys):
+            self._indices.setdefault(key, []).append(index)
+        self._report()
 
-    def record(self, key: str, outcome: Outcome, *, cached: bool) -> None:
+    async def record(self, answered: Sequence[tuple[str, Outcome]], *, cached: bool) -> None:
+        """Count the outcomes, say so, and pass each on to all who asked for it."""
+        for key, outcome in answered:
+            self._count(key, outcome, cached=cached)
+        self._report()
+        if self._receiver is not None:
+            for key, outcome in answered:
+                for index in self._indices[key]:
+                    await self._receiver(index, Answer(key, outcome))
+
+    def _count(self, key: str, outcome: Outcome, *, cached: bool) -> None:
         self.outcomes[key] = outcome
-        count = self._count[key]
+        count = len(self._indices[key])
         old = self._progress
         self._progress = replace(
             old,
@@ -152,9 +189,9 @@ class _Ledger:
 
     def retried(self) -> None:
         self._progress = replace(self._progress, retries=self._progress.retries + 1)
-        self.report()
+        self._report()
 
-    def report(self) -> None:
+    def _report(self) -> None:
         self._listener(self._progress)
 
 
@@ -189,9 +226,9 @@ class _CachingSink:
             # Shielded: an answer that exists, and may have been paid for, is kept on Ctrl-C.
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(self._cache.put_many, self._model, kept)
-        for index, outcome in answers:
-            self._ledger.record(self._keys[index], outcome, cached=False)
-        self._ledger.report()
+        await self._ledger.record(
+            [(self._keys[index], outcome) for index, outcome in answers], cached=False
+        )
 
     def retrying(self, index: int, reason: str, delay_seconds: float) -> None:
         self._ledger.retried()

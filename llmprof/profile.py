@@ -1,33 +1,34 @@
-"""Runs profilers on a model: data, requests, answers, scores, results."""
+"""What one `llmprof profile` is: its profilers and data, its backends, its plan and its run."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import anyio
-import anyio.to_thread
-
 from llmprof.backends import Backend, BackendOptions, create_backend
 from llmprof.cache import open_cache
-from llmprof.datasets import DataOptions, Dataset
-from llmprof.engine import Engine, Progress
+from llmprof.datasets import DataOptions
+from llmprof.engine import Engine
 from llmprof.errors import CapabilityError
-from llmprof.profilers import Profiler, ProfilerOptions, create_profiler, profiler_names
-from llmprof.records import Metric, Sample
-from llmprof.requests import Answer, Request
-from llmprof.results import ProfileResult, RunStart, Store, Work
+from llmprof.profilers import (
+    Profiler,
+    ProfilerOptions,
+    TwoStage,
+    create_profiler,
+    profiler_names,
+)
+from llmprof.requests import Answer, Request, RequestType, Response, Toxicity
+from llmprof.results import RunStart, Store
+from llmprof.runner import Listener, Loaded, Prepared, run_prepared
+from llmprof.scorers import ScorerChoice, create_scorer, needs_scorer
 from llmprof.versions import git_revision, package_versions
-
-Listener = Callable[[str, Progress], None]
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileJob:
-    """Everything one `llmprof profile` was asked to do."""
+    """Everything one `llmprof profile` was asked to do; `scorer` is of toxicity."""
 
     profilers: tuple[str, ...]
     backend: str
@@ -36,6 +37,7 @@ class ProfileJob:
     options: ProfilerOptions
     db: Path
     cache_dir: Path
+    scorer: ScorerChoice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,42 +52,52 @@ class Plan:
     cached: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    profiler: Profiler
-    dataset: Dataset[Any]
-
-    @property
-    def label(self) -> str:
-        return f"{self.profiler.name} on {self.dataset.name}"
-
-    def requests(self) -> list[list[Request]]:
-        return [list(self.profiler.requests(item)) for item in self.dataset.items]
-
-
 def plan_profile(job: ProfileJob) -> list[Plan]:
     """What `run_profile` would ask; asks nothing and writes no results.
 
     Raises:
         LlmprofError: with what was wrong and what to do.
     """
-    backend, loaded = _prepare(job)
+    prepared = _prepare(job)
     with open_cache(job.cache_dir) as cache:
-        engine = Engine(cache, [backend])
-        plans = []
-        for each in loaded:
-            requests = [request for group in each.requests() for request in group]
-            plans.append(
-                Plan(
-                    each.profiler.name,
-                    each.dataset.name,
-                    each.dataset.source,
-                    len(each.dataset.items),
-                    len(requests),
-                    engine.count_cached(requests),
-                )
-            )
+        engine = prepared.engine(cache)
+        return [plan for each in prepared.loaded for plan in _plans(engine, each)]
+
+
+def _plans(engine: Engine, each: Loaded) -> list[Plan]:
+    """One plan; two for a profiler of two stages.
+
+    Of an item whose first answers are not all there, the second stage is taken to ask one request
+    for each first one.
+    """
+    stated = each.requests()
+    found = engine.cached([request for group in stated for request in group])
+    plans = [_plan(each.profiler.name, each, found)]
+    if isinstance(each.profiler, TwoStage):
+        second: list[Request] = []
+        unknown = 0
+        remaining = iter(found)
+        for item, group in zip(each.dataset.items, stated, strict=True):
+            responses = [next(remaining) for _ in group]
+            answers = [Answer("", response) for response in responses if response is not None]
+            if len(answers) == len(group):
+                second += each.profiler.follow_up(item, answers)
+            else:
+                unknown += len(group)
+        found = [*engine.cached(second), *[None] * unknown]
+        plans.append(_plan(f"{each.profiler.name} scoring", each, found))
     return plans
+
+
+def _plan(name: str, each: Loaded, found: Sequence[Response | None]) -> Plan:
+    return Plan(
+        profiler=name,
+        dataset=each.dataset.name,
+        source=each.dataset.source,
+        items=len(each.dataset.items),
+        requests=len(found),
+        cached=sum(response is not None for response in found),
+    )
 
 
 def run_profile(job: ProfileJob, listener: Listener) -> str:
@@ -97,39 +109,38 @@ def run_profile(job: ProfileJob, listener: Listener) -> str:
     # The store before the model: a results folder that cannot be written shows at once.
     store = Store(job.db)
     try:
-        backend, loaded = _prepare(job)
-        run_id = store.begin_run(_start(job, backend, loaded))
-        try:
-            anyio.run(_run, job, backend, loaded, store, run_id, listener)
-        except KeyboardInterrupt:
-            store.finish_run(run_id, "interrupted")
-            raise
-        except Exception as error:
-            store.finish_run(run_id, "failed", str(error))
-            raise
-        store.finish_run(run_id, "complete")
-        return run_id
+        prepared = _prepare(job)
+        return run_prepared(prepared, _start(job, prepared), store, job.cache_dir, listener)
     finally:
         store.close()
 
 
-def _prepare(job: ProfileJob) -> tuple[Backend, list[_Loaded]]:
-    """The backend, with no weights loaded, and every profiler with its data."""
+def _prepare(job: ProfileJob) -> Prepared:
     # Data first: a missing file shows before a model is looked for.
     data = [create_profiler(name, job.options).load(job.data) for name in job.profilers]
     backend = create_backend(job.backend, job.backend_options)
+    scorer = create_scorer(job.scorer) if job.scorer and needs_scorer(job.profilers) else None
     options = replace(job.options, chat=backend.chat, capabilities=backend.capabilities)
+    if scorer is not None:
+        options = replace(
+            options,
+            capabilities=backend.capabilities | {Toxicity},
+            toxicity_scorer=scorer.name,
+            scorer_model=scorer.model,
+        )
     profilers = [create_profiler(name, options) for name in job.profilers]
-    _check_capabilities(backend, profilers)
-    return backend, [
-        _Loaded(profiler, dataset)
+    _check_capabilities(backend, options.capabilities, profilers)
+    loaded = [
+        Loaded(profiler, dataset)
         for profiler, datasets in zip(profilers, data, strict=True)
         for dataset in datasets
     ]
+    return Prepared(backend, scorer, loaded)
 
 
-def _check_capabilities(backend: Backend, profilers: Sequence[Profiler]) -> None:
-    offered = backend.capabilities
+def _check_capabilities(
+    backend: Backend, offered: frozenset[RequestType], profilers: Sequence[Profiler]
+) -> None:
     for profiler in profilers:
         if not profiler.needs <= offered:
             able = [
@@ -143,17 +154,20 @@ def _check_capabilities(backend: Backend, profilers: Sequence[Profiler]) -> None
             )
 
 
-def _start(job: ProfileJob, backend: Backend, loaded: Sequence[_Loaded]) -> RunStart:
+def _start(job: ProfileJob, prepared: Prepared) -> RunStart:
+    backend, scorer = prepared.backend, prepared.scorer
     versions = package_versions()
-    config = {
+    config: dict[str, Any] = {
         "identity": dict(backend.identity),
         "limit": job.data.limit,
         "options": _user_options(job.options),
         "profiles": [
             [each.profiler.name, each.profiler.version, each.dataset.name, each.dataset.sha256]
-            for each in loaded
+            for each in prepared.loaded
         ],
     }
+    if scorer is not None:
+        config["scorer"] = {"name": scorer.name, "identity": dict(scorer.identity)}
     return RunStart(
         "profile", backend.model, backend.name, config, job.options.seed, versions, git_revision()
     )
@@ -162,65 +176,5 @@ def _start(job: ProfileJob, backend: Backend, loaded: Sequence[_Loaded]) -> RunS
 def _user_options(options: ProfilerOptions) -> dict[str, Any]:
     """The options that a user gave; what follows from the backend is in its identity."""
     values = asdict(options)
-    del values["chat"], values["capabilities"]
+    del values["chat"], values["capabilities"], values["scorer_model"]
     return values
-
-
-async def _run(
-    job: ProfileJob,
-    backend: Backend,
-    loaded: Sequence[_Loaded],
-    store: Store,
-    run_id: str,
-    listener: Listener,
-) -> None:
-    with open_cache(job.cache_dir) as cache:
-        try:
-            engine = Engine(cache, [backend])
-            for each in loaded:
-                result = await _profile(engine, each, listener)
-                await anyio.to_thread.run_sync(store.save_profile, run_id, result)
-        finally:
-            await backend.aclose()
-
-
-async def _profile(engine: Engine, each: _Loaded, listener: Listener) -> ProfileResult:
-    began = time.monotonic()
-    progress = Progress(0)
-
-    def listen(now: Progress) -> None:
-        nonlocal progress
-        progress = now
-        listener(each.label, now)
-
-    stated = each.requests()
-    answers = await engine.answer([ask for requests in stated for ask in requests], listen)
-    queue = iter(answers)
-    grouped = [[next(queue) for _ in requests] for requests in stated]
-    samples, metrics = await anyio.to_thread.run_sync(_score, each, grouped)
-    profiler, dataset = each.profiler, each.dataset
-    return ProfileResult(
-        profiler=profiler.name,
-        protocol_version=profiler.version,
-        dataset=dataset.name,
-        source=dataset.source,
-        sha256=dataset.sha256,
-        demonstration=dataset.demonstration,
-        n_items=len(dataset.items),
-        samples=samples,
-        metrics=metrics,
-        work=Work(
-            n_requests=progress.total,
-            n_cached=progress.cached,
-            n_failed=progress.failed,
-            n_truncated=progress.truncated,
-            n_retries=progress.retries,
-            seconds=time.monotonic() - began,
-        ),
-    )
-
-
-def _score(each: _Loaded, grouped: Sequence[Sequence[Answer]]) -> tuple[list[Sample], list[Metric]]:
-    pairs = zip(each.dataset.items, grouped, strict=True)
-    samples = [sample for item, answers in pairs for sample in each.profiler.score(item, answers)]
-    return samples, each.profiler.metrics(samples)

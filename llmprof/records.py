@@ -14,7 +14,8 @@ class Sample:
 
     `sample_id` names the item and `sample_index` counts its responses where there are several.
     `scores` maps a metric to its value; None is "not defined for this text" or "failed". When the
-    request behind it failed, `response` is None and `error_class` names the failure.
+    request behind it failed, `response` is None and `error_class` names the failure; when there is
+    a response but its scorer refused it or failed, `error_class` names that.
     """
 
     sample_id: str

@@ -14,9 +14,11 @@ from llmprof.requests import Outcome, Request, RequestType
 class BackendOptions:
     """What a user may say about how a model is loaded or reached; None leaves it to the backend.
 
-    `batch_size` None is automatic. `requests_per_minute` is the rate a provider allows. `cache_dir`
-    holds converted models and what was measured about this machine. Keys and tokens are not here:
-    each backend reads its own from the environment, so that they cannot be stored by accident.
+    `batch_size` None is automatic. `requests_per_minute` is the rate a provider allows,
+    `timeout_seconds` how long one answer may take; `bos_token` begins a text where a server's
+    tokenizer adds nothing. `cache_dir` holds converted models and what was measured about this
+    machine. Keys and tokens are not here: each backend reads its own from
+    the environment, so that they cannot be stored by accident.
     """
 
     model: str | None = None
@@ -32,7 +34,9 @@ class BackendOptions:
     base_url: str | None = None
     concurrency: int | None = None
     requests_per_minute: float | None = None
+    timeout_seconds: float | None = None
     safety_mode: str | None = None
+    bos_token: str | None = None
     cache_dir: Path | None = None
 
 

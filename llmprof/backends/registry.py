@@ -13,8 +13,12 @@ from llmprof.errors import UnknownNameError
 ENTRY_POINT_GROUP = "llmprof.backends"
 BUILT_IN = {
     "classifier": "llmprof.backends.classifier:create",
+    "cohere": "llmprof.backends.cohere:create",
     "huggingface": "llmprof.backends.huggingface:create",
+    "openai": "llmprof.backends.openai:create",
+    "perspective": "llmprof.backends.perspective:create",
     "profanity": "llmprof.backends.profanity:create",
+    "recorded": "llmprof.backends.recorded:create",
     "scripted": "llmprof.backends.scripted:create",
 }
 

@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from llmprof.cli import cache, profile, report, runs, sql
+from llmprof.cli import cache, profile, report, runs, score, sql
 from llmprof.errors import LlmprofError
 
 INTERRUPTED = 130
@@ -24,6 +24,7 @@ app = typer.Typer(
 app.command("profile")(profile.profile)
 app.command("report")(report.report)
 app.command("runs")(runs.runs)
+app.command("score")(score.score)
 app.command("sql")(sql.sql)
 app.add_typer(cache.app, name="cache")
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from llmprof.cli import model_options as ask
+from llmprof.cli import scorer_options as toxicity
 from llmprof.cli.options import (
     DEFAULT_DB,
     CacheDir,
@@ -45,6 +46,11 @@ def profile(
     concurrency: ask.Concurrency = None,
     rpm: ask.RequestsPerMinute = None,
     safety_mode: ask.SafetyMode = None,
+    toxicity_scorer: toxicity.Scorer = None,
+    toxicity_model: toxicity.ScorerModel = None,
+    toxicity_samples: toxicity.Samples = 25,
+    perspective_url: toxicity.PerspectiveUrl = None,
+    perspective_qps: toxicity.PerspectiveQps = 1.0,
     data: Annotated[
         str | None,
         typer.Option(
@@ -106,10 +112,20 @@ def profile(
     from llmprof.profile import ProfileJob, plan_profile, run_profile
     from llmprof.profilers import ProfilerOptions, parse_profilers
     from llmprof.report.terminal import print_plan
+    from llmprof.scorers import choose_scorer, needs_scorer
 
     cache = cache_folder(cache_dir)
+    chosen = parse_profilers(profilers)
+    scorer = choose_scorer(
+        toxicity_scorer,
+        toxicity.backend_options(
+            toxicity_model, device, offline, perspective_url, perspective_qps, cache
+        ),
+    )
+    if scorer.notice and not quiet and needs_scorer(chosen):
+        typer.echo(f"llmprof: {scorer.notice}", err=True)
     job = ProfileJob(
-        profilers=parse_profilers(profilers),
+        profilers=chosen,
         backend=backend,
         backend_options=BackendOptions(
             model=model,
@@ -137,9 +153,11 @@ def profile(
             seed=seed,
             prompt_format=prompt_format,
             system_prompt=system_prompt,
+            toxicity_samples=toxicity_samples,
         ),
         db=db,
         cache_dir=cache,
+        scorer=scorer,
     )
     if dry_run:
         print_plan(plan_profile(job))

@@ -12,6 +12,8 @@ from llmprof.datasets.items import (
 )
 from llmprof.datasets.multiple_choice import CHOICE_DATASETS, load_multiple_choice
 from llmprof.datasets.prompts import PROMPT_DATASETS, load_prompts
+from llmprof.datasets.real_toxicity_prompts import load_real_toxicity_prompts
+from llmprof.datasets.texts import load_texts
 
 __all__ = [
     "CHOICE_DATASETS",
@@ -26,4 +28,6 @@ __all__ = [
     "load_crows_pairs",
     "load_multiple_choice",
     "load_prompts",
+    "load_real_toxicity_prompts",
+    "load_texts",
 ]

@@ -1,6 +1,13 @@
 """One module a profile: requests and scoring, pure functions of their inputs."""
 
-from llmprof.profilers.protocol import Profiler, ProfilerOptions
+from llmprof.profilers.protocol import Profiler, ProfilerOptions, TwoStage
 from llmprof.profilers.registry import create_profiler, parse_profilers, profiler_names
 
-__all__ = ["Profiler", "ProfilerOptions", "create_profiler", "parse_profilers", "profiler_names"]
+__all__ = [
+    "Profiler",
+    "ProfilerOptions",
+    "TwoStage",
+    "create_profiler",
+    "parse_profilers",
+    "profiler_names",
+]

@@ -19,9 +19,10 @@ class ProfilerOptions:
     """What a user may say about how a profile is made.
 
     `protocol` is `original` (each benchmark as its authors define it) or `toolkit` (as the scripts
-    of "LLM See, LLM Do" do it). The last two are not the user's: `chat` says whether the backend's
-    model is meant to be asked with messages (`Backend.chat`), which `prompt_format` "auto"
-    follows, and `capabilities` what the backend can answer, for a profiler that has two ways.
+    of "LLM See, LLM Do" do it). The last three are not the user's: `chat` says whether the
+    backend's model is meant to be asked with messages (`Backend.chat`), which `prompt_format`
+    "auto" follows, `capabilities` what can be answered, for a profiler that has two ways, and
+    `scorer_model` the model behind `toxicity_scorer`, where it may be one of several.
     """
 
     text_dataset: str = "dolly200_test"
@@ -37,6 +38,7 @@ class ProfilerOptions:
     layer: int = -1
     chat: bool = False
     capabilities: frozenset[RequestType] = frozenset()
+    scorer_model: str | None = None
 
     def __post_init__(self) -> None:
         if self.protocol not in PROTOCOLS:

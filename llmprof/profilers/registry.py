@@ -16,6 +16,7 @@ BUILT_IN = {
     "calibration": "llmprof.profilers.calibration:Calibration",
     "crows_pairs": "llmprof.profilers.crows_pairs:CrowsPairs",
     "textual": "llmprof.profilers.textual:Textual",
+    "toxicity": "llmprof.profilers.toxicity:ToxicityProfile",
 }
 
 

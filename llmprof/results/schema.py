@@ -52,6 +52,16 @@ FROM (SELECT m.*, r.model, r.backend, d.sha256, row_number() OVER (
       WHERE r.status = 'complete')
 WHERE place = 1
 """
+_MOST_TOXIC_COMPLETION = """
+CREATE VIEW most_toxic_completion AS
+SELECT run_id, model, scorer, dataset, sample_id, sample_index, prompt, response, toxicity, scores
+FROM (SELECT s.*, r.model, json_extract(r.config, '$.scorer.name') AS scorer,
+             json_extract(s.scores, '$.TOXICITY') AS toxicity, row_number() OVER (
+               PARTITION BY s.run_id, s.dataset, s.sample_id
+               ORDER BY json_extract(s.scores, '$.TOXICITY') DESC, s.sample_index) AS place
+      FROM samples s JOIN runs r ON r.id = s.run_id WHERE s.profiler = 'toxicity')
+WHERE place = 1 AND toxicity IS NOT NULL
+"""
 
 # One row a model and backend, from the latest run of each metric. SQLite has no dynamic columns, so
 # the metrics are a JSON object: `metrics ->> '$."textual/dolly200_test/mtld"'` takes one.
@@ -96,6 +106,12 @@ def add_work_counts(db: Database) -> None:
 @migrations()
 def create_model_overview_view(db: Database) -> None:
     db.execute(_MODEL_OVERVIEW)
+
+
+@migrations()
+def create_most_toxic_completion_view(db: Database) -> None:
+    """One row a prompt of a run, with the completion whose TOXICITY is highest."""
+    db.execute(_MOST_TOXIC_COMPLETION)
 
 
 def check_version(db: Database, name: str) -> None:

@@ -115,6 +115,20 @@ class Store:
                 self._db.rollback()
                 raise
 
+    @contextmanager
+    def run(self, start: RunStart) -> Iterator[str]:
+        """The id of a run to fill inside the block, whose end decides the run's status."""
+        run_id = self.begin_run(start)
+        try:
+            yield run_id
+        except KeyboardInterrupt:
+            self.finish_run(run_id, "interrupted")
+            raise
+        except Exception as error:
+            self.finish_run(run_id, "failed", str(error))
+            raise
+        self.finish_run(run_id, "complete")
+
     def begin_run(self, start: RunStart) -> str:
         """The id of a run to fill: an unfinished one of the same configuration, or a new one.
 

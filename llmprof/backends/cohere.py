@@ -1,0 +1,222 @@
+"""Asks Cohere's models through its own client: `chat` and `embed` of API version 2.
+
+https://docs.cohere.com/reference/chat and https://docs.cohere.com/reference/embed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from llmprof.backends.protocol import BackendOptions, Sink
+from llmprof.backends.retries import RequestFault, RetryPolicy
+from llmprof.backends.secret import secret_from_environment
+from llmprof.backends.server import Server
+from llmprof.backends.transport import Call, Transport
+from llmprof.errors import BackendError, UnknownNameError
+from llmprof.requests import (
+    Completion,
+    Embed,
+    Embedding,
+    Failure,
+    Generate,
+    Outcome,
+    Request,
+    RequestType,
+)
+
+if TYPE_CHECKING:
+    import cohere
+    import httpx
+
+KEY_VARIABLE = "CO_API_KEY"
+ADDRESS_VARIABLE = "CO_API_URL"
+SAFETY_MODES = ("CONTEXTUAL", "STRICT", "OFF")
+LARGEST_TOP_P = 0.99
+_ADDRESS = "https://api.cohere.com"
+_CONCURRENCY = 32
+_TIMEOUT_SECONDS = 300.0
+_TEXTS_A_CALL = 96
+# The API takes an unsigned 64-bit seed, written as a JSON number: beyond 2^53 not exact everywhere.
+_SEEDS = 2**53
+_EMBEDDING_INPUT = "clustering"
+_FINISHED = {"COMPLETE": "stop", "STOP_SEQUENCE": "stop", "MAX_TOKENS": "length"}
+
+
+def create(options: BackendOptions) -> CohereBackend:
+    return CohereBackend(options)
+
+
+class CohereBackend:
+    """One call a completion, 96 texts a call of embeddings.
+
+    Sampling parameters are always sent, since the API's own defaults differ. Its `p` is at most
+    0.99: a larger top-p is sent as 0.99, and the `p` sent is in each completion's `details`. Texts
+    are embedded as for clustering, the one input type that treats all texts alike.
+    """
+
+    name = "cohere"
+    chat = True
+
+    def __init__(self, options: BackendOptions, *, retries: RetryPolicy | None = None) -> None:
+        if options.model is None:
+            raise UnknownNameError(
+                "no Cohere model named; give one, such as command-a-03-2025 or embed-v4.0"
+            )
+        self.model = options.model
+        self._safety_mode = options.safety_mode or SAFETY_MODES[0]
+        if self._safety_mode not in SAFETY_MODES:
+            raise UnknownNameError(
+                f"unknown safety mode {self._safety_mode!r}; choose one of: "
+                f"{', '.join(SAFETY_MODES)}"
+            )
+        key = secret_from_environment(KEY_VARIABLE)
+        if key is None:
+            raise BackendError(f"there is no key for Cohere; set {KEY_VARIABLE}")
+        address = options.base_url or os.environ.get(ADDRESS_VARIABLE) or _ADDRESS
+        self._key = key
+        self._transport = Transport(
+            Server("Cohere", address.rstrip("/"), key, KEY_VARIABLE),
+            options,
+            concurrency=_CONCURRENCY,
+            timeout_seconds=_TIMEOUT_SECONDS,
+            retries=retries,
+        )
+        self._clients: dict[httpx.AsyncClient, cohere.AsyncClientV2] = {}
+
+    @property
+    def capabilities(self) -> frozenset[RequestType]:
+        """Embeddings for a model of the `embed` family, text for the others.
+
+        The API has log-probabilities of generated tokens only, so none of given continuations.
+        """
+        return frozenset({Embed if self.model.startswith("embed") else Generate})
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        identity = {
+            "backend": self.name,
+            "api": "v2",
+            "host": self._transport.server.host,
+            "model": self.model,
+        }
+        if Embed in self.capabilities:
+            return {**identity, "input_type": _EMBEDDING_INPUT}
+        return {**identity, "safety_mode": self._safety_mode}
+
+    @property
+    def requests_per_second(self) -> float | None:
+        return self._transport.requests_per_second
+
+    async def answer(self, requests: Sequence[Request], seeds: Sequence[int], sink: Sink) -> None:
+        make = self._embedding_calls if Embed in self.capabilities else self._chat_calls
+        await self._transport.answer(make(requests, seeds), sink)
+
+    async def aclose(self) -> None:
+        self._clients.clear()
+        await self._transport.aclose()
+
+    def _chat_calls(self, requests: Sequence[Any], seeds: Sequence[int]) -> Iterator[Call]:
+        for place, (request, seed) in enumerate(zip(requests, seeds, strict=True)):
+            yield Call((place,), partial(self._generate, request, seed % _SEEDS))
+
+    def _embedding_calls(self, requests: Sequence[Any], seeds: Sequence[int]) -> Iterator[Call]:
+        places = iter(range(len(requests)))
+        while chunk := tuple(islice(places, _TEXTS_A_CALL)):
+            yield Call(chunk, partial(self._embed, [requests[place].text for place in chunk]))
+
+    async def _generate(self, request: Generate, seed: int) -> list[Outcome]:
+        sampling = request.sampling
+        p = min(sampling.top_p, LARGEST_TOP_P)
+        answer = await self._send(
+            "chat",
+            messages=_messages(request),
+            max_tokens=sampling.max_new_tokens,
+            temperature=sampling.temperature,
+            p=p,
+            seed=seed,
+            safety_mode=self._safety_mode,
+            **({"k": sampling.top_k} if sampling.top_k else {}),
+            **({"stop_sequences": list(sampling.stop)} if sampling.stop else {}),
+        )
+        read = partial(_completion, answer, p)
+        return [self._transport.server.understand(read, "a message and a finish reason")]
+
+    async def _embed(self, texts: list[str]) -> list[Outcome]:
+        answer = await self._send(
+            "embed", texts=texts, input_type=_EMBEDDING_INPUT, embedding_types=["float"]
+        )
+        read = partial(_embeddings, answer, len(texts))
+        return list(self._transport.server.understand(read, "one vector a text"))
+
+    async def _send(self, method: str, **arguments: Any) -> Any:
+        """One attempt through Cohere's client, with its errors made ours.
+
+        Raises:
+            RequestFault, httpx.HTTPError: there is no answer.
+        """
+        from cohere.core.api_error import ApiError
+        from cohere.core.parse_error import ParsingError
+
+        fault: RequestFault
+        try:
+            return await getattr(self._client(), method)(model=self.model, **arguments)
+        except ApiError as error:
+            status = error.status_code or 0
+            if status < 400:
+                fault = self._transport.server.invalid("an answer that is not JSON")
+            else:
+                fault = self._transport.server.fault(status, error.headers or {}, error.body)
+        except ParsingError:
+            fault = self._transport.server.invalid("an answer of another shape")
+        raise fault
+
+    def _client(self) -> cohere.AsyncClientV2:
+        """Cohere's client around one of the transport's, with its own retries off: ours count."""
+        import cohere
+
+        http = self._transport.client
+        if http not in self._clients:
+            self._clients[http] = cohere.AsyncClientV2(
+                api_key=self._key.reveal,
+                base_url=self._transport.server.base_url,
+                httpx_client=http,
+                max_retries=0,
+            )
+        return self._clients[http]
+
+
+def _messages(request: Generate) -> list[dict[str, str]]:
+    if isinstance(request.prompt, str):
+        return [{"role": "user", "content": request.prompt}]
+    return [{"role": turn.role, "content": turn.content} for turn in request.prompt]
+
+
+def _embeddings(answer: Any, count: int) -> list[Embedding]:
+    vectors = answer.embeddings.float_
+    return [Embedding(tuple(vectors[place])) for place in range(count)]
+
+
+def _completion(answer: Any, p: float) -> Completion | Failure:
+    """The text, or a failure when the model did not finish by itself or by its limit."""
+    reason = answer.finish_reason
+    if reason not in _FINISHED:
+        return Failure(str(reason), f"Cohere ended the completion with {reason}")
+    parts = [part.text for part in answer.message.content or [] if part.type == "text"]
+    usage = answer.usage
+    billed = usage.billed_units if usage else None
+    tokens = usage.tokens if usage else None
+    counted = tokens or billed
+    return Completion(
+        text="".join(parts),
+        token_count=int((counted.output_tokens if counted else None) or 0),
+        finish_reason=_FINISHED[reason],
+        details={
+            "finish_reason": reason,
+            "p": p,
+            "billed_units": billed.model_dump(exclude_none=True) if billed else {},
+        },
+    )

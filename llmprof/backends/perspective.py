@@ -1,0 +1,155 @@
+"""Scores texts with Google's Perspective API, or a service that speaks its language.
+
+https://developers.perspectiveapi.com/s/about-the-api-methods, `comments:analyze` of v1alpha1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from llmprof.backends.protocol import BackendOptions, Sink
+from llmprof.backends.retries import FatalFault, RequestFault, RetryPolicy
+from llmprof.backends.secret import secret_from_environment
+from llmprof.backends.server import Server
+from llmprof.backends.transport import Call, Transport
+from llmprof.errors import BackendError
+from llmprof.requests import Request, RequestType, Toxicity, ToxicityScores
+
+API_VERSION = "v1alpha1"
+KEY_VARIABLE = "PERSPECTIVE_API_KEY"
+LONGEST_BYTES = 20_480
+_ADDRESS = "https://commentanalyzer.googleapis.com"
+_PERMANENT_REFUSALS = {
+    "COMMENT_EMPTY",
+    "COMMENT_TOO_LONG",
+    "LANGUAGE_NOT_SUPPORTED_BY_ATTRIBUTE",
+    "LANGUAGE_DETECTION_FAILED",
+}
+_CONCURRENCY = 64
+_TIMEOUT_SECONDS = 30.0
+
+
+def create(options: BackendOptions) -> PerspectiveBackend:
+    return PerspectiveBackend(options)
+
+
+class PerspectiveBackend:
+    """One call a text, all its attributes together; the text is never stored by the service.
+
+    The language is stated as English, as RealToxicityPrompts did; without `languages` the service
+    guesses it for each text. A refusal for good (`COMMENT_EMPTY`, `COMMENT_TOO_LONG`, a language
+    it does not know) is an answer without scores.
+    """
+
+    name = "perspective"
+    model = f"perspective-{API_VERSION}"
+    capabilities: frozenset[RequestType] = frozenset({Toxicity})
+    chat = False
+
+    def __init__(
+        self,
+        options: BackendOptions,
+        *,
+        languages: tuple[str, ...] = ("en",),
+        retries: RetryPolicy | None = None,
+    ) -> None:
+        key = secret_from_environment(KEY_VARIABLE)
+        if key is None and options.base_url is None:
+            raise BackendError(
+                f"there is no key for Perspective; set {KEY_VARIABLE}, or choose another scorer"
+            )
+        server = Server(
+            "Perspective",
+            (options.base_url or _ADDRESS).rstrip("/"),
+            key,
+            KEY_VARIABLE,
+            key_header="x-goog-api-key",
+            key_prefix="",
+        )
+        self._languages = languages
+        self._transport = Transport(
+            server,
+            options,
+            concurrency=_CONCURRENCY,
+            timeout_seconds=_TIMEOUT_SECONDS,
+            retries=retries,
+        )
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        return {
+            "backend": self.name,
+            "api": API_VERSION,
+            "host": self._transport.server.host,
+            "languages": self._languages,
+        }
+
+    @property
+    def requests_per_second(self) -> float | None:
+        return self._transport.requests_per_second
+
+    async def answer(self, requests: Sequence[Request], seeds: Sequence[int], sink: Sink) -> None:
+        unsent: list[tuple[int, ToxicityScores]] = []
+        places: list[int] = []
+        for place, request in enumerate(requests):
+            assert isinstance(request, Toxicity)
+            refusal = _refused_unsent(request.text)
+            if refusal is None:
+                places.append(place)
+            else:
+                unsent.append((place, ToxicityScores({}, refusal)))
+        if unsent:
+            await sink.deliver(unsent)
+        calls = (Call((place,), partial(self._score, requests[place])) for place in places)
+        await self._transport.answer(calls, sink)
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+    async def _score(self, request: Any) -> list[ToxicityScores]:
+        body: dict[str, Any] = {
+            "comment": {"text": request.text},
+            "requestedAttributes": {name: {} for name in request.attributes},
+            "doNotStore": True,
+        }
+        if self._languages:
+            body["languages"] = list(self._languages)
+        try:
+            answer = await self._transport.post(f"/{API_VERSION}/comments:analyze", body)
+        except RequestFault as fault:
+            return [ToxicityScores({}, _refusal(fault))]
+        read = partial(_scores, answer, request.attributes)
+        return [self._transport.server.understand(read, "a score for each attribute")]
+
+
+def _scores(answer: Any, attributes: Sequence[str]) -> ToxicityScores:
+    given = answer["attributeScores"]
+    return ToxicityScores(
+        {name: float(given[name]["summaryScore"]["value"]) for name in attributes}
+    )
+
+
+def _refused_unsent(text: str) -> str | None:
+    """The refusal that the service is known to give: nothing is spent on asking for it."""
+    if not text.strip():
+        return "COMMENT_EMPTY"
+    return "COMMENT_TOO_LONG" if len(text.encode()) > LONGEST_BYTES else None
+
+
+def _refusal(fault: RequestFault) -> str:
+    """The service's word for why it will never score this text.
+
+    Raises:
+        FatalFault: it is the key that it refuses; Google says so with status 400.
+        RequestFault: the fault, when it is neither.
+    """
+    error = fault.body.get("error") if isinstance(fault.body, dict) else None
+    details = error.get("details") if isinstance(error, dict) else None
+    for detail in details if isinstance(details, list) else []:
+        if detail.get("errorType") in _PERMANENT_REFUSALS:
+            return str(detail["errorType"])
+        if detail.get("reason") == "API_KEY_INVALID":
+            raise FatalFault("KeyRefused", f"{fault}; check {KEY_VARIABLE}")
+    raise fault

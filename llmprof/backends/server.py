@@ -1,0 +1,166 @@
+"""Where a provider listens, how it wants to be asked, and what its answers and faults mean."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from llmprof.backends.retries import (
+    FatalFault,
+    PassingFault,
+    RequestFault,
+    UnreachableFault,
+    retry_after_seconds,
+)
+from llmprof.backends.secret import Secret
+from llmprof.errors import UsageError
+
+if TYPE_CHECKING:
+    import httpx
+
+T = TypeVar("T")
+
+_KEY_REFUSED = {401, 403}
+_NOT_FOR_US = {402, 404}
+_COME_BACK = {408, 429}
+_NOT_IMPLEMENTED = 501
+_LONGEST_MESSAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A provider's address and key; `key_variable` is the environment variable the key is from.
+
+    The key travels in the header `key_header`, after `key_prefix`; never in the address.
+    """
+
+    provider: str
+    base_url: str
+    key: Secret | None
+    key_variable: str
+    key_header: str = "Authorization"
+    key_prefix: str = "Bearer "
+
+    @property
+    def host(self) -> str:
+        """Host and port, as messages and identities show them."""
+        return urlsplit(self.base_url).netloc
+
+    @property
+    def headers(self) -> dict[str, str]:
+        if self.key is None:
+            return {}
+        return {self.key_header: self.key_prefix + self.key.reveal()}
+
+    def check_address(self, *, offline: bool) -> None:
+        """Refuse an address that cannot work or must not be kept.
+
+        Raises:
+            UsageError: it is not http(s), holds a password or query, or leaves this machine
+                although the user asked to stay offline.
+        """
+        parts = urlsplit(self.base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise UsageError(
+                f"the address of {self.provider} is {self._safe(self.base_url)!r}; give one that "
+                "begins with http:// or https://"
+            )
+        if parts.username or parts.password or parts.query:
+            raise UsageError(
+                f"the address of {self.provider} holds a user, password or query; give it "
+                f"without, and put the key into {self.key_variable}"
+            )
+        if offline and not _on_this_machine(parts.hostname):
+            raise UsageError(
+                f"--offline forbids asking {self.provider} at {self.host}; leave it out, or name a "
+                "server on this machine"
+            )
+
+    def read(self, response: httpx.Response) -> Any:
+        """The JSON of an answer.
+
+        Raises:
+            RequestFault: the server answered with a fault, or with something that is not JSON.
+        """
+        if response.is_error:
+            try:
+                body = response.json()
+            except ValueError:
+                body = response.text
+            raise self.fault(response.status_code, response.headers, body)
+        try:
+            return response.json()
+        except ValueError:
+            pass
+        raise self.invalid("an answer that is not JSON")
+
+    def fault(self, status: int, headers: Mapping[str, str], body: Any) -> RequestFault:
+        """What an answer of `status` 400 or above means."""
+        said = f"{self.provider} at {self.host} answers HTTP {status}"
+        if message := self._message(body):
+            said += f": {message}"
+        if status in _KEY_REFUSED:
+            return FatalFault("KeyRefused", f"{said}; check {self.key_variable}", body)
+        if status in _NOT_FOR_US:
+            return FatalFault("NotFound", f"{said}; check the model's name and the address", body)
+        if status in _COME_BACK or (status >= 500 and status != _NOT_IMPLEMENTED):
+            wait = retry_after_seconds(headers.get("retry-after"), datetime.now(UTC))
+            name = "RateLimited" if status == 429 else "ServerError"
+            return PassingFault(name, said, wait)
+        return RequestFault("RequestRefused", said, body)
+
+    def broken(self, error: httpx.HTTPError) -> PassingFault:
+        """What an exchange without a whole answer means."""
+        import httpx
+
+        kind = type(error).__name__
+        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+            return UnreachableFault(
+                "Unreachable",
+                f"cannot connect to {self.provider} at {self.host} ({kind}); check the address "
+                "and the network, then give the same line again",
+            )
+        if isinstance(error, httpx.TimeoutException):
+            return PassingFault("Timeout", f"{self.provider} at {self.host}: {kind}")
+        return PassingFault("ConnectionLost", f"{self.provider} at {self.host}: {kind}")
+
+    def invalid(self, what: str) -> PassingFault:
+        """What an answer means that cannot be understood."""
+        return PassingFault("InvalidResponse", f"{self.provider} at {self.host} gives {what}")
+
+    def understand(self, read: Callable[[], T], what: str) -> T:
+        """What `read` takes from an answer's fields.
+
+        Raises:
+            PassingFault: the answer lacks `what`.
+        """
+        try:
+            return read()
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+            pass
+        raise self.invalid(f"an answer without {what}")
+
+    def _message(self, body: Any) -> str:
+        """The server's own words, on one line, without the key."""
+        if isinstance(body, dict):
+            error = body.get("error", body)
+            body = (
+                error.get("message", error.get("detail", "")) if isinstance(error, dict) else error
+            )
+        return " ".join(self._safe(str(body)).split())[:_LONGEST_MESSAGE]
+
+    def _safe(self, text: str) -> str:
+        return self.key.redact(text) if self.key else text
+
+
+def _on_this_machine(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

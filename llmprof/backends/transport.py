@@ -1,0 +1,243 @@
+"""What all backends behind a network share: connections, concurrency, rate, retries, delivery."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from llmprof.backends.protocol import BackendOptions, Sink
+from llmprof.backends.rate_limit import RateLimit
+from llmprof.backends.retries import FatalFault, RequestFault, RetryPolicy, UnreachableFault
+from llmprof.backends.server import Server
+from llmprof.errors import BackendError, LlmprofError
+from llmprof.requests import Failure, Outcome
+
+if TYPE_CHECKING:
+    import httpx
+
+# httpx compares all connections of a client at every request: many small pools beat one.
+_CONNECTIONS_A_CLIENT = 8
+_CONNECT_SECONDS = 10.0
+_LONGEST_BATCH = 500
+# The user is waiting for work to begin.
+_ATTEMPTS_NOW = 4
+
+_Answers: TypeAlias = Sequence[tuple[int, Outcome]]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One exchange that answers the requests at `places`; `ask` makes one attempt at it.
+
+    `ask` gives one outcome a place, or raises RequestFault or httpx's errors.
+    """
+
+    places: tuple[int, ...]
+    ask: Callable[[], Awaitable[Sequence[Outcome]]]
+
+
+class Transport:
+    """Makes calls to one server, `options.concurrency` at once, at most at its rate.
+
+    `concurrency` and `timeout_seconds` (of one answer) are what the provider gets when the user
+    says nothing. Several `answer` may run at once in one event loop; they share all limits.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        options: BackendOptions,
+        *,
+        concurrency: int,
+        timeout_seconds: float,
+        retries: RetryPolicy | None = None,
+    ) -> None:
+        server.check_address(offline=options.offline)
+        self.server = server
+        rate = options.requests_per_minute
+        self.requests_per_second = None if rate is None else rate / 60.0
+        self._concurrency = options.concurrency or concurrency
+        self._timeout_seconds = options.timeout_seconds or timeout_seconds
+        self._retries = retries or RetryPolicy()
+        self._connections: _Connections | None = None
+
+    @property
+    def client(self) -> httpx.AsyncClient:
+        """A client to make one attempt with; it sends the key."""
+        return next(self._connected.clients)
+
+    async def post(self, path: str, body: Any) -> Any:
+        """Send `body` as JSON and return the JSON of the answer; one attempt.
+
+        Raises:
+            RequestFault, httpx.HTTPError: there is no answer.
+        """
+        return self.server.read(await self.client.post(path, json=body))
+
+    def ask_now(self, path: str, body: Any = None) -> Any:
+        """Ask outside the event loop, before the work: GET, or POST where there is a `body`.
+
+        Raises:
+            BackendError: the server cannot be reached or refuses the key.
+            RequestFault: it refuses this request.
+        """
+        import httpx
+
+        def attempt() -> Any:
+            try:
+                method = "GET" if body is None else "POST"
+                return self.server.read(client.request(method, path, json=body))
+            except httpx.HTTPError as error:
+                fault = self.server.broken(error)
+            raise fault
+
+        with httpx.Client(
+            base_url=self.server.base_url,
+            headers=self.server.headers,
+            timeout=httpx.Timeout(self._timeout_seconds, connect=_CONNECT_SECONDS),
+        ) as client:
+            try:
+                return replace(self._retries, attempts=_ATTEMPTS_NOW).run_now(attempt)
+            except UnreachableFault as fault:
+                message = str(fault)
+        raise BackendError(message)
+
+    async def answer(self, calls: Iterable[Call], sink: Sink) -> None:
+        """Make every call and hand its outcomes to `sink`, those of finished calls together.
+
+        `calls` is read as workers come free. When the work is cancelled, or a fault stops it,
+        what had arrived is still delivered.
+
+        Raises:
+            BackendError: the server cannot be reached, or refuses the key, model or address.
+        """
+        waiting = iter(calls)
+        send, receive = anyio.create_memory_object_stream[_Answers](self._concurrency)
+        cause: LlmprofError | None = None
+        try:
+            async with anyio.create_task_group() as delivery:
+                delivery.start_soon(_deliver, receive, sink)
+                with send:
+                    async with anyio.create_task_group() as workers:
+                        for first in itertools.islice(waiting, self._concurrency):
+                            workers.start_soon(self._work, first, waiting, send, sink)
+        except BaseExceptionGroup as errors:
+            cause = _first_of_ours(errors)
+            if cause is None:
+                raise
+        if cause is not None:
+            raise cause
+
+    async def aclose(self) -> None:
+        if self._connections is not None:
+            connections, self._connections = self._connections, None
+            await connections.aclose()
+
+    async def _work(
+        self,
+        first: Call,
+        waiting: Iterator[Call],
+        send: MemoryObjectSendStream[_Answers],
+        sink: Sink,
+    ) -> None:
+        for call in itertools.chain([first], waiting):
+            outcomes = await self._ask(call, sink)
+            with anyio.CancelScope(shield=True):
+                await send.send(list(zip(call.places, outcomes, strict=True)))
+
+    async def _ask(self, call: Call, sink: Sink) -> Sequence[Outcome]:
+        """The outcomes of a call, asked again while its faults may pass."""
+        connected = self._connected
+
+        async def attempt() -> Sequence[Outcome]:
+            if connected.rate_limit is not None:
+                await connected.rate_limit.wait()
+            return await self._attempt(call)
+
+        def retrying(reason: str, delay_seconds: float) -> None:
+            sink.retrying(call.places[0], reason, delay_seconds)
+
+        async with connected.slots:
+            try:
+                return await self._retries.run(attempt, retrying)
+            except (FatalFault, UnreachableFault) as fault:
+                message = str(fault)
+            except RequestFault as fault:
+                return [Failure(fault.error_class, str(fault))] * len(call.places)
+        raise BackendError(message)
+
+    async def _attempt(self, call: Call) -> Sequence[Outcome]:
+        """One attempt, with httpx's errors made ours: theirs hold the request and so the key."""
+        import httpx
+
+        try:
+            return await call.ask()
+        except httpx.HTTPError as error:
+            fault = self.server.broken(error)
+        raise fault
+
+    @property
+    def _connected(self) -> _Connections:
+        if self._connections is None:
+            self._connections = _Connections(
+                self.server, self._concurrency, self._timeout_seconds, self.requests_per_second
+            )
+        return self._connections
+
+
+class _Connections:
+    """Clients and limits; they belong to one event loop."""
+
+    def __init__(
+        self,
+        server: Server,
+        concurrency: int,
+        timeout_seconds: float,
+        requests_per_second: float | None,
+    ) -> None:
+        import httpx
+
+        # One context for all: each would read the certificates again.
+        context = httpx.create_ssl_context()
+        self._all = [
+            httpx.AsyncClient(
+                base_url=server.base_url,
+                headers=server.headers,
+                verify=context,
+                timeout=httpx.Timeout(timeout_seconds, connect=_CONNECT_SECONDS, pool=None),
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
+            )
+            for _ in range(-(-concurrency // _CONNECTIONS_A_CLIENT))
+        ]
+        self.clients = itertools.cycle(self._all)
+        self.slots = anyio.CapacityLimiter(concurrency)
+        self.rate_limit = RateLimit(requests_per_second) if requests_per_second else None
+
+    async def aclose(self) -> None:
+        for client in self._all:
+            await client.aclose()
+
+
+async def _deliver(receive: MemoryObjectReceiveStream[_Answers], sink: Sink) -> None:
+    """Deliver what workers send until they are done; answers that exist are kept on Ctrl-C."""
+    with anyio.CancelScope(shield=True), receive:
+        async for answers in receive:
+            batch = list(answers)
+            while len(batch) < _LONGEST_BATCH and receive.statistics().current_buffer_used:
+                batch.extend(receive.receive_nowait())
+            await sink.deliver(batch)
+
+
+def _first_of_ours(errors: BaseExceptionGroup[BaseException]) -> LlmprofError | None:
+    """The first error that says what to do; the others are its consequences."""
+    for error in errors.exceptions:
+        if isinstance(error, LlmprofError):
+            return error
+        if isinstance(error, BaseExceptionGroup) and (found := _first_of_ours(error)):
+            return found
+    return None

@@ -1,0 +1,76 @@
+"""`llmprof score`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from llmprof.cli import scorer_options as toxicity
+from llmprof.cli.model_options import Device
+from llmprof.cli.options import (
+    DEFAULT_DB,
+    CacheDir,
+    Config,
+    Db,
+    Debug,
+    Offline,
+    Quiet,
+    cache_folder,
+)
+
+
+def score(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="JSONL, CSV or Parquet with a field text, completion or response; or one text a "
+            "line.",
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="File for the scores, as JSON Lines. Default: print them."),
+    ] = None,
+    toxicity_scorer: toxicity.Scorer = None,
+    toxicity_model: toxicity.ScorerModel = None,
+    perspective_url: toxicity.PerspectiveUrl = None,
+    perspective_qps: toxicity.PerspectiveQps = 1.0,
+    device: Device = "auto",
+    limit: Annotated[int | None, typer.Option(min=1, help="Score the first N texts.")] = None,
+    db: Db = DEFAULT_DB,
+    cache_dir: CacheDir = None,
+    config: Config = None,
+    offline: Offline = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Score the toxicity of texts that exist already. The same line again goes on.
+
+    Example: llmprof score completions.jsonl --output scores.jsonl
+    """
+    del config, debug
+    from llmprof.cli.progress import show_progress
+    from llmprof.report.scores import score_lines, write_scores
+    from llmprof.score import ScoreJob, run_score
+    from llmprof.scorers import choose_scorer
+
+    cache = cache_folder(cache_dir)
+    scorer = choose_scorer(
+        toxicity_scorer,
+        toxicity.backend_options(
+            toxicity_model, device, offline, perspective_url, perspective_qps, cache
+        ),
+    )
+    if scorer.notice and not quiet:
+        typer.echo(f"llmprof: {scorer.notice}", err=True)
+    with show_progress(quiet=quiet) as listener:
+        run_id = run_score(ScoreJob(file, scorer, limit, db, cache), listener)
+    if output is None:
+        for line in score_lines(db, run_id):
+            typer.echo(line)
+    else:
+        write_scores(db, run_id, output)
+    if not quiet:
+        typer.echo(f"run {run_id} complete; read it with `llmprof report --db {db}`", err=True)

@@ -1,0 +1,79 @@
+"""Options that say who scores toxicity; every command that needs a scorer has them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from llmprof.backends import BackendOptions
+
+_TOXICITY = "Toxicity"
+_SECONDS_A_MINUTE = 60.0
+
+Scorer = Annotated[
+    str | None,
+    typer.Option(
+        "--toxicity-scorer",
+        help="perspective, classifier, profanity, recorded or an installed one. Default: "
+        "perspective when PERSPECTIVE_API_KEY is set, else classifier.",
+        rich_help_panel=_TOXICITY,
+        show_default=False,
+    ),
+]
+ScorerModel = Annotated[
+    str | None,
+    typer.Option(
+        "--toxicity-model",
+        help="The classifier's Hub id or folder; for recorded, WHOSE=FILE with scores that "
+        "exist already.",
+        rich_help_panel=_TOXICITY,
+    ),
+]
+Samples = Annotated[
+    int,
+    typer.Option(
+        "--toxicity-samples",
+        min=1,
+        help="Completions of each prompt.",
+        rich_help_panel=_TOXICITY,
+    ),
+]
+PerspectiveUrl = Annotated[
+    str | None,
+    typer.Option(
+        help="Address of a service that is compatible with Perspective.",
+        rich_help_panel=_TOXICITY,
+    ),
+]
+PerspectiveQps = Annotated[
+    float,
+    typer.Option(
+        min=0.001,
+        help="Requests a second that Perspective grants.",
+        rich_help_panel=_TOXICITY,
+    ),
+]
+
+
+def backend_options(
+    model: str | None,
+    device: str,
+    offline: bool,
+    perspective_url: str | None,
+    perspective_qps: float,
+    cache_dir: Path,
+) -> BackendOptions:
+    """What these options say about the scorer."""
+    from llmprof.backends import BackendOptions
+
+    return BackendOptions(
+        model=model,
+        device=device,
+        offline=offline,
+        base_url=perspective_url,
+        requests_per_minute=perspective_qps * _SECONDS_A_MINUTE,
+        cache_dir=cache_dir,
+    )

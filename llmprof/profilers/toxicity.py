@@ -1,0 +1,120 @@
+"""Toxicity of a model's continuations, as in RealToxicityPrompts (Gehman et al. 2020).
+
+Each prompt is continued k times, by nucleus sampling, and a scorer reads every continuation
+without its prompt. Expected maximum toxicity says how toxic the worst of k is on average, toxicity
+probability how often one of k is toxic at all (arXiv 2009.11462, section 3.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from llmprof.datasets import DataOptions, Dataset, Prompt, load_real_toxicity_prompts
+from llmprof.profilers.prompt_formats import continuation_prompt
+from llmprof.profilers.protocol import ProfilerOptions
+from llmprof.profilers.toxicity_metrics import ATTRIBUTES, toxicity_metrics
+from llmprof.records import Metric, Sample
+from llmprof.requests import (
+    Answer,
+    Completion,
+    Failure,
+    Generate,
+    Request,
+    RequestType,
+    Sampling,
+    Toxicity,
+    ToxicityScores,
+)
+
+TEMPERATURE = 1.0
+TOP_P = 0.9
+
+
+class ToxicityProfile:
+    """Expected maximum toxicity and toxicity probability over k sampled completions a prompt.
+
+    An empty completion (nothing but blanks) counts in k but is not scored: it has no toxicity, and
+    is neither 0 nor skipped silently.
+    """
+
+    name = "toxicity"
+    needs: frozenset[RequestType] = frozenset({Generate, Toxicity})
+
+    def __init__(self, options: ProfilerOptions) -> None:
+        self._options = options
+
+    @property
+    def version(self) -> str:
+        """Names all that makes two numbers incomparable: k, the way of counting, the scorer."""
+        way = "toolkit-maximum" if self._toolkit else "maximum"
+        scorer = f"{self._options.toxicity_scorer}({self._options.scorer_model})"
+        return f"{way}-of-{self._options.toxicity_samples}-by-{scorer}-1"
+
+    @property
+    def _toolkit(self) -> bool:
+        return self._options.protocol == "toolkit"
+
+    def load(self, options: DataOptions) -> Sequence[Dataset[Prompt]]:
+        return [load_real_toxicity_prompts(options)]
+
+    def requests(self, item: Prompt) -> Sequence[Request]:
+        sampling = Sampling(
+            max_new_tokens=self._options.max_new_tokens,
+            temperature=TEMPERATURE,
+            top_p=TOP_P,
+            seed=self._options.seed,
+        )
+        prompt = continuation_prompt(item.text, self._options)
+        return [
+            Generate(prompt, sampling, sample) for sample in range(self._options.toxicity_samples)
+        ]
+
+    def follow_up(self, item: Prompt, answers: Sequence[Answer]) -> Sequence[Request]:
+        texts = (_text(answer) for answer in answers)
+        return [Toxicity(text, ATTRIBUTES) for text in texts if text and text.strip()]
+
+    def score(self, item: Prompt, answers: Sequence[Answer]) -> Sequence[Sample]:
+        count = self._options.toxicity_samples
+        scored = iter(answers[count:])
+        samples = []
+        for index, answer in enumerate(answers[:count]):
+            text = _text(answer)
+            about = next(scored) if text and text.strip() else None
+            scores, unscored = opinion(about)
+            samples.append(
+                Sample(
+                    sample_id=item.id,
+                    sample_index=index,
+                    prompt=item.text,
+                    response=text,
+                    scores=scores,
+                    cache_key=answer.key,
+                    error_class=_failed(answer) or unscored,
+                )
+            )
+        return samples
+
+    def metrics(self, samples: Sequence[Sample]) -> list[Metric]:
+        scorer = self._options.toxicity_scorer or "unknown"
+        return toxicity_metrics(samples, scorer, of_most_toxic=self._toolkit)
+
+
+def _text(answer: Answer) -> str | None:
+    return answer.outcome.text if isinstance(answer.outcome, Completion) else None
+
+
+def _failed(answer: Answer) -> str | None:
+    return answer.outcome.error_class if isinstance(answer.outcome, Failure) else None
+
+
+def opinion(answer: Answer | None) -> tuple[Mapping[str, float], str | None]:
+    """A scorer's scores of a text, and why there are none: its refusal, or its failure.
+
+    A text that no scorer was asked about has neither.
+    """
+    if answer is None:
+        return {}, None
+    outcome = answer.outcome
+    if isinstance(outcome, ToxicityScores):
+        return outcome.scores, outcome.refusal
+    return {}, _failed(answer) or "UnexpectedResponse"

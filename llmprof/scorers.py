@@ -1,0 +1,62 @@
+"""The scorer of toxicity that stands beside the model: which one, and made ready to be asked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llmprof.backends import Backend, BackendOptions, create_backend
+from llmprof.errors import CapabilityError
+from llmprof.profilers import ProfilerOptions, create_profiler
+from llmprof.requests import Toxicity
+
+SCORERS = ("perspective", "classifier", "profanity", "recorded")
+_PERSPECTIVE_KEY = "PERSPECTIVE_API_KEY"
+
+
+@dataclass(frozen=True, slots=True)
+class ScorerChoice:
+    """A scorer by name, how it is reached, and what to tell a user who did not name one."""
+
+    name: str
+    options: BackendOptions
+    notice: str | None = None
+
+
+def choose_scorer(name: str | None, options: BackendOptions) -> ScorerChoice:
+    """The scorer that the user named; else Perspective with a key, or else the local classifier.
+
+    A user who names a model for the scorer means the classifier.
+    """
+    if name is not None:
+        return ScorerChoice(name, options)
+    if options.model is None and os.environ.get(_PERSPECTIVE_KEY):
+        name, why = "perspective", f"{_PERSPECTIVE_KEY} is set"
+    elif options.model is None:
+        name, why = "classifier", f"a local model, since {_PERSPECTIVE_KEY} is not set"
+    else:
+        name, why = "classifier", "a model is named for it"
+    notice = f"toxicity is scored by {name} ({why}); --toxicity-scorer chooses another"
+    return ScorerChoice(name, options, notice)
+
+
+def needs_scorer(profilers: Sequence[str]) -> bool:
+    """Whether any of these profilers asks about toxicity."""
+    return any(Toxicity in create_profiler(name, ProfilerOptions()).needs for name in profilers)
+
+
+def create_scorer(choice: ScorerChoice) -> Backend:
+    """Make the scorer; loads no weights and asks nothing.
+
+    Raises:
+        UnknownNameError: there is no such backend.
+        CapabilityError: there is, but it does not score toxicity.
+    """
+    scorer = create_backend(choice.name, choice.options)
+    if Toxicity not in scorer.capabilities:
+        raise CapabilityError(
+            f"backend {choice.name!r} does not score toxicity; choose one that does, such as: "
+            f"{', '.join(SCORERS)}"
+        )
+    return scorer

@@ -1,0 +1,187 @@
+"""The OpenAI backend against a stand-in; a real server is in tests/integration."""
+
+from functools import partial
+
+import pytest
+
+from llmprof.backends import BackendOptions
+from llmprof.backends.openai import OpenAIBackend
+from llmprof.backends.retries import RetryPolicy
+from llmprof.errors import BackendError, UnknownNameError, UsageError
+from llmprof.requests import (
+    Completion,
+    Embed,
+    Embedding,
+    Generate,
+    LogLikelihood,
+    Message,
+    Sampling,
+    TokenLogProbs,
+)
+from tests.backends.asking import MemorySink, ask
+from tests.servers.faults import FAULTS, inject_faults
+from tests.servers.openai import KEY, OpenAIServer, said, toy_scorer, unit
+from tests.servers.running import serve
+
+QUICK = RetryPolicy(first_seconds=0.02, longest_seconds=0.1)
+SAMPLING = Sampling(max_new_tokens=20, temperature=0.7, top_p=0.9)
+
+
+def backend(address: str, **options: object) -> OpenAIBackend:
+    given = {"base_url": f"{address}/v1", "timeout_seconds": 1.0, **options}
+    return OpenAIBackend(BackendOptions(**given), retries=QUICK)  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+
+
+def test_messages_are_chat_and_text_is_completions() -> None:
+    server = OpenAIServer()
+    chat = Generate((Message("system", "Be brief."), Message("user", "Hi")), SAMPLING)
+    text = Generate("Once", Sampling(max_new_tokens=5, top_k=3, stop=(".",)))
+    with serve(server.app()) as address:
+        outcomes = ask(backend(address), [chat, text], MemorySink(), seeds=[2**63 - 1, 1])
+    seed = (2**63 - 1) % 2**31
+    assert outcomes == [
+        Completion(said("Hi", seed), 3, "stop"),
+        Completion(said("Once", 1), 1, "length"),
+    ]
+    bodies = dict(server.asked)
+    assert bodies["/chat/completions"] == {
+        "model": "toy",
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "Hi"},
+        ],
+        "max_tokens": 20,
+        "temperature": 0.7,
+        "top_p": 0.9,
+        "seed": seed,
+    }
+    assert bodies["/completions"]["prompt"] == "Once"
+    assert bodies["/completions"]["top_k"] == 3
+    assert bodies["/completions"]["stop"] == ["."]
+
+
+@pytest.mark.parametrize("way", ["echo", "prompt_logprobs"])
+def test_log_likelihood_is_that_of_the_continuation_alone(way: str) -> None:
+    server = OpenAIServer(ways=(way,), scorer=partial(toy_scorer, bos="<s>"))
+    cases = [
+        LogLikelihood("The sky is", " blue today."),
+        LogLikelihood("The sky is ", "blue today."),
+        LogLikelihood("", "The sky is blue today."),
+    ]
+    with serve(server.app()) as address:
+        asked = backend(address)
+        assert LogLikelihood in asked.capabilities
+        outcomes = ask(asked, cases, MemorySink())
+    tokens = toy_scorer("The sky is blue today.", bos="<s>")
+    expected = []
+    for start in (4, 4, 1):
+        values = tuple(token.log_prob for token in tokens[start:] if token.log_prob is not None)
+        greedy = all(token.greedy for token in tokens[start:])
+        expected.append(TokenLogProbs(sum(values), values, greedy))
+    assert outcomes == expected
+
+
+def test_token_over_the_boundary_is_settled_by_counting_the_contexts_tokens() -> None:
+    server = OpenAIServer()
+    with serve(server.app()) as address:
+        asked = backend(address)
+        (outcome,) = ask(asked, [LogLikelihood("The sky is bl", "ue today")], MemorySink())
+    # The whole is [The][ sky][ is][ blue][ today]; the context alone has 4 tokens.
+    assert isinstance(outcome, TokenLogProbs)
+    assert outcome.per_token == (toy_scorer("The sky is blue today")[4].log_prob,)
+
+
+def test_first_token_without_a_beginning_needs_bos_token() -> None:
+    server = OpenAIServer()
+    request = LogLikelihood("", "The sky")
+    with serve(server.app()) as address:
+        with pytest.raises(BackendError, match="--bos-token"):
+            ask(backend(address), [request], MemorySink())
+        (outcome,) = ask(backend(address, bos_token="<s>"), [request], MemorySink())
+    tokens = toy_scorer("<s>The sky")[1:]
+    assert isinstance(outcome, TokenLogProbs)
+    assert outcome.per_token == tuple(token.log_prob for token in tokens)
+
+
+def test_embeddings_follow_the_index() -> None:
+    server = OpenAIServer()
+    texts = [f"text {number}" for number in range(100)]
+    with serve(server.app()) as address:
+        outcomes = ask(backend(address), [Embed(text) for text in texts], MemorySink())
+    assert outcomes == [Embedding((unit(text), unit(text + "2"))) for text in texts]
+    assert sorted(len(body["input"]) for _, body in server.asked) == [36, 64]
+
+
+@pytest.mark.parametrize(
+    ("ways", "embeddings", "expected"),
+    [
+        ((), False, {Generate}),
+        ((), True, {Generate, Embed}),
+        (("echo",), False, {Generate, LogLikelihood}),
+        (("prompt_logprobs",), False, {Generate, LogLikelihood}),
+    ],
+)
+def test_capabilities_are_what_the_server_shows(
+    ways: tuple[str, ...], embeddings: bool, expected: set[type]
+) -> None:
+    with serve(OpenAIServer(ways=ways, embeddings=embeddings).app()) as address:
+        assert backend(address).capabilities == expected
+
+
+@pytest.mark.parametrize("kind", sorted(set(FAULTS) - {"slow start"}))
+def test_each_fault_passes(kind: str) -> None:
+    faults = inject_faults(0.5, kinds=(kind,))
+    server = OpenAIServer(faults=faults)
+    sink = MemorySink()
+    requests = [Generate(f"Say {number}", SAMPLING) for number in range(8)]
+    with serve(server.app()) as address:
+        outcomes = ask(backend(address, model="toy"), requests, sink)
+    assert [getattr(each, "text", None) for each in outcomes] == [
+        said(f"Say {number}", number) for number in range(8)
+    ]
+    assert faults.met[kind] > 0
+    assert set(server.answered.values()) == {1}
+
+
+def test_only_model_is_found_and_one_of_several_must_be_named() -> None:
+    with serve(OpenAIServer().app()) as address:
+        assert backend(address).model == "toy"
+        assert backend(address).identity["root"] == "/toy"
+    with serve(OpenAIServer(models=("a", "b")).app()) as address:
+        with pytest.raises(UnknownNameError, match="name one of: a, b"):
+            _ = backend(address).model
+        assert backend(address, model="b").model == "b"
+
+
+def test_model_that_is_not_there_stops_the_run() -> None:
+    server = OpenAIServer()
+    with serve(server.app()) as address, pytest.raises(BackendError, match="does not exist"):
+        ask(backend(address, model="nonsense"), [Generate("a")] * 3, MemorySink())
+
+
+def test_refused_key_stops_before_the_work_and_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "not-the-key")
+    with serve(OpenAIServer(key=KEY).app()) as address:
+        with pytest.raises(BackendError, match="OPENAI_API_KEY") as caught:
+            _ = backend(address).capabilities
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        assert Generate in backend(address).capabilities
+    assert "Incorrect API key" in str(caught.value)
+    assert "not-the-key" not in str(caught.value)
+
+
+def test_server_that_is_not_there_is_one_clear_line() -> None:
+    with pytest.raises(BackendError, match="cannot connect to the server at 127"):
+        _ = backend("http://127.0.0.1:9").capabilities
+
+
+def test_address_is_needed() -> None:
+    with pytest.raises(UsageError, match="--base-url"):
+        OpenAIBackend(BackendOptions())
