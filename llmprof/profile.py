@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-from llmprof.backends import Backend, BackendOptions, create_backend
+from llmprof.backends import Backend, BackendOptions, Paced, create_backend
 from llmprof.cache import open_cache
 from llmprof.datasets import DataOptions, Dataset
 from llmprof.engine import Engine, Progress
@@ -40,7 +40,10 @@ class ProfileJob:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a profile would ask: `cached` of its `requests` are answered already."""
+    """What a profile would ask: `cached` of its `requests` are answered already.
+
+    `seconds` is how long the rest takes at the rate that the backend is bound to, if it is.
+    """
 
     profiler: str
     dataset: str
@@ -48,6 +51,7 @@ class Plan:
     items: int
     requests: int
     cached: int
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,7 @@ def plan_profile(job: ProfileJob) -> list[Plan]:
         plans = []
         for each in loaded:
             requests = [request for group in each.requests() for request in group]
+            cached = engine.count_cached(requests)
             plans.append(
                 Plan(
                     each.profiler.name,
@@ -82,10 +87,16 @@ def plan_profile(job: ProfileJob) -> list[Plan]:
                     each.dataset.source,
                     len(each.dataset.items),
                     len(requests),
-                    engine.count_cached(requests),
+                    cached,
+                    _seconds(backend, len(requests) - cached),
                 )
             )
     return plans
+
+
+def _seconds(backend: Backend, requests: int) -> float | None:
+    rate = backend.requests_per_second if isinstance(backend, Paced) else None
+    return None if rate is None else requests / rate
 
 
 def run_profile(job: ProfileJob, listener: Listener) -> str:

@@ -16,6 +16,7 @@ BUILT_IN = {
     "huggingface": "llmprof.backends.huggingface:create",
     "openai": "llmprof.backends.openai:create",
     "perspective": "llmprof.backends.perspective:create",
+    "replay": "llmprof.backends.replay:create",
     "scripted": "llmprof.backends.scripted:create",
 }
 

@@ -44,7 +44,9 @@ def profile(
     base_url: ask.BaseUrl = None,
     concurrency: ask.Concurrency = None,
     rpm: ask.RequestsPerMinute = None,
+    timeout: ask.Timeout = None,
     safety_mode: ask.SafetyMode = None,
+    bos_token: ask.BosToken = None,
     data: Annotated[
         str | None,
         typer.Option(
@@ -108,7 +110,9 @@ def profile(
             base_url=base_url,
             concurrency=concurrency,
             requests_per_minute=rpm,
+            timeout_seconds=timeout,
             safety_mode=safety_mode,
+            bos_token=bos_token,
             cache_dir=cache,
         ),
         data=DataOptions(data, data_dir, offline, limit),
