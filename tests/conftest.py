@@ -12,12 +12,3 @@ def data_dir() -> Path:
     folder = os.environ.get("LLMPROF_DATA_DIR")
     assert folder, "set LLMPROF_DATA_DIR to the folder of real data sets"
     return Path(folder)
-
-
-@pytest.fixture(scope="session")
-def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The embedded default model as a folder that transformers loads."""
-    from llmprof.backends.model_files import find_model
-
-    models = tmp_path_factory.mktemp("models")
-    return Path(find_model(None, revision=None, offline=True, models_dir=models).path)
