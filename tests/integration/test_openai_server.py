@@ -35,6 +35,13 @@ _START_SECONDS = 300
 
 
 @pytest.fixture(scope="module")
+def model_folder(cache_dir: Path) -> Path:
+    """The default model, as a folder that transformers loads."""
+    (folder,) = (path for path in (cache_dir / "models").iterdir() if path.is_dir())
+    return folder
+
+
+@pytest.fixture(scope="module")
 def transformers_serve(model_folder: Path) -> Iterator[str]:
     """The address of a real server of the small model."""
     with socket.socket() as probe:
