@@ -87,10 +87,25 @@ RequestsPerMinute = Annotated[
         rich_help_panel=_NETWORK,
     ),
 ]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        min=0.001,
+        metavar="SECONDS",
+        help="How long one answer may take before it is asked for again.",
+        rich_help_panel=_NETWORK,
+    ),
+]
 SafetyMode = Annotated[
     str | None,
+    typer.Option(help="Cohere's safety mode: CONTEXTUAL, STRICT or OFF.", rich_help_panel=_NETWORK),
+]
+BosToken = Annotated[
+    str | None,
     typer.Option(
-        help="Cohere's safety mode: CONTEXTUAL, STRICT or NONE.", rich_help_panel=_NETWORK
+        metavar="TEXT",
+        help="What begins a text, for an OpenAI-compatible server that adds nothing to a prompt.",
+        rich_help_panel=_NETWORK,
     ),
 ]
 

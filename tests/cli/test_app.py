@@ -7,7 +7,18 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("torch", "transformers", "spacy", "lm_eval", "scipy", "numpy", "sqlite_utils", "rich.live")
+HEAVY = (
+    "torch",
+    "transformers",
+    "spacy",
+    "lm_eval",
+    "scipy",
+    "numpy",
+    "sqlite_utils",
+    "rich.live",
+    "httpx",
+    "cohere",
+)
 
 
 def run(
