@@ -7,7 +7,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from llmprof.cli import cache, profile, report, runs, sql
+from llmprof.cli import cache, export, profile, report, runs, sql
 from llmprof.errors import LlmprofError
 
 INTERRUPTED = 130
@@ -23,6 +23,7 @@ app.command("report")(report.report)
 app.command("runs")(runs.runs)
 app.command("sql")(sql.sql)
 app.add_typer(cache.app, name="cache")
+app.add_typer(export.app, name="export")
 
 
 def main() -> None:

@@ -15,15 +15,17 @@ from llmprof.errors import DataError
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: `line` counts from 1 (in a Parquet file, rows)."""
+    """One row: `line` counts from 1, in units of `unit` (in a Parquet file, rows)."""
 
     file: str
     line: int
     values: Mapping[str, Any]
+    unit: str = "line"
 
     def fault(self, field: str, problem: str) -> DataError:
         """The error to raise about one field of this row."""
-        return DataError(f"{self.file}, line {self.line}: field {field!r} {problem}; mend the line")
+        place = f"{self.file}, {self.unit} {self.line}"
+        return DataError(f"{place}: field {field!r} {problem}; mend the {self.unit}")
 
     def text(self, field: str) -> str:
         """The field as text; numbers are written out.

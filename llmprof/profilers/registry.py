@@ -13,8 +13,11 @@ from llmprof.profilers.protocol import Profiler, ProfilerOptions
 ENTRY_POINT_GROUP = "llmprof.profilers"
 BUILT_IN = {
     "crows_pairs": "llmprof.profilers.crows_pairs:CrowsPairs",
+    "seat": "llmprof.profilers.seat:Seat",
+    "stereoset": "llmprof.profilers.stereoset:StereoSet",
     "textual": "llmprof.profilers.textual:Textual",
 }
+GROUPS = {"bias": ("crows_pairs", "stereoset", "seat")}
 
 
 def _third_party() -> dict[str, EntryPoint]:
@@ -27,7 +30,7 @@ def profiler_names() -> list[str]:
 
 
 def parse_profilers(names: str) -> tuple[str, ...]:
-    """The profilers named in a comma-separated list, each once, in order.
+    """The profilers named in a comma-separated list, each once, in order; a group's are all named.
 
     >>> parse_profilers("textual, crows_pairs,textual")
     ('textual', 'crows_pairs')
@@ -35,11 +38,15 @@ def parse_profilers(names: str) -> tuple[str, ...]:
     Raises:
         UnknownNameError: a name is not known, or there is none.
     """
-    chosen = tuple(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
-    unknown = [name for name in chosen if name not in profiler_names()]
+    asked = [name.strip() for name in names.split(",") if name.strip()]
+    chosen = tuple(dict.fromkeys(name for each in asked for name in GROUPS.get(each, (each,))))
+    known = profiler_names()
+    unknown = [name for name in chosen if name not in known]
     if unknown or not chosen:
         wrong = f"unknown profiler {unknown[0]!r}" if unknown else "no profiler named"
-        raise UnknownNameError(f"{wrong}; choose from: {', '.join(profiler_names())}")
+        raise UnknownNameError(
+            f"{wrong}; choose from: {', '.join(known)}, or a group: {', '.join(GROUPS)}"
+        )
     return chosen
 
 
