@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
 from llmprof.datasets import DataOptions, Dataset, StereoSetItem, load_stereoset
+from llmprof.datasets.stereoset import HALVES
 from llmprof.profilers.protocol import ProfilerOptions
 from llmprof.records import OVERALL, Metric, Sample
 from llmprof.requests import Answer, Failure, LogLikelihood, Request, RequestType, TokenLogProbs
@@ -85,8 +86,10 @@ class StereoSet:
             half, domain, _ = sample.group.split("/", 2)
             for group in (half, domain, f"{half}/{domain}"):
                 groups.setdefault(group, []).append(sample)
-        # Coarse groups first: overall, halves and domains, then domains of each half.
-        names = sorted(groups, key=lambda name: (name != OVERALL, name.count("/"), name))
+        # Coarse groups first: overall, halves, domains, then domains of each half.
+        names = sorted(
+            groups, key=lambda name: (name != OVERALL, name.count("/"), name not in HALVES, name)
+        )
         return [metric for name in names for metric in _group_metrics(name, groups[name])]
 
 
