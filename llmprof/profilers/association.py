@@ -99,10 +99,11 @@ def _sampled_sums(values: Vector, size: int, count: int) -> Vector:
     import numpy as np
 
     generator = np.random.default_rng(_SEED)
-    needed = np.full(count, size, dtype=np.uint16)
+    counter = np.min_scalar_type(len(values))
+    needed = np.full(count, size, dtype=counter)
     sums = np.zeros(count)
     for left, value in zip(range(len(values), 0, -1), values, strict=True):
-        taken = generator.integers(0, left, count, dtype=np.uint16) < needed
+        taken = generator.integers(0, left, count, dtype=counter) < needed
         needed -= taken
         sums += value * taken
     return sums
