@@ -3,11 +3,19 @@
 import math
 import random
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
-from llmprof.stats import bootstrap_interval, mean_metric
+from llmprof.stats import (
+    bootstrap_interval,
+    mean_metric,
+    paired_difference,
+    percentile_interval,
+    resampled_means,
+)
 
 values_of_metrics = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=40)
 
@@ -51,3 +59,57 @@ def test_nothing_defined_is_null_with_a_reason() -> None:
     assert metric.value is None
     assert metric.reason
     assert (metric.n, metric.n_total) == (0, 2)
+
+
+@settings(max_examples=30, deadline=None)
+@given(values_of_metrics, st.randoms(use_true_random=False))
+def test_order_of_the_items_changes_nothing(values: list[float], generator: random.Random) -> None:
+    shuffled = generator.sample(values, len(values))
+    assert bootstrap_interval(shuffled) == bootstrap_interval(values)
+
+
+def test_interval_agrees_with_scipy() -> None:
+    values = np.random.default_rng(2).exponential(size=300)
+    expected = stats.bootstrap(
+        (values,), np.mean, n_resamples=20_000, method="percentile", rng=np.random.default_rng(1)
+    ).confidence_interval
+    width = expected.high - expected.low
+    assert bootstrap_interval(list(values)) == pytest.approx(tuple(expected), abs=0.08 * width)
+
+
+def test_columns_of_a_resample_are_of_the_same_rows() -> None:
+    rows = [(float(value), 3.0 * value + 1.0) for value in range(50)]
+    means = resampled_means(rows)
+    assert means.shape == (1_000, 2)
+    assert means[:, 1] == pytest.approx(3.0 * means[:, 0] + 1.0)
+    assert means[:, 0].mean() == pytest.approx(24.5, abs=0.3)
+
+
+def test_percentile_interval_is_the_middle_95_percent() -> None:
+    assert percentile_interval(list(range(1001))) == pytest.approx((25.0, 975.0))
+
+
+def test_paired_difference_is_over_the_items_of_both() -> None:
+    first = {"a": 1.0, "b": 0.0, "c": None, "d": 5.0}
+    second = {"b": 1.0, "a": 1.0, "c": 4.0, "e": 9.0}
+    difference = paired_difference(first, second)
+    assert (difference.value, difference.n) == (0.5, 2)
+    assert paired_difference(first, {"e": 1.0}).value is None
+    single = paired_difference({"a": 1.0}, {"a": 3.0})
+    assert (single.value, single.ci_low, single.n) == (2.0, None, 1)
+
+
+def test_paired_interval_is_narrower_than_that_of_unpaired_models() -> None:
+    """Both models find the same items hard: pairing takes that out."""
+    generator = random.Random(3)
+    first: dict[str, float | None] = {}
+    second: dict[str, float | None] = {}
+    for number in range(400):
+        hardness = generator.gauss(0, 5)
+        first[str(number)] = hardness + generator.gauss(0, 0.5)
+        second[str(number)] = hardness + 0.3 + generator.gauss(0, 0.5)
+    difference = paired_difference(first, second)
+    assert difference.ci_low is not None and difference.ci_high is not None
+    assert 0 < difference.ci_low < 0.3 < difference.ci_high
+    opposite = paired_difference(second, first)
+    assert opposite.ci_high == pytest.approx(-difference.ci_low, abs=0.02)

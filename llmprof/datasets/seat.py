@@ -50,7 +50,7 @@ def load_seat(options: DataOptions) -> Dataset[AssociationTest]:
         DataError: a file is broken, with file and field.
     """
     folder, source = _folder(options)
-    paths = sorted(folder.glob("*.jsonl"))[: options.limit]
+    paths = sorted(folder.glob("*.jsonl"), key=lambda path: path.stem)[: options.limit]
     if not paths:
         raise DataNotFoundError(
             f"there is no test file in {folder}; put the *.jsonl files of "
