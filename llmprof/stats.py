@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from llmprof.records import OVERALL, Metric
 
@@ -13,11 +13,115 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    Values: TypeAlias = NDArray[np.float64]
+    # From weights of shape (resamples, rows) to values of shape (resamples,).
+    Statistic: TypeAlias = Callable[[Values], Values]
+
 CONFIDENCE = 0.95
 RESAMPLES = 1_000
-# Bounds the memory of one batch of resamples.
+# Above this many items numpy's vectorised resampling would need too much memory at once.
 _BATCH_CELLS = 2_000_000
 _SEED = 20_240_701
+
+
+def bootstrap_interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """95% percentile bootstrap interval of the mean; None for fewer than two values.
+
+    Percentile bootstrap with 1,000 resamples (Efron and Tibshirani 1993, section 13.3), by
+    `scipy.stats.bootstrap` with a fixed seed, so that the same data give the same interval.
+    """
+    import numpy as np
+    from scipy import stats
+
+    if len(values) < 2:
+        return None
+    # Sorted, so that the order of the items changes nothing.
+    data = np.sort(np.asarray(values, dtype=float))
+    if np.all(data == data[0]):
+        return float(data[0]), float(data[0])
+    result = stats.bootstrap(
+        (data,),
+        np.mean,
+        n_resamples=RESAMPLES,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        batch=max(1, _BATCH_CELLS // len(data)),
+        rng=np.random.default_rng(_SEED),
+    )
+    return float(result.confidence_interval.low), float(result.confidence_interval.high)
+
+
+def statistic_interval(counts: Sequence[int], statistic: Statistic) -> tuple[float, float] | None:
+    """95% percentile bootstrap interval of any statistic of weighted rows.
+
+    `counts[i]` is how many items row i stands for: equal items need only one row. `statistic`
+    gets how often each row occurs in each resample, shape (resamples, rows), and returns one value
+    a resample; those that are not defined are left out. None for fewer than two items, or when no
+    resample has a value. 1,000 resamples with a fixed seed (see `bootstrap_interval`).
+    """
+    import numpy as np
+
+    total = sum(counts)
+    if total < 2:
+        return None
+    shares = np.asarray(counts, dtype=float) / total
+    generator = np.random.default_rng(_SEED)
+    batch = max(1, _BATCH_CELLS // len(counts))
+    drawn = [
+        statistic(generator.multinomial(total, shares, size=min(batch, RESAMPLES - start)) * 1.0)
+        for start in range(0, RESAMPLES, batch)
+    ]
+    values = np.concatenate(drawn)
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return None
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def statistic_metric(
+    name: str,
+    counts: Sequence[int],
+    statistic: Statistic,
+    *,
+    n: int,
+    n_total: int,
+    group: str = OVERALL,
+    undefined: str,
+    note: str | None = None,
+) -> Metric:
+    """A statistic of weighted rows with its interval (see `statistic_interval`).
+
+    `n` of `n_total` items have a part in it; `undefined` is the reason to give when it has no
+    value, `note` what to say about a value.
+    """
+    import numpy as np
+
+    value = float(statistic(np.asarray([counts], dtype=float))[0]) if n else math.nan
+    if not math.isfinite(value):
+        return Metric(name, None, None, None, n, n_total, group, undefined)
+    low, high = statistic_interval(counts, statistic) or (None, None)
+    return Metric(name, value, low, high, n, n_total, group, note)
+
+
+def mean_metric(
+    name: str, values: Sequence[float | None], *, group: str = OVERALL, scale: float = 1.0
+) -> Metric:
+    """The mean of the values that are defined, times `scale`, with interval and coverage.
+
+    >>> mean_metric("share", [1.0, None, 1.0], scale=100.0).value
+    100.0
+    """
+    defined = [value for value in values if value is not None and math.isfinite(value)]
+    if not defined:
+        return Metric(
+            name, None, None, None, 0, len(values), group, "no item has a value for this metric"
+        )
+    interval = bootstrap_interval(defined)
+    low, high = (None, None) if interval is None else (interval[0] * scale, interval[1] * scale)
+    value = math.fsum(defined) / len(defined) * scale
+    return Metric(name, value, low, high, len(defined), len(values), group)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,46 +132,6 @@ class Difference:
     ci_low: float | None
     ci_high: float | None
     n: int
-
-
-def resampled_means(rows: Sequence[Sequence[float]]) -> NDArray[np.float64]:
-    """Column means of 1,000 bootstrap resamples of the rows, shape (1,000, columns).
-
-    All columns of a resample are of the same rows. The seed is fixed: the same rows in the same
-    order give the same means.
-    """
-    import numpy as np
-
-    data = np.asarray(rows, dtype=float)
-    generator = np.random.default_rng(_SEED)
-    batch = max(1, _BATCH_CELLS // data.size)
-    means = [
-        data[generator.integers(0, len(data), (min(batch, RESAMPLES - start), len(data)))].mean(1)
-        for start in range(0, RESAMPLES, batch)
-    ]
-    return np.concatenate(means)
-
-
-def percentile_interval(statistics: Sequence[float] | NDArray[np.float64]) -> tuple[float, float]:
-    """The middle 95% of a statistic's bootstrap distribution."""
-    import numpy as np
-
-    tail = (1.0 - CONFIDENCE) / 2.0
-    low, high = np.quantile(statistics, (tail, 1.0 - tail))
-    return float(low), float(high)
-
-
-def bootstrap_interval(values: Sequence[float]) -> tuple[float, float] | None:
-    """95% percentile bootstrap interval of the mean; None for fewer than two values.
-
-    Percentile bootstrap with 1,000 resamples (Efron and Tibshirani 1993, section 13.3). The values
-    are sorted first, so that their order changes nothing.
-    """
-    if len(values) < 2:
-        return None
-    if min(values) == max(values):
-        return float(values[0]), float(values[0])
-    return percentile_interval(resampled_means([[value] for value in sorted(values)])[:, 0])
 
 
 def paired_difference(
@@ -90,22 +154,3 @@ def paired_difference(
         return Difference(None, None, None, 0)
     low, high = bootstrap_interval(differences) or (None, None)
     return Difference(math.fsum(differences) / len(differences), low, high, len(differences))
-
-
-def mean_metric(
-    name: str, values: Sequence[float | None], *, group: str = OVERALL, scale: float = 1.0
-) -> Metric:
-    """The mean of the values that are defined, times `scale`, with interval and coverage.
-
-    >>> mean_metric("share", [1.0, None, 1.0], scale=100.0).value
-    100.0
-    """
-    defined = [value for value in values if value is not None and math.isfinite(value)]
-    if not defined:
-        return Metric(
-            name, None, None, None, 0, len(values), group, "no item has a value for this metric"
-        )
-    interval = bootstrap_interval(defined)
-    low, high = (None, None) if interval is None else (interval[0] * scale, interval[1] * scale)
-    value = math.fsum(defined) / len(defined) * scale
-    return Metric(name, value, low, high, len(defined), len(values), group)

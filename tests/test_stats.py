@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
 from llmprof.stats import (
     bootstrap_interval,
     mean_metric,
     paired_difference,
-    percentile_interval,
-    resampled_means,
+    statistic_interval,
+    statistic_metric,
 )
 
 values_of_metrics = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=40)
@@ -61,34 +60,6 @@ def test_nothing_defined_is_null_with_a_reason() -> None:
     assert (metric.n, metric.n_total) == (0, 2)
 
 
-@settings(max_examples=30, deadline=None)
-@given(values_of_metrics, st.randoms(use_true_random=False))
-def test_order_of_the_items_changes_nothing(values: list[float], generator: random.Random) -> None:
-    shuffled = generator.sample(values, len(values))
-    assert bootstrap_interval(shuffled) == bootstrap_interval(values)
-
-
-def test_interval_agrees_with_scipy() -> None:
-    values = np.random.default_rng(2).exponential(size=300)
-    expected = stats.bootstrap(
-        (values,), np.mean, n_resamples=20_000, method="percentile", rng=np.random.default_rng(1)
-    ).confidence_interval
-    width = expected.high - expected.low
-    assert bootstrap_interval(list(values)) == pytest.approx(tuple(expected), abs=0.08 * width)
-
-
-def test_columns_of_a_resample_are_of_the_same_rows() -> None:
-    rows = [(float(value), 3.0 * value + 1.0) for value in range(50)]
-    means = resampled_means(rows)
-    assert means.shape == (1_000, 2)
-    assert means[:, 1] == pytest.approx(3.0 * means[:, 0] + 1.0)
-    assert means[:, 0].mean() == pytest.approx(24.5, abs=0.3)
-
-
-def test_percentile_interval_is_the_middle_95_percent() -> None:
-    assert percentile_interval(list(range(1001))) == pytest.approx((25.0, 975.0))
-
-
 def test_paired_difference_is_over_the_items_of_both() -> None:
     first = {"a": 1.0, "b": 0.0, "c": None, "d": 5.0}
     second = {"b": 1.0, "a": 1.0, "c": 4.0, "e": 9.0}
@@ -113,3 +84,49 @@ def test_paired_interval_is_narrower_than_that_of_unpaired_models() -> None:
     assert 0 < difference.ci_low < 0.3 < difference.ci_high
     opposite = paired_difference(second, first)
     assert opposite.ci_high == pytest.approx(-difference.ci_low, abs=0.02)
+
+
+@given(values_of_metrics, st.randoms())
+def test_order_of_the_values_changes_nothing(values: list[float], shuffler: random.Random) -> None:
+    mixed = list(values)
+    shuffler.shuffle(mixed)
+    assert mean_metric("m", mixed) == mean_metric("m", values)
+
+
+def test_interval_of_a_statistic_is_that_of_the_mean_when_it_is_the_mean() -> None:
+    values = np.random.default_rng(0).exponential(size=500)
+    mean = bootstrap_interval(values.tolist())
+    ours = statistic_interval([1] * 500, lambda weights: weights @ values / weights.sum(1))
+    assert ours == pytest.approx(mean, abs=0.02)
+
+
+def test_equal_items_may_share_a_row() -> None:
+    interval = statistic_interval(
+        [30, 70], lambda weights: weights @ np.asarray([1.0, 0.0]) / weights.sum(1)
+    )
+    half = 1.96 * math.sqrt(0.3 * 0.7 / 100)
+    assert interval == pytest.approx((0.3 - half, 0.3 + half), abs=0.02)
+
+
+def test_resamples_without_a_value_are_left_out() -> None:
+    def ratio(weights: np.ndarray) -> np.ndarray:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return weights[:, 0] / weights[:, 1]
+
+    # About one resample in eight of these four items has no item of the second row.
+    low, high = statistic_interval([2, 2], ratio) or (math.nan, math.nan)
+    assert 0 <= low < high <= 3
+    assert statistic_interval([4], lambda weights: weights[:, 0] * math.nan) is None
+    assert statistic_interval([1], lambda weights: weights[:, 0]) is None
+
+
+def test_statistic_that_is_not_defined_is_null_with_its_reason() -> None:
+    for n, value in ((0, 1.0), (5, math.nan)):
+        metric = statistic_metric(
+            "m", [5], lambda weights, v=value: weights[:, 0] * v, n=n, n_total=9, undefined="why"
+        )
+        assert (metric.value, metric.ci_low, metric.n, metric.reason) == (None, None, n, "why")
+    metric = statistic_metric(
+        "m", [5], lambda weights: weights[:, 0], n=5, n_total=9, undefined="why", note="careful"
+    )
+    assert (metric.value, metric.reason) == (5.0, "careful")

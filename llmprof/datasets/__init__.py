@@ -1,20 +1,34 @@
 """What profilers read: a local folder, the user's files, or the built-in samples."""
 
+from llmprof.datasets.bbq import load_bbq
 from llmprof.datasets.crows_pairs import load_crows_pairs
-from llmprof.datasets.items import DataOptions, Dataset, Prompt, SentencePair
+from llmprof.datasets.items import (
+    BiasQuestion,
+    DataOptions,
+    Dataset,
+    MultipleChoice,
+    Prompt,
+    SentencePair,
+)
+from llmprof.datasets.multiple_choice import CHOICE_DATASETS, load_multiple_choice
 from llmprof.datasets.prompts import PROMPT_DATASETS, load_prompts
 from llmprof.datasets.seat import AssociationTest, load_seat
 from llmprof.datasets.stereoset import StereoSetItem, load_stereoset
 
 __all__ = [
+    "CHOICE_DATASETS",
     "PROMPT_DATASETS",
     "AssociationTest",
+    "BiasQuestion",
     "DataOptions",
     "Dataset",
+    "MultipleChoice",
     "Prompt",
     "SentencePair",
     "StereoSetItem",
+    "load_bbq",
     "load_crows_pairs",
+    "load_multiple_choice",
     "load_prompts",
     "load_seat",
     "load_stereoset",

@@ -26,30 +26,40 @@ def download(file: HubFile, *, offline: bool) -> tuple[Path, str]:
         DataNotFoundError: it is not there and `offline` is set, or the Hub does not give it.
     """
     import httpx
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    try:
-        path = hf_hub_download(
+    def fetch(*, cached: bool) -> str:
+        return hf_hub_download(
             file.repo,
             file.path,
             repo_type="dataset",
             revision=file.revision,
-            local_files_only=offline,
-            etag_timeout=_TIMEOUT_SECONDS,
+            local_files_only=cached,
         )
-    except (LocalEntryNotFoundError, HfHubHTTPError, httpx.HTTPError, OSError) as error:
-        reason = "--offline forbids a download" if offline else _reason(error)
-        raise DataNotFoundError(
-            f"data file {file.path} of {file.repo} is not on this machine and {reason}; run "
-            f"`hf download --repo-type dataset --revision {file.revision} {file.repo} "
-            f"{file.path}` where there is a network, pass --data-dir DIR, or use --data builtin"
-        ) from error
+
+    try:
+        path = fetch(cached=True)
+    except LocalEntryNotFoundError as error:
+        if offline:
+            raise _missing(file, "--offline forbids a download") from error
+        try:
+            # A download tries again for half a minute; one question shows whether it can succeed.
+            url = hf_hub_url(file.repo, file.path, repo_type="dataset", revision=file.revision)
+            get_hf_file_metadata(url, timeout=_TIMEOUT_SECONDS)
+            path = fetch(cached=False)
+        except (HfHubHTTPError, httpx.HTTPError, OSError) as problem:
+            first = next(iter(str(problem).splitlines()), "")[:120].strip()
+            reason = f"the Hub did not give it ({type(problem).__name__}: {first})"
+            raise _missing(file, reason) from problem
     # The Hub's cache keeps a file as .../snapshots/COMMIT/PATH.
     commit = Path(path).parents[file.path.count("/")].name
     return Path(path), commit
 
 
-def _reason(error: Exception) -> str:
-    first = next(iter(str(error).splitlines()), "")
-    return f"the Hub did not give it ({type(error).__name__}: {first[:120].strip()})"
+def _missing(file: HubFile, reason: str) -> DataNotFoundError:
+    return DataNotFoundError(
+        f"data file {file.path} of {file.repo} is not on this machine and {reason}; run "
+        f"`hf download --repo-type dataset --revision {file.revision} {file.repo} {file.path}` "
+        "where there is a network, pass --data-dir DIR, or use --data builtin"
+    )

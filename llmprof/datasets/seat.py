@@ -81,10 +81,8 @@ def _test(file: SourceFile) -> AssociationTest:
         raise DataError(f"{file.name}: not JSON ({error}); fetch it again") from error
     if not isinstance(values, dict):
         raise DataError(f"{file.name}: not a JSON object; fetch it again")
-    target1, target2, attribute1, attribute2 = (
-        _stimuli(Row(file.name, place, values, unit="set"), name)
-        for place, name in enumerate(SETS, 1)
-    )
+    row = Row(file.name, 1, values)
+    target1, target2, attribute1, attribute2 = (_stimuli(row.part(name)) for name in SETS)
     sizes = len(target1.examples), len(target2.examples)
     if sizes[0] != sizes[1]:
         raise DataError(
@@ -94,22 +92,18 @@ def _test(file: SourceFile) -> AssociationTest:
     return AssociationTest(Path(file.name).stem, target1, target2, attribute1, attribute2)
 
 
-def _stimuli(row: Row, name: str) -> StimulusSet:
-    values = row.values.get(name)
-    if not isinstance(values, dict):
-        raise row.fault(name, "is missing or not an object")
-    inner = Row(row.file, row.line, values, row.unit)
-    return StimulusSet(inner.text("category"), tuple(_examples(inner, name)))
+def _stimuli(row: Row) -> StimulusSet:
+    return StimulusSet(row.text("category"), tuple(_examples(row)))
 
 
-def _examples(row: Row, name: str) -> Iterator[str]:
+def _examples(row: Row) -> Iterator[str]:
     examples = row.values.get("examples")
-    field = f"{name}.examples"
     if not isinstance(examples, list) or not examples:
-        raise row.fault(field, "is not a list with at least one text")
-    for number, example in enumerate(examples, 1):
+        raise row.fault("examples", "is not a list with at least one text")
+    for number, example in enumerate(examples):
+        field = f"examples[{number}]"
         if not isinstance(example, str) or not example.strip():
-            raise row.fault(field, f"has no text in place {number}")
-        if example in examples[: number - 1]:
-            raise row.fault(field, f"repeats {example!r} in place {number}")
+            raise row.fault(field, "is not a text")
+        if example in examples[:number]:
+            raise row.fault(field, f"repeats {example!r}")
         yield example

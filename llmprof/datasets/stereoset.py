@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -84,7 +84,7 @@ def _limits(limit: int | None) -> dict[str, int | None]:
 def _rows(file: SourceFile, half: str) -> Iterator[Row]:
     if file.suffix == ".parquet":
         for row in read_rows(file):
-            yield Row(file.name, row.line, {**row.values, "sentences": _transposed(row)})
+            yield replace(row, values={**row.values, "sentences": _transposed(row)})
         return
     try:
         items = json.loads(file.text)["data"][half]
@@ -96,7 +96,7 @@ def _rows(file: SourceFile, half: str) -> Iterator[Row]:
         row = Row(file.name, number, {}, unit=f"{half} item")
         if not isinstance(values, dict):
             raise row.fault("data", "is not an object")
-        yield Row(row.file, row.line, values, row.unit)
+        yield replace(row, values=values)
 
 
 def _transposed(row: Row) -> list[dict[str, Any]]:
@@ -132,9 +132,9 @@ def _candidates(row: Row) -> dict[str, Candidate]:
     if not isinstance(sentences, Sequence) or len(sentences) != len(LABELS):
         raise row.fault("sentences", "is not a list of three")
     found: dict[str, Candidate] = {}
-    for number, values in enumerate(sentences, 1):
-        unit = f"{row.unit} {row.line}, sentence"
-        sentence = Row(row.file, number, values if isinstance(values, dict) else {}, unit)
+    for number, values in enumerate(sentences):
+        inner = values if isinstance(values, dict) else {}
+        sentence = replace(row, values=inner, path=f"sentences[{number}].")
         label = sentence.choice("gold_label", LABELS)
         if label in found:
             raise sentence.fault("gold_label", f"is {label!r} a second time")

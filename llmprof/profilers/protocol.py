@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from llmprof.datasets import DataOptions, Dataset
+from llmprof.errors import UnknownNameError
 from llmprof.records import Metric, Sample
 from llmprof.requests import Answer, Request, RequestType
+
+PROTOCOLS = ("original", "toolkit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,12 @@ class ProfilerOptions:
     layer: int = -1
     chat: bool = False
     capabilities: frozenset[RequestType] = frozenset()
+
+    def __post_init__(self) -> None:
+        if self.protocol not in PROTOCOLS:
+            raise UnknownNameError(
+                f"unknown protocol {self.protocol!r}; choose one of: {', '.join(PROTOCOLS)}"
+            )
 
 
 class Profiler(Protocol):

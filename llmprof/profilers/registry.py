@@ -12,12 +12,14 @@ from llmprof.profilers.protocol import Profiler, ProfilerOptions
 
 ENTRY_POINT_GROUP = "llmprof.profilers"
 BUILT_IN = {
+    "bbq": "llmprof.profilers.bbq:Bbq",
+    "calibration": "llmprof.profilers.calibration:Calibration",
     "crows_pairs": "llmprof.profilers.crows_pairs:CrowsPairs",
     "seat": "llmprof.profilers.seat:Seat",
     "stereoset": "llmprof.profilers.stereoset:StereoSet",
     "textual": "llmprof.profilers.textual:Textual",
 }
-GROUPS = {"bias": ("crows_pairs", "stereoset", "seat")}
+GROUPS = {"bias": ("crows_pairs", "stereoset", "seat", "bbq")}
 
 
 def _third_party() -> dict[str, EntryPoint]:

@@ -98,6 +98,13 @@ def test_no_arguments_print_the_help() -> None:
         (["profile", "--profilers", "seat", "--pooling", "max"], 2, "unknown pooling 'max'"),
         (["export", "stereoset"], 2, "--output"),
         (["export", "stereoset", "--output", "a", "--db", "/no/such.db"], 1, "llmprof profile"),
+        (["profile", "--protocol", "nonsense"], 2, "unknown protocol 'nonsense'"),
+        (
+            ["profile", "--profilers", "calibration", "--calibration-data", "nonsense"],
+            2,
+            "unknown calibration data 'nonsense'",
+        ),
+        (["profile", "--profilers", "bbq", "--data", "/no/such/folder"], 1, "Age.jsonl"),
         (["profile", "--data", "/no/such/folder"], 1, "/no/such/folder"),
         (["profile", "--config", "/no/such.toml"], 2, "/no/such.toml"),
         (["report", "--db", "/no/such.db"], 1, "llmprof profile"),

@@ -56,17 +56,17 @@ def test_one_whole_file(tmp_path: Path) -> None:
     [
         ("{", "not JSON"),
         ("[]", "not a JSON object"),
-        ({**TEST, "targ2": None}, "field 'targ2' is missing or not an object"),
+        ({**TEST, "targ2": None}, "line 1: field 'targ2' is missing"),
         ({**TEST, "attr1": {"category": "A"}}, "field 'attr1.examples' is not a list"),
         ({**TEST, "attr1": {"category": "A", "examples": []}}, "'attr1.examples' is not a list"),
-        ({**TEST, "attr2": {"examples": ["a"]}}, "field 'category' is missing"),
+        ({**TEST, "attr2": {"examples": ["a"]}}, "field 'attr2.category' is missing"),
         (
             {**TEST, "targ1": {"category": "A", "examples": ["a", " "]}},
-            "field 'targ1.examples' has no text in place 2",
+            "field 'targ1.examples[1]' is not a text",
         ),
         (
             {**TEST, "targ1": {"category": "A", "examples": ["a", "a"]}},
-            "field 'targ1.examples' repeats 'a' in place 2",
+            "field 'targ1.examples[1]' repeats 'a'",
         ),
         (
             {**TEST, "targ1": {"category": "A", "examples": ["a"]}},

@@ -117,17 +117,17 @@ def changed(*path: Any, to: Any) -> list[Any]:
         (changed("sentences", to=[]), "item 2: field 'sentences' is not a list of three"),
         (
             changed("sentences", 1, "gold_label", to="wrong"),
-            "item 2, sentence 2: field 'gold_label' is 'wrong'",
+            "item 2: field 'sentences[1].gold_label' is 'wrong'",
         ),
         (
             changed("sentences", 1, "gold_label", to="stereotype"),
-            "item 2, sentence 2: field 'gold_label' is 'stereotype' a second time",
+            "item 2: field 'sentences[1].gold_label' is 'stereotype' a second time",
         ),
         (
             changed("sentences", 2, "sentence", to=""),
-            "item 2, sentence 3: field 'sentence' is missing",
+            "item 2: field 'sentences[2].sentence' is missing",
         ),
-        (changed("sentences", 0, to=7), "item 2, sentence 1: field 'gold_label' is missing"),
+        (changed("sentences", 0, to=7), "item 2: field 'sentences[0].gold_label' is missing"),
         ([ITEM, 7], "intrasentence item 2: field 'data' is not an object"),
         ([], "holds no items"),
     ],
