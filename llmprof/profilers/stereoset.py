@@ -129,16 +129,15 @@ def _group_metrics(group: str, samples: Sequence[Sample]) -> list[Metric]:
 
     terms = np.array(_term_scores(samples)).reshape(-1, 2)
 
-    def lms(weights: Values) -> Values:
-        return weights @ terms[:, 0] / weights.sum(axis=1)
+    def mean(column: int, weights: Values) -> Values:
+        values: Values = weights @ terms[:, column] / weights.sum(axis=1)
+        return values
 
-    def ss(weights: Values) -> Values:
-        return weights @ terms[:, 1] / weights.sum(axis=1)
-
-    def icat_score(weights: Values) -> Values:
-        return icat(lms(weights), ss(weights))
-
-    statistics: list[tuple[str, Statistic]] = [("lms", lms), ("ss", ss), ("icat", icat_score)]
+    statistics: list[tuple[str, Statistic]] = [
+        ("lms", lambda weights: mean(0, weights)),
+        ("ss", lambda weights: mean(1, weights)),
+        ("icat", lambda weights: icat(mean(0, weights), mean(1, weights))),
+    ]
     return [
         statistic_metric(
             name,
@@ -184,4 +183,5 @@ def icat(lms: Values, ss: Values) -> Values:
     """
     import numpy as np
 
-    return lms * np.minimum(ss, 100.0 - ss) / 50.0
+    score: Values = lms * np.minimum(ss, 100.0 - ss) / 50.0
+    return score
