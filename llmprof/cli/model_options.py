@@ -66,6 +66,20 @@ MaxNewTokens = Annotated[
     int, typer.Option(min=1, help="Tokens a completion.", rich_help_panel=_MODEL)
 ]
 Seed = Annotated[int, typer.Option(help="Seed of sampled completions.", rich_help_panel=_MODEL)]
+Pooling = Annotated[
+    str,
+    typer.Option(
+        help="Embedding of a text from its tokens: mean, last or cls (the first).",
+        rich_help_panel=_MODEL,
+    ),
+]
+Layer = Annotated[
+    int,
+    typer.Option(
+        help="Layer that embeddings are taken from: 0 is the input, -1 the last.",
+        rich_help_panel=_MODEL,
+    ),
+]
 BaseUrl = Annotated[
     str | None,
     typer.Option(

@@ -27,7 +27,8 @@ _DATA = "The data"
 def profile(
     model: ask.Model = None,
     profilers: Annotated[
-        str, typer.Option(help="What to profile: names, separated by commas.")
+        str,
+        typer.Option(help="What to profile: names, separated by commas; bias is a group of them."),
     ] = "textual,crows_pairs",
     backend: ask.Backend = "huggingface",
     revision: ask.Revision = None,
@@ -42,6 +43,8 @@ def profile(
     system_prompt: ask.SystemPrompt = None,
     max_new_tokens: ask.MaxNewTokens = 128,
     seed: ask.Seed = 0,
+    pooling: ask.Pooling = "mean",
+    layer: ask.Layer = -1,
     base_url: ask.BaseUrl = None,
     concurrency: ask.Concurrency = None,
     rpm: ask.RequestsPerMinute = None,
@@ -158,6 +161,8 @@ def profile(
             prompt_format=prompt_format,
             system_prompt=system_prompt,
             toxicity_samples=toxicity_samples,
+            pooling=pooling,
+            layer=layer,
         ),
         db=db,
         cache_dir=cache,
