@@ -33,7 +33,7 @@ class Metric:
     """One number that users read, with its 95% interval and how many items it covers.
 
     `n` items have a value, out of `n_total` that were asked. `value` is None when it is not
-    defined; `reason` then says why.
+    defined; `reason` then says why. With a value, `reason` is a caution about it.
     """
 
     name: str

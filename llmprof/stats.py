@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 from llmprof.records import OVERALL, Metric
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Values: TypeAlias = NDArray[np.float64]
+    # From weights of shape (resamples, rows) to values of shape (resamples,).
+    Statistic: TypeAlias = Callable[[Values], Values]
 
 CONFIDENCE = 0.95
 RESAMPLES = 1_000
@@ -39,6 +48,60 @@ def bootstrap_interval(values: Sequence[float]) -> tuple[float, float] | None:
         rng=np.random.default_rng(_SEED),
     )
     return float(result.confidence_interval.low), float(result.confidence_interval.high)
+
+
+def statistic_interval(counts: Sequence[int], statistic: Statistic) -> tuple[float, float] | None:
+    """95% percentile bootstrap interval of any statistic of weighted rows.
+
+    `counts[i]` is how many items row i stands for: equal items need only one row. `statistic`
+    gets how often each row occurs in each resample, shape (resamples, rows), and returns one value
+    a resample; those that are not defined are left out. None for fewer than two items, or when no
+    resample has a value. 1,000 resamples with a fixed seed (see `bootstrap_interval`).
+    """
+    import numpy as np
+
+    total = sum(counts)
+    if total < 2:
+        return None
+    shares = np.asarray(counts, dtype=float) / total
+    generator = np.random.default_rng(_SEED)
+    batch = max(1, _BATCH_CELLS // len(counts))
+    drawn = [
+        statistic(generator.multinomial(total, shares, size=min(batch, RESAMPLES - start)) * 1.0)
+        for start in range(0, RESAMPLES, batch)
+    ]
+    values = np.concatenate(drawn)
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return None
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def statistic_metric(
+    name: str,
+    counts: Sequence[int],
+    statistic: Statistic,
+    *,
+    n: int,
+    n_total: int,
+    group: str = OVERALL,
+    undefined: str,
+    note: str | None = None,
+) -> Metric:
+    """A statistic of weighted rows with its interval (see `statistic_interval`).
+
+    `n` of `n_total` items have a part in it; `undefined` is the reason to give when it has no
+    value, `note` what to say about a value.
+    """
+    import numpy as np
+
+    value = float(statistic(np.asarray([counts], dtype=float))[0]) if n else math.nan
+    if not math.isfinite(value):
+        return Metric(name, None, None, None, n, n_total, group, undefined)
+    low, high = statistic_interval(counts, statistic) or (None, None)
+    return Metric(name, value, low, high, n, n_total, group, note)
 
 
 def mean_metric(

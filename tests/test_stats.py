@@ -3,11 +3,12 @@
 import math
 import random
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmprof.stats import bootstrap_interval, mean_metric
+from llmprof.stats import bootstrap_interval, mean_metric, statistic_interval, statistic_metric
 
 values_of_metrics = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=40)
 
@@ -51,3 +52,50 @@ def test_nothing_defined_is_null_with_a_reason() -> None:
     assert metric.value is None
     assert metric.reason
     assert (metric.n, metric.n_total) == (0, 2)
+
+
+@settings(max_examples=30, deadline=None)
+@given(values_of_metrics, st.randoms())
+def test_order_of_the_values_changes_nothing(values: list[float], shuffler: random.Random) -> None:
+    mixed = list(values)
+    shuffler.shuffle(mixed)
+    assert mean_metric("m", mixed) == mean_metric("m", values)
+
+
+def test_interval_of_a_statistic_is_that_of_the_mean_when_it_is_the_mean() -> None:
+    values = np.random.default_rng(0).exponential(size=500)
+    mean = bootstrap_interval(values.tolist())
+    ours = statistic_interval([1] * 500, lambda weights: weights @ values / weights.sum(1))
+    assert ours == pytest.approx(mean, abs=0.02)
+
+
+def test_equal_items_may_share_a_row() -> None:
+    interval = statistic_interval(
+        [30, 70], lambda weights: weights @ np.asarray([1.0, 0.0]) / weights.sum(1)
+    )
+    half = 1.96 * math.sqrt(0.3 * 0.7 / 100)
+    assert interval == pytest.approx((0.3 - half, 0.3 + half), abs=0.02)
+
+
+def test_resamples_without_a_value_are_left_out() -> None:
+    def ratio(weights: np.ndarray) -> np.ndarray:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return weights[:, 0] / weights[:, 1]
+
+    # About one resample in eight of these four items has no item of the second row.
+    low, high = statistic_interval([2, 2], ratio) or (math.nan, math.nan)
+    assert 0 <= low < high <= 3
+    assert statistic_interval([4], lambda weights: weights[:, 0] * math.nan) is None
+    assert statistic_interval([1], lambda weights: weights[:, 0]) is None
+
+
+def test_statistic_that_is_not_defined_is_null_with_its_reason() -> None:
+    for n, value in ((0, 1.0), (5, math.nan)):
+        metric = statistic_metric(
+            "m", [5], lambda weights, v=value: weights[:, 0] * v, n=n, n_total=9, undefined="why"
+        )
+        assert (metric.value, metric.ci_low, metric.n, metric.reason) == (None, None, n, "why")
+    metric = statistic_metric(
+        "m", [5], lambda weights: weights[:, 0], n=5, n_total=9, undefined="why", note="careful"
+    )
+    assert (metric.value, metric.reason) == (5.0, "careful")

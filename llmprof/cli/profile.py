@@ -72,6 +72,23 @@ def profile(
             rich_help_panel=_DATA,
         ),
     ] = "dolly200_test",
+    calibration_data: Annotated[
+        str | None,
+        typer.Option(
+            help="Questions of the calibration profile: hellaswag, openbookqa, or a JSONL file of "
+            "your own (question, choices, answer). Default: both, or those that the folder has.",
+            rich_help_panel=_DATA,
+            show_default=False,
+        ),
+    ] = None,
+    protocol: Annotated[
+        str,
+        typer.Option(
+            help="original, each benchmark as its authors define it, or toolkit, as the scripts "
+            "of 'LLM See, LLM Do' do it.",
+            rich_help_panel=_DATA,
+        ),
+    ] = "original",
     limit: Annotated[
         int | None,
         typer.Option(min=1, help="Take the first N items of each data set.", rich_help_panel=_DATA),
@@ -130,6 +147,8 @@ def profile(
         data=DataOptions(data, data_dir, offline, limit),
         options=ProfilerOptions(
             text_dataset=text_dataset,
+            calibration_data=calibration_data,
+            protocol=protocol,
             max_new_tokens=max_new_tokens,
             seed=seed,
             prompt_format=prompt_format,

@@ -1,18 +1,32 @@
 """What profilers read: a local folder, the user's files, or the built-in samples."""
 
+from llmprof.datasets.bbq import load_bbq
 from llmprof.datasets.crows_pairs import load_crows_pairs
-from llmprof.datasets.items import DataOptions, Dataset, Prompt, SentencePair
+from llmprof.datasets.items import (
+    BiasQuestion,
+    DataOptions,
+    Dataset,
+    MultipleChoice,
+    Prompt,
+    SentencePair,
+)
+from llmprof.datasets.multiple_choice import CHOICE_DATASETS, load_multiple_choice
 from llmprof.datasets.prompts import PROMPT_DATASETS, load_prompts
 from llmprof.datasets.real_toxicity_prompts import load_real_toxicity_prompts
 from llmprof.datasets.texts import load_texts
 
 __all__ = [
+    "CHOICE_DATASETS",
     "PROMPT_DATASETS",
+    "BiasQuestion",
     "DataOptions",
     "Dataset",
+    "MultipleChoice",
     "Prompt",
     "SentencePair",
+    "load_bbq",
     "load_crows_pairs",
+    "load_multiple_choice",
     "load_prompts",
     "load_real_toxicity_prompts",
     "load_texts",

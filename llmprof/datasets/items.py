@@ -58,3 +58,38 @@ class SentencePair:
     less: str
     bias_type: str
     direction: str
+
+
+@dataclass(frozen=True, slots=True)
+class MultipleChoice:
+    """A question and the options that may follow it; `answer` is the position of the right one."""
+
+    id: str
+    question: str
+    options: tuple[str, ...]
+    answer: int
+
+
+@dataclass(frozen=True, slots=True)
+class BiasQuestion:
+    """One BBQ question with its three options; `answer` and `unknown` are positions among them.
+
+    `condition` is `ambig` or `disambig` (the context tells the answer), `polarity` is `neg` or
+    `nonneg`. `person_labels` holds, for each option, the authors' words for whom it names and that
+    person's group. `target_location` is the position of the biased answer where the authors'
+    analysis file gives it. `names` says that persons are named instead of described.
+    """
+
+    id: str
+    category: str
+    condition: str
+    polarity: str
+    context: str
+    question: str
+    options: tuple[str, str, str]
+    answer: int
+    unknown: int
+    person_labels: tuple[tuple[str, ...], ...]
+    stereotyped_groups: tuple[str, ...]
+    target_location: int | None = None
+    names: bool = False

@@ -15,15 +15,28 @@ from llmprof.errors import DataError
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: `line` counts from 1 (in a Parquet file, rows)."""
+    """One row: `line` counts from 1 (in a Parquet file, rows); `path` leads to an inner object."""
 
     file: str
     line: int
     values: Mapping[str, Any]
+    path: str = ""
 
     def fault(self, field: str, problem: str) -> DataError:
         """The error to raise about one field of this row."""
-        return DataError(f"{self.file}, line {self.line}: field {field!r} {problem}; mend the line")
+        name = self.path + field
+        return DataError(f"{self.file}, line {self.line}: field {name!r} {problem}; mend the line")
+
+    def part(self, field: str) -> Row:
+        """The JSON object in the field, as a row of its own.
+
+        Raises:
+            DataError: it is missing or not an object.
+        """
+        value = self.values.get(field)
+        if not isinstance(value, Mapping):
+            raise self.fault(field, "is missing" if value is None else "is not an object")
+        return Row(self.file, self.line, value, f"{self.path}{field}.")
 
     def text(self, field: str) -> str:
         """The field as text; numbers are written out.
@@ -39,6 +52,31 @@ class Row:
         if not isinstance(value, str):
             raise self.fault(field, f"is {type(value).__name__}, not text")
         return value
+
+    def texts(self, field: str) -> tuple[str, ...]:
+        """The field as a list of texts, none of them empty.
+
+        Raises:
+            DataError: it is missing or not a list, or one of its entries is empty or not text.
+        """
+        values = self.values.get(field)
+        if not isinstance(values, list | tuple):
+            raise self.fault(field, "is missing" if values is None else "is not a list of texts")
+        for place, value in enumerate(values):
+            if not isinstance(value, str) or not value.strip():
+                raise self.fault(field, f"has an empty entry at position {place}")
+        return tuple(values)
+
+    def position(self, field: str, count: int) -> int:
+        """The field as a position from 0 among `count` options; it may be written as text.
+
+        Raises:
+            DataError: it is missing or there is no such option.
+        """
+        value = self.text(field)
+        if not value.isdecimal() or int(value) >= count:
+            raise self.fault(field, f"is {value!r}, not a position from 0 to {count - 1}")
+        return int(value)
 
     def choice(self, field: str, choices: Sequence[str]) -> str:
         """The field as text, which must be one of `choices`.

@@ -70,6 +70,14 @@ def read_file(path: Path, source: str) -> SourceFile:
         ) from error
 
 
+def is_there(file: DataFile, options: DataOptions) -> bool:
+    """Whether the file is in the folder or among the samples; the Hub is taken to have its own."""
+    root = BUILTIN_DIR if options.data == "builtin" else options.folder
+    if root is None:
+        return file.hub is not None
+    return (root.expanduser() / file.path).is_file()
+
+
 def open_source(file: DataFile, options: DataOptions) -> SourceFile:
     """The data set's file in the folder, on the Hub, or among the built-in samples.
 

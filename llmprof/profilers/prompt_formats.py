@@ -42,13 +42,27 @@ def continuation_prompt(text: str, options: ProfilerOptions) -> Prompt:
     return _completion(text, options)
 
 
+def scored_prompt(text: str, options: ProfilerOptions, *, paper: str | None = None) -> str:
+    """The raw text that options of an answer are scored after.
+
+    Log-likelihoods are of raw text, so `auto` and `chat` are `completion` here. `paper` is the
+    text in the template of the paper's toolkit, if that has one.
+    """
+    _check(options)
+    return _completion(paper if paper and options.prompt_format == "paper" else text, options)
+
+
 def _chat(options: ProfilerOptions) -> bool:
+    _check(options)
+    return options.prompt_format == "chat" or (options.prompt_format == "auto" and options.chat)
+
+
+def _check(options: ProfilerOptions) -> None:
     if options.prompt_format not in PROMPT_FORMATS:
         raise UnknownNameError(
             f"unknown prompt format {options.prompt_format!r}; choose one of: "
             f"{', '.join(PROMPT_FORMATS)}"
         )
-    return options.prompt_format == "chat" or (options.prompt_format == "auto" and options.chat)
 
 
 def _messages(text: str, system: str | None) -> tuple[Message, ...]:

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from llmprof.datasets import DataOptions, Dataset
+from llmprof.errors import UnknownNameError
 from llmprof.records import Metric, Sample
 from llmprof.requests import Answer, Request, RequestType
+
+PROTOCOLS = ("original", "toolkit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,12 @@ class ProfilerOptions:
     chat: bool = False
     capabilities: frozenset[RequestType] = frozenset()
     scorer_model: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.protocol not in PROTOCOLS:
+            raise UnknownNameError(
+                f"unknown protocol {self.protocol!r}; choose one of: {', '.join(PROTOCOLS)}"
+            )
 
 
 class Profiler(Protocol):

@@ -12,6 +12,8 @@ from llmprof.profilers.protocol import Profiler, ProfilerOptions
 
 ENTRY_POINT_GROUP = "llmprof.profilers"
 BUILT_IN = {
+    "bbq": "llmprof.profilers.bbq:Bbq",
+    "calibration": "llmprof.profilers.calibration:Calibration",
     "crows_pairs": "llmprof.profilers.crows_pairs:CrowsPairs",
     "textual": "llmprof.profilers.textual:Textual",
     "toxicity": "llmprof.profilers.toxicity:ToxicityProfile",

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from llmprof.cache import CacheInfo
     from llmprof.profile import Plan
 
+# The points of a reliability diagram ("bin 01") are to be drawn, not read.
 _METRICS = """
 SELECT metric, "group", value, ci_low, ci_high, n, n_total, reason FROM metrics
-WHERE run_id = ? AND profiler = ? AND dataset = ? ORDER BY rowid
+WHERE run_id = ? AND profiler = ? AND dataset = ? AND "group" NOT GLOB 'bin [0-9]*'
+ORDER BY rowid
 """
 _RUNS = """
 SELECT id, status, model, backend,
@@ -87,21 +89,26 @@ def print_run(db: Path, run: str) -> None:
 
 
 def _print_metrics(title: str, rows: Sequence[tuple[object, ...]]) -> None:
-    """One line a metric; a metric that is not defined is listed below, with the reason."""
+    """One line a metric; below, those that are not defined, and cautions about those that are."""
     grouped = any(row[1] != OVERALL for row in rows)
     columns = ["metric", *(["group"] if grouped else []), "value", "95% interval", "n"]
     shown: list[list[object]] = []
     undefined: dict[object, list[str]] = {}
+    cautions: dict[object, list[str]] = {}
     for metric, group, value, low, high, n, n_total, reason in rows:
         name = [metric, *([group] if grouped else [])]
         if value is None:
             undefined.setdefault(reason, []).append(" ".join(map(str, name)))
             continue
+        if reason is not None:
+            cautions.setdefault(reason, []).append(" ".join(map(str, name)))
         interval = None if low is None else f"{_number(low)} to {_number(high)}"
         shown.append([*name, _number(value), interval, n if n == n_total else f"{n}/{n_total}"])
     print_table(columns, shown, title=title, numbers=("value", "95% interval", "n"))
     for reason, names in undefined.items():
         print(f"not defined ({reason}): {', '.join(names)}")
+    for reason, names in cautions.items():
+        print(f"note ({reason}): {', '.join(names)}")
 
 
 def _number(value: object) -> str | None:

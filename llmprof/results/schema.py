@@ -63,8 +63,8 @@ FROM (SELECT s.*, r.model, json_extract(r.config, '$.scorer.name') AS scorer,
 WHERE place = 1 AND toxicity IS NOT NULL
 """
 
-# One row a model and backend, from the latest run of each metric. SQLite has no dynamic columns:
-# the metrics are a JSON object, from which `metrics ->> '$."textual/dolly200_test/mtld"'` takes one.
+# One row a model and backend, from the latest run of each metric. SQLite has no dynamic columns, so
+# the metrics are a JSON object: `metrics ->> '$."textual/dolly200_test/mtld"'` takes one.
 _MODEL_OVERVIEW = """
 CREATE VIEW model_overview AS
 SELECT model, backend, count(*) AS n_metrics, max(run_id) AS latest_run_id,

@@ -85,6 +85,13 @@ def test_no_arguments_print_the_help() -> None:
         (["profile", "--backend", "nonsense"], 2, "unknown backend 'nonsense'"),
         (["profile", "--text-dataset", "nonsense"], 2, "unknown text data set"),
         (["profile", "--prompt-format", "nonsense"], 2, "unknown prompt format"),
+        (["profile", "--protocol", "nonsense"], 2, "unknown protocol 'nonsense'"),
+        (
+            ["profile", "--profilers", "calibration", "--calibration-data", "nonsense"],
+            2,
+            "unknown calibration data 'nonsense'",
+        ),
+        (["profile", "--profilers", "bbq", "--data", "/no/such/folder"], 1, "Age.jsonl"),
         (["profile", "--data", "/no/such/folder"], 1, "/no/such/folder"),
         (["profile", "--config", "/no/such.toml"], 2, "/no/such.toml"),
         (["report", "--db", "/no/such.db"], 1, "llmprof profile"),

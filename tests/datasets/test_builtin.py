@@ -5,8 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from llmprof.datasets import DataOptions, load_crows_pairs, load_prompts
+from llmprof.datasets import (
+    DataOptions,
+    load_bbq,
+    load_crows_pairs,
+    load_multiple_choice,
+    load_prompts,
+)
 from llmprof.datasets.sources import BUILTIN_DIR
+from llmprof.profilers.bbq_targets import biased_option
 
 BUILTIN = DataOptions(data="builtin")
 
@@ -43,6 +50,38 @@ def test_nothing_is_copied_from_the_real_crows_pairs(data_dir: Path) -> None:
     theirs = {sentence for pair in real.items for sentence in (pair.more, pair.less)}
     ours = {s for pair in load_crows_pairs(BUILTIN).items for s in (pair.more, pair.less)}
     assert not ours & theirs
+
+
+def test_bbq_covers_conditions_polarities_and_names_of_several_categories() -> None:
+    dataset = load_bbq(BUILTIN)
+    assert (dataset.demonstration, len(dataset.items)) == (True, 40)
+    assert {item.category for item in dataset.items if item.names} == {"Gender_identity"}
+    counts = Counter((each.category, each.condition, each.polarity) for each in dataset.items)
+    assert len(counts) == 5 * 4
+    assert set(counts.values()) == {2}
+    for item in dataset.items:
+        assert (item.answer == item.unknown) == (item.condition == "ambig")
+        assert biased_option(item) in {0, 1, 2} - {item.unknown}
+    # Right answers in a clear context follow the stereotype as often as not.
+    clear = [item for item in dataset.items if item.condition == "disambig"]
+    assert sum(item.answer == biased_option(item) for item in clear) == len(clear) / 2
+
+
+@pytest.mark.parametrize(("name", "n"), [("hellaswag", 20), ("openbookqa", 24)])
+def test_multiple_choice(name: str, n: int) -> None:
+    (dataset,) = load_multiple_choice(name, BUILTIN)
+    assert (dataset.demonstration, len(dataset.items)) == (True, n)
+    assert set(Counter(item.answer for item in dataset.items).values()) == {n // 4}
+    assert {len(set(item.options)) for item in dataset.items} == {4}
+
+
+def test_nothing_is_copied_from_the_real_questions(data_dir: Path) -> None:
+    real = DataOptions(data_dir=data_dir)
+    assert not {item.context for item in load_bbq(BUILTIN).items} & {
+        item.context for item in load_bbq(real).items
+    }
+    ours, theirs = (load_multiple_choice("openbookqa", each)[0] for each in (BUILTIN, real))
+    assert not {item.question for item in ours.items} & {item.question for item in theirs.items}
 
 
 def test_readme_states_the_licence() -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from typing import Any
 
 import anyio
 import anyio.to_thread
+from platformdirs import user_cache_path
 
+from llmprof.backends.huggingface.decoder import Decoder
 from llmprof.backends.huggingface.embedding import embed
-from llmprof.backends.huggingface.generation import generate
+from llmprof.backends.huggingface.generation import completions
 from llmprof.backends.huggingface.loading import LocalModel
 from llmprof.backends.huggingface.log_likelihood import log_likelihoods
 from llmprof.backends.huggingface.masked import pseudo_log_likelihoods
+from llmprof.backends.huggingface.memory import Budget, device_name, halving_batches
 from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.requests import (
     Embed,
@@ -24,9 +29,10 @@ from llmprof.requests import (
     RequestType,
 )
 
-_DEFAULT_BATCH_SIZE = 8
 _CAUSAL: frozenset[RequestType] = frozenset({Generate, LogLikelihood, Embed})
 _MASKED: frozenset[RequestType] = frozenset({PseudoLogLikelihood, Embed})
+# Texts read at once, to embed them or to mask their tokens, unless the user says otherwise.
+_TEXTS_AT_ONCE = 16
 
 
 def create(options: BackendOptions) -> HuggingFaceBackend:
@@ -40,7 +46,7 @@ class HuggingFaceBackend:
 
     def __init__(self, options: BackendOptions) -> None:
         self._model = LocalModel(options)
-        self._batch_size = options.batch_size or _DEFAULT_BATCH_SIZE
+        self._options = options
         self._one_at_a_time = anyio.CapacityLimiter(1)
 
     @property
@@ -62,39 +68,56 @@ class HuggingFaceBackend:
     async def answer(self, requests: Sequence[Request], seeds: Sequence[int], sink: Sink) -> None:
         for kind in (LogLikelihood, PseudoLogLikelihood, Embed, Generate):
             places = [place for place, ask in enumerate(requests) if isinstance(ask, kind)]
-            # Equal lengths side by side waste the least padding; the longest first shows at once
-            # whether memory suffices.
-            places.sort(key=lambda place: -_length(requests[place]))
-            for start in range(0, len(places), self._batch_size):
-                batch = places[start : start + self._batch_size]
-                outcomes = await anyio.to_thread.run_sync(
-                    self._answer_batch,
-                    [requests[place] for place in batch],
-                    [seeds[place] for place in batch],
-                    limiter=self._one_at_a_time,
-                )
-                await sink.deliver(list(zip(batch, outcomes, strict=True)))
+            if not places:
+                continue
+            batches = await self._in_thread(
+                self._start,
+                kind,
+                [requests[place] for place in places],
+                [seeds[place] for place in places],
+            )
+            while (batch := await self._in_thread(next, batches, None)) is not None:
+                if batch:
+                    await sink.deliver([(places[index], outcome) for index, outcome in batch])
 
-    def _answer_batch(self, requests: list[Any], seeds: list[int]) -> Sequence[Outcome]:
-        if isinstance(requests[0], LogLikelihood):
-            return log_likelihoods(self._model, requests)
-        if isinstance(requests[0], PseudoLogLikelihood):
-            return pseudo_log_likelihoods(self._model, requests)
-        if isinstance(requests[0], Embed):
-            return embed(self._model, requests)
-        return generate(self._model, requests, seeds)
+    def _start(
+        self, kind: RequestType, requests: list[Any], seeds: list[int]
+    ) -> Iterator[list[tuple[int, Outcome]]]:
+        """Batches of answers to requests of one kind; loads the weights."""
+        tokenizer = self._model.tokenizer
+        if kind is LogLikelihood:
+            return log_likelihoods(self._decoder, tokenizer, requests, self._budget)
+        if kind is Generate:
+            return completions(self._decoder, tokenizer, requests, seeds, self._budget)
+        size = self._options.batch_size or _TEXTS_AT_ONCE
+        answer: Callable[[Any, list[Any]], Sequence[Outcome]]
+        if kind is Embed:
+            answer, lengths = embed, [len(request.text) for request in requests]
+        else:
+            answer, lengths = pseudo_log_likelihoods, [len(ask.sentence) for ask in requests]
+        return halving_batches(partial(answer, self._model), requests, lengths, size)
+
+    async def _in_thread(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        return await anyio.to_thread.run_sync(call, *arguments, limiter=self._one_at_a_time)
+
+    @cached_property
+    def _decoder(self) -> Decoder:
+        pad = self._model.tokenizer.pad_token_id or 0
+        return Decoder(self._model.network, pad=pad, device=self._model.device)
+
+    @cached_property
+    def _budget(self) -> Budget:
+        folder = self._options.cache_dir or user_cache_path("llmprof")
+        return Budget(
+            self._decoder,
+            sequences=self._options.batch_size,
+            file=folder / "batch_sizes.json",
+            key=json.dumps(
+                {**self._model.identity, "device": device_name(self._model.device)}, sort_keys=True
+            ),
+        )
 
     async def aclose(self) -> None:
+        self.__dict__.pop("_decoder", None)
+        self.__dict__.pop("_budget", None)
         self._model.unload()
-
-
-def _length(request: Any) -> int:
-    """Characters that the model reads."""
-    if isinstance(request, LogLikelihood):
-        return len(request.context) + len(request.continuation)
-    if isinstance(request, PseudoLogLikelihood):
-        return len(request.sentence)
-    if isinstance(request, Embed):
-        return len(request.text)
-    prompt = request.prompt
-    return len(prompt) if isinstance(prompt, str) else sum(len(turn.content) for turn in prompt)

@@ -1,83 +1,211 @@
-"""Writes completions token by token."""
+"""Writes completions: many rows side by side, samples of a prompt read it once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from llmprof.backends.huggingface.loading import LocalModel
-from llmprof.backends.huggingface.padding import pad
+from llmprof.backends.huggingface.decoder import Decoder
+from llmprof.backends.huggingface.encoding import encode_prompts
+from llmprof.backends.huggingface.memory import TOO_LARGE, Budget, is_out_of_memory
+from llmprof.backends.huggingface.rows import PlainRows, Rows, SlotRows, slots_agree
 from llmprof.backends.huggingface.sampling import next_tokens
-from llmprof.requests import Completion, Generate
+from llmprof.backends.huggingface.stopping import StopWatch, cut, decode
+from llmprof.errors import BackendError
+from llmprof.requests import Completion, Generate, Outcome, Sampling
 
-
-def generate(
-    model: LocalModel, requests: Sequence[Generate], seeds: Sequence[int]
-) -> list[Completion]:
-    """Complete one batch of prompts; a row ends at its own limit or end-of-text token."""
+if TYPE_CHECKING:
     import torch
 
-    rows = [_prompt_ids(model.tokenizer, request) for request in requests]
-    ids, mask = pad(rows, fill=model.tokenizer.pad_token_id, left=True, device=model.device)
-    ends = _end_tokens(model)
-    written: list[list[int]] = [[] for _ in rows]
-    reasons = [""] * len(rows)
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    past = None
-    positions = (mask.cumsum(-1) - 1).clamp(min=0)
-    with torch.inference_mode():
-        while not all(reasons):
-            out = model.network(
-                input_ids=ids,
-                attention_mask=mask,
-                position_ids=positions,
-                past_key_values=past,
-                use_cache=True,
-                logits_to_keep=1,
-            )
-            past = out.past_key_values
-            tokens = next_tokens(
-                out.logits[:, -1].float(), [ask.sampling for ask in requests], generators
-            )
-            for row, token in enumerate(tokens):
-                if not reasons[row]:
-                    reasons[row] = _take(model, token, requests[row], ends, written[row])
-            ids = torch.tensor(tokens, device=model.device)[:, None]
-            mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
-            positions = positions[:, -1:] + 1
-    return [_completion(model, *each) for each in zip(requests, written, reasons, strict=True)]
+# Rows whose whole vocabulary is in memory at once.
+_PROJECTED_AT_ONCE = 256
 
 
-def _prompt_ids(tokenizer: Any, request: Generate) -> list[int]:
-    if isinstance(request.prompt, str):
-        ids: list[int] = tokenizer.encode(request.prompt)
-        return ids or [tokenizer.eos_token_id]
-    messages = [{"role": turn.role, "content": turn.content} for turn in request.prompt]
-    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    return list(tokenizer.encode(text, add_special_tokens=False))
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One completion to write: at most `new_tokens` after `prompt`."""
+
+    place: int
+    prompt: tuple[int, ...]
+    new_tokens: int
+    truncated: int
+    sampling: Sampling
+    seed: int
+
+    @property
+    def width(self) -> int:
+        return len(self.prompt) + self.new_tokens
 
 
-def _take(
-    model: LocalModel, token: int, request: Generate, ends: set[int], written: list[int]
-) -> str:
-    """Add one token to a row that still runs; the reason why it ends there, or ""."""
-    if token in ends:
-        return "stop"
-    written.append(token)
-    stops = request.sampling.stop
-    if stops and any(stop in model.tokenizer.decode(written) for stop in stops):
-        return "stop"
-    return "length" if len(written) >= request.sampling.max_new_tokens else ""
+@dataclass(slots=True)
+class _Draft:
+    """A completion under way; `finish_reason` is "" until it ends."""
+
+    task: _Task
+    watch: StopWatch
+    tokens: list[int] = field(default_factory=list)
+    finish_reason: str = ""
+
+    def take(self, token: int, ends: frozenset[int]) -> None:
+        if token in ends:
+            self.finish_reason = "stop"
+            return
+        self.tokens.append(token)
+        if self.watch.stopped(self.tokens):
+            self.finish_reason = "stop"
+        elif len(self.tokens) >= self.task.new_tokens:
+            self.finish_reason = "length"
 
 
-def _completion(model: LocalModel, request: Generate, tokens: list[int], reason: str) -> Completion:
-    text = model.tokenizer.decode(tokens, skip_special_tokens=True)
-    for stop in request.sampling.stop:
-        text = text.split(stop, 1)[0]
-    return Completion(text, len(tokens), reason)
+def completions(
+    decoder: Decoder,
+    tokenizer: Any,
+    requests: Sequence[Generate],
+    seeds: Sequence[int],
+    budget: Budget,
+) -> Iterator[list[tuple[int, Outcome]]]:
+    """Answer all requests, the longest prompts first; yields, after each token, those that ended.
+
+    When memory runs out half as many rows run, and what was under way is written again, to the
+    same texts.
+
+    Raises:
+        BackendError: one completion alone is too large for the memory.
+    """
+    tasks = _tasks(decoder, tokenizer, requests, seeds)
+    pending = {task.place: task for task in tasks}
+    ends = _end_tokens(decoder.network, tokenizer)
+    side_by_side = slots_agree(decoder)
+    while pending:
+        width = max(task.width for task in pending.values())
+        slots = budget.rows(width)
+        rows: Rows = (
+            SlotRows(decoder, slots, width)
+            if side_by_side and decoder.within_reach(width)
+            else PlainRows(decoder, slots)
+        )
+        groups = _groups(pending.values())
+        try:
+            for drafts in _write(decoder, tokenizer, rows, groups, ends, budget.tokens):
+                yield [(draft.task.place, _completion(tokenizer, draft)) for draft in drafts]
+                for draft in drafts:
+                    del pending[draft.task.place]
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if not budget.halve("cached_tokens"):
+                raise BackendError(TOO_LARGE) from error
 
 
-def _end_tokens(model: LocalModel) -> set[int]:
-    configured = model.network.generation_config.eos_token_id
+def _tasks(
+    decoder: Decoder, tokenizer: Any, requests: Sequence[Generate], seeds: Sequence[int]
+) -> list[_Task]:
+    limit = decoder.longest_input
+    tasks = []
+    prompts = encode_prompts(tokenizer, requests)
+    for place, (request, prompt, seed) in enumerate(zip(requests, prompts, seeds, strict=True)):
+        wanted = request.sampling.max_new_tokens
+        room = len(prompt) if limit is None else max(1, limit - wanted)
+        kept = tuple(prompt[-room:])
+        new_tokens = wanted if limit is None else min(wanted, limit - len(kept))
+        cut_off = len(prompt) - len(kept)
+        tasks.append(_Task(place, kept, new_tokens, cut_off, request.sampling, seed))
+    return tasks
+
+
+def _groups(tasks: Any) -> list[list[_Task]]:
+    """Tasks that share a prompt and its limit, the longest last, so that it is popped first."""
+    groups: dict[tuple[tuple[int, ...], int], list[_Task]] = {}
+    for task in tasks:
+        groups.setdefault((task.prompt, task.new_tokens), []).append(task)
+    return sorted(groups.values(), key=lambda group: group[0].width)
+
+
+def _write(
+    decoder: Decoder,
+    tokenizer: Any,
+    rows: Rows,
+    groups: list[list[_Task]],
+    ends: frozenset[int],
+    prompt_tokens: int,
+) -> Iterator[list[_Draft]]:
+    """Write until no row is left; takes from `groups` while there is room."""
+    import torch
+
+    drafts: list[_Draft] = []
+    while True:
+        with torch.inference_mode():
+            if drafts:
+                states = rows.step([draft.tokens[-1] for draft in drafts])
+                _extend(decoder, drafts, states, ends)
+            if admitted := _admit(rows, groups, prompt_tokens):
+                counts = [len(group) for group in admitted]
+                read = rows.add([group[0].prompt for group in admitted], counts)
+                fresh = [
+                    _Draft(task, StopWatch(tokenizer, task.sampling.stop))
+                    for group in admitted
+                    for task in group
+                ]
+                places = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+                _extend(decoder, fresh, read[places.to(read.device)], ends)
+                drafts += fresh
+            finished = [place for place, draft in enumerate(drafts) if draft.finish_reason]
+            rows.drop(finished)
+        if not drafts:
+            return
+        yield [drafts[place] for place in finished]
+        drafts = [draft for draft in drafts if not draft.finish_reason]
+
+
+def _admit(rows: Rows, groups: list[list[_Task]], prompt_tokens: int) -> list[list[_Task]]:
+    """Take groups, or parts of them, that start now.
+
+    New prompts wait until half of the rows are free, so that reading them pays.
+    """
+    admitted: list[list[_Task]] = []
+    taken = 0
+    while groups:
+        group = groups[-1]
+        room = rows.room(group[0].prompt, group[0].new_tokens) - taken
+        longest = len(admitted[0][0].prompt) if admitted else 0
+        if room <= 0 or (not admitted and room < len(rows)):
+            break
+        if admitted and (
+            (len(admitted) + 1) * longest > prompt_tokens
+            or (rows.one_length and len(group[0].prompt) != longest)
+        ):
+            break
+        admitted.append(group[:room])
+        taken += len(admitted[-1])
+        del group[:room]
+        if not group:
+            groups.pop()
+    return admitted
+
+
+def _extend(
+    decoder: Decoder, drafts: Sequence[_Draft], states: torch.Tensor, ends: frozenset[int]
+) -> None:
+    """Draw one token for each draft from its hidden state; `states` is of shape (drafts, width)."""
+    for start in range(0, len(drafts), _PROJECTED_AT_ONCE):
+        some = drafts[start : start + _PROJECTED_AT_ONCE]
+        tokens = next_tokens(
+            decoder.logits(states[start : start + _PROJECTED_AT_ONCE]),
+            [draft.task.sampling for draft in some],
+            [draft.task.seed for draft in some],
+            [len(draft.tokens) for draft in some],
+        )
+        for draft, token in zip(some, tokens, strict=True):
+            draft.take(token, ends)
+
+
+def _completion(tokenizer: Any, draft: _Draft) -> Completion:
+    text = cut(decode(tokenizer, draft.tokens), draft.task.sampling.stop)
+    return Completion(text, len(draft.tokens), draft.finish_reason, draft.task.truncated)
+
+
+def _end_tokens(network: Any, tokenizer: Any) -> frozenset[int]:
+    configured = getattr(network.generation_config, "eos_token_id", None)
     ends = configured if isinstance(configured, list) else [configured]
-    return {token for token in [*ends, model.tokenizer.eos_token_id] if token is not None}
+    return frozenset(token for token in [*ends, tokenizer.eos_token_id] if token is not None)

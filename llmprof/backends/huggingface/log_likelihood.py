@@ -1,46 +1,164 @@
-"""Log-likelihoods of continuations under a causal language model."""
+"""Log-likelihoods of continuations: every distinct prefix is computed once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
-from llmprof.backends.huggingface.loading import LocalModel
-from llmprof.backends.huggingface.padding import pad
-from llmprof.requests import LogLikelihood, TokenLogProbs
+from llmprof.backends.huggingface.decoder import Decoder
+from llmprof.backends.huggingface.encoding import Scored, encode_pairs
+from llmprof.backends.huggingface.memory import TOO_LARGE, Budget, is_out_of_memory
+from llmprof.backends.huggingface.prefix_tree import Row, pack
+from llmprof.errors import BackendError
+from llmprof.requests import Failure, LogLikelihood, Outcome, TokenLogProbs
+
+# Positions whose whole vocabulary is in memory at once.
+_PROJECTED_AT_ONCE = 256
 
 
-def log_likelihoods(model: LocalModel, requests: Sequence[LogLikelihood]) -> list[TokenLogProbs]:
-    """Score one batch of requests."""
+def log_likelihoods(
+    decoder: Decoder, tokenizer: Any, requests: Sequence[LogLikelihood], budget: Budget
+) -> Iterator[list[tuple[int, Outcome]]]:
+    """Answer all requests, a batch at a time, the largest first.
+
+    A batch that runs out of memory is halved and the rest goes on with the smaller size.
+
+    Raises:
+        BackendError: one sequence alone is too large for the memory.
+    """
+    encoded = encode_pairs(tokenizer, requests, decoder.longest_input)
+    yield [(place, each) for place, each in enumerate(encoded) if isinstance(each, Failure)]
+    pending = {place: each for place, each in enumerate(encoded) if isinstance(each, Scored)}
+    while pending:
+        for batch in _batches(decoder, pending, budget):
+            try:
+                answers = _score(decoder, batch, pending)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                if not budget.halve("tokens"):
+                    raise BackendError(TOO_LARGE) from error
+                break
+            yield list(answers.items())
+            for place in answers:
+                del pending[place]
+
+
+def _batches(
+    decoder: Decoder, pending: dict[int, Scored], budget: Budget
+) -> list[list[tuple[Row, tuple[int, ...]]]]:
+    """Rows to compute together, each with the requests that its members are.
+
+    Sequences beyond the model's reach, and all of a model that takes no trees, run plainly: rows
+    of one length side by side, so that nothing is padded.
+    """
+    plain = [
+        place
+        for place, each in pending.items()
+        if not (decoder.packs_trees and decoder.within_reach(len(each.read)))
+    ]
+    trees = sorted(pending.keys() - set(plain))
+    batches: list[list[tuple[Row, tuple[int, ...]]]] = []
+    for places, share in ((trees, True), (plain, False)):
+        rows = pack(
+            [pending[place].read for place in places],
+            longest_row=budget.tokens,
+            attention_scale=decoder.attention_scale,
+            most_members=budget.sequences,
+            share=share,
+        )
+        numbered = [(row, tuple(places[member] for member in row.members)) for row in rows]
+        # A row that does not branch needs no mask and goes with its like.
+        for branches in (True, False):
+            same = [each for each in numbered if each[0].branches is branches]
+            batches += _group(same, budget, mixed=branches)
+    return sorted(batches, key=lambda batch: -len(batch) * len(batch[0][0]))
+
+
+def _group(
+    rows: Sequence[tuple[Row, tuple[int, ...]]], budget: Budget, *, mixed: bool
+) -> list[list[tuple[Row, tuple[int, ...]]]]:
+    """Cut rows, longest first, into batches that the budget allows; of one length unless mixed."""
+    groups: list[list[tuple[Row, tuple[int, ...]]]] = []
+    for row, places in rows:
+        if groups and _fits(groups[-1], row, places, budget, mixed):
+            groups[-1].append((row, places))
+        else:
+            groups.append([(row, places)])
+    return groups
+
+
+def _fits(
+    group: Sequence[tuple[Row, tuple[int, ...]]],
+    row: Row,
+    places: tuple[int, ...],
+    budget: Budget,
+    mixed: bool,
+) -> bool:
+    width = len(group[0][0])
+    members = sum(len(each) for _, each in group) + len(places)
+    return (
+        (mixed or len(row) == width)
+        and (len(group) + 1) * width <= budget.tokens
+        and (budget.sequences is None or members <= budget.sequences)
+    )
+
+
+def _score(
+    decoder: Decoder, batch: Sequence[tuple[Row, tuple[int, ...]]], pending: dict[int, Scored]
+) -> dict[int, TokenLogProbs]:
+    import numpy as np
     import torch
 
-    pairs = [_split(model.tokenizer, request) for request in requests]
-    rows = [(head + tail)[:-1] for head, tail in pairs]
-    ids, mask = pad(rows, fill=model.tokenizer.pad_token_id, left=False, device=model.device)
     with torch.inference_mode():
-        logits = model.network(input_ids=ids, attention_mask=mask).logits
-        answers = []
-        for row, (head, tail) in enumerate(pairs):
-            scores = logits[row, len(head) - 1 : len(head) - 1 + len(tail)].float()
-            targets = torch.tensor(tail, device=scores.device, dtype=torch.long)
-            values = scores.log_softmax(-1).gather(-1, targets[:, None])[:, 0]
-            greedy = bool((scores.argmax(-1) == targets).all())
-            per_token = tuple(float(value) for value in values)
-            answers.append(TokenLogProbs(float(values.sum()), per_token, greedy))
+        states = decoder.rows([row for row, _ in batch])
+        width = states.shape[1]
+        places, nodes, targets = [], [], []
+        for number, (row, members) in enumerate(batch):
+            for place, path in zip(members, row.paths, strict=True):
+                scored = pending[place].scored
+                places.append(place)
+                nodes.append(number * width + path[-scored:])
+                targets.append(pending[place].tokens[-scored:])
+        values, greedy = _predict(
+            decoder,
+            states.flatten(0, 1),
+            torch.from_numpy(np.concatenate(nodes)),
+            torch.from_numpy(np.concatenate(targets).astype(np.int64)),
+        )
+    sizes = [len(each) for each in nodes]
+    answers = {}
+    for place, some, hits in zip(places, values.split(sizes), greedy.split(sizes), strict=True):
+        per_token = tuple(some.tolist())
+        answers[place] = TokenLogProbs(
+            float(some.double().sum()), per_token, bool(hits.all()), pending[place].truncated
+        )
     return answers
 
 
-def _split(tokenizer: Any, request: LogLikelihood) -> tuple[list[int], list[int]]:
-    """Token ids of context and continuation, split as lm-evaluation-harness does."""
-    context, continuation = request.context, request.continuation
-    if not context:
-        ids = tokenizer.encode(continuation, add_special_tokens=False)
-        first = tokenizer.bos_token_id
-        prefix = tokenizer.eos_token_id if first is None else first
-        return ([prefix], ids) if ids[:1] != [prefix] else (ids[:1], ids[1:])
-    blanks = len(context) - len(context.rstrip())
-    if blanks:
-        continuation = context[-blanks:] + continuation
-        context = context[:-blanks]
-    whole, head = tokenizer.encode(context + continuation), tokenizer.encode(context)
-    return whole[: len(head)], whole[len(head) :]
+def _predict(decoder: Decoder, states: Any, nodes: Any, targets: Any) -> tuple[Any, Any]:
+    """Log-probability of each target after its node, and whether it is the likeliest token.
+
+    `states` is of shape (all nodes, width), `nodes` and `targets` of shape (n,); so are both
+    answers. A node that several targets follow is projected onto the vocabulary once.
+    """
+    import torch
+
+    asked, inverse = nodes.unique(return_inverse=True)
+    order = inverse.argsort(stable=True)
+    asked, targets = asked.to(states.device), targets.to(states.device)
+    values = torch.empty(len(targets))
+    greedy = torch.empty(len(targets), dtype=torch.bool)
+    starts = torch.arange(0, len(asked) + _PROJECTED_AT_ONCE, _PROJECTED_AT_ONCE)
+    bounds = torch.searchsorted(inverse[order], starts).tolist()
+    for chunk, (low, high) in enumerate(pairwise(bounds)):
+        start = chunk * _PROJECTED_AT_ONCE
+        logits = decoder.logits(states[asked[start : start + _PROJECTED_AT_ONCE]])
+        here = order[low:high]
+        local = (inverse[here] - start).to(states.device)
+        wanted = targets[here.to(states.device)]
+        chosen = logits[local, wanted]
+        values[here] = (chosen - logits.logsumexp(-1)[local]).cpu()
+        greedy[here] = (logits.argmax(-1)[local] == wanted).cpu()
+    return values, greedy

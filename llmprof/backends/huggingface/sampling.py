@@ -1,4 +1,10 @@
-"""Draws the next token of each row, with each row's own seeded randomness."""
+"""Draws the next token of each row, with noise that belongs to the row's request alone.
+
+Adding Gumbel noise to log-probabilities and taking the largest draws exactly from the distribution
+(the Gumbel-max trick; Maddison, Tarlow & Minka 2014, section 2). The noise of a token is a hash of
+the request's seed, the step and the token's id, so that it is the same in any batch, on any device,
+and need be made only for tokens that can be drawn.
+"""
 
 from __future__ import annotations
 
@@ -10,39 +16,110 @@ from llmprof.requests import Sampling
 if TYPE_CHECKING:
     import torch
 
+# How many of the likeliest tokens are looked at, in turn, until they cover the nucleus.
+_NUCLEUS_WIDTHS = (128, 2048)
+
 
 def next_tokens(
-    logits: torch.Tensor, sampling: Sequence[Sampling], generators: Sequence[torch.Generator]
+    logits: torch.Tensor, sampling: Sequence[Sampling], seeds: Sequence[int], steps: Sequence[int]
 ) -> list[int]:
-    """One token a row from `logits` of shape (rows, vocabulary).
+    """One token a row from `logits`, float32, of shape (rows, vocabulary).
 
-    A greedy row takes the argmax. A sampled row adds Gumbel noise from its own generator to its
-    warped logits and takes the argmax, which draws exactly from the softmax (Gumbel-max trick), so
-    that a row's text does not depend on the rows beside it.
+    Row i is drawn as `sampling[i]` says, with the noise of `seeds[i]` at `steps[i]`, the number
+    of tokens written before. A greedy row takes the likeliest token.
     """
     import torch
 
-    tokens = []
-    for row, params, generator in zip(logits, sampling, generators, strict=True):
+    tokens = torch.empty(len(sampling), dtype=torch.long, device=logits.device)
+    for params in dict.fromkeys(sampling):
+        rows = [row for row, each in enumerate(sampling) if each == params]
+        some = logits if len(rows) == len(sampling) else logits[rows]
         if params.greedy:
-            tokens.append(int(row.argmax()))
-            continue
-        uniform = torch.rand(row.shape, generator=generator, dtype=torch.float64)
-        noise = -torch.log(-torch.log(uniform.clamp(1e-300, 1 - 1e-16)))
-        tokens.append(int((_warp(row, params) + noise.to(row.device)).argmax()))
-    return tokens
+            tokens[rows] = some.argmax(-1)
+        else:
+            seed, step = (
+                torch.tensor([of[row] for row in rows], device=logits.device)
+                for of in (seeds, steps)
+            )
+            tokens[rows] = _draw(some, params, _mix(_mix(seed) + step))
+    return [int(token) for token in tokens.tolist()]
 
 
-def _warp(row: torch.Tensor, params: Sampling) -> torch.Tensor:
-    """Temperature, then top-k, then nucleus (top-p) filtering of one row of logits."""
+def _draw(logits: torch.Tensor, params: Sampling, streams: torch.Tensor) -> torch.Tensor:
+    """One token a row, shape (rows,); `streams`, of the same shape, seed the rows' noise."""
     import torch
 
-    scores = row.double() / params.temperature
-    if 0 < params.top_k < scores.numel():
-        scores = scores.masked_fill(scores < scores.topk(params.top_k).values[-1], -torch.inf)
+    scores = (logits / params.temperature).log_softmax(-1)
+    drawn = torch.empty(len(scores), dtype=torch.long, device=scores.device)
+    rows = torch.arange(len(scores), device=scores.device)
+    for width in _widths(params, scores.shape[-1]):
+        values, ids, complete = candidates(scores[rows], params, width)
+        noisy = values + gumbel_noise(streams[rows], ids)
+        tokens = ids.gather(-1, noisy.argmax(-1, keepdim=True))[:, 0]
+        drawn[rows[complete]] = tokens[complete]
+        rows = rows[~complete]
+        if not len(rows):
+            break
+    return drawn
+
+
+def _widths(params: Sampling, vocabulary: int) -> list[int]:
+    if 0 < params.top_k < vocabulary:
+        return [params.top_k]
+    narrow = _NUCLEUS_WIDTHS if params.top_p < 1.0 else ()
+    return [*(width for width in narrow if width < vocabulary), vocabulary]
+
+
+def candidates(
+    scores: torch.Tensor, params: Sampling, width: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The tokens that top-k and top-p leave, among the `width` likeliest.
+
+    `scores` are log-probabilities of shape (rows, vocabulary). Returns log-probabilities, float64
+    and up to a constant a row, -inf for what is left out, and token ids, both of shape (rows,
+    width), and whether each row's `width` tokens hold all that can be drawn, shape (rows,).
+    """
+    import torch
+
+    vocabulary = scores.shape[-1]
+    if width == vocabulary and params.top_p >= 1.0:
+        values, ids = scores, torch.arange(vocabulary, device=scores.device).expand_as(scores)
+    else:
+        values, ids = scores.topk(width)
+    values = values.double()
+    complete = torch.ones(len(values), dtype=torch.bool, device=scores.device)
+    if width == params.top_k:
+        values = values.log_softmax(-1)
     if params.top_p < 1.0:
-        ordered, places = scores.sort(descending=True)
-        before = ordered.softmax(-1).cumsum(-1) - ordered.softmax(-1)
-        scores = scores.clone()
-        scores[places[before >= params.top_p]] = -torch.inf
-    return scores
+        through = values.exp().cumsum(-1)
+        values = values.masked_fill(through - values.exp() >= params.top_p, -torch.inf)
+        if width not in (params.top_k, vocabulary):
+            complete = through[:, -1] >= params.top_p
+    return values, ids, complete
+
+
+def gumbel_noise(streams: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+    """Standard Gumbel noise, float64, for the tokens `ids` of shape (rows, n).
+
+    The noise of token t is output t of SplitMix64 (Steele, Lea & Flood 2014) started at the row's
+    stream, as a uniform number of 52 bits that is never 0 or 1.
+    """
+    bits = _mix(streams[:, None] + (ids + 1) * _GOLDEN)
+    uniform = ((bits >> 12) & ((1 << 52) - 1)).double().add_(0.5).mul_(2.0**-52)
+    return uniform.log_().neg_().log_().neg_()
+
+
+def _signed(value: int) -> int:
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+_GOLDEN = _signed(0x9E3779B97F4A7C15)
+_FIRST = _signed(0xBF58476D1CE4E5B9)
+_SECOND = _signed(0x94D049BB133111EB)
+
+
+def _mix(value: torch.Tensor) -> torch.Tensor:
+    """SplitMix64's finalizer on int64 bits; products wrap, shifts are logical."""
+    value = (value ^ (value >> 30 & (1 << 34) - 1)) * _FIRST
+    value = (value ^ (value >> 27 & (1 << 37) - 1)) * _SECOND
+    return value ^ (value >> 31 & (1 << 33) - 1)

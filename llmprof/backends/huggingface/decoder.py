@@ -1,0 +1,227 @@
+"""A causal language model in two halves: hidden states of tokens, and the vocabulary projection.
+
+The projection and what follows it are most of the memory of a forward pass, and much of its work,
+so that it is applied only where a distribution is wanted. That this split, the packing of prefix
+trees and the writing of many rows at places of their own are valid for a model is measured on
+the model itself; where one is not, a plain forward pass takes its place.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from llmprof.backends.huggingface.prefix_tree import Row, pack
+
+if TYPE_CHECKING:
+    import torch
+
+# What a model's code may raise when it is called in a way that it does not support.
+UNSUPPORTED = (TypeError, ValueError, RuntimeError, IndexError, AttributeError, KeyError)
+_MULTIPLE = 8  # fused attention on GPUs wants the mask's rows aligned
+
+
+class Decoder:
+    """`network` is a causal language model of transformers, `pad` any token id it knows."""
+
+    def __init__(self, network: Any, *, pad: int, device: str) -> None:
+        self.network = network
+        self.device = device
+        self._pad = pad
+        config = network.config
+        self.config = config.get_text_config() if hasattr(config, "get_text_config") else config
+
+    @property
+    def attention_scale(self) -> float:
+        """The row length at which attention costs as much as the layers' matrix products.
+
+        A layer's products take about 24·h² operations a token and attention 4·h a key (Kaplan et
+        al. 2020, section 2.1, with a feed-forward width of 4·h), which gives 6·h.
+        """
+        return 6.0 * float(self.config.hidden_size)
+
+    @property
+    def longest_input(self) -> int | None:
+        """Tokens that the model can read, None without a limit."""
+        limit = getattr(self.config, "max_position_embeddings", None)
+        return int(limit) if limit and limit > 0 else None
+
+    @property
+    def reach(self) -> int | None:
+        """Sequences up to this length see all of their past, at the same rotary frequencies.
+
+        Beyond it a sliding window, chunked attention or a length-dependent rotary embedding makes
+        a token depend on more than its ancestors and its depth. None is without a limit.
+        """
+        config = self.config
+        limits = [getattr(config, "attention_chunk_size", None)]
+        if getattr(config, "use_sliding_window", True):
+            limits.append(getattr(config, "sliding_window", None))
+        rotary = getattr(config, "rope_parameters", None) or {}
+        if rotary.get("rope_type") in ("dynamic", "longrope"):
+            original = rotary.get("original_max_position_embeddings")
+            limits.append(original or getattr(config, "original_max_position_embeddings", None))
+            limits.append(None if limits[-1] else self.longest_input)
+        found = [int(limit) for limit in limits if limit]
+        return min(found, default=None)
+
+    def within_reach(self, length: int) -> bool:
+        return self.reach is None or length <= self.reach
+
+    def hidden(
+        self,
+        ids: torch.Tensor,
+        *,
+        mask: torch.Tensor | None = None,
+        positions: torch.Tensor | None = None,
+        cache: Any = None,
+        keep_cache: bool = False,
+    ) -> tuple[torch.Tensor, Any]:
+        """Hidden states, of shape (rows, tokens, width), and the cache of keys and values.
+
+        `ids` is of shape (rows, tokens); `mask`, if any, of shape (rows, tokens) or, additive,
+        (rows, 1, tokens, keys). Rows without mask and positions are plain sequences.
+        """
+        network = self._body if self.splits else self.network
+        inputs = {"attention_mask": mask, "position_ids": positions, self._cache_name: cache}
+        given = {name: value for name, value in inputs.items() if value is not None}
+        out = network(input_ids=ids, use_cache=keep_cache, **given)
+        states = out.last_hidden_state if self.splits else out.logits
+        kept = getattr(out, self._cache_name, None) if keep_cache else None
+        return states, kept
+
+    def logits(self, states: torch.Tensor) -> torch.Tensor:
+        """Logits, float32, of shape (n, vocabulary), from hidden states of shape (n, width)."""
+        return (self._project(states) if self.splits else states).float()
+
+    def rows(self, rows: Sequence[Row]) -> torch.Tensor:
+        """Hidden states, of shape (rows, longest row, width), of rows of tokens.
+
+        Rows that do not branch must be of one length; others may differ.
+        """
+        import torch
+
+        if not any(row.branches for row in rows):
+            ids = torch.tensor([row.tokens.tolist() for row in rows], device=self.device)
+            return self.hidden(ids)[0]
+        width = -(-max(map(len, rows)) // _MULTIPLE) * _MULTIPLE
+        ids = torch.full((len(rows), width), self._pad)
+        positions = torch.zeros((len(rows), width), dtype=torch.long)
+        # A token of padding ends at once, so that nothing but itself attends to it.
+        ends = (torch.arange(width) + 1).repeat(len(rows), 1)
+        for place, row in enumerate(rows):
+            ids[place, : len(row)] = torch.from_numpy(row.tokens)
+            positions[place, : len(row)] = torch.from_numpy(row.positions)
+            ends[place, : len(row)] = torch.from_numpy(row.ends)
+        index = torch.arange(width, device=self.device)
+        later = index[:, None] >= index[None, :]
+        inside = index[None, :, None] < ends.to(self.device)[:, None, :]
+        return self.hidden(
+            ids.to(self.device),
+            mask=additive((later & inside)[:, None], self.network.dtype),
+            positions=positions.to(self.device),
+        )[0]
+
+    @cached_property
+    def _cache_name(self) -> str:
+        """The argument that takes the cache; transformers 5.24 renamed it."""
+        arguments = inspect.signature(self.network.forward).parameters
+        return "cache" if "cache" in arguments else "past_key_values"
+
+    @cached_property
+    def _body(self) -> Any:
+        """Everything below the projection, with an adapter's layers where there is one."""
+        whole = self.network.get_base_model() if hasattr(self.network, "peft_config") else None
+        return (whole or self.network).base_model
+
+    def _project(self, states: torch.Tensor) -> torch.Tensor:
+        head = self.network.get_output_embeddings()
+        logits: torch.Tensor = head(states)
+        scale = getattr(self.config, "logit_scale", None)  # Cohere
+        divisor = getattr(self.config, "logits_scaling", None)  # Granite
+        cap = getattr(self.config, "final_logit_softcapping", None)  # Gemma
+        if scale:
+            logits = logits * scale
+        if divisor:
+            logits = logits / divisor
+        return (logits / cap).tanh() * cap if cap else logits
+
+    @cached_property
+    def splits(self) -> bool:
+        """Whether body and projection give what the whole network gives."""
+        import torch
+
+        ids = self.probe(12)[None]
+        try:
+            with torch.inference_mode():
+                states = self._body(input_ids=ids, use_cache=False).last_hidden_state
+                ours = self._project(states).float()
+        except UNSUPPORTED:
+            return False
+        with torch.inference_mode():
+            expected = self.network(input_ids=ids, use_cache=False).logits.float()
+        return self.same(ours, expected)
+
+    @cached_property
+    def packs_trees(self) -> bool:
+        """Whether a token in a tree gets the logits that it has in a sequence of its own."""
+        import torch
+
+        probe = self.probe(40)
+        trunk, branches = probe[:8], [probe[8:14], probe[14:17], probe[17:25]]
+        sequences = [torch.cat([trunk, branch]) for branch in branches]
+        sequences.append(torch.cat([probe[:1], probe[25:]]))
+        (row,) = pack(
+            [sequence.cpu().numpy().astype("int32") for sequence in sequences],
+            longest_row=len(probe),
+            attention_scale=1e9,
+        )
+        short = pack([row.tokens[:9].astype("int32")], longest_row=9, attention_scale=1e9)
+        try:
+            with torch.inference_mode():
+                packed = self.rows([row, *short])[0]
+        except UNSUPPORTED:
+            return False
+        with torch.inference_mode():
+            plain = self.hidden(torch.from_numpy(row.tokens)[None].to(self.device))[0][0]
+            ours, expected, wrong = [], [], []
+            for member, path in zip(row.members, row.paths, strict=True):
+                alone = self.hidden(sequences[member][None])[0][0]
+                ours.append(self.logits(packed[path]))
+                expected.append(self.logits(alone))
+                wrong.append(self.logits(plain[path]))
+        return self.same(torch.cat(ours), torch.cat(expected), torch.cat(wrong))
+
+    def probe(self, count: int) -> torch.Tensor:
+        """Different token ids, spread over the vocabulary."""
+        import torch
+
+        vocabulary = int(self.config.vocab_size)
+        return (torch.arange(1, count + 1, device=self.device) * 7919) % vocabulary
+
+    def same(
+        self, ours: torch.Tensor, expected: torch.Tensor, wrong: torch.Tensor | None = None
+    ) -> bool:
+        """Whether logits agree up to rounding; nearer than a tenth of what is `wrong` is."""
+        import torch
+
+        tolerance = 1e-3 if self.network.dtype == torch.float32 else 5e-2
+        if wrong is not None:
+            tolerance = min(tolerance, max(0.1 * _distance(wrong, expected), 1e-4))
+        return ours.shape == expected.shape and _distance(ours, expected) < tolerance
+
+
+def additive(visible: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """An attention mask to add to the scores: 0 where `visible`, else the lowest number."""
+    import torch
+
+    mask = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
+    return mask.masked_fill_(~visible, torch.finfo(dtype).min)
+
+
+def _distance(ours: torch.Tensor, expected: torch.Tensor) -> float:
+    """Relative distance of two sets of logits, whatever was added to all of a row."""
+    ours, expected = (each - each.mean(-1, keepdim=True) for each in (ours, expected))
+    return float((ours - expected).norm() / expected.norm().clamp_min(1e-12))

@@ -1,0 +1,180 @@
+"""How much runs at once: from a measured memory model, halved when memory runs out, remembered."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llmprof.errors import BackendError
+from llmprof.requests import Outcome
+
+if TYPE_CHECKING:
+    from llmprof.backends.huggingface.decoder import Decoder
+
+# More tokens than these at once are not faster: on CPU the matrix products are at full speed and
+# activations no longer fit the caches; on a GPU they fill it.
+_FASTEST_TOKENS = {"cpu": 2048, "cuda": 32768}
+_FASTEST_ROWS = {"cpu": 512, "cuda": 1024}
+_SHARE_OF_FREE = 0.6
+_PROBED_TOKENS = (256, 1024)
+_WORDS = ("out of memory", "not enough memory", "can't allocate memory")
+
+TOO_LARGE = (
+    "memory does not suffice for one request alone; choose a smaller --dtype, --quantize, or a "
+    "device with more memory"
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on any device."""
+    return isinstance(error, MemoryError) or any(word in str(error).lower() for word in _WORDS)
+
+
+def halving_batches(
+    answer: Callable[[list[Any]], Sequence[Outcome]],
+    requests: Sequence[Any],
+    lengths: Sequence[int],
+    size: int,
+) -> Iterator[list[tuple[int, Outcome]]]:
+    """Answer `size` requests at a time, the longest first; half as many once memory runs out.
+
+    Raises:
+        BackendError: one request alone is too large for the memory.
+    """
+    # Equal lengths side by side waste the least padding; the longest first shows at once whether
+    # memory suffices.
+    places = sorted(range(len(requests)), key=lambda place: -lengths[place])
+    while places:
+        batch = places[:size]
+        try:
+            outcomes = answer([requests[place] for place in batch])
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if size == 1:
+                raise BackendError(TOO_LARGE) from error
+            size //= 2
+            continue
+        yield list(zip(batch, outcomes, strict=True))
+        places = places[size:]
+
+
+def device_name(device: str) -> str:
+    """What the memory belongs to: a GPU by its name, or `cpu`."""
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
+
+
+class Budget:
+    """What may run at once. Starts from what is remembered for this model and device.
+
+    `sequences` is the user's own number of sequences, or None for automatic. `file` keeps what
+    was found, `key` names the model and device in it; neither changes any answer.
+    """
+
+    def __init__(
+        self, decoder: Decoder, *, sequences: int | None, file: Path | None, key: str
+    ) -> None:
+        self._decoder = decoder
+        self.sequences = sequences
+        self._file = None if sequences else file
+        self._key = key
+        self._found: dict[str, int] = dict(_remembered(self._file).get(key, {}))
+
+    @property
+    def tokens(self) -> int:
+        """Tokens in one forward pass over new text."""
+        return self._get("tokens", self._measure_tokens)
+
+    def rows(self, width: int) -> int:
+        """Rows of up to `width` tokens whose completions are written side by side."""
+        cached = self._get("cached_tokens", self._measure_cached_tokens)
+        most = self.sequences or _FASTEST_ROWS[self._kind]
+        return max(1, min(most, cached // width))
+
+    def halve(self, what: str) -> bool:
+        """Halve `tokens` or `cached_tokens` and the user's number; False where none is left."""
+        value = self._found[what]
+        if value <= 1 or self.sequences == 1:
+            return False
+        if self.sequences:
+            self.sequences //= 2
+        self._keep(what, value // 2)
+        return True
+
+    @property
+    def _kind(self) -> str:
+        return "cuda" if self._decoder.device.startswith("cuda") else "cpu"
+
+    def _get(self, what: str, measure: Any) -> int:
+        if what not in self._found:
+            self._keep(what, measure())
+        return self._found[what]
+
+    def _keep(self, what: str, value: int) -> None:
+        self._found[what] = value
+        if self._file is None:
+            return
+        known = {**_remembered(self._file), self._key: self._found}
+        partial = self._file.with_name(f"{self._file.name}.{os.getpid()}.partial")
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(json.dumps(known, indent=1, sort_keys=True))
+        partial.replace(self._file)
+
+    def _measure_tokens(self) -> int:
+        return max(1, min(_FASTEST_TOKENS[self._kind], int(self._free() / self._bytes_a_token())))
+
+    def _measure_cached_tokens(self) -> int:
+        import torch
+
+        ids = torch.zeros((1, 16), dtype=torch.long, device=self._decoder.device)
+        with torch.inference_mode():
+            _, cache = self._decoder.hidden(ids, keep_cache=True)
+        layers = getattr(cache, "layers", [])
+        held = [getattr(layer, name, None) for layer in layers for name in ("keys", "values")]
+        size = sum(each.nbytes for each in held if isinstance(each, torch.Tensor)) / 16
+        return max(1, int(self._free() / max(size, 1.0)))
+
+    def _free(self) -> float:
+        """Bytes that may be filled."""
+        import psutil
+        import torch
+
+        if self._kind == "cuda":
+            return float(_SHARE_OF_FREE * torch.cuda.mem_get_info(self._decoder.device)[0])
+        return float(_SHARE_OF_FREE * psutil.virtual_memory().available)
+
+    def _bytes_a_token(self) -> float:
+        """Slope of peak memory over tokens, from two passes on CUDA; on CPU, an upper estimate."""
+        import torch
+
+        config = self._decoder.config
+        if self._kind == "cpu":
+            # Live at once: the residual, its norm, three attention inputs and the output, and
+            # three vectors of the feed-forward layer, twice over for temporaries.
+            width = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
+            return 2.0 * 4 * (6 * config.hidden_size + 3 * width)
+        peaks = []
+        for tokens in _PROBED_TOKENS:
+            ids = torch.zeros((tokens // 64, 64), dtype=torch.long, device=self._decoder.device)
+            torch.cuda.reset_peak_memory_stats(self._decoder.device)
+            with torch.inference_mode():
+                self._decoder.hidden(ids)
+            peaks.append(torch.cuda.max_memory_allocated(self._decoder.device))
+        few, many = _PROBED_TOKENS
+        return max(1.0, (peaks[1] - peaks[0]) / (many - few))
+
+
+def _remembered(file: Path | None) -> Mapping[str, Any]:
+    """What `file` holds; an unreadable file is measured anew, as no answer depends on it."""
+    if file is None:
+        return {}
+    try:
+        known = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}

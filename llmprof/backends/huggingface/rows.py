@@ -1,0 +1,237 @@
+"""Rows of completions that are written side by side, and the keys and values they attend to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from llmprof.backends.huggingface.decoder import UNSUPPORTED, Decoder, additive
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Rows(Protocol):
+    """Completions under way; row i is the i-th that was added and not dropped.
+
+    `one_length` says that prompts of different lengths cannot be added together.
+    """
+
+    @property
+    def one_length(self) -> bool: ...
+
+    def __len__(self) -> int: ...
+
+    def room(self, prompt: Sequence[int], new_tokens: int) -> int:
+        """How many samples of `prompt` could be added now."""
+
+    def add(self, prompts: Sequence[Sequence[int]], samples: Sequence[int]) -> torch.Tensor:
+        """Read each prompt once and add `samples[i]` rows for it.
+
+        Returns the hidden state at each prompt's end, shape (prompts, width).
+        """
+
+    def step(self, tokens: Sequence[int]) -> torch.Tensor:
+        """Add one token to each row; the hidden states there, shape (rows, width)."""
+
+    def drop(self, finished: Sequence[int]) -> None:
+        """Let rows leave; the others keep their order."""
+
+
+class SlotRows:
+    """Every row has a slot of its own in one buffer and stands at a place of its own.
+
+    Prompts of any length run together with no padding before them, rows leave and enter at any
+    step, and what a row attends to lies where it would lie alone.
+    """
+
+    one_length = False
+
+    def __init__(self, decoder: Decoder, slots: int, width: int) -> None:
+        self._decoder = decoder
+        self._slots = slots
+        self._width = width
+        self._lengths: list[int] = []
+        self._layers: list[_Layer] = []
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def room(self, prompt: Sequence[int], new_tokens: int) -> int:
+        fits = len(prompt) + new_tokens <= self._width
+        return self._slots - len(self) if fits else 0
+
+    def add(self, prompts: Sequence[Sequence[int]], samples: Sequence[int]) -> torch.Tensor:
+        import torch
+
+        device = self._decoder.device
+        longest = max(map(len, prompts))
+        ids = torch.tensor(
+            [[*prompt, *[prompt[-1]] * (longest - len(prompt))] for prompt in prompts]
+        )
+        # Prompts are padded on the right, where causal attention never looks back from.
+        states, cache = self._decoder.hidden(ids.to(device), keep_cache=True)
+        if not self._layers:
+            self._layers = [
+                _Layer(layer.keys, layer.values, self._slots, self._width) for layer in cache.layers
+            ]
+        source = [prompt for prompt, count in enumerate(samples) for _ in range(count)]
+        for layer, read in zip(self._layers, cache.layers, strict=True):
+            layer.fill(len(self), read.keys, read.values, source)
+        self._lengths += [len(prompts[prompt]) for prompt in source]
+        ends = torch.tensor([len(prompt) - 1 for prompt in prompts], device=device)
+        return states[torch.arange(len(prompts), device=device), ends]
+
+    def step(self, tokens: Sequence[int]) -> torch.Tensor:
+        import torch
+        from transformers import Cache
+
+        device = self._decoder.device
+        places = torch.tensor(self._lengths, device=device)
+        keys = max(self._lengths) + 1
+        for layer in self._layers:
+            layer.aim(places, keys)
+        visible = torch.arange(keys, device=device)[None] <= places[:, None]
+        states, _ = self._decoder.hidden(
+            torch.tensor(tokens, device=device)[:, None],
+            mask=additive(visible[:, None, None], self._decoder.network.dtype),
+            positions=places[:, None],
+            cache=Cache(layers=self._layers),  # type: ignore[arg-type]
+            keep_cache=True,
+        )
+        self._lengths = [length + 1 for length in self._lengths]
+        return states[:, 0]
+
+    def drop(self, finished: Sequence[int]) -> None:
+        gone = set(finished)
+        kept = [row for row in range(len(self)) if row not in gone]
+        first = min(gone, default=len(self))
+        for layer in self._layers:
+            layer.move(kept[first:], first)
+        self._lengths = [self._lengths[row] for row in kept]
+
+
+class _Layer:
+    """One layer's keys and values, each of shape (slots, heads, width, head size).
+
+    It has what `transformers.Cache` asks of a layer that a model only updates.
+    """
+
+    is_sliding = False
+    is_compileable = False
+    is_initialized = True
+
+    def __init__(self, keys: Any, values: Any, slots: int, width: int) -> None:
+        self.keys, self.values = (
+            like.new_empty((slots, like.shape[1], width, like.shape[3])) for like in (keys, values)
+        )
+
+    def fill(self, start: int, keys: Any, values: Any, source: Sequence[int]) -> None:
+        """Copy row `source[i]` into slot `start + i`."""
+        stop, length = start + len(source), keys.shape[2]
+        for own, read in ((self.keys, keys), (self.values, values)):
+            own[start:stop, :, :length] = read[list(source)]
+
+    def move(self, kept: Sequence[int], first: int) -> None:
+        """Move the slots `kept` down to `first` and after."""
+        if kept:
+            for own in (self.keys, self.values):
+                own[first : first + len(kept)] = own[list(kept)]
+
+    def aim(self, places: Any, keys: int) -> None:
+        """Say where the next update writes in each row, and how many keys then count."""
+        import torch
+
+        self._rows = torch.arange(len(places), device=self.keys.device)
+        self._places, self._length = places.to(self.keys.device), keys
+
+    def update(self, keys: Any, values: Any, *_: Any, **__: Any) -> tuple[Any, Any]:
+        for own, new in ((self.keys, keys), (self.values, values)):
+            own[self._rows, :, self._places] = new[:, :, 0]
+        rows = len(self._rows)
+        return self.keys[:rows, :, : self._length], self.values[:rows, :, : self._length]
+
+    def get_seq_length(self) -> int:
+        return self._length - 1
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        return self._length, 0
+
+    def get_max_length(self) -> int:
+        return int(self.keys.shape[2])
+
+
+class PlainRows:
+    """Rows with the model's own cache: for a model whose past is more than keys and values.
+
+    Prompts are of one length, all are added at once, and a row that is dropped is still computed.
+    """
+
+    one_length = True
+
+    def __init__(self, decoder: Decoder, slots: int) -> None:
+        self._decoder = decoder
+        self._slots = slots
+        self._cache: Any = None
+        self._running: list[int] = []
+        self._last: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def room(self, prompt: Sequence[int], new_tokens: int) -> int:
+        return 0 if self._last else self._slots
+
+    def add(self, prompts: Sequence[Sequence[int]], samples: Sequence[int]) -> torch.Tensor:
+        import torch
+
+        source = [prompt for prompt, count in enumerate(samples) for _ in range(count)]
+        ids = torch.tensor([list(prompts[prompt]) for prompt in source])
+        states, self._cache = self._decoder.hidden(ids.to(self._decoder.device), keep_cache=True)
+        self._last = [int(row[-1]) for row in ids]
+        self._running = list(range(len(source)))
+        firsts = [source.index(prompt) for prompt in range(len(prompts))]
+        return states[firsts, -1]
+
+    def step(self, tokens: Sequence[int]) -> torch.Tensor:
+        import torch
+
+        for row, token in zip(self._running, tokens, strict=True):
+            self._last[row] = token
+        ids = torch.tensor(self._last, device=self._decoder.device)[:, None]
+        states, self._cache = self._decoder.hidden(ids, cache=self._cache, keep_cache=True)
+        return states[self._running, -1]
+
+    def drop(self, finished: Sequence[int]) -> None:
+        gone = set(finished)
+        self._running = [row for place, row in enumerate(self._running) if place not in gone]
+
+
+def slots_agree(decoder: Decoder) -> bool:
+    """Whether rows side by side get the logits that each gets in a plain forward pass."""
+    import torch
+
+    probe = decoder.probe(20).tolist()
+    texts = [probe[:9], probe[9:14], probe[9:14]]
+    rows = SlotRows(decoder, slots=4, width=16)
+    ours, expected = [], []
+    try:
+        with torch.inference_mode():
+            rows.add([texts[0], texts[1]], [1, 2])
+            rows.step(probe[14:17])
+            rows.drop([0])
+            texts = [[*texts[1], probe[15]], [*texts[2], probe[16]]]
+            rows.add([probe[3:6]], [1])
+            texts.append(probe[3:6])
+            for token in probe[17:20]:
+                texts = [[*text, token] for text in texts]
+                ours.append(decoder.logits(rows.step([token] * 3)))
+    except UNSUPPORTED:
+        return False
+    with torch.inference_mode():
+        for length in range(3):
+            for text in texts:
+                whole = text[: len(text) - 2 + length]
+                states, _ = decoder.hidden(torch.tensor([whole], device=decoder.device))
+                expected.append(decoder.logits(states[:, -1]))
+    return decoder.same(torch.cat(ours), torch.cat(expected))

@@ -1,0 +1,148 @@
+"""Calibration on multiple-choice questions: is the model right as often as it is confident?
+
+The options of a question are scored by log-likelihood; the softmax over their scores is the model's
+belief, its largest entry the confidence (Guo et al. 2017, arXiv 1706.04599; HELM, arXiv 2211.09110,
+section 4.4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llmprof.datasets import DataOptions, Dataset, MultipleChoice, load_multiple_choice
+from llmprof.profilers.calibration_error import (
+    equal_mass_bins,
+    equal_mass_error,
+    equal_width_error,
+)
+from llmprof.profilers.option_scores import (
+    PER_CHARACTER,
+    PER_TOKEN,
+    RAW,
+    best,
+    option_requests,
+    option_scores,
+    softmax,
+)
+from llmprof.profilers.prompt_formats import scored_prompt
+from llmprof.profilers.protocol import ProfilerOptions
+from llmprof.records import Metric, Sample
+from llmprof.requests import Answer, Failure, LogLikelihood, Request, RequestType
+from llmprof.stats import mean_metric, statistic_metric
+
+BINS = 10
+MINIMUM_ITEMS = 300
+_FEW = f"fewer than {MINIMUM_ITEMS} items: the error comes out too high, and varies much"
+_UNDEFINED = "no item has a value for this metric"
+
+
+class Calibration:
+    """Accuracy, calibration errors and the points of a reliability diagram, as fractions.
+
+    Every metric's name ends with how the options were scored.
+    """
+
+    name = "calibration"
+    needs: frozenset[RequestType] = frozenset({LogLikelihood})
+
+    def __init__(self, options: ProfilerOptions) -> None:
+        self._options = options
+        toolkit = options.protocol == "toolkit"
+        self._normalisations = (PER_TOKEN,) if toolkit else (RAW, PER_CHARACTER)
+
+    @property
+    def version(self) -> str:
+        return f"softmax-{self._options.protocol}-1"
+
+    def load(self, options: DataOptions) -> Sequence[Dataset[MultipleChoice]]:
+        return load_multiple_choice(self._options.calibration_data, options)
+
+    def requests(self, item: MultipleChoice) -> Sequence[Request]:
+        prompt = scored_prompt(item.question, self._options)
+        return option_requests(prompt, item.options, self._normalisations[0])
+
+    def score(self, item: MultipleChoice, answers: Sequence[Answer]) -> Sequence[Sample]:
+        scores: dict[str, float | None] = {}
+        chosen: list[str] = []
+        for how in self._normalisations:
+            found = option_scores(item.options, answers, how)
+            if isinstance(found, Failure):
+                error, key = found.error_class, answers[0].key
+                return [Sample(item.id, item.question, None, {}, cache_key=key, error_class=error)]
+            scores |= _item_scores(found, item.answer, how)
+            chosen.append(item.options[best(found)])
+        return [Sample(item.id, item.question, chosen[0], scores=scores, cache_key=answers[0].key)]
+
+    def metrics(self, samples: Sequence[Sample]) -> list[Metric]:
+        return [
+            metric for how in self._normalisations for metric in _calibration_metrics(samples, how)
+        ]
+
+
+def _item_scores(scores: Sequence[float], answer: int, how: str) -> dict[str, float | None]:
+    belief = softmax(scores)
+    choice = best(scores)
+    hits = (float(place == answer) for place in range(len(belief)))
+    return {
+        f"choice_{how}": float(choice),
+        f"correct_{how}": float(choice == answer),
+        f"confidence_{how}": belief[choice],
+        f"brier_{how}": sum((share - hit) ** 2 for share, hit in zip(belief, hits, strict=True)),
+        f"belief_in_answer_{how}": belief[answer],
+    }
+
+
+def _calibration_metrics(samples: Sequence[Sample], how: str) -> list[Metric]:
+    import numpy as np
+
+    def values(name: str) -> list[float | None]:
+        return [sample.scores.get(f"{name}_{how}") for sample in samples]
+
+    pairs = [
+        (confidence, correct)
+        for confidence, correct in zip(values("confidence"), values("correct"), strict=True)
+        if confidence is not None and correct is not None
+    ]
+    # Sorted, so that the order of the items changes nothing.
+    confidence, correct = np.asarray(sorted(pairs), dtype=float).reshape(-1, 2).T
+    note = _FEW if len(pairs) < MINIMUM_ITEMS else None
+    errors = [
+        ("ece_1_bin", equal_mass_error(confidence, correct, 1)),
+        (f"ece_{BINS}_bins", equal_mass_error(confidence, correct, BINS)),
+        (f"ece_{BINS}_bins_equal_width", equal_width_error(confidence, correct, BINS)),
+    ]
+    return [
+        mean_metric(f"accuracy_{how}", values("correct")),
+        mean_metric(f"confidence_{how}", values("confidence")),
+        *(
+            statistic_metric(
+                f"{name}_{how}",
+                [1] * len(pairs),
+                statistic,
+                n=len(pairs),
+                n_total=len(samples),
+                undefined=_UNDEFINED,
+                note=note,
+            )
+            for name, statistic in errors
+        ),
+        mean_metric(f"brier_score_{how}", values("brier")),
+        *_reliability_points(pairs, how),
+    ]
+
+
+def _reliability_points(pairs: Sequence[tuple[float, float]], how: str) -> list[Metric]:
+    """Mean confidence and accuracy of each equal-mass bin, from the least confident."""
+    import numpy as np
+
+    if not pairs:
+        return []
+    bins = equal_mass_bins(np.asarray([confidence for confidence, _ in pairs]), BINS)
+    points = []
+    for place in sorted(set(bins.tolist())):
+        members = [pair for pair, bin_ in zip(pairs, bins, strict=True) if bin_ == place]
+        group = f"bin {place + 1:02}"
+        believed, right = zip(*members, strict=True)
+        points.append(mean_metric(f"bin_confidence_{how}", believed, group=group))
+        points.append(mean_metric(f"bin_accuracy_{how}", right, group=group))
+    return points

@@ -1,0 +1,75 @@
+"""Options of an answer scored by log-likelihood, in the three ways that are in use."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from llmprof.requests import Answer, Failure, LogLikelihood, Request, TokenLogProbs
+
+# The summed log-likelihood, as lm-evaluation-harness's `acc`.
+RAW = "raw"
+# Divided by the option's number of characters, as its `acc_norm`.
+PER_CHARACTER = "per_character"
+# Its mean over the option's tokens, as the toolkit of "LLM See, LLM Do".
+PER_TOKEN = "per_token"
+
+
+def option_requests(prompt: str, options: Sequence[str], normalisation: str) -> list[Request]:
+    """What to ask to score each option as the continuation of `prompt`, after a blank.
+
+    The toolkit takes as many tokens from the end as the option has on its own; they are counted
+    by a second request for each option.
+    """
+    scored: list[Request] = [LogLikelihood(prompt, f" {option}") for option in options]
+    if normalisation == PER_TOKEN:
+        scored += [LogLikelihood("", option) for option in options]
+    return scored
+
+
+def option_scores(
+    options: Sequence[str], answers: Sequence[Answer], normalisation: str
+) -> list[float] | Failure:
+    """One score an option, higher is better, from the answers to `option_requests`.
+
+    The first failure when one of the requests has no answer.
+    """
+    outcomes = [answer.outcome for answer in answers]
+    scored: list[TokenLogProbs] = []
+    for outcome in outcomes:
+        if isinstance(outcome, Failure):
+            return outcome
+        if not isinstance(outcome, TokenLogProbs):
+            return Failure("UnexpectedResponse", f"{type(outcome).__name__} to a log-likelihood")
+        scored.append(outcome)
+    if normalisation == PER_CHARACTER:
+        return [each.total / max(len(text), 1) for text, each in zip(options, scored, strict=False)]
+    if normalisation == PER_TOKEN:
+        in_context, alone = scored[: len(options)], scored[len(options) :]
+        return [
+            _last_mean(values.per_token, own.token_count)
+            for values, own in zip(in_context, alone, strict=True)
+        ]
+    return [each.total for each in scored[: len(options)]]
+
+
+def _last_mean(values: Sequence[float], count: int) -> float:
+    taken = values[-max(count, 1) :]
+    return math.fsum(taken) / len(taken)
+
+
+def softmax(scores: Sequence[float]) -> list[float]:
+    """Probabilities that add up to 1.
+
+    >>> softmax([0.0, 0.0])
+    [0.5, 0.5]
+    """
+    top = max(scores)
+    powers = [math.exp(score - top) for score in scores]
+    total = math.fsum(powers)
+    return [power / total for power in powers]
+
+
+def best(scores: Sequence[float]) -> int:
+    """The position of the highest score; the first one of equals."""
+    return max(range(len(scores)), key=scores.__getitem__)

@@ -1,0 +1,122 @@
+"""BBQ and calibration by the real command on the real small model, held against lm-eval."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import calibration as reference
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.slow
+
+LIMIT = 8
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "llmprof", "profile", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=600)
+
+
+@pytest.fixture(scope="module")
+def profiled(
+    data_dir: Path, cache_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[object], subprocess.CompletedProcess[str]]:
+    """The cache folder, the arguments and the result of one profile of a few items of each."""
+    cache = tmp_path_factory.mktemp("cache")
+    (cache / "models").symlink_to(cache_dir / "models")
+    arguments = [
+        *("--profilers", "bbq,calibration", "--limit", LIMIT, "--data-dir", data_dir),
+        *("--cache-dir", cache, "--dtype", "fp32", "--db", cache / "a.db"),
+    ]
+    done = run(*arguments)
+    assert done.returncode == 0, done.stderr
+    return cache, arguments, done
+
+
+def rows(cache: Path, sql: str) -> list[Any]:
+    with sqlite3.connect(cache / "a.db") as connection:
+        return connection.execute(sql).fetchall()
+
+
+def test_log_likelihoods_and_choices_agree_with_lm_eval(
+    data_dir: Path, profiled: tuple[Path, list[object], object]
+) -> None:
+    from lm_eval.api.instance import Instance
+    from lm_eval.models.huggingface import HFLM
+
+    from llmprof.datasets import DataOptions, load_bbq, load_multiple_choice
+
+    cache = profiled[0]
+    stored = {
+        (profiler, sample): (json.loads(scores), response)
+        for profiler, sample, scores, response in rows(
+            cache, "SELECT profiler, sample_id, scores, response FROM samples"
+        )
+    }
+    options = DataOptions(data_dir=data_dir, limit=LIMIT)
+    asked = []
+    for question in load_bbq(options).items:
+        context = f"{question.context}\n\nQ: {question.question}\nA:"
+        asked.append(("bbq", question.id, context, question.options, question.answer))
+    for item in load_multiple_choice("openbookqa", options)[0].items:
+        asked.append(("calibration", item.id, item.question, item.options, item.answer))
+    assert len(asked) == len(stored) == 2 * LIMIT
+
+    (folder,) = (path for path in (cache / "models").iterdir() if path.is_dir())
+    model = HFLM(pretrained=str(folder), dtype="float32", device="cpu", batch_size=8)
+    pairs = [(context, f" {text}") for _, _, context, texts, _ in asked for text in texts]
+    found = model.loglikelihood(
+        [Instance("loglikelihood", {}, pair, place) for place, pair in enumerate(pairs)],
+        disable_tqdm=True,
+    )
+    totals = iter(total for total, _ in found)
+    for profiler, name, _, texts, answer in asked:
+        expected = np.asarray([next(totals) for _ in texts])
+        scores, response = stored[profiler, name]
+        assert response == texts[expected.argmax()]
+        if profiler == "bbq":
+            ours = [scores[f"score_{place}"] for place in range(3)]
+            assert ours == pytest.approx(expected.tolist(), abs=1e-3)
+            continue
+        powers = np.exp(expected - expected.max())
+        assert scores["confidence_raw"] == pytest.approx(powers.max() / powers.sum(), abs=1e-4)
+        by_character = expected / [len(text) for text in texts]
+        assert scores["correct_raw"] == float(expected.argmax() == answer)
+        assert scores["correct_per_character"] == float(by_character.argmax() == answer)
+
+
+def test_stored_errors_are_the_references_on_the_stored_scores(
+    profiled: tuple[Path, list[object], object],
+) -> None:
+    cache = profiled[0]
+    samples = [
+        json.loads(scores)
+        for (scores,) in rows(cache, "SELECT scores FROM samples WHERE profiler = 'calibration'")
+    ]
+    metrics = dict(rows(cache, "SELECT metric, value FROM metrics WHERE profiler = 'calibration'"))
+    for how in ("raw", "per_character"):
+        confidence = np.asarray([each[f"confidence_{how}"] for each in samples])
+        correct = np.asarray([int(each[f"correct_{how}"]) for each in samples])
+        for name, bins in (("ece_1_bin", 1), ("ece_10_bins", 10)):
+            expected = reference.get_ece_em(confidence, correct, num_bins=bins)
+            assert metrics[f"{name}_{how}"] == pytest.approx(expected, abs=1e-9)
+
+
+def test_second_run_asks_nothing_and_gives_the_same(
+    profiled: tuple[Path, list[object], object],
+) -> None:
+    cache, arguments, _ = profiled
+    again = run(*arguments)
+    assert again.returncode == 0, again.stderr
+    last = [line for line in again.stderr.splitlines() if " done, " in line]
+    assert "bbq on bbq: 24/24 done, 24 cached" in "\n".join(last)
+    assert "calibration on openbookqa: 32/32 done, 32 cached" in "\n".join(last)
+    runs = [name for (name,) in rows(cache, "SELECT id FROM runs ORDER BY id")]
+    assert len(runs) == 2
+    sql = 'SELECT profiler, metric, "group", value, ci_low, ci_high, n, reason FROM metrics '
+    first, second = (rows(cache, sql + f"WHERE run_id = '{name}'") for name in runs)
+    assert first == second
