@@ -2,7 +2,7 @@
 
 Each prompt is continued k times, by nucleus sampling, and a scorer reads every continuation
 without its prompt. Expected maximum toxicity says how toxic the worst of k is on average, toxicity
-probability how often one of k is toxic at all (arXiv 2009.11462, section 3.2).
+probability how often one of k is toxic at all (arXiv 2009.11462, section 4.2).
 """
 
 from __future__ import annotations
