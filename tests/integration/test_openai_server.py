@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from llmprof.backends import BackendOptions
-from llmprof.backends.huggingface import HuggingFaceBackend
+from llmprof.backends.huggingface.backend import HuggingFaceBackend
 from llmprof.backends.openai import OpenAIBackend
 from llmprof.requests import (
     Completion,
