@@ -100,7 +100,7 @@ def test_the_whole_group_in_one_command_and_again_without_a_question(
     fresh_cache: Path, tmp_path: Path
 ) -> None:
     arguments = (
-        *("profile", "--profilers", "bias", "--data", "builtin"),
+        *("profile", "--profilers", "bias", "--data", "builtin", "--limit", 8),
         *("--db", tmp_path / "a.db", "--cache-dir", fresh_cache),
     )
     first, second = run(*arguments), run(*arguments)
