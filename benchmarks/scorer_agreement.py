@@ -6,6 +6,7 @@
 Reads `perspective_recorded/scores.jsonl` in LLMPROF_DATA_DIR: one text a line with its scores.
 Prints, for each attribute that the scorer has: n, Pearson's correlation of the two scores, and the
 share of texts that both put on the same side of 0.5; both with 95% percentile bootstrap intervals.
+Where one of the last two shares is 1 or 0, agreement tells of one side of 0.5 only.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from llmprof.backends import Backend, BackendOptions, create_backend
+from llmprof.backends import Backend, BackendOptions, Paced, create_backend
 from llmprof.cache import open_cache
 from llmprof.datasets import DataOptions
 from llmprof.engine import Engine
@@ -42,7 +42,10 @@ class ProfileJob:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a profile would ask: `cached` of its `requests` are answered already."""
+    """What a profile would ask: `cached` of its `requests` are answered already.
+
+    `seconds` is how long the rest takes at the rate that the backend is bound to, if it is.
+    """
 
     profiler: str
     dataset: str
@@ -50,6 +53,7 @@ class Plan:
     items: int
     requests: int
     cached: int
+    seconds: float | None = None
 
 
 def plan_profile(job: ProfileJob) -> list[Plan]:
@@ -61,10 +65,10 @@ def plan_profile(job: ProfileJob) -> list[Plan]:
     prepared = _prepare(job)
     with open_cache(job.cache_dir) as cache:
         engine = prepared.engine(cache)
-        return [plan for each in prepared.loaded for plan in _plans(engine, each)]
+        return [plan for each in prepared.loaded for plan in _plans(prepared, engine, each)]
 
 
-def _plans(engine: Engine, each: Loaded) -> list[Plan]:
+def _plans(prepared: Prepared, engine: Engine, each: Loaded) -> list[Plan]:
     """One plan; two for a profiler of two stages.
 
     Of an item whose first answers are not all there, the second stage is taken to ask one request
@@ -72,7 +76,7 @@ def _plans(engine: Engine, each: Loaded) -> list[Plan]:
     """
     stated = each.requests()
     found = engine.cached([request for group in stated for request in group])
-    plans = [_plan(each.profiler.name, each, found)]
+    plans = [_plan(each.profiler.name, each, found, prepared.backend)]
     if isinstance(each.profiler, TwoStage):
         second: list[Request] = []
         unknown = 0
@@ -85,18 +89,22 @@ def _plans(engine: Engine, each: Loaded) -> list[Plan]:
             else:
                 unknown += len(group)
         found = [*engine.cached(second), *[None] * unknown]
-        plans.append(_plan(f"{each.profiler.name} scoring", each, found))
+        scorer = prepared.scorer or prepared.backend
+        plans.append(_plan(f"{each.profiler.name} scoring", each, found, scorer))
     return plans
 
 
-def _plan(name: str, each: Loaded, found: Sequence[Response | None]) -> Plan:
+def _plan(name: str, each: Loaded, found: Sequence[Response | None], backend: Backend) -> Plan:
+    cached = sum(response is not None for response in found)
+    rate = backend.requests_per_second if isinstance(backend, Paced) else None
     return Plan(
         profiler=name,
         dataset=each.dataset.name,
         source=each.dataset.source,
         items=len(each.dataset.items),
         requests=len(found),
-        cached=sum(response is not None for response in found),
+        cached=cached,
+        seconds=None if rate is None else (len(found) - cached) / rate,
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from llmprof.records import OVERALL, Metric
@@ -121,3 +122,35 @@ def mean_metric(
     low, high = (None, None) if interval is None else (interval[0] * scale, interval[1] * scale)
     value = math.fsum(defined) / len(defined) * scale
     return Metric(name, value, low, high, len(defined), len(values), group)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Mean difference of two models over the `n` items that both have a value for."""
+
+    value: float | None
+    ci_low: float | None
+    ci_high: float | None
+    n: int
+
+
+def paired_difference(
+    first: Mapping[str, float | None], second: Mapping[str, float | None]
+) -> Difference:
+    """How much higher `second` is than `first`, over the items (by key) that both have a value for.
+
+    The interval is a bootstrap over the items' differences, so that what both models find hard
+    does not widen it (Efron and Tibshirani 1993, section 10.3).
+
+    >>> paired_difference({"a": 1.0, "b": 0.0, "c": None}, {"a": 1.0, "b": 1.0, "c": 1.0}).value
+    0.5
+    """
+    differences = []
+    for key, before in first.items():
+        after = second.get(key)
+        if before is not None and after is not None:
+            differences.append(after - before)
+    if not differences:
+        return Difference(None, None, None, 0)
+    low, high = bootstrap_interval(differences) or (None, None)
+    return Difference(math.fsum(differences) / len(differences), low, high, len(differences))

@@ -135,7 +135,7 @@ def _refused_unsent(text: str) -> str | None:
     """The refusal that the service is known to give: nothing is spent on asking for it."""
     if not text.strip():
         return "COMMENT_EMPTY"
-    return "COMMENT_TOO_LONG" if len(text.encode()) > LONGEST_BYTES else None
+    return "COMMENT_TOO_LONG" if len(text.encode(errors="surrogatepass")) > LONGEST_BYTES else None
 
 
 def _refusal(fault: RequestFault) -> str:

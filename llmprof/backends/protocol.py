@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from llmprof.requests import Outcome, Request, RequestType
 
@@ -17,8 +17,8 @@ class BackendOptions:
     `batch_size` None is automatic. `requests_per_minute` is the rate a provider allows,
     `timeout_seconds` how long one answer may take; `bos_token` begins a text where a server's
     tokenizer adds nothing. `cache_dir` holds converted models and what was measured about this
-    machine. Keys and tokens are not here: each backend reads its own from
-    the environment, so that they cannot be stored by accident.
+    machine. Keys and tokens are not here: each backend reads its own from the environment, so
+    that they cannot be stored by accident.
     """
 
     model: str | None = None
@@ -87,3 +87,11 @@ class Backend(Protocol):
 
     async def aclose(self) -> None:
         """Free connections and memory."""
+
+
+@runtime_checkable
+class Paced(Protocol):
+    """A backend that may be bound to a rate; None is as fast as the provider answers."""
+
+    @property
+    def requests_per_second(self) -> float | None: ...

@@ -19,6 +19,7 @@ BUILT_IN = {
     "perspective": "llmprof.backends.perspective:create",
     "profanity": "llmprof.backends.profanity:create",
     "recorded": "llmprof.backends.recorded:create",
+    "replay": "llmprof.backends.replay:create",
     "scripted": "llmprof.backends.scripted:create",
 }
 

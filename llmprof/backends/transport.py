@@ -175,10 +175,13 @@ class Transport:
         """One attempt, with httpx's errors made ours: theirs hold the request and so the key."""
         import httpx
 
+        fault: RequestFault
         try:
             return await call.ask()
         except httpx.HTTPError as error:
             fault = self.server.broken(error)
+        except UnicodeEncodeError as error:
+            fault = RequestFault("InvalidText", f"the text cannot be sent: {error.reason}")
         raise fault
 
     @property

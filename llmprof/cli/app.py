@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from llmprof.cli import cache, profile, report, runs, score, sql
+from llmprof.cli import cache, export, profile, report, runs, score, sql
 from llmprof.errors import LlmprofError
 
 INTERRUPTED = 130
@@ -27,6 +27,7 @@ app.command("runs")(runs.runs)
 app.command("score")(score.score)
 app.command("sql")(sql.sql)
 app.add_typer(cache.app, name="cache")
+app.add_typer(export.app, name="export")
 
 
 def main() -> None:

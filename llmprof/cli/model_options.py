@@ -66,6 +66,20 @@ MaxNewTokens = Annotated[
     int, typer.Option(min=1, help="Tokens a completion.", rich_help_panel=_MODEL)
 ]
 Seed = Annotated[int, typer.Option(help="Seed of sampled completions.", rich_help_panel=_MODEL)]
+Pooling = Annotated[
+    str,
+    typer.Option(
+        help="Embedding of a text from its tokens: mean, last or cls (the first).",
+        rich_help_panel=_MODEL,
+    ),
+]
+Layer = Annotated[
+    int,
+    typer.Option(
+        help="Layer that embeddings are taken from: 0 is the input, -1 the last.",
+        rich_help_panel=_MODEL,
+    ),
+]
 BaseUrl = Annotated[
     str | None,
     typer.Option(
@@ -87,10 +101,25 @@ RequestsPerMinute = Annotated[
         rich_help_panel=_NETWORK,
     ),
 ]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        min=0.001,
+        metavar="SECONDS",
+        help="How long one answer may take before it is asked for again.",
+        rich_help_panel=_NETWORK,
+    ),
+]
 SafetyMode = Annotated[
     str | None,
+    typer.Option(help="Cohere's safety mode: CONTEXTUAL, STRICT or OFF.", rich_help_panel=_NETWORK),
+]
+BosToken = Annotated[
+    str | None,
     typer.Option(
-        help="Cohere's safety mode: CONTEXTUAL, STRICT or NONE.", rich_help_panel=_NETWORK
+        metavar="TEXT",
+        help="What begins a text, for an OpenAI-compatible server that adds nothing to a prompt.",
+        rich_help_panel=_NETWORK,
     ),
 ]
 

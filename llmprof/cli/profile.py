@@ -27,7 +27,8 @@ _DATA = "The data"
 def profile(
     model: ask.Model = None,
     profilers: Annotated[
-        str, typer.Option(help="What to profile: names, separated by commas.")
+        str,
+        typer.Option(help="What to profile: names, separated by commas; bias is a group of them."),
     ] = "textual,crows_pairs",
     backend: ask.Backend = "huggingface",
     revision: ask.Revision = None,
@@ -42,15 +43,19 @@ def profile(
     system_prompt: ask.SystemPrompt = None,
     max_new_tokens: ask.MaxNewTokens = 128,
     seed: ask.Seed = 0,
+    pooling: ask.Pooling = "mean",
+    layer: ask.Layer = -1,
     base_url: ask.BaseUrl = None,
     concurrency: ask.Concurrency = None,
     rpm: ask.RequestsPerMinute = None,
+    timeout: ask.Timeout = None,
     safety_mode: ask.SafetyMode = None,
     toxicity_scorer: toxicity.Scorer = None,
     toxicity_model: toxicity.ScorerModel = None,
     toxicity_samples: toxicity.Samples = 25,
     perspective_url: toxicity.PerspectiveUrl = None,
     perspective_qps: toxicity.PerspectiveQps = 1.0,
+    bos_token: ask.BosToken = None,
     data: Annotated[
         str | None,
         typer.Option(
@@ -141,7 +146,9 @@ def profile(
             base_url=base_url,
             concurrency=concurrency,
             requests_per_minute=rpm,
+            timeout_seconds=timeout,
             safety_mode=safety_mode,
+            bos_token=bos_token,
             cache_dir=cache,
         ),
         data=DataOptions(data, data_dir, offline, limit),
@@ -154,6 +161,8 @@ def profile(
             prompt_format=prompt_format,
             system_prompt=system_prompt,
             toxicity_samples=toxicity_samples,
+            pooling=pooling,
+            layer=layer,
         ),
         db=db,
         cache_dir=cache,

@@ -15,17 +15,22 @@ from llmprof.errors import DataError
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: `line` counts from 1 (in a Parquet file, rows); `path` leads to an inner object."""
+    """One row: `line` counts from 1, in units of `unit` (in a Parquet file, rows).
+
+    `path` leads to an inner object.
+    """
 
     file: str
     line: int
     values: Mapping[str, Any]
     path: str = ""
+    unit: str = "line"
 
     def fault(self, field: str, problem: str) -> DataError:
         """The error to raise about one field of this row."""
+        place = f"{self.file}, {self.unit} {self.line}"
         name = self.path + field
-        return DataError(f"{self.file}, line {self.line}: field {name!r} {problem}; mend the line")
+        return DataError(f"{place}: field {name!r} {problem}; mend the {self.unit}")
 
     def part(self, field: str) -> Row:
         """The JSON object in the field, as a row of its own.
@@ -36,7 +41,7 @@ class Row:
         value = self.values.get(field)
         if not isinstance(value, Mapping):
             raise self.fault(field, "is missing" if value is None else "is not an object")
-        return Row(self.file, self.line, value, f"{self.path}{field}.")
+        return Row(self.file, self.line, value, f"{self.path}{field}.", self.unit)
 
     def text(self, field: str) -> str:
         """The field as text; numbers are written out.

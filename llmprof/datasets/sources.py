@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,3 +98,16 @@ def open_source(file: DataFile, options: DataOptions) -> SourceFile:
         )
     path, commit = download(file.hub, offline=options.offline)
     return read_file(path, f"hub:{file.hub.repo}@{commit}/{file.hub.path}")
+
+
+def combine(files: Sequence[SourceFile]) -> tuple[str, str]:
+    """Source and SHA-256 of a data set that is spread over several files, in their order.
+
+    One file, even when it is given twice, keeps its own; the hash of several is that of their
+    hashes.
+    """
+    sources = list(dict.fromkeys(file.source for file in files))
+    hashes = list(dict.fromkeys(file.sha256 for file in files))
+    if len(hashes) == 1:
+        return sources[0], hashes[0]
+    return ", ".join(sources), hashlib.sha256("".join(hashes).encode()).hexdigest()

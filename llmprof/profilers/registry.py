@@ -15,9 +15,12 @@ BUILT_IN = {
     "bbq": "llmprof.profilers.bbq:Bbq",
     "calibration": "llmprof.profilers.calibration:Calibration",
     "crows_pairs": "llmprof.profilers.crows_pairs:CrowsPairs",
+    "seat": "llmprof.profilers.seat:Seat",
+    "stereoset": "llmprof.profilers.stereoset:StereoSet",
     "textual": "llmprof.profilers.textual:Textual",
     "toxicity": "llmprof.profilers.toxicity:ToxicityProfile",
 }
+GROUPS = {"bias": ("crows_pairs", "stereoset", "seat", "bbq")}
 
 
 def _third_party() -> dict[str, EntryPoint]:
@@ -30,7 +33,7 @@ def profiler_names() -> list[str]:
 
 
 def parse_profilers(names: str) -> tuple[str, ...]:
-    """The profilers named in a comma-separated list, each once, in order.
+    """The profilers named in a comma-separated list, each once, in order; a group's are all named.
 
     >>> parse_profilers("textual, crows_pairs,textual")
     ('textual', 'crows_pairs')
@@ -38,11 +41,15 @@ def parse_profilers(names: str) -> tuple[str, ...]:
     Raises:
         UnknownNameError: a name is not known, or there is none.
     """
-    chosen = tuple(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
-    unknown = [name for name in chosen if name not in profiler_names()]
+    asked = [name.strip() for name in names.split(",") if name.strip()]
+    chosen = tuple(dict.fromkeys(name for each in asked for name in GROUPS.get(each, (each,))))
+    known = profiler_names()
+    unknown = [name for name in chosen if name not in known]
     if unknown or not chosen:
         wrong = f"unknown profiler {unknown[0]!r}" if unknown else "no profiler named"
-        raise UnknownNameError(f"{wrong}; choose from: {', '.join(profiler_names())}")
+        raise UnknownNameError(
+            f"{wrong}; choose from: {', '.join(known)}, or a group: {', '.join(GROUPS)}"
+        )
     return chosen
 
 

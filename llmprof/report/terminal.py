@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -119,13 +120,23 @@ def _number(value: object) -> str | None:
 
 
 def print_plan(plans: Sequence[Plan]) -> None:
-    """Print what a run would ask."""
+    """Print what a run would ask, and the time it takes at the rate that was given."""
     columns = ["profiler", "data set", "source", "items", "requests", "cached", "to ask"]
-    rows = [
+    rows: list[list[object]] = [
         [p.profiler, p.dataset, p.source, p.items, p.requests, p.cached, p.requests - p.cached]
         for p in plans
     ]
-    print_table(columns, rows, title="dry run: nothing was asked", numbers=columns[3:])
+    numbers = columns[3:]
+    if any(plan.seconds is not None for plan in plans):
+        columns, numbers = [*columns, "time"], [*numbers, "time"]
+        for row, plan in zip(rows, plans, strict=True):
+            row.append(None if plan.seconds is None else _duration(plan.seconds))
+    print_table(columns, rows, title="dry run: nothing was asked", numbers=numbers)
+
+
+def _duration(seconds: float) -> str:
+    """Hours, minutes and seconds, as `2:05:00`."""
+    return str(timedelta(seconds=math.ceil(seconds)))
 
 
 def print_cache(info: CacheInfo) -> None:

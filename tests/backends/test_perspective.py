@@ -97,6 +97,15 @@ def test_bad_request_is_not_asked_again() -> None:
     assert (len(server.arrivals), sink.retries) == (1, [])
 
 
+def test_text_that_is_not_unicode_fails_alone() -> None:
+    with serve(PerspectiveServer().app()) as address:
+        backend = PerspectiveBackend(BackendOptions(base_url=address))
+        broken, fine = ask(backend, texts("half an emoji: \ud83d", "fine"), MemorySink())
+    assert isinstance(broken, Failure)
+    assert broken.error_class == "InvalidText"
+    assert isinstance(fine, ToxicityScores)
+
+
 def test_refused_key_stops_the_run_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PERSPECTIVE_API_KEY", "not-the-key")
     server = PerspectiveServer()

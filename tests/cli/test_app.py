@@ -7,7 +7,18 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("torch", "transformers", "spacy", "lm_eval", "scipy", "numpy", "sqlite_utils", "rich.live")
+HEAVY = (
+    "torch",
+    "transformers",
+    "spacy",
+    "lm_eval",
+    "scipy",
+    "numpy",
+    "sqlite_utils",
+    "rich.live",
+    "httpx",
+    "cohere",
+)
 
 
 def run(
@@ -60,7 +71,17 @@ def test_report_imports_no_model_code(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["profile"], ["report"], ["runs"], ["sql"], ["cache"], ["cache", "prune"]],
+    [
+        [],
+        ["profile"],
+        ["report"],
+        ["runs"],
+        ["sql"],
+        ["cache"],
+        ["cache", "prune"],
+        ["export"],
+        ["export", "stereoset"],
+    ],
     ids=" ".join,
 )
 def test_every_command_has_help(command: list[str]) -> None:
@@ -85,6 +106,9 @@ def test_no_arguments_print_the_help() -> None:
         (["profile", "--backend", "nonsense"], 2, "unknown backend 'nonsense'"),
         (["profile", "--text-dataset", "nonsense"], 2, "unknown text data set"),
         (["profile", "--prompt-format", "nonsense"], 2, "unknown prompt format"),
+        (["profile", "--profilers", "seat", "--pooling", "max"], 2, "unknown pooling 'max'"),
+        (["export", "stereoset"], 2, "--output"),
+        (["export", "stereoset", "--output", "a", "--db", "/no/such.db"], 1, "llmprof profile"),
         (["profile", "--protocol", "nonsense"], 2, "unknown protocol 'nonsense'"),
         (
             ["profile", "--profilers", "calibration", "--calibration-data", "nonsense"],

@@ -120,3 +120,37 @@ def test_second_run_asks_nothing_and_gives_the_same(
     sql = 'SELECT profiler, metric, "group", value, ci_low, ci_high, n, reason FROM metrics '
     first, second = (rows(cache, sql + f"WHERE run_id = '{name}'") for name in runs)
     assert first == second
+
+
+def test_toolkits_scores_are_its_formula_on_the_same_weights(
+    data_dir: Path, cache_dir: Path, fresh_cache: Path, tmp_path: Path
+) -> None:
+    """Minus the mean loss of the last n tokens, n counted on the option alone."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from llmprof.datasets import DataOptions, load_bbq
+
+    done = run(
+        *("--profilers", "bbq", "--protocol", "toolkit", "--prompt-format", "paper"),
+        *("--limit", 3, "--data-dir", data_dir, "--cache-dir", fresh_cache, "--dtype", "fp32"),
+        *("--db", tmp_path / "a.db"),
+    )
+    assert done.returncode == 0, done.stderr
+    stored = {
+        sample: json.loads(scores)
+        for sample, scores in rows(tmp_path, "SELECT sample_id, scores FROM samples")
+    }
+    (folder,) = (path for path in (cache_dir / "models").iterdir() if path.is_dir())
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    for item in load_bbq(DataOptions(data_dir=data_dir, limit=3)).items:
+        prompt = f"### Context: {item.context} \n### Question: {item.question} \n### Answer: "
+        for place, option in enumerate(item.options):
+            ids = tokenizer(f"{prompt} {option}", return_tensors="pt").input_ids
+            count = len(tokenizer(option).input_ids)
+            labels = ids.clone()
+            labels[:, :-count] = -100
+            with torch.inference_mode():
+                expected = -model(input_ids=ids, labels=labels).loss.item()
+            assert stored[item.id][f"score_{place}"] == pytest.approx(expected, abs=1e-3)

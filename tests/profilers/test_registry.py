@@ -4,6 +4,7 @@ import pytest
 
 from llmprof.errors import UnknownNameError
 from llmprof.profilers import ProfilerOptions, create_profiler, parse_profilers, profiler_names
+from llmprof.profilers.registry import BUILT_IN, GROUPS
 
 
 @pytest.mark.parametrize("name", profiler_names())
@@ -18,7 +19,18 @@ def test_each_name_counts_once_in_order() -> None:
     assert parse_profilers(" textual,crows_pairs , textual") == ("textual", "crows_pairs")
 
 
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_group_is_its_profilers_each_once(group: str) -> None:
+    assert set(GROUPS[group]) <= BUILT_IN.keys()
+    assert group not in profiler_names()
+    assert parse_profilers(group) == GROUPS[group]
+    assert parse_profilers(f"{GROUPS[group][-1]},{group}") == (
+        GROUPS[group][-1],
+        *GROUPS[group][:-1],
+    )
+
+
 @pytest.mark.parametrize("names", ["", " , ", "nonsense", "textual,nonsense"])
 def test_unknown_or_empty_lists_are_refused(names: str) -> None:
-    with pytest.raises(UnknownNameError, match="crows_pairs"):
+    with pytest.raises(UnknownNameError, match=r"crows_pairs.*bias"):
         parse_profilers(names)

@@ -6,6 +6,7 @@ model or several. Unknown ways of asking are ignored or refused, as real servers
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections import Counter
@@ -43,7 +44,11 @@ def toy_scorer(prompt: str, bos: str | None = None) -> list[ScoredToken]:
 
 
 class OpenAIServer:
-    """`ways` are the ways of scoring a prompt that work; `asked` keeps path and body in turn."""
+    """`ways` are the ways of scoring a prompt that work; `asked` keeps path and body in turn.
+
+    `answered` counts the answers by text; one that was given up during the `latency` (seconds) is
+    not counted.
+    """
 
     def __init__(
         self,
@@ -53,6 +58,7 @@ class OpenAIServer:
         embeddings: bool = True,
         models: tuple[str, ...] = ("toy",),
         faults: Faults | None = None,
+        latency: float = 0.0,
         key: str | None = None,
     ) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
@@ -62,6 +68,7 @@ class OpenAIServer:
         self._embeddings = embeddings
         self._models = models
         self._faults = faults
+        self._latency = latency
         self._key = key
 
     def app(self) -> web.Application:
@@ -89,6 +96,7 @@ class OpenAIServer:
                 content_type="application/json",
             )
         self.asked.append((request.path.removeprefix("/v1"), body))
+        await asyncio.sleep(self._latency)
         return body
 
     async def _list(self, request: web.Request) -> web.Response:

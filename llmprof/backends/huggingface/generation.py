@@ -79,14 +79,14 @@ def completions(
     side_by_side = slots_agree(decoder)
     while pending:
         width = max(task.width for task in pending.values())
-        slots = budget.rows(width)
-        rows: Rows = (
-            SlotRows(decoder, slots, width)
-            if side_by_side and decoder.within_reach(width)
-            else PlainRows(decoder, slots)
-        )
         groups = _groups(pending.values())
         try:
+            slots = budget.rows(width)
+            rows: Rows = (
+                SlotRows(decoder, slots, width)
+                if side_by_side and decoder.within_reach(width)
+                else PlainRows(decoder, slots)
+            )
             for drafts in _write(decoder, tokenizer, rows, groups, ends, budget.tokens):
                 yield [(draft.task.place, _completion(tokenizer, draft)) for draft in drafts]
                 for draft in drafts:

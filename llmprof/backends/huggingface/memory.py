@@ -98,7 +98,7 @@ class Budget:
 
     def halve(self, what: str) -> bool:
         """Halve `tokens` or `cached_tokens` and the user's number; False where none is left."""
-        value = self._found[what]
+        value = self._found.get(what, 1)
         if value <= 1 or self.sequences == 1:
             return False
         if self.sequences:
@@ -157,7 +157,7 @@ class Budget:
             # Live at once: the residual, its norm, three attention inputs and the output, and
             # three vectors of the feed-forward layer, twice over for temporaries.
             width = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
-            return 2.0 * 4 * (6 * config.hidden_size + 3 * width)
+            return 8.0 * float(6 * config.hidden_size + 3 * width)
         peaks = []
         for tokens in _PROBED_TOKENS:
             ids = torch.zeros((tokens // 64, 64), dtype=torch.long, device=self._decoder.device)

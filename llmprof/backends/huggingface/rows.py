@@ -122,8 +122,9 @@ class _Layer:
     is_initialized = True
 
     def __init__(self, keys: Any, values: Any, slots: int, width: int) -> None:
+        # Zeros, since what a mask hides is still multiplied, by zero: it must be finite.
         self.keys, self.values = (
-            like.new_empty((slots, like.shape[1], width, like.shape[3])) for like in (keys, values)
+            like.new_zeros((slots, like.shape[1], width, like.shape[3])) for like in (keys, values)
         )
 
     def fill(self, start: int, keys: Any, values: Any, source: Sequence[int]) -> None:

@@ -1,0 +1,36 @@
+"""`llmprof export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from llmprof.cli.options import DEFAULT_DB, Db, Debug
+
+app = typer.Typer(help="Write results in the formats of other tools.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Keeps `stereoset` a subcommand while it is the only one."""
+
+
+@app.command()
+def stereoset(
+    output: Annotated[Path, typer.Option(help="File to write (JSON).")],
+    run: Annotated[
+        str, typer.Option(help="A run's id or its beginning. Default: the latest run.")
+    ] = "",
+    db: Db = DEFAULT_DB,
+    debug: Debug = False,
+) -> None:
+    """Write StereoSet predictions in the authors' format, for their own evaluation script.
+
+    Example: llmprof export stereoset --output predictions.json
+    """
+    del debug
+    from llmprof.report.stereoset_export import export_stereoset
+
+    typer.echo(f"wrote {export_stereoset(db, run, output)} scores to {output}")

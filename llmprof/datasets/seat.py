@@ -1,0 +1,109 @@
+"""Embedding association tests: WEAT (Caliskan et al. 2017) and SEAT (May et al. 2019)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmprof.datasets.items import DataOptions, Dataset
+from llmprof.datasets.rows import Row
+from llmprof.datasets.sources import BUILTIN_DIR, SourceFile, combine, read_file
+from llmprof.errors import DataError, DataNotFoundError
+
+_FOLDER = "seat"
+SETS = ("targ1", "targ2", "attr1", "attr2")
+
+
+@dataclass(frozen=True, slots=True)
+class StimulusSet:
+    """Words or sentences that stand for one concept."""
+
+    category: str
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationTest:
+    """Two target sets of equal size and two attribute sets; `name` is that of the file."""
+
+    name: str
+    target1: StimulusSet
+    target2: StimulusSet
+    attribute1: StimulusSet
+    attribute2: StimulusSet
+
+    @property
+    def sets(self) -> tuple[StimulusSet, ...]:
+        return (self.target1, self.target2, self.attribute1, self.attribute2)
+
+
+def load_seat(options: DataOptions) -> Dataset[AssociationTest]:
+    """Read every `seat/*.jsonl` of the data folder, in order of name: one test a file.
+
+    The files are those of the authors' repository (github.com/W4ngatang/sent-bias, `tests/`); in
+    spite of their ending each holds a single JSON object.
+
+    Raises:
+        DataNotFoundError: there is no such folder, or it is empty; the Hub has no copy.
+        DataError: a file is broken, with file and field.
+    """
+    folder, source = _folder(options)
+    paths = sorted(folder.glob("*.jsonl"), key=lambda path: path.stem)[: options.limit]
+    if not paths:
+        raise DataNotFoundError(
+            f"there is no test file in {folder}; put the *.jsonl files of "
+            "github.com/W4ngatang/sent-bias (tests/) there, or use --data builtin"
+        )
+    files = [read_file(path, source) for path in paths]
+    return Dataset("seat", source, combine(files)[1], tuple(_test(file) for file in files))
+
+
+def _folder(options: DataOptions) -> tuple[Path, str]:
+    """The folder of test files and the name of the source."""
+    if options.data == "builtin":
+        return BUILTIN_DIR / _FOLDER, "builtin"
+    if options.folder is None:
+        raise DataNotFoundError(
+            "the SEAT tests are not on the Hub; put the *.jsonl files of "
+            "github.com/W4ngatang/sent-bias (tests/) into DIR/seat and pass --data-dir DIR, or use "
+            "--data builtin"
+        )
+    path = options.folder.expanduser().resolve() / _FOLDER
+    return path, f"folder:{path}"
+
+
+def _test(file: SourceFile) -> AssociationTest:
+    try:
+        values = json.loads(file.text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{file.name}: not JSON ({error}); fetch it again") from error
+    if not isinstance(values, dict):
+        raise DataError(f"{file.name}: not a JSON object; fetch it again")
+    row = Row(file.name, 1, values)
+    target1, target2, attribute1, attribute2 = (_stimuli(row.part(name)) for name in SETS)
+    sizes = len(target1.examples), len(target2.examples)
+    if sizes[0] != sizes[1]:
+        raise DataError(
+            f"{file.name}: targ1 and targ2 have {sizes[0]} and {sizes[1]} examples; the "
+            "permutation test needs equally many"
+        )
+    return AssociationTest(Path(file.name).stem, target1, target2, attribute1, attribute2)
+
+
+def _stimuli(row: Row) -> StimulusSet:
+    return StimulusSet(row.text("category"), tuple(_examples(row)))
+
+
+def _examples(row: Row) -> Iterator[str]:
+    examples = row.values.get("examples")
+    if not isinstance(examples, list) or not examples:
+        raise row.fault("examples", "is not a list with at least one text")
+    for number, example in enumerate(examples):
+        field = f"examples[{number}]"
+        if not isinstance(example, str) or not example.strip():
+            raise row.fault(field, "is not a text")
+        if example in examples[:number]:
+            raise row.fault(field, f"repeats {example!r}")
+        yield example

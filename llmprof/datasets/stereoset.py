@@ -1,0 +1,142 @@
+"""StereoSet's development set: 2,106 + 2,123 items of 79 target terms (Nadeem et al. 2021)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+from llmprof.datasets.hub import HubFile
+from llmprof.datasets.items import DataOptions, Dataset
+from llmprof.datasets.rows import Row, read_rows
+from llmprof.datasets.sources import DataFile, SourceFile, combine, open_source
+from llmprof.errors import DataError
+
+HALVES = ("intrasentence", "intersentence")
+DOMAINS = ("gender", "profession", "race", "religion")
+LABELS = ("stereotype", "anti-stereotype", "unrelated")
+# The Hub's copy writes labels as numbers, in this order.
+_HUB_LABELS = ("anti-stereotype", "stereotype", "unrelated")
+_PATH = "stereoset/dev.json"
+_HUB_REPO = "McGill-NLP/stereoset"
+_HUB_REVISION = "bf6e7ce50491784d094fb7afe60a70ecccb89035"
+FILES = {
+    half: DataFile(
+        _PATH, HubFile(_HUB_REPO, _HUB_REVISION, f"{half}/validation-00000-of-00001.parquet")
+    )
+    for half in HALVES
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One of the three sentences of an item."""
+
+    id: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class StereoSetItem:
+    """A context about a `target` term and three candidates, keyed by label.
+
+    In the half `intrasentence` each candidate is the context with its blank filled; in
+    `intersentence` it is a sentence that follows the context.
+    """
+
+    id: str
+    half: str
+    domain: str
+    target: str
+    context: str
+    candidates: Mapping[str, Candidate]
+
+
+def load_stereoset(options: DataOptions) -> Dataset[StereoSetItem]:
+    """Read the authors' JSON, or the Hub's two Parquet files; the intrasentence half comes first.
+
+    A limit of N takes its first (N + 1) // 2 items from the intrasentence half.
+
+    Raises:
+        DataNotFoundError: there is no such file.
+        DataError: an item is broken, with file, item and field, or there is none.
+    """
+    files = {half: open_source(FILES[half], options) for half in HALVES}
+    limits = _limits(options.limit)
+    items = tuple(
+        _item(row, half)
+        for half in HALVES
+        for row in islice(_rows(files[half], half), limits[half])
+    )
+    if not items:
+        raise DataError(f"{files[HALVES[0]].name} holds no items; give the authors' complete file")
+    return Dataset("stereoset", *combine(list(files.values())), items)
+
+
+def _limits(limit: int | None) -> dict[str, int | None]:
+    if limit is None:
+        return dict.fromkeys(HALVES, None)
+    return {"intrasentence": (limit + 1) // 2, "intersentence": limit // 2}
+
+
+def _rows(file: SourceFile, half: str) -> Iterator[Row]:
+    if file.suffix == ".parquet":
+        for row in read_rows(file):
+            yield replace(row, values={**row.values, "sentences": _transposed(row)})
+        return
+    try:
+        items = json.loads(file.text)["data"][half]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DataError(
+            f"{file.name}: no list of items in data.{half} ({error}); fetch the file again"
+        ) from error
+    for number, values in enumerate(items, 1):
+        row = Row(file.name, number, {}, unit=f"{half} item")
+        if not isinstance(values, dict):
+            raise row.fault("data", "is not an object")
+        yield replace(row, values=values)
+
+
+def _transposed(row: Row) -> list[dict[str, Any]]:
+    """The Hub's struct of lists as a list of sentences, with labels in words."""
+    columns = row.values.get("sentences")
+    if not isinstance(columns, dict) or not all(isinstance(c, list) for c in columns.values()):
+        raise row.fault("sentences", "is not a struct of lists")
+    if len({len(column) for column in columns.values()}) != 1:
+        raise row.fault("sentences", "has lists of different lengths")
+    sentences = [
+        dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
+    ]
+    for sentence in sentences:
+        label = sentence.get("gold_label")
+        if isinstance(label, int) and 0 <= label < len(_HUB_LABELS):
+            sentence["gold_label"] = _HUB_LABELS[label]
+    return sentences
+
+
+def _item(row: Row, half: str) -> StereoSetItem:
+    return StereoSetItem(
+        id=row.text("id"),
+        half=half,
+        domain=row.choice("bias_type", DOMAINS),
+        target=row.text("target"),
+        context=row.text("context"),
+        candidates=_candidates(row),
+    )
+
+
+def _candidates(row: Row) -> dict[str, Candidate]:
+    sentences = row.values.get("sentences")
+    if not isinstance(sentences, Sequence) or len(sentences) != len(LABELS):
+        raise row.fault("sentences", "is not a list of three")
+    found: dict[str, Candidate] = {}
+    for number, values in enumerate(sentences):
+        inner = values if isinstance(values, dict) else {}
+        sentence = replace(row, values=inner, path=f"sentences[{number}].")
+        label = sentence.choice("gold_label", LABELS)
+        if label in found:
+            raise sentence.fault("gold_label", f"is {label!r} a second time")
+        found[label] = Candidate(sentence.text("id"), sentence.text("sentence"))
+    return {label: found[label] for label in LABELS}

@@ -1,0 +1,132 @@
+"""SEAT (May et al. 2019, arXiv 1903.10561): association tests on embeddings of sentences and words.
+
+Effect size and permutation p-value of each test, and the mean absolute effect size of the
+sentence tests about gender, race and religion (as Meade et al. 2022, arXiv 2110.08527, pool them).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llmprof.datasets import AssociationTest, DataOptions, Dataset, load_seat
+from llmprof.errors import UnknownNameError
+from llmprof.profilers.association import association_test, associations
+from llmprof.profilers.protocol import ProfilerOptions
+from llmprof.records import Metric, Sample
+from llmprof.requests import (
+    POOLINGS,
+    Answer,
+    Embed,
+    Embedding,
+    Failure,
+    Request,
+    RequestType,
+)
+from llmprof.stats import mean_metric
+
+POOLED = {
+    "gender": ("weat6", "weat6b", "weat7", "weat7b", "weat8", "weat8b"),
+    "race": (
+        "angry_black_woman_stereotype",
+        "angry_black_woman_stereotype_b",
+        "weat3",
+        "weat3b",
+        "weat4",
+        "weat5",
+        "weat5b",
+    ),
+    "religion": ("religion1", "religion1b", "religion2", "religion2b"),
+}
+_UNDEFINED = "the embeddings failed, are zero or all have the same association"
+
+
+class Seat:
+    """One sample a test: its prompt names the targets, its response the attributes."""
+
+    name = "seat"
+    needs: frozenset[RequestType] = frozenset({Embed})
+
+    def __init__(self, options: ProfilerOptions) -> None:
+        if options.pooling not in POOLINGS:
+            raise UnknownNameError(
+                f"unknown pooling {options.pooling!r}; choose one of: {', '.join(POOLINGS)}"
+            )
+        self._pooling = options.pooling
+        self._layer = options.layer
+        self._toolkit = options.protocol == "toolkit"
+
+    @property
+    def version(self) -> str:
+        test = "toolkit-parametric-1" if self._toolkit else "permutation-1"
+        return f"{test}, {self._pooling} of layer {self._layer}"
+
+    def load(self, options: DataOptions) -> Sequence[Dataset[AssociationTest]]:
+        return [load_seat(options)]
+
+    def requests(self, item: AssociationTest) -> Sequence[Request]:
+        return [
+            Embed(text, self._pooling, self._layer)
+            for stimuli in item.sets
+            for text in stimuli.examples
+        ]
+
+    def score(self, item: AssociationTest, answers: Sequence[Answer]) -> Sequence[Sample]:
+        outcomes = [answer.outcome for answer in answers]
+        failure = next((each for each in outcomes if isinstance(each, Failure)), None)
+        vectors = [each.vector for each in outcomes if isinstance(each, Embedding)]
+        scores: dict[str, float | None] = {"effect_size": None, "p_value": None}
+        if len(vectors) == len(outcomes):
+            scores = self._scores(item, vectors)
+        size = len(item.target1.examples)
+        return [
+            Sample(
+                sample_id=item.name,
+                prompt=f"{item.target1.category}, {item.target2.category}",
+                response=(
+                    None if failure else f"{item.attribute1.category}, {item.attribute2.category}"
+                ),
+                scores={**scores, "targets": 2.0 * size},
+                cache_key=answers[0].key,
+                error_class=failure.error_class if failure else None,
+            )
+        ]
+
+    def _scores(
+        self, item: AssociationTest, vectors: Sequence[tuple[float, ...]]
+    ) -> dict[str, float | None]:
+        import numpy as np
+
+        sizes = [len(stimuli.examples) for stimuli in item.sets]
+        first, second, *attributes = np.split(np.array(vectors), np.cumsum(sizes)[:-1])
+        values = associations(np.concatenate((first, second)), *attributes)
+        result = association_test(
+            values[: len(first)], values[len(first) :], parametric=self._toolkit
+        )
+        if result is None:
+            return {"effect_size": None, "p_value": None}
+        return {
+            "effect_size": result.effect_size,
+            "p_value": result.p_value,
+            "exact": float(result.exact),
+        }
+
+    def metrics(self, samples: Sequence[Sample]) -> list[Metric]:
+        effects = {sample.sample_id: sample.scores["effect_size"] for sample in samples}
+        metrics = []
+        for group, names in POOLED.items():
+            values = [effects[f"sent-{name}"] for name in names if f"sent-{name}" in effects]
+            if values:
+                absolute = [None if value is None else abs(value) for value in values]
+                metrics.append(mean_metric("mean_absolute_effect_size", absolute, group=group))
+        for name in ("effect_size", "p_value"):
+            metrics += [_test_metric(name, sample) for sample in samples]
+        return metrics
+
+
+def _test_metric(name: str, sample: Sample) -> Metric:
+    """One number of one test; it is no average and has no interval. `n` counts its targets."""
+    value = sample.scores[name]
+    total = int(sample.scores["targets"] or 0)
+    if value is None:
+        return Metric(name, None, None, None, 0, total, sample.sample_id, _UNDEFINED)
+    return Metric(name, value, None, None, total, total, sample.sample_id)

@@ -1,0 +1,120 @@
+"""Texts are those of a plain loop over one row, whatever runs beside it."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from llmprof.backends import BackendOptions
+from llmprof.backends.huggingface.backend import HuggingFaceBackend
+from llmprof.backends.huggingface.rows import slots_agree
+from llmprof.backends.huggingface.sampling import next_tokens
+from llmprof.requests import Completion, Generate, Request, Sampling
+from tests.backends.conftest import Ask
+from tests.backends.huggingface.causal_models import save
+from tests.tiny_models import SENTENCES
+
+HOT = Sampling(12, temperature=1.0, top_p=0.95)
+
+
+def backend(folder: Path, cache: Path, batch_size: int | None = None) -> HuggingFaceBackend:
+    return HuggingFaceBackend(
+        BackendOptions(model=str(folder), dtype="fp32", batch_size=batch_size, cache_dir=cache)
+    )
+
+
+def plain(local: HuggingFaceBackend, request: Generate, seed: int) -> list[int]:
+    """The whole network on the whole text, again for each token."""
+    model = local._model
+    ids = model.tokenizer(request.prompt).input_ids
+    written: list[int] = []
+    while len(written) < request.sampling.max_new_tokens:
+        with torch.no_grad():
+            logits = model.network(torch.tensor([ids + written])).logits[:, -1]
+        (token,) = next_tokens(logits, [request.sampling], [seed], [len(written)])
+        if token == model.tokenizer.eos_token_id:
+            break
+        written.append(token)
+    return written
+
+
+REQUESTS = [
+    Generate(text[: 5 + 4 * place], sampling, sample)
+    for place, text in enumerate(SENTENCES)
+    for sample, sampling in enumerate([HOT, HOT, Sampling(3 + place), Sampling(9, 0.8, top_k=9)])
+]
+
+
+@pytest.mark.parametrize("batch_size", [None, 1, 5])
+def test_equal_to_a_plain_loop(
+    tiny_llama: Path, ask: Ask, tmp_path: Path, batch_size: int | None
+) -> None:
+    local = backend(tiny_llama, tmp_path, batch_size)
+    assert slots_agree(local._decoder)
+    for seed, (request, outcome) in enumerate(zip(REQUESTS, ask(local, REQUESTS), strict=True)):
+        tokens = plain(local, request, seed)
+        assert isinstance(outcome, Completion)
+        assert outcome.text == local._model.tokenizer.decode(tokens)
+        assert outcome.token_count == len(tokens)
+        full = len(tokens) == request.sampling.max_new_tokens
+        assert outcome.finish_reason == ("length" if full else "stop")
+
+
+@pytest.mark.parametrize(
+    ("kind", "slots"),
+    [
+        ("gpt2", True),
+        ("gemma2", True),
+        ("mistral_window", True),
+        ("bloom", False),
+        ("mamba", False),
+    ],
+)
+def test_every_architecture_writes_what_it_writes_alone(
+    tmp_path: Path, ask: Ask, kind: str, slots: bool
+) -> None:
+    local = backend(save(kind, tmp_path / "model"), tmp_path, 7)
+    assert slots_agree(local._decoder) == slots
+    for seed, (request, outcome) in enumerate(zip(REQUESTS, ask(local, REQUESTS), strict=True)):
+        assert isinstance(outcome, Completion)
+        assert outcome.text == local._model.tokenizer.decode(plain(local, request, seed))
+
+
+def test_samples_read_their_prompt_once(tiny_llama: Path, ask: Ask, tmp_path: Path) -> None:
+    local = backend(tiny_llama, tmp_path)
+    ask(local, [Generate("warm", HOT)])
+    shapes: list[torch.Size] = []
+    embeddings = local._model.network.get_input_embeddings()
+    slots_agree(local._decoder)
+    embeddings.register_forward_pre_hook(lambda module, inputs: shapes.append(inputs[0].shape))
+    prompt = SENTENCES[0]
+    requests: list[Request] = [Generate(prompt, HOT, sample) for sample in range(10)]
+    ask(local, requests)
+    length = len(local._model.tokenizer(prompt).input_ids)
+    assert [shape for shape in shapes if shape[1] == length] == [torch.Size([1, length])]
+
+
+def test_text_ends_before_a_stop_string(tiny_llama: Path, ask: Ask, tmp_path: Path) -> None:
+    local = backend(tiny_llama, tmp_path)
+    (whole,) = ask(local, [Generate("The men", Sampling(30))])
+    assert isinstance(whole, Completion) and len(whole.text) > 8
+    stop = whole.text[5:8]
+    (outcome,) = ask(local, [Generate("The men", Sampling(30, stop=(stop, "never")))])
+    assert isinstance(outcome, Completion)
+    assert outcome.text == whole.text.split(stop)[0]
+    assert outcome.finish_reason == "stop"
+    assert outcome.token_count < whole.token_count
+
+
+def test_a_prompt_that_does_not_fit_loses_its_beginning(
+    tiny_llama: Path, ask: Ask, tmp_path: Path
+) -> None:
+    local = backend(tiny_llama, tmp_path)
+    limit = local._decoder.longest_input
+    assert limit is not None
+    prompt = " ".join(SENTENCES * 20)
+    ids = local._model.tokenizer(prompt).input_ids
+    long, short = ask(local, [Generate(prompt, Sampling(5)), Generate("a", Sampling(2 * limit))])
+    assert isinstance(long, Completion) and isinstance(short, Completion)
+    assert long.truncated_tokens == len(ids) - (limit - 5)
+    assert short.token_count < limit
