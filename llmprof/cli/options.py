@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 from llmprof.errors import ConfigError
 
@@ -16,7 +17,10 @@ _DEFAULT_CONFIG = Path("llmprof.toml")
 
 
 def _read_config(context: typer.Context, file: Path | None) -> Path | None:
-    """Make the file's values the defaults of this subcommand's options."""
+    """Make the file's values the defaults of this subcommand's options.
+
+    One file serves every subcommand: what only another one has is passed over.
+    """
     chosen = file or (_DEFAULT_CONFIG if _DEFAULT_CONFIG.is_file() else None)
     if chosen is None or context.resilient_parsing:
         return None
@@ -29,14 +33,17 @@ def _read_config(context: typer.Context, file: Path | None) -> Path | None:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"configuration file {chosen} is not TOML: {error}; mend it") from error
     values = {name.replace("-", "_"): value for name, value in content.items()}
-    known = {str(each.name) for each in context.command.params} - {"config", "help"}
+    group = context.parent.command if context.parent else None
+    commands = group.commands.values() if isinstance(group, TyperGroup) else [context.command]
+    known = {str(each.name) for one in commands for each in one.params} - {"config", "help"}
     unknown = sorted(values.keys() - known)
     if unknown:
         raise ConfigError(
             f"configuration file {chosen}: unknown option {unknown[0]!r}; "
             f"choose from: {', '.join(sorted(known))}"
         )
-    context.default_map = values
+    own = {str(each.name) for each in context.command.params}
+    context.default_map = {name: value for name, value in values.items() if name in own}
     return chosen
 
 

@@ -30,6 +30,16 @@ def test_file_in_the_working_folder_is_read(tmp_path: Path) -> None:
     assert items(tmp_path / "from_file.db") == 3
 
 
+def test_one_file_serves_every_command(tmp_path: Path) -> None:
+    (tmp_path / "llmprof.toml").write_text(CONFIG + 'toxicity-scorer = "scripted"\n')
+    (tmp_path / "texts.txt").write_text("one\ntwo\nthree\nfour\n")
+    assert run("profile", cwd=tmp_path).returncode == 0
+    done = run("score", "texts.txt", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 3
+    assert items(tmp_path / "from_file.db") == 3 + 3
+
+
 def test_command_line_wins_over_environment_over_file(tmp_path: Path) -> None:
     file = tmp_path / "other.toml"
     file.write_text(CONFIG)
