@@ -107,9 +107,9 @@ class Engine:
         missing = await self._look_up(unique, ledger)
         for backend in (*self._backends, self._scorer):
             mine = {
-                key: request
-                for key, request in missing.items()
-                if self.backend_for(type(request)) is backend
+                key: missing.pop(key)
+                for key in tuple(missing)
+                if self.backend_for(type(missing[key])) is backend
             }
             if backend is not None and mine:
                 await self._ask(backend, mine, ledger)
