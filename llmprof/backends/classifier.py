@@ -103,7 +103,7 @@ class ClassifierBackend:
             model.tokenizer.encode(ask.text, truncation=True, max_length=model.max_length)
             for ask in requests
         ]
-        ids, mask = pad(rows, fill=model.tokenizer.pad_token_id, left=False, device=model.device)
+        ids, mask = pad(rows, fill=model.pad_token_id, left=False, device=model.device)
         with torch.inference_mode():
             logits = model.network(input_ids=ids, attention_mask=mask).logits.float()
         shares = logits.sigmoid() if self._activation == "sigmoid" else logits.softmax(-1)

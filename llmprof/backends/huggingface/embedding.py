@@ -26,7 +26,7 @@ def embed(model: LocalModel, requests: Sequence[Embed]) -> list[Embedding]:
     import torch
 
     rows = [_token_ids(model, request.text) for request in requests]
-    ids, mask = pad(rows, fill=model.tokenizer.pad_token_id, left=False, device=model.device)
+    ids, mask = pad(rows, fill=model.pad_token_id, left=False, device=model.device)
     with torch.inference_mode():
         states = _hidden_states(model, ids, mask, {request.layer for request in requests})
         vectors = [
@@ -38,7 +38,7 @@ def embed(model: LocalModel, requests: Sequence[Embed]) -> list[Embedding]:
 
 def _token_ids(model: LocalModel, text: str) -> list[int]:
     ids: list[int] = model.tokenizer.encode(text, truncation=True, max_length=model.max_length)
-    return ids or [model.tokenizer.eos_token_id]
+    return ids or [model.tokenizer.eos_token_id or model.pad_token_id]
 
 
 def _hidden_states(

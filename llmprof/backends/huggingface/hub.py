@@ -34,7 +34,7 @@ def find_on_hub(
     if offline:
         raise ModelNotFoundError(
             f"{_named(repository, revision)} is not whole on this machine and --offline forbids a "
-            f"download; run `hf download {repository}` first, or give a local folder"
+            f"download; run `{_download(repository, revision)}` first, or give a local folder"
         )
     return _remote_commit(repository, revision, weights)
 
@@ -59,6 +59,10 @@ def missing_weights(folder: Path, weights: str) -> list[str]:
 
 def _named(repository: str, revision: str | None) -> str:
     return repr(repository) + (f" at revision {revision!r}" if revision else "")
+
+
+def _download(repository: str, revision: str | None) -> str:
+    return f"hf download {repository}" + (f" --revision {revision}" if revision else "")
 
 
 def _cached_commit(repository: str, revision: str | None, config: str, weights: str) -> str | None:
@@ -98,7 +102,7 @@ def _remote_commit(repository: str, revision: str | None, weights: str) -> str:
     except (HfHubHTTPError, httpx.HTTPError, OSError) as error:
         raise ModelNotFoundError(
             f"cannot ask the Hub for {name} ({type(error).__name__}); check the network, run "
-            f"`hf download {repository}`, or give a local folder or GGUF file"
+            f"`{_download(repository, revision)}`, or give a local folder or GGUF file"
         ) from error
     files = {sibling.rfilename for sibling in info.siblings or ()}
     if files.isdisjoint({weights, f"{weights}.index.json"}):

@@ -128,6 +128,11 @@ class LocalModel:
             tokenizer.pad_token = tokenizer.eos_token
         return tokenizer
 
+    @property
+    def pad_token_id(self) -> int:
+        """What fills short rows; a model without padding gets any token, since it is masked."""
+        return self.tokenizer.pad_token_id or 0
+
     @cached_property
     def network(self) -> Any:
         """The weights, in evaluation mode, on `device` or spread as `--device-map` says.

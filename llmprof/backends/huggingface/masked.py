@@ -102,7 +102,7 @@ def _score_rows(model: LocalModel, copies: Sequence[_Copy]) -> list[tuple[float,
 
     ids, mask = pad(
         [copy.ids for copy in copies],
-        fill=model.tokenizer.pad_token_id,
+        fill=model.pad_token_id,
         left=False,
         device=model.device,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,7 +48,8 @@ def check_quantization(model: str, method: str | None, quantize: str) -> None:
 def bitsandbytes_config(quantize: str, compute_dtype: Any) -> Any:
     """What transformers is told: None for `none`.
 
-    `8bit` is LLM.int8() (Dettmers et al. 2022). `4bit` is NF4 with double quantization (QLoRA,
+    `8bit` is LLM.int8() (Dettmers et al. 2022), which multiplies in fp16 whatever
+    `compute_dtype` is. `4bit` is NF4 with double quantization (QLoRA,
     Dettmers et al. 2023); products are computed in `compute_dtype`.
     """
     import transformers
@@ -55,6 +57,8 @@ def bitsandbytes_config(quantize: str, compute_dtype: Any) -> Any:
     configuration: Any = transformers.BitsAndBytesConfig
 
     if quantize == "8bit":
+        # Said again for every matrix product of every layer.
+        logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
         return configuration(load_in_8bit=True)
     if quantize == "4bit":
         return configuration(

@@ -1,0 +1,192 @@
+"""What a local model is, how precisely it computes, and what is refused before it is loaded."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from llmprof.backends import BackendOptions, create_backend
+from llmprof.backends.huggingface.loading import LocalModel
+from llmprof.errors import (
+    BackendError,
+    MissingDependencyError,
+    ModelNotFoundError,
+    UnknownNameError,
+    UsageError,
+)
+from llmprof.requests import Embed, Generate, LogLikelihood, TokenLogProbs
+from tests.backends.conftest import Ask
+from tests.tiny_models import save_llama
+
+
+@pytest.fixture
+def copy(tiny_llama: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny model that a test may break."""
+    return Path(shutil.copytree(tiny_llama, tmp_path / "copy"))
+
+
+def options(folder: Path, **changes: object) -> BackendOptions:
+    return replace(BackendOptions(model=str(folder), cache_dir=folder.parent), **changes)  # type: ignore[arg-type]
+
+
+def change_config(folder: Path, **changes: object) -> None:
+    file = folder / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"dtype": "int8"}, UnknownNameError, "unknown dtype 'int8'; choose one of: auto, fp32"),
+        ({"quantize": "3bit"}, UnknownNameError, "choose one of: none, 8bit, 4bit"),
+        ({"device": "tpu"}, UnknownNameError, "unknown device 'tpu'"),
+        ({"device": "cuda:x"}, UnknownNameError, "unknown device 'cuda:x'"),
+        ({"device_map": "all"}, UnknownNameError, "choose one of: auto, balanced"),
+        ({"device": "cuda:99"}, UsageError, "torch sees . CUDA devices"),
+        ({"device": "cpu", "device_map": "auto"}, UsageError, "contradict each other"),
+        ({"revision": "main"}, UsageError, "is for models of the Hub"),
+        ({"adapter": "/no/such/adapter"}, ModelNotFoundError, "no adapter folder"),
+    ],
+)
+def test_impossible_options_are_one_clear_line(
+    tiny_llama: Path, changes: dict[str, object], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words) as caught:
+        create_backend("huggingface", options(tiny_llama, **changes))
+    assert "\n" not in str(caught.value)
+
+
+def test_identity_follows_the_files_and_not_the_folder(tiny_llama: Path, copy: Path) -> None:
+    original = create_backend("huggingface", options(tiny_llama)).identity
+    assert create_backend("huggingface", options(copy)).identity == original
+    (copy / "README.md").write_text("about")
+    (copy / "pytorch_model.bin").write_bytes(b"a pickle beside the weights is never read")
+    assert create_backend("huggingface", options(copy)).identity == original
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_identity_changes_with_each_file_that_is_read(copy: Path, name: str) -> None:
+    before = LocalModel(options(copy)).identity
+    file = copy / name
+    content = file.read_bytes()
+    file.write_bytes(content.replace(b"}", b" }", 1))
+    assert LocalModel(options(copy)).identity != before
+    file.write_bytes(content)
+    assert LocalModel(options(copy)).identity == before
+
+
+def test_identity_changes_with_precision_and_not_with_device_or_batch(tiny_llama: Path) -> None:
+    def identity(**changes: object) -> object:
+        return create_backend("huggingface", options(tiny_llama, **changes)).identity
+
+    same = [identity(), identity(dtype="fp32"), identity(device="cpu"), identity(batch_size=3)]
+    assert same == [same[0]] * 4
+    assert identity(trust_remote_code=True) == same[0]
+    different = [identity(dtype=name) for name in ("bf16", "fp16")]
+    different += [identity(quantize=name) for name in ("8bit", "4bit")]
+    assert all(one != other for one in different for other in different if one is not other)
+    assert same[0] not in different
+
+
+@pytest.mark.parametrize(("dtype", "torch_dtype"), [("bf16", "bfloat16"), ("fp16", "float16")])
+def test_dtype_is_that_of_the_weights(tiny_llama: Path, dtype: str, torch_dtype: str) -> None:
+    network = LocalModel(options(tiny_llama, dtype=dtype)).network
+    assert {str(weight.dtype) for weight in network.parameters()} == {f"torch.{torch_dtype}"}
+
+
+def test_device_map_gives_the_same_answers(tiny_llama: Path, ask: Ask) -> None:
+    asked = [LogLikelihood("", "The quick brown fox")]
+    plain = ask(create_backend("huggingface", options(tiny_llama)), asked)
+    spread = create_backend("huggingface", options(tiny_llama, device_map="auto"))
+    assert spread.capabilities == {Generate, LogLikelihood, Embed}
+    (first,), (second,) = plain, ask(spread, asked)
+    assert isinstance(first, TokenLogProbs) and isinstance(second, TokenLogProbs)
+    assert second.per_token == pytest.approx(first.per_token, abs=1e-5)
+
+
+def test_pickled_weights_are_refused_unread(copy: Path) -> None:
+    (copy / "model.safetensors").unlink()
+    (copy / "pytorch_model.bin").write_bytes(b"not even a pickle")
+    with pytest.raises(ModelNotFoundError, match="as a pickle"):
+        create_backend("huggingface", options(copy))
+
+
+def test_incomplete_shards_are_named(copy: Path) -> None:
+    (copy / "model.safetensors").rename(copy / "model-00001-of-00002.safetensors")
+    index = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002"}}
+    (copy / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(ModelNotFoundError, match="lacks model-00002-of-00002"):
+        create_backend("huggingface", options(copy))
+    (copy / "model.safetensors.index.json").write_text("{")
+    with pytest.raises(ModelNotFoundError, match="not an index"):
+        create_backend("huggingface", options(copy))
+
+
+def test_broken_and_unfitting_weights_are_one_clear_line(copy: Path, tmp_path: Path) -> None:
+    weights = (copy / "model.safetensors").read_bytes()
+    (copy / "model.safetensors").write_bytes(weights[: len(weights) // 2])
+    with pytest.raises(BackendError, match="cannot load the weights") as caught:
+        _ = LocalModel(options(copy)).network
+    assert "\n" not in str(caught.value)
+    deeper = save_llama(tmp_path / "deeper")
+    change_config(deeper, num_hidden_layers=3)
+    with pytest.raises(BackendError, match=r"no weights for model\.layers\.2"):
+        _ = LocalModel(options(deeper)).network
+
+
+def test_unknown_architecture_is_one_clear_line(copy: Path) -> None:
+    change_config(copy, model_type="nonsense", architectures=["NonsenseForCausalLM"])
+    with pytest.raises(BackendError, match="cannot load the configuration") as caught:
+        _ = LocalModel(options(copy)).config
+    assert "\n" not in str(caught.value)
+
+
+def test_own_code_runs_only_when_trusted(copy: Path, tmp_path: Path) -> None:
+    witness = tmp_path / "ran"
+    (copy / "own.py").write_text(
+        "from pathlib import Path\n"
+        "from transformers import PreTrainedConfig\n"
+        f"Path({str(witness)!r}).touch()\n"
+        "class OwnConfig(PreTrainedConfig):\n"
+        "    model_type = 'own'\n"
+    )
+    change_config(copy, model_type="own", auto_map={"AutoConfig": "own.OwnConfig"})
+    with pytest.raises(UsageError, match="--trust-remote-code"):
+        _ = LocalModel(options(copy)).config
+    assert not witness.exists()
+    trusted = LocalModel(options(copy, trust_remote_code=True))
+    assert trusted.config.model_type == "own"
+    assert witness.exists()
+
+
+def test_hub_model_offline_is_not_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = BackendOptions(model="someone/some-model", offline=True, cache_dir=tmp_path)
+    with pytest.raises(ModelNotFoundError, match="hf download someone/some-model"):
+        create_backend("huggingface", asked)
+
+
+@pytest.mark.parametrize(
+    ("method", "package"), [("gptq", "optimum"), ("awq", "gptqmodel"), ("compressed-tensors", "c")]
+)
+def test_quantized_checkpoint_names_the_package_it_needs(
+    copy: Path, method: str, package: str
+) -> None:
+    change_config(copy, quantization_config={"quant_method": method, "bits": 4})
+    with pytest.raises(
+        MissingDependencyError, match=f"{method}, which needs the package {package}"
+    ):
+        create_backend("huggingface", options(copy))
+
+
+def test_quantized_checkpoint_is_not_quantized_again(copy: Path) -> None:
+    values = {"quant_method": "bitsandbytes", "load_in_8bit": True}
+    change_config(copy, quantization_config=values)
+    with pytest.raises(UsageError, match="quantized already"):
+        create_backend("huggingface", options(copy, quantize="4bit"))
+    identity = create_backend("huggingface", options(copy)).identity
+    assert identity["quantization"] == "bitsandbytes"
+    assert identity["dtype"] == "checkpoint"

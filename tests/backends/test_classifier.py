@@ -1,0 +1,125 @@
+"""The classifier's scores are those of transformers' own pipeline, label by label."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from llmprof.backends import BackendOptions, create_backend
+from llmprof.backends.toxicity_labels import SCHEMES
+from llmprof.errors import BackendError, UsageError
+from llmprof.requests import Toxicity, ToxicityScores
+from tests.backends.conftest import Ask
+from tests.tiny_models import SENTENCES, save_classifier, save_masked
+
+SIX = ("TOXICITY", "SEVERE_TOXICITY", "IDENTITY_ATTACK", "INSULT", "PROFANITY", "THREAT")
+JIGSAW = ("toxic", "severe_toxic", "obscene", "threat", "insult", "identity_hate")
+TEXTS = ("fox", *SENTENCES)
+
+
+def by_pipeline(folder: Path, activation: str) -> list[dict[str, float]]:
+    """Score of each label by transformers' pipeline, one text at a time."""
+    from transformers import pipeline
+
+    classify = pipeline("text-classification", model=str(folder), top_k=None)
+    return [
+        {each["label"]: each["score"] for each in each_text}
+        for each_text in classify(list(TEXTS), function_to_apply=activation, batch_size=1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("labels", "problem_type", "activation", "expected"),
+    [
+        (
+            JIGSAW,
+            "multi_label_classification",
+            "sigmoid",
+            {
+                "TOXICITY": "toxic",
+                "SEVERE_TOXICITY": "severe_toxic",
+                "IDENTITY_ATTACK": "identity_hate",
+                "INSULT": "insult",
+                "PROFANITY": "obscene",
+                "THREAT": "threat",
+            },
+        ),
+        (JIGSAW, None, "sigmoid", {"TOXICITY": "toxic", "INSULT": "insult"}),
+        (("neutral", "toxic"), "single_label_classification", "softmax", {"TOXICITY": "toxic"}),
+        (("toxic", "neutral"), None, "softmax", {"TOXICITY": "toxic"}),
+    ],
+)
+def test_scores_are_those_of_the_pipeline(
+    tmp_path: Path,
+    ask: Ask,
+    labels: Sequence[str],
+    problem_type: str | None,
+    activation: str,
+    expected: dict[str, str],
+) -> None:
+    folder = save_classifier(tmp_path, labels, problem_type)
+    backend = create_backend("classifier", BackendOptions(model=str(folder), batch_size=3))
+    asked = SIX if len(expected) == 6 else (*expected, "SEXUALLY_EXPLICIT")
+    answers = ask(backend, [Toxicity(text, asked) for text in TEXTS])
+    for answer, reference in zip(answers, by_pipeline(folder, activation), strict=True):
+        assert isinstance(answer, ToxicityScores)
+        assert answer.refusal is None
+        # SEXUALLY_EXPLICIT is no output of these models: absent, not 0.
+        assert set(answer.scores) == set(expected)
+        for attribute, label in expected.items():
+            assert answer.scores[attribute] == pytest.approx(reference[label], abs=1e-5)
+
+
+def test_binary_classifier_has_no_other_attribute(tmp_path: Path, ask: Ask) -> None:
+    folder = save_classifier(tmp_path, ("neutral", "toxic"))
+    backend = create_backend("classifier", BackendOptions(model=str(folder)))
+    only_toxicity, nothing = ask(backend, [Toxicity("fox", SIX), Toxicity("fox", ("THREAT",))])
+    assert isinstance(only_toxicity, ToxicityScores)
+    assert set(only_toxicity.scores) == {"TOXICITY"}
+    assert nothing == ToxicityScores({})
+
+
+def test_empty_text_is_refused_and_overlong_text_is_cut(tmp_path: Path, ask: Ask) -> None:
+    folder = save_classifier(tmp_path, JIGSAW)
+    backend = create_backend("classifier", BackendOptions(model=str(folder)))
+    longest = "fox " * 62
+    texts = ["", "  \n", longest, longest + "nurse " * 500]
+    empty, blank, fits, overlong = ask(backend, [Toxicity(text, SIX) for text in texts])
+    assert empty == blank == ToxicityScores({}, refusal="COMMENT_EMPTY")
+    assert isinstance(fits, ToxicityScores) and isinstance(overlong, ToxicityScores)
+    assert overlong.scores == pytest.approx(fits.scores, abs=1e-5)
+
+
+def test_identity_names_the_model_and_what_its_labels_mean(tmp_path: Path) -> None:
+    folder = save_classifier(tmp_path, ("neutral", "toxic"))
+    identity = create_backend("classifier", BackendOptions(model=str(folder))).identity
+    assert identity["backend"] == "classifier"
+    assert identity["mapping"] == {"toxic": "TOXICITY"}
+    assert identity["activation"] == "softmax"
+    assert identity["max_length"] == 64
+    assert len(identity["fingerprint"]) == 64
+
+
+def test_labels_that_mean_nothing_known_are_refused(tmp_path: Path) -> None:
+    folder = save_classifier(tmp_path, ("LABEL_0", "LABEL_1"))
+    with pytest.raises(UsageError, match=r"not known \(LABEL_0, LABEL_1\)"):
+        create_backend("classifier", BackendOptions(model=str(folder)))
+
+
+def test_model_without_a_classifying_head_is_refused(tmp_path: Path, ask: Ask) -> None:
+    import json
+
+    config = save_masked(tmp_path) / "config.json"
+    values = json.loads(config.read_text())
+    values["id2label"] = {"0": "neutral", "1": "toxic"}
+    config.write_text(json.dumps(values))
+    backend = create_backend("classifier", BackendOptions(model=str(tmp_path)))
+    with pytest.raises(BackendError, match=r"no weights for bert\.pooler"):
+        ask(backend, [Toxicity("fox", SIX)])
+
+
+def test_schemes_map_only_labels_that_exist_to_different_attributes() -> None:
+    for scheme in SCHEMES:
+        assert set(scheme.attributes) <= scheme.labels
+        assert len(set(scheme.attributes.values())) == len(scheme.attributes)
+        assert "TOXICITY" in scheme.attributes.values()
