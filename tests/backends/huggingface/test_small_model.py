@@ -53,7 +53,7 @@ def test_values_are_those_of_lm_eval(cache: Path, data_dir: Path, ask: Ask) -> N
         assert outcome.is_greedy == greedy
 
 
-def test_texts_do_not_depend_on_batch_size_or_order(cache: Path, ask: Ask) -> None:
+def test_texts_do_not_depend_on_the_batch_size(cache: Path, ask: Ask) -> None:
     requests = [
         Generate(text[:20], Sampling(16, temperature=temperature, top_p=0.9), sample)
         for text in SENTENCES
