@@ -107,18 +107,22 @@ class Engine:
         missing = await self._look_up(unique, ledger)
         for backend in (*self._backends, self._scorer):
             mine = {
-                key: request
-                for key, request in missing.items()
-                if self.backend_for(type(request)) is backend
+                key: missing.pop(key)
+                for key in tuple(missing)
+                if self.backend_for(type(missing[key])) is backend
             }
             if backend is not None and mine:
                 await self._ask(backend, mine, ledger)
         return [Answer(key, ledger.outcomes[key]) for key in keys]
 
     def _keys(self, requests: Sequence[Request]) -> list[str]:
-        return [
-            request_key(self.backend_for(type(request)).identity, request) for request in requests
-        ]
+        kinds = {type(request) for request in requests}
+        identities = {kind: self.backend_for(kind).identity for kind in kinds}
+        keys = {
+            request: request_key(identities[type(request)], request)
+            for request in dict.fromkeys(requests)
+        }
+        return [keys[request] for request in requests]
 
     async def _look_up(self, unique: dict[str, Request], ledger: _Ledger) -> dict[str, Request]:
         missing: dict[str, Request] = {}

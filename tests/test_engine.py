@@ -18,6 +18,7 @@ from llmprof.requests import (
     Outcome,
     Request,
     Sampling,
+    Toxicity,
 )
 
 REQUESTS: list[Request] = [LogLikelihood("", f"sentence {place}") for place in range(10)]
@@ -105,6 +106,37 @@ def test_each_kind_goes_to_the_first_backend_that_has_it(tmp_path: Path) -> None
 
     anyio.run(run)
     assert (model.asked, second.asked) == ([REQUESTS[0]], [Embed("t")])
+
+
+def test_scorer_answers_what_is_about_toxicity_and_nothing_else(tmp_path: Path) -> None:
+    model, scorer = ScriptedBackend(model="a"), ScriptedBackend(model="b")
+
+    async def run(scorer: ScriptedBackend, text: str) -> None:
+        with open_cache(tmp_path) as cache:
+            engine = Engine(cache, [model], scorer=scorer)
+            await engine.answer([REQUESTS[0], Toxicity(text, ("TOXICITY",))])
+
+    anyio.run(run, scorer, "t")
+    assert (model.asked, scorer.asked) == ([REQUESTS[0]], [Toxicity("t", ("TOXICITY",))])
+    anyio.run(run, model, "u")
+    assert model.asked[1:] == [Toxicity("u", ("TOXICITY",))]
+
+
+def test_each_answer_is_handed_on_to_everyone_who_asked(tmp_path: Path) -> None:
+    requests = [REQUESTS[0], REQUESTS[1], REQUESTS[0]]
+    for _ in ("asked", "cached"):
+        received: list[tuple[int, Answer]] = []
+
+        async def receive(
+            index: int, answer: Answer, to: list[tuple[int, Answer]] = received
+        ) -> None:
+            to.append((index, answer))
+
+        async def run() -> list[Answer]:
+            with open_cache(tmp_path) as cache:
+                return await Engine(cache, [ScriptedBackend()]).answer(requests, receiver=receive)
+
+        assert list(enumerate(anyio.run(run))) == sorted(received, key=lambda pair: pair[0])
 
 
 def test_another_model_does_not_read_the_first_ones_answers(tmp_path: Path) -> None:
