@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from typing import cast
-
 from llmprof.errors import UnknownNameError
 from llmprof.profilers.protocol import Profiler, ProfilerOptions
+from llmprof.registry import Registry
 
-ENTRY_POINT_GROUP = "llmprof.profilers"
 BUILT_IN = {
     "bbq": "llmprof.profilers.bbq:Bbq",
     "calibration": "llmprof.profilers.calibration:Calibration",
@@ -21,15 +16,12 @@ BUILT_IN = {
     "toxicity": "llmprof.profilers.toxicity:ToxicityProfile",
 }
 GROUPS = {"bias": ("crows_pairs", "stereoset", "seat", "bbq")}
-
-
-def _third_party() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
+_REGISTRY = Registry("profiler", "llmprof.profilers", BUILT_IN)
 
 
 def profiler_names() -> list[str]:
     """Every profiler that can be asked for, in alphabetical order."""
-    return sorted({*BUILT_IN, *_third_party()})
+    return _REGISTRY.names()
 
 
 def parse_profilers(names: str) -> tuple[str, ...]:
@@ -59,13 +51,5 @@ def create_profiler(name: str, options: ProfilerOptions) -> Profiler:
     Raises:
         UnknownNameError: there is no such profiler.
     """
-    if name in BUILT_IN:
-        module, _, attribute = BUILT_IN[name].partition(":")
-        factory = getattr(import_module(module), attribute)
-    elif name in (third_party := _third_party()):
-        factory = third_party[name].load()
-    else:
-        raise UnknownNameError(
-            f"unknown profiler {name!r}; choose one of: {', '.join(profiler_names())}"
-        )
-    return cast(Callable[[ProfilerOptions], Profiler], factory)(options)
+    profiler: Profiler = _REGISTRY.load(name)(options)
+    return profiler
