@@ -199,7 +199,7 @@ def test_faults_of_every_kind_leave_every_text_scored_once() -> None:
     faults = inject_faults(0.05)
     stand_in = PerspectiveServer(faults=faults)
     sink = MemorySink()
-    asked = texts(7500)
+    asked = texts(2500)
     with serve(stand_in.app()) as address:
         options = BackendOptions(base_url=address, concurrency=256, timeout_seconds=5.0)
         outcomes = ask(PerspectiveBackend(options, retries=QUICK), asked, sink)
