@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from llmprof.records import OVERALL, Metric
 
@@ -12,6 +13,8 @@ RESAMPLES = 1_000
 # Above this many items numpy's vectorised resampling would need too much memory at once.
 _BATCH_CELLS = 2_000_000
 _SEED = 20_240_701
+
+ItemT = TypeVar("ItemT")
 
 
 def bootstrap_interval(values: Sequence[float]) -> tuple[float, float] | None:
@@ -38,6 +41,25 @@ def bootstrap_interval(values: Sequence[float]) -> tuple[float, float] | None:
         rng=np.random.default_rng(_SEED),
     )
     return float(result.confidence_interval.low), float(result.confidence_interval.high)
+
+
+def bootstrap_statistic(
+    items: Sequence[ItemT], statistic: Callable[[Sequence[ItemT]], float]
+) -> tuple[float, float] | None:
+    """95% percentile bootstrap interval of `statistic(items)`; None for fewer than two items.
+
+    For numbers that are no plain mean, such as a perplexity over documents of unequal length.
+    """
+    import numpy as np
+
+    if len(items) < 2:
+        return None
+    rng = np.random.default_rng(_SEED)
+    draws = rng.integers(len(items), size=(RESAMPLES, len(items)))
+    values = [statistic([items[place] for place in draw]) for draw in draws]
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return float(low), float(high)
 
 
 def mean_metric(

@@ -1,6 +1,6 @@
 """Who answers requests: one module a provider, a registry, the protocol."""
 
-from llmprof.backends.protocol import Backend, BackendOptions, Sink
+from llmprof.backends.protocol import Backend, BackendOptions, ChatRenderer, Sink
 from llmprof.backends.registry import backend_names, create_backend
 
-__all__ = ["Backend", "BackendOptions", "Sink", "backend_names", "create_backend"]
+__all__ = ["Backend", "BackendOptions", "ChatRenderer", "Sink", "backend_names", "create_backend"]

@@ -7,7 +7,8 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from llmprof.cli import cache, profile, report, runs, sql
+from llmprof.cli import benchmark, cache, profile, report, runs, sql
+from llmprof.cli.errors import print_error
 from llmprof.errors import LlmprofError
 
 INTERRUPTED = 130
@@ -19,6 +20,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command("profile")(profile.profile)
+app.command("benchmark")(benchmark.benchmark)
 app.command("report")(report.report)
 app.command("runs")(runs.runs)
 app.command("sql")(sql.sql)
@@ -33,15 +35,8 @@ def main() -> None:
     except (LlmprofError, TyperException) as error:
         if "--debug" in arguments:
             raise
-        message = " ".join(str(_message(error)).split())
-        typer.echo(f"llmprof: error: {message}", err=True)
+        print_error(error)
         sys.exit(error.exit_code)
     if code == INTERRUPTED:
         typer.echo("llmprof: interrupted; the same line again goes on from here", err=True)
     sys.exit(code or 0)
-
-
-def _message(error: LlmprofError | TyperException) -> str:
-    if isinstance(error, TyperException):
-        return f"{error.format_message()} (see `llmprof --help`)"
-    return str(error)
