@@ -68,7 +68,14 @@ class ScriptedBackend:
         *,
         model: str = "scripted",
         capabilities: frozenset[RequestType] = frozenset(
-            {Generate, LogLikelihood, PseudoLogLikelihood, Embed, Toxicity}
+            {
+                Generate,
+                LogLikelihood,
+                RollingLogLikelihood,
+                PseudoLogLikelihood,
+                Embed,
+                Toxicity,
+            }
         ),
     ) -> None:
         self.model = model

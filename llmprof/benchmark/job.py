@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,10 +54,18 @@ def prepare_process(*, offline: bool = False, unsafe_code: bool = False) -> None
     os.environ.setdefault("TQDM_DISABLE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ["DISABLE_MULTIPROC"] = "1"
+    for name in ("HF_HUB_VERBOSITY", "DATASETS_VERBOSITY", "EVALUATE_VERBOSITY"):
+        os.environ.setdefault(name, "critical")
+    logging.getLogger("lm_eval").setLevel(logging.CRITICAL)
     if offline:
         for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_EVALUATE_OFFLINE"):
             os.environ[name] = "1"
     if unsafe_code:
         os.environ["HF_ALLOW_CODE_EVAL"] = "1"
-    for name in ("lm_eval", "datasets", "evaluate"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+@contextmanager
+def no_prints() -> Iterator[None]:
+    """Drop what lm-eval and its tasks print: standard output is for results."""
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+        yield

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from llmprof.backends import Backend, create_backend
-from llmprof.benchmark.job import BenchmarkJob, prepare_process
+from llmprof.benchmark.job import BenchmarkJob, no_prints, prepare_process
 from llmprof.benchmark.session import Session, open_session
 from llmprof.benchmark.tasks import FailureListener, LoadedTask, Selection, first_line, load_tasks
 from llmprof.engine import Progress
@@ -191,16 +191,17 @@ def _run_task(run: _Run, loaded: LoadedTask) -> tuple[ProfileResult, Any]:
 
     model: EngineLM = EngineLM(ask, run.backend, run.job.seed)
     _seed_everything(run.job.seed)
-    evaluated = evaluate(
-        lm=model,
-        task_dict={"tasks": {loaded.name: loaded.task}, "groups": {}},
-        limit=run.job.limit,
-        bootstrap_iters=_BOOTSTRAP_RESAMPLES,
-        system_instruction=run.job.system_prompt,
-        apply_chat_template=run.job.apply_chat_template,
-        fewshot_as_multiturn=run.job.apply_chat_template,
-        confirm_run_unsafe_code=run.job.confirm_run_unsafe_code,
-    )
+    with no_prints():
+        evaluated = evaluate(
+            lm=model,
+            task_dict={"tasks": {loaded.name: loaded.task}, "groups": {}},
+            limit=run.job.limit,
+            bootstrap_iters=_BOOTSTRAP_RESAMPLES,
+            system_instruction=run.job.system_prompt,
+            apply_chat_template=run.job.apply_chat_template,
+            fewshot_as_multiturn=run.job.apply_chat_template,
+            confirm_run_unsafe_code=run.job.confirm_run_unsafe_code,
+        )
     results, logged = evaluated["results"][loaded.name], evaluated["samples"][loaded.name]
     result = _result(
         run.job,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from llmprof.benchmark.job import BenchmarkJob, prepare_process
+from llmprof.benchmark.job import BenchmarkJob, no_prints, prepare_process
 from llmprof.errors import (
     BenchmarkError,
     DataNotFoundError,
@@ -71,7 +71,8 @@ def load_tasks(job: BenchmarkJob, on_failure: FailureListener) -> Selection:
         if name in selection.tasks or name in selection.groups:
             continue
         try:
-            _load(name, manager, job, selection)
+            with no_prints():
+                _load(name, manager, job, selection)
         except Exception as error:  # a task file may hold any code of its author
             on_failure(_explain(name, error))
     return selection
@@ -80,8 +81,8 @@ def load_tasks(job: BenchmarkJob, on_failure: FailureListener) -> Selection:
 def _manager(names: Sequence[str], include_path: Path | None) -> Any:
     """lm-eval's index of task files.
 
-    Its own some ten thousand files take long to read, and are left alone where the user's folder,
-    which wins over them, holds every task that is named.
+    Its own fourteen thousand files take long to read, and are left alone where the user's folder,
+    which wins over them, holds everything that is named.
     """
     from lm_eval.tasks import TaskManager
 
@@ -90,9 +91,17 @@ def _manager(names: Sequence[str], include_path: Path | None) -> Any:
     if not include_path.is_dir():
         raise UnknownNameError(f"no folder {include_path}; --include-path takes one of task files")
     own = TaskManager(include_path=str(include_path), include_defaults=False)
-    if all(name in own.all_subtasks for name in names):
+    if all(_holds(own, name) for name in names):
         return own
     return TaskManager(include_path=str(include_path))
+
+
+def _holds(manager: Any, name: Any) -> bool:
+    """Whether a task, or a group and all its members, are in the index."""
+    if not isinstance(name, str) or name not in manager.task_index:
+        return False
+    members = manager.task_index[name].cfg["task"] if name in manager.all_groups else []
+    return name not in manager.all_tags and all(_holds(manager, each) for each in members)
 
 
 def _expand(names: Sequence[str], manager: Any, on_failure: FailureListener) -> list[str]:
@@ -210,7 +219,7 @@ def _explain(name: str, error: Exception) -> LlmprofError:
     reason = first_line(error)
     if isinstance(error, ImportError):
         return MissingDependencyError(
-            f"task {name!r} needs a package that is not installed: {reason}; install it with pip"
+            f"task {name!r} needs a package that cannot be imported: {reason}"
         )
     if isinstance(error, OSError):
         return DataNotFoundError(
