@@ -12,7 +12,9 @@ from llmprof.errors import UnknownNameError
 
 ENTRY_POINT_GROUP = "llmprof.backends"
 BUILT_IN = {
+    "classifier": "llmprof.backends.classifier:create",
     "huggingface": "llmprof.backends.huggingface:create",
+    "profanity": "llmprof.backends.profanity:create",
     "scripted": "llmprof.backends.scripted:create",
 }
 

@@ -8,13 +8,25 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
+from llmprof.backends.huggingface.embedding import embed
 from llmprof.backends.huggingface.generation import generate
 from llmprof.backends.huggingface.loading import LocalModel
 from llmprof.backends.huggingface.log_likelihood import log_likelihoods
+from llmprof.backends.huggingface.masked import pseudo_log_likelihoods
 from llmprof.backends.protocol import BackendOptions, Sink
-from llmprof.requests import Generate, LogLikelihood, Outcome, Request, RequestType
+from llmprof.requests import (
+    Embed,
+    Generate,
+    LogLikelihood,
+    Outcome,
+    PseudoLogLikelihood,
+    Request,
+    RequestType,
+)
 
 _DEFAULT_BATCH_SIZE = 8
+_CAUSAL: frozenset[RequestType] = frozenset({Generate, LogLikelihood, Embed})
+_MASKED: frozenset[RequestType] = frozenset({PseudoLogLikelihood, Embed})
 
 
 def create(options: BackendOptions) -> HuggingFaceBackend:
@@ -25,7 +37,6 @@ class HuggingFaceBackend:
     """Answers in batches, longest first; the weights are loaded when the first answer is needed."""
 
     name = "huggingface"
-    capabilities: frozenset[RequestType] = frozenset({Generate, LogLikelihood})
 
     def __init__(self, options: BackendOptions) -> None:
         self._model = LocalModel(options)
@@ -37,15 +48,19 @@ class HuggingFaceBackend:
         return self._model.name
 
     @property
+    def capabilities(self) -> frozenset[RequestType]:
+        return _MASKED if self._model.task == "masked" else _CAUSAL
+
+    @property
     def chat(self) -> bool:
-        return bool(self._model.tokenizer.chat_template)
+        return Generate in self.capabilities and bool(self._model.tokenizer.chat_template)
 
     @property
     def identity(self) -> Mapping[str, Any]:
         return {"backend": self.name, **self._model.identity}
 
     async def answer(self, requests: Sequence[Request], seeds: Sequence[int], sink: Sink) -> None:
-        for kind in (LogLikelihood, Generate):
+        for kind in (LogLikelihood, PseudoLogLikelihood, Embed, Generate):
             places = [place for place, ask in enumerate(requests) if isinstance(ask, kind)]
             # Equal lengths side by side waste the least padding; the longest first shows at once
             # whether memory suffices.
@@ -63,6 +78,10 @@ class HuggingFaceBackend:
     def _answer_batch(self, requests: list[Any], seeds: list[int]) -> Sequence[Outcome]:
         if isinstance(requests[0], LogLikelihood):
             return log_likelihoods(self._model, requests)
+        if isinstance(requests[0], PseudoLogLikelihood):
+            return pseudo_log_likelihoods(self._model, requests)
+        if isinstance(requests[0], Embed):
+            return embed(self._model, requests)
         return generate(self._model, requests, seeds)
 
     async def aclose(self) -> None:
@@ -73,5 +92,9 @@ def _length(request: Any) -> int:
     """Characters that the model reads."""
     if isinstance(request, LogLikelihood):
         return len(request.context) + len(request.continuation)
+    if isinstance(request, PseudoLogLikelihood):
+        return len(request.sentence)
+    if isinstance(request, Embed):
+        return len(request.text)
     prompt = request.prompt
     return len(prompt) if isinstance(prompt, str) else sum(len(turn.content) for turn in prompt)

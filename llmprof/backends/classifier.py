@@ -1,0 +1,127 @@
+"""Scores toxicity with a text-classification model on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from llmprof.backends.huggingface.loading import LocalModel
+from llmprof.backends.huggingface.padding import pad
+from llmprof.backends.protocol import BackendOptions, Sink
+from llmprof.backends.toxicity_labels import LabelScheme, scheme_of
+from llmprof.errors import CapabilityError
+from llmprof.requests import Outcome, Request, RequestType, Toxicity, ToxicityScores
+
+DEFAULT_MODEL = "unitary/toxic-bert"
+DEFAULT_REVISION = "4d6c22e74ba2fdd26bc4f7238f50766b045a0d94"
+_DEFAULT_BATCH_SIZE = 32
+
+
+def create(options: BackendOptions) -> ClassifierBackend:
+    """`options.model` is the scorer; None is Detoxify's `unitary/toxic-bert` at a fixed commit."""
+    if options.model is None:
+        revision = options.revision or DEFAULT_REVISION
+        options = replace(options, model=DEFAULT_MODEL, revision=revision)
+    return ClassifierBackend(options)
+
+
+class ClassifierBackend:
+    """Gives the attributes that the model's labels stand for, and no others.
+
+    A text that is longer than the model reads (mostly 512 tokens) is cut at its end, as Detoxify
+    does; the limit is part of the identity. An empty text is refused, as Perspective refuses it.
+    """
+
+    name = "classifier"
+    chat = False
+    capabilities: frozenset[RequestType] = frozenset({Toxicity})
+
+    def __init__(self, options: BackendOptions) -> None:
+        self._model = LocalModel(options, task="classification")
+        self._batch_size = options.batch_size or _DEFAULT_BATCH_SIZE
+        self._one_at_a_time = anyio.CapacityLimiter(1)
+        # Read at once: a model without known labels is refused before any work starts.
+        self._labels = _labels(self._model.config)
+        self._scheme: LabelScheme = scheme_of(self._model.name, self._labels)
+
+    @property
+    def model(self) -> str:
+        return self._model.name
+
+    @cached_property
+    def identity(self) -> Mapping[str, Any]:
+        return {
+            "backend": self.name,
+            **self._model.identity,
+            "mapping": dict(self._scheme.attributes),
+            "activation": self._activation,
+            "max_length": self._model.max_length,
+        }
+
+    @property
+    def _activation(self) -> str:
+        """`sigmoid` for independent labels, `softmax` for labels that exclude each other.
+
+        The configuration has the word; the label scheme speaks where it says nothing.
+        """
+        config = self._model.config
+        stated = getattr(config, "function_to_apply", None)
+        if stated in ("sigmoid", "softmax"):
+            return str(stated)
+        by_problem = {
+            "multi_label_classification": "sigmoid",
+            "single_label_classification": "softmax",
+        }
+        return by_problem.get(config.problem_type or "", self._scheme.activation)
+
+    async def answer(self, requests: Sequence[Request], seeds: Sequence[int], sink: Sink) -> None:
+        asked = [_toxicity(request) for request in requests]
+        empty = [place for place, ask in enumerate(asked) if not ask.text.strip()]
+        if empty:
+            await sink.deliver([(place, ToxicityScores({}, "COMMENT_EMPTY")) for place in empty])
+        places = sorted(
+            (place for place, ask in enumerate(asked) if ask.text.strip()),
+            key=lambda place: -len(asked[place].text),
+        )
+        for start in range(0, len(places), self._batch_size):
+            batch = places[start : start + self._batch_size]
+            outcomes = await anyio.to_thread.run_sync(
+                self._score, [asked[place] for place in batch], limiter=self._one_at_a_time
+            )
+            await sink.deliver(list(zip(batch, outcomes, strict=True)))
+
+    def _score(self, requests: Sequence[Toxicity]) -> list[Outcome]:
+        import torch
+
+        model = self._model
+        rows = [
+            model.tokenizer.encode(ask.text, truncation=True, max_length=model.max_length)
+            for ask in requests
+        ]
+        ids, mask = pad(rows, fill=model.tokenizer.pad_token_id, left=False, device=model.device)
+        with torch.inference_mode():
+            logits = model.network(input_ids=ids, attention_mask=mask).logits.float()
+        shares = logits.sigmoid() if self._activation == "sigmoid" else logits.softmax(-1)
+        return [
+            ToxicityScores(self._scheme.pick(dict(zip(self._labels, row, strict=True)), ask))
+            for row, ask in zip(shares.tolist(), requests, strict=True)
+        ]
+
+    async def aclose(self) -> None:
+        self._model.unload()
+
+
+def _labels(config: Any) -> tuple[str, ...]:
+    """The model's labels in the order of its outputs."""
+    return tuple(config.id2label[place] for place in range(len(config.id2label)))
+
+
+def _toxicity(request: Request) -> Toxicity:
+    if not isinstance(request, Toxicity):
+        raise CapabilityError(f"backend 'classifier' cannot answer {request.kind} requests")
+    return request
