@@ -12,3 +12,22 @@ def data_dir() -> Path:
     folder = os.environ.get("LLMPROF_DATA_DIR")
     assert folder, "set LLMPROF_DATA_DIR to the folder of real data sets"
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder that all tests share, so that the default model is converted once."""
+    from llmprof.backends.model_files import find_model
+
+    folder = tmp_path_factory.mktemp("cache")
+    find_model(None, revision=None, offline=True, models_dir=folder / "models")
+    return folder
+
+
+@pytest.fixture
+def fresh_cache(cache_dir: Path, tmp_path: Path) -> Path:
+    """An empty cache of responses beside the converted default model."""
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    (folder / "models").symlink_to(cache_dir / "models")
+    return folder

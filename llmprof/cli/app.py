@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+from typing import cast
 
 import typer
+from typer.core import TyperGroup
 from typer.exceptions import TyperException
+from typer.main import get_command
 
 from llmprof.cli import benchmark, cache, profile, report, runs, sql
 from llmprof.cli.errors import print_error
@@ -30,13 +33,19 @@ app.add_typer(cache.app, name="cache")
 def main() -> None:
     """Run the command line; an error is one line and exit code 2 (usage) or 1 (failure)."""
     arguments = sys.argv[1:] or ["--help"]
+    group = cast(TyperGroup, get_command(app))
+    # The list of commands is plain text: importing rich would double the time it takes to appear.
+    group.rich_markup_mode = None
     try:
-        code = app(arguments, standalone_mode=False)
+        code = group(arguments, standalone_mode=False)
     except (LlmprofError, TyperException) as error:
         if "--debug" in arguments:
             raise
         print_error(error)
         sys.exit(error.exit_code)
+    except typer.Abort:
+        typer.echo("llmprof: nothing was done", err=True)
+        sys.exit(1)
     if code == INTERRUPTED:
         typer.echo("llmprof: interrupted; the same line again goes on from here", err=True)
     sys.exit(code or 0)

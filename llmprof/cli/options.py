@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Annotated
@@ -63,10 +64,20 @@ CacheDir = Annotated[
     ),
 ]
 _WORK = "The work"
+
+
+def _go_offline(offline: bool) -> bool:
+    """Keep the Hub's client, which reads this when it is first imported, from any request."""
+    if offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    return offline
+
+
 Offline = Annotated[
     bool,
     typer.Option(
         "--offline",
+        callback=_go_offline,
         help="Fail at once when a model or data set is not on this machine.",
         rich_help_panel=_WORK,
     ),

@@ -33,6 +33,7 @@ def _live() -> Iterator[Callable[[str, Progress], None]]:
         bars.TextColumn("{task.description}"),
         bars.BarColumn(),
         bars.MofNCompleteColumn(),
+        bars.TextColumn("{task.fields[rate]}"),
         bars.TimeRemainingColumn(),
         bars.TextColumn("{task.fields[note]}"),
         console=Console(stderr=True),
@@ -41,11 +42,17 @@ def _live() -> Iterator[Callable[[str, Progress], None]]:
 
         def listen(name: str, progress: Progress) -> None:
             if name not in tasks:
-                tasks[name] = display.add_task(name, total=progress.total, note="")
-            note = f"{progress.cached} cached, {progress.retries} retries"
-            display.update(tasks[name], completed=progress.done, note=note)
+                tasks[name] = display.add_task(name, total=progress.total, note="", rate="")
+            display.update(tasks[name], completed=progress.done, total=progress.total)
+            speed = display.tasks[tasks[name]].finished_speed or display.tasks[tasks[name]].speed
+            rate = f"{speed:.3g}/s" if speed else ""
+            display.update(tasks[name], rate=rate, note=_note(progress))
 
         yield listen
+
+
+def _note(progress: Progress) -> str:
+    return f"{progress.cached} cached, {progress.failed} failed, {progress.retries} retries"
 
 
 def _log_lines() -> Callable[[str, Progress], None]:
@@ -56,11 +63,7 @@ def _log_lines() -> Callable[[str, Progress], None]:
         finished = progress.done == progress.total
         if finished or now - last.get(name, -_LOG_SECONDS) >= _LOG_SECONDS:
             last[name] = now
-            print(
-                f"{name}: {progress.done}/{progress.total} done, {progress.cached} cached, "
-                f"{progress.failed} failed, {progress.retries} retries",
-                file=sys.stderr,
-                flush=True,
-            )
+            line = f"{name}: {progress.done}/{progress.total} done, {_note(progress)}"
+            print(line, file=sys.stderr, flush=True)
 
     return listen

@@ -2,50 +2,62 @@
 
 from __future__ import annotations
 
-import csv
-import io
+from itertools import islice
 
+from llmprof.datasets.hub import HubFile
 from llmprof.datasets.items import DataOptions, Dataset, SentencePair
-from llmprof.datasets.sources import SourceFile, open_source
+from llmprof.datasets.rows import Row, read_rows
+from llmprof.datasets.sources import DataFile, open_source
 from llmprof.errors import DataError
 
-FILE = "crows_pairs/crows_pairs_anonymized.csv"
-_DIRECTIONS = ("stereo", "antistereo")
+# The Hub's repository holds a loading script; its data are in the branch that the Hub derives from
+# it, whose commit is stored with the results.
+FILE = DataFile(
+    "crows_pairs/crows_pairs_anonymized.csv",
+    HubFile("nyu-mll/crows_pairs", "refs/convert/parquet", "crows_pairs/test/0000.parquet"),
+)
+DIRECTIONS = ("stereo", "antistereo")
+BIAS_TYPES = (
+    "race-color",
+    "socioeconomic",
+    "gender",
+    "disability",
+    "nationality",
+    "sexual-orientation",
+    "physical-appearance",
+    "religion",
+    "age",
+)
 
 
 def load_crows_pairs(options: DataOptions) -> Dataset[SentencePair]:
-    """Read the authors' CSV.
+    """Read the authors' CSV, or the Hub's copy, whose labels are numbers.
 
     Raises:
         DataNotFoundError: there is no such file.
         DataError: a line is broken, with file, line and field, or there is none.
     """
     file = open_source(FILE, options)
-    reader = csv.DictReader(io.StringIO(file.text, newline=""))
-    pairs = []
-    for row in reader:
-        pairs.append(_pair(row, file, reader.line_num))
-        if len(pairs) == options.limit:
-            break
+    pairs = tuple(_pair(row) for row in islice(read_rows(file), options.limit))
     if not pairs:
         raise DataError(f"{file.name} holds no pairs; give the authors' complete file")
-    return Dataset("crows_pairs", file.source, file.sha256, tuple(pairs))
+    return Dataset("crows_pairs", file.source, file.sha256, pairs)
 
 
-def _pair(row: dict[str, str | None], file: SourceFile, line: int) -> SentencePair:
-    for field in ("sent_more", "sent_less", "bias_type", "stereo_antistereo"):
-        if not (row.get(field) or "").strip():
-            raise DataError(f"{file.name}, line {line}: field {field!r} is missing; mend the line")
-    direction = str(row["stereo_antistereo"])
-    if direction not in _DIRECTIONS:
-        raise DataError(
-            f"{file.name}, line {line}: field 'stereo_antistereo' is {direction!r}; "
-            f"it must be one of: {', '.join(_DIRECTIONS)}"
-        )
+def _pair(row: Row) -> SentencePair:
+    # The authors' file numbers its pairs in a column without a name.
+    number = row.values.get("id", row.values.get(""))
     return SentencePair(
-        id=str(row.get("") or line),
-        more=str(row["sent_more"]),
-        less=str(row["sent_less"]),
-        bias_type=str(row["bias_type"]),
-        direction=direction,
+        id=str(row.line if number is None else number),
+        more=row.text("sent_more"),
+        less=row.text("sent_less"),
+        bias_type=_label(row, "bias_type", BIAS_TYPES),
+        direction=_label(row, "stereo_antistereo", DIRECTIONS),
     )
+
+
+def _label(row: Row, field: str, names: tuple[str, ...]) -> str:
+    number = row.values.get(field)
+    if isinstance(number, int) and 0 <= number < len(names):
+        return names[number]
+    return row.choice(field, names)

@@ -2,37 +2,51 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from llmprof.datasets.hub import HubFile
 from llmprof.datasets.items import DataOptions, Dataset, Prompt
-from llmprof.datasets.sources import SourceFile, open_source, read_text
+from llmprof.datasets.rows import Row, read_rows
+from llmprof.datasets.sources import DataFile, SourceFile, open_source, read_file
 from llmprof.errors import DataError, UnknownNameError
 
 PROMPT_DATASETS = ("dolly200_val", "dolly200_test", "strategyqa")
-DOLLY_FILE = "dolly200/dolly_eval_eng.json"
-STRATEGYQA_FILE = "strategyqa/test.jsonl"
-_DOLLY_NAMES = ("dolly200_val", "dolly200_test")
+DOLLY = DataFile(
+    "dolly200/dolly_eval_eng.json",
+    HubFile(
+        "CohereLabs/aya_evaluation_suite",
+        "8a622ea40687244b7849e6cf15c93a8b33fa9575",
+        "dolly_machine_translated/test-00000-of-00001.parquet",
+    ),
+)
+STRATEGYQA = DataFile(
+    "strategyqa/test.jsonl",
+    HubFile(
+        "ChilleD/StrategyQA",
+        "705562638fe1d8ca6bb98c66fc8f94d45fda8c83",
+        "data/test-00000-of-00001-bae602f3ee37f4ca.parquet",
+    ),
+)
 _TEXT_FIELDS = ("prompt", "text", "question", "input")
+_TABLE_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".parquet")
 
 
 def load_prompts(name: str, options: DataOptions) -> Dataset[Prompt]:
-    """Read a known data set, or a file of the user's: JSONL, CSV, or one prompt a line.
+    """Read a known data set, or a file of the user's: JSONL, CSV, Parquet, or one prompt a line.
 
     Raises:
         UnknownNameError: neither a known name nor a file.
         DataNotFoundError: the data set's file is missing.
         DataError: a line is broken, with file and line, or there is no prompt.
     """
-    if name in _DOLLY_NAMES:
-        file = open_source(DOLLY_FILE, options)
+    if name in ("dolly200_val", "dolly200_test"):
+        file = open_source(DOLLY, options)
         prompts = _dolly(file, second_half=name == "dolly200_test")
     elif name == "strategyqa":
-        file = open_source(STRATEGYQA_FILE, options)
-        prompts = list(_json_lines(file))
+        file = open_source(STRATEGYQA, options)
+        prompts = [_prompt(row) for row in read_rows(file)]
     else:
         path = Path(name).expanduser()
         if not path.is_file():
@@ -40,63 +54,58 @@ def load_prompts(name: str, options: DataOptions) -> Dataset[Prompt]:
                 f"unknown text data set {name!r}; choose one of: {', '.join(PROMPT_DATASETS)}, "
                 "or give the path of a file"
             )
-        file = read_text(path, f"file:{path.resolve()}")
+        file = read_file(path, f"file:{path.resolve()}")
         name = path.stem
-        prompts = list(_own_file(file, path.suffix.lower()))
+        prompts = list(_own_file(file))
     if not prompts:
         raise DataError(f"{file.name} holds no prompts; give at least one")
     return Dataset(name, file.source, file.sha256, tuple(prompts[: options.limit]))
 
 
 def _dolly(file: SourceFile, *, second_half: bool) -> list[Prompt]:
-    """Half of the rows of a column-oriented JSON file, by position, in order of appearance.
+    """Half of the English prompts, by position, in order of appearance.
 
-    Of the complete 200 rows, `dolly200_val` is 0-99 and `dolly200_test` 100-199; a row's id is
-    its position.
+    Of the complete 200, `dolly200_val` is 0-99 and `dolly200_test` 100-199; a prompt's id is its
+    position.
     """
+    if file.suffix == ".parquet":
+        english = (row for row in read_rows(file) if row.values.get("language") == "eng")
+        texts = [row.text("inputs") for row in english]
+    else:
+        texts = _dolly_column(file)
+    middle = len(texts) // 2
+    places = range(middle, len(texts)) if second_half else range(middle)
+    return [Prompt(str(place), texts[place]) for place in places]
+
+
+def _dolly_column(file: SourceFile) -> list[str]:
+    """The texts of a column-oriented JSON file: {"inputs": {row: text}}."""
     try:
-        column = json.loads(file.text)["inputs"]
-        texts = [str(text) for text in column.values()]
+        return [str(text) for text in json.loads(file.text)["inputs"].values()]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"{file.name}: no column 'inputs' of row: text ({error}); fetch the file again"
         ) from error
-    middle = len(texts) // 2
-    rows = range(middle, len(texts)) if second_half else range(middle)
-    return [Prompt(str(row), texts[row]) for row in rows]
 
 
-def _own_file(file: SourceFile, suffix: str) -> Iterator[Prompt]:
-    if suffix in (".jsonl", ".ndjson"):
-        yield from _json_lines(file)
-    elif suffix == ".csv":
-        reader = csv.DictReader(io.StringIO(file.text, newline=""))
-        for row in reader:
-            yield _prompt(row, file, reader.line_num)
+def _own_file(file: SourceFile) -> Iterator[Prompt]:
+    if file.suffix in _TABLE_SUFFIXES:
+        for row in read_rows(file):
+            yield _prompt(row)
     else:
         for line, text in enumerate(file.text.splitlines(), 1):
             if text.strip():
                 yield Prompt(str(line), text)
 
 
-def _json_lines(file: SourceFile) -> Iterator[Prompt]:
-    for line, text in enumerate(file.text.split("\n"), 1):
-        if not text.strip():
-            continue
-        try:
-            row = json.loads(text)
-        except ValueError as error:
-            raise DataError(f"{file.name}, line {line}: not JSON ({error}); mend it") from error
-        yield _prompt({"prompt": row} if isinstance(row, str) else row, file, line)
-
-
-def _prompt(row: object, file: SourceFile, line: int) -> Prompt:
-    if isinstance(row, dict):
-        for field in _TEXT_FIELDS:
-            text = row.get(field)
-            if isinstance(text, str) and text.strip():
-                return Prompt(str(row.get("id") or row.get("qid") or line), text)
+def _prompt(row: Row) -> Prompt:
+    for field in _TEXT_FIELDS:
+        text = row.values.get(field)
+        if isinstance(text, str) and text.strip():
+            names = (row.values.get(name) for name in ("id", "qid"))
+            name = next((each for each in names if each not in (None, "")), row.line)
+            return Prompt(str(name), text)
     raise DataError(
-        f"{file.name}, line {line}: no text in any of the fields {', '.join(_TEXT_FIELDS)}; "
+        f"{row.file}, line {row.line}: no text in any of the fields {', '.join(_TEXT_FIELDS)}; "
         "add one of them"
     )

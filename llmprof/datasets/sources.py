@@ -1,4 +1,4 @@
-"""Finds the file of a data set: in a folder, or among the built-in samples."""
+"""Finds the file of a data set: in a folder, on the Hub, or among the built-in samples."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from llmprof.datasets.hub import HubFile, download
 from llmprof.datasets.items import DataOptions
 from llmprof.errors import DataError, DataNotFoundError
 
@@ -13,53 +14,78 @@ BUILTIN_DIR = Path(__file__).parent / "builtin"
 
 
 @dataclass(frozen=True, slots=True)
+class DataFile:
+    """Where a data set's file is: `path` in a data folder, and on the Hub if it is there.
+
+    The Hub's file may have another format than the folder's; its suffix tells.
+    """
+
+    path: str
+    hub: HubFile | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One data file, decoded; `name` is what error messages call it."""
+    """One data file; `name` is what error messages call it, `sha256` is of its bytes."""
 
     name: str
     source: str
-    sha256: str
-    text: str
+    content: bytes
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
+
+    @property
+    def suffix(self) -> str:
+        """The ending of the file's name, in lower case, such as `.csv`."""
+        return Path(self.name).suffix.lower()
+
+    @property
+    def text(self) -> str:
+        """The content as UTF-8, with or without a byte-order mark.
+
+        Raises:
+            DataError: it is not UTF-8.
+        """
+        try:
+            return self.content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{self.name}: byte {error.start} is not UTF-8; save the file as UTF-8"
+            ) from error
 
 
-def read_text(path: Path, source: str) -> SourceFile:
-    """Read a UTF-8 file, with or without a byte-order mark.
+def read_file(path: Path, source: str) -> SourceFile:
+    """Read a file of this machine.
 
     Raises:
         DataNotFoundError: it cannot be read.
-        DataError: it is not UTF-8.
     """
     try:
-        content = path.read_bytes()
+        return SourceFile(str(path), source, path.read_bytes())
     except OSError as error:
         raise DataNotFoundError(
             f"cannot read {path}: {error.strerror}; check --data-dir, or use --data builtin"
         ) from error
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8"
-        ) from error
-    return SourceFile(str(path), source, hashlib.sha256(content).hexdigest(), text)
 
 
-def open_source(relative: str, options: DataOptions) -> SourceFile:
-    """The data set's file at `relative` in the folder or among the built-in samples.
+def open_source(file: DataFile, options: DataOptions) -> SourceFile:
+    """The data set's file in the folder, on the Hub, or among the built-in samples.
 
     Raises:
-        DataNotFoundError: there is no such file, or the Hub was asked for.
-        DataError: it is not UTF-8.
+        DataNotFoundError: there is no such file, or it cannot be fetched, with what to do.
     """
     if options.data == "builtin":
-        return read_text(BUILTIN_DIR / relative, "builtin")
-    folder = options.data_dir
-    if options.data not in (None, "hub"):
-        folder = Path(str(options.data))
-    if folder is None or options.data == "hub":
+        return read_file(BUILTIN_DIR / file.path, "builtin")
+    folder = options.folder
+    if folder is not None:
+        path = folder.expanduser().resolve() / file.path
+        return read_file(path, f"folder:{path}")
+    if file.hub is None:
         raise DataNotFoundError(
-            f"data file {relative} is needed and reading it from the Hub is not available in this "
-            "version; put it in a folder and pass --data-dir DIR, or use --data builtin"
+            f"{file.path} is not on the Hub; put it in a folder and pass --data-dir DIR, or use "
+            "--data builtin"
         )
-    path = folder.expanduser().resolve() / relative
-    return read_text(path, f"folder:{path}")
+    path, commit = download(file.hub, offline=options.offline)
+    return read_file(path, f"hub:{file.hub.repo}@{commit}/{file.hub.path}")

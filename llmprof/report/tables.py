@@ -34,9 +34,17 @@ def print_rows(columns: Sequence[str], rows: Rows, format: str = "table") -> Non
 
 
 def print_table(
-    columns: Sequence[str], rows: Rows, *, title: str | None = None, numbers: Sequence[str] = ()
+    columns: Sequence[str],
+    rows: Rows,
+    *,
+    title: str | None = None,
+    numbers: Sequence[str] = (),
+    whole: Sequence[str] = (),
 ) -> None:
-    """Print a table; the columns in `numbers` are aligned to the right. NULL shows as a dash."""
+    """Print a table. NULL shows as a dash.
+
+    The columns in `numbers` are aligned to the right; they and those in `whole` are never folded.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -46,7 +54,10 @@ def print_table(
     for column in columns:
         right = column in numbers
         table.add_column(
-            Text(column), justify="right" if right else "left", no_wrap=right, overflow="fold"
+            Text(column),
+            justify="right" if right else "left",
+            no_wrap=right or column in whole,
+            overflow="fold",
         )
     for row in rows:
         table.add_row(*(Text("-" if value is None else printable(value)) for value in row))

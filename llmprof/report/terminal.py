@@ -23,9 +23,10 @@ WHERE run_id = ? AND profiler = ? AND dataset = ? ORDER BY rowid
 """
 _RUNS = """
 SELECT id, status, model, backend,
-       (SELECT group_concat(profiler || ' on ' || dataset, ', ') FROM run_datasets
-        WHERE run_id = runs.id) AS profiles,
-       started_at, finished_at FROM runs ORDER BY id DESC
+       (SELECT group_concat(DISTINCT profiler) FROM run_datasets d WHERE run_id = r.id) AS profiles,
+       substr(replace(started_at, 'T', ' '), 1, 16) AS "started (UTC)",
+       (SELECT printf('%.0f s', sum(seconds)) FROM run_datasets WHERE run_id = r.id) AS work
+FROM runs r ORDER BY id DESC
 """
 
 
@@ -50,7 +51,7 @@ def print_runs(db: Path) -> None:
     """Print every run, the latest first."""
     with _reading(db) as store:
         columns, rows = store.query(_RUNS)
-    print_rows(columns, rows)
+    print_table(columns, rows, numbers=["work"], whole=["id", "status", "started (UTC)"])
 
 
 def print_run(db: Path, run: str) -> None:

@@ -53,6 +53,18 @@ FROM (SELECT m.*, r.model, r.backend, d.sha256, row_number() OVER (
 WHERE place = 1
 """
 
+# One row a model and backend, from the latest run of each metric. SQLite has no dynamic columns:
+# the metrics are a JSON object, from which `metrics ->> '$."textual/dolly200_test/mtld"'` takes one.
+_MODEL_OVERVIEW = """
+CREATE VIEW model_overview AS
+SELECT model, backend, count(*) AS n_metrics, max(run_id) AS latest_run_id,
+       json_group_object(profiler || '/' || dataset || '/' || metric, value) AS metrics
+FROM (SELECT *, row_number() OVER (
+        PARTITION BY model, backend, profiler, dataset, metric ORDER BY run_id DESC) AS place
+      FROM latest_metrics WHERE "group" = 'overall')
+WHERE place = 1 GROUP BY model, backend
+"""
+
 
 @migrations()
 def create_tables(db: Database) -> None:
@@ -79,6 +91,11 @@ def add_work_counts(db: Database) -> None:
     for column in _WORK_COUNTS:
         db.execute(f"ALTER TABLE run_datasets ADD COLUMN {column} INTEGER")
     db.execute("ALTER TABLE run_datasets ADD COLUMN seconds REAL")
+
+
+@migrations()
+def create_model_overview_view(db: Database) -> None:
+    db.execute(_MODEL_OVERVIEW)
 
 
 def check_version(db: Database, name: str) -> None:

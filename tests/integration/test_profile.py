@@ -20,11 +20,6 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=600)
 
 
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
 def metrics(db: Path) -> list[tuple[object, ...]]:
     with sqlite3.connect(db) as connection:
         return connection.execute(
@@ -33,11 +28,13 @@ def metrics(db: Path) -> list[tuple[object, ...]]:
         ).fetchall()
 
 
-def test_log_likelihoods_agree_with_lm_eval(data_dir: Path, cache: Path, tmp_path: Path) -> None:
+def test_log_likelihoods_agree_with_lm_eval(
+    data_dir: Path, cache_dir: Path, tmp_path: Path
+) -> None:
     db = tmp_path / "a.db"
     done = run(
         "profile", "--profilers", "crows_pairs", "--limit", 100, "--data-dir", data_dir,
-        "--db", db, "--cache-dir", cache, "--dtype", "fp32",
+        "--db", db, "--cache-dir", cache_dir, "--dtype", "fp32",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     with sqlite3.connect(db) as connection:
@@ -47,7 +44,7 @@ def test_log_likelihoods_agree_with_lm_eval(data_dir: Path, cache: Path, tmp_pat
     from lm_eval.api.instance import Instance
     from lm_eval.models.huggingface import HFLM
 
-    (folder,) = (path for path in (cache / "models").iterdir() if path.is_dir())
+    (folder,) = (path for path in (cache_dir / "models").iterdir() if path.is_dir())
     reference = HFLM(pretrained=str(folder), dtype="float32", device="cpu", batch_size=8)
     sentences = [text for more, less, _ in rows for text in (more, less)]
     asked = [
@@ -63,7 +60,7 @@ def test_log_likelihoods_agree_with_lm_eval(data_dir: Path, cache: Path, tmp_pat
 
 
 def test_killed_run_resumes_to_identical_metrics(
-    data_dir: Path, cache: Path, tmp_path: Path
+    data_dir: Path, cache_dir: Path, tmp_path: Path
 ) -> None:
     def arguments(name: str) -> list[object]:
         return [
@@ -74,8 +71,7 @@ def test_killed_run_resumes_to_identical_metrics(
 
     for name in ("whole", "killed"):
         (tmp_path / name).mkdir()
-        if (cache / "models").exists():
-            (tmp_path / name / "models").symlink_to(cache / "models")
+        (tmp_path / name / "models").symlink_to(cache_dir / "models")
     whole = run(*arguments("whole"))
     assert whole.returncode == 0, whole.stderr
     stored = 0
@@ -122,10 +118,10 @@ def entries(folder: Path) -> int:
     ],
 )
 def test_bad_input_is_one_clear_line(
-    data_dir: Path, cache: Path, tmp_path: Path, arguments: list[str], code: int, words: str
+    data_dir: Path, cache_dir: Path, tmp_path: Path, arguments: list[str], code: int, words: str
 ) -> None:
     db = [] if "--db" in arguments else ["--db", tmp_path / "a.db"]
-    done = run("profile", "--data-dir", data_dir, "--cache-dir", cache, *db, *arguments)
+    done = run("profile", "--data-dir", data_dir, "--cache-dir", cache_dir, *db, *arguments)
     assert done.returncode == code, done.stderr
     assert words in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

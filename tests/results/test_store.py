@@ -131,6 +131,16 @@ def test_latest_metrics_shows_the_latest_complete_run_of_a_configuration(db: Pat
     assert rows(db, "SELECT DISTINCT run_id FROM latest_metrics") == [(last,)]
 
 
+def test_overview_has_one_row_a_model_with_its_latest_metrics(db: Path) -> None:
+    save(db)
+    save(db, replace(START, config={"limit": 5}))
+    last = save(db, replace(START, model="other"))
+    found = rows(db, "SELECT model, latest_run_id, metrics FROM model_overview ORDER BY model")
+    assert [row[0] for row in found] == ["m", "other"]
+    assert found[1][1] == last
+    assert json.loads(str(found[0][2])) == {"textual/d/mtld": 1.5, "textual/d/smog": None}
+
+
 def test_write_ahead_log_and_migrations_are_on(db: Path) -> None:
     save(db)
     with sqlite3.connect(db) as connection:
