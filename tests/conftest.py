@@ -17,10 +17,10 @@ def data_dir() -> Path:
 @pytest.fixture(scope="session")
 def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache folder that all tests share, so that the default model is converted once."""
-    from llmprof.backends.model_files import find_model
+    from llmprof.backends.huggingface.model_files import find_model
 
     folder = tmp_path_factory.mktemp("cache")
-    find_model(None, revision=None, offline=True, models_dir=folder / "models")
+    find_model(None, revision=None, offline=True, cache_dir=folder)
     return folder
 
 

@@ -105,3 +105,21 @@ def write_group(folder: Path, name: str, members: Sequence[str]) -> None:
         "metadata": {"version": 1.0},
     }
     (folder / f"{name}.yaml").write_text(yaml.safe_dump(config))
+
+
+def write_openbookqa(folder: Path, data_dir: Path) -> None:
+    """lm-eval's own task `openbookqa`, on the test set in `data_dir`."""
+    folder.mkdir(exist_ok=True)
+    config = {
+        "task": "openbookqa",
+        "dataset_path": "json",
+        "dataset_kwargs": {"data_files": {"test": str(data_dir / "openbookqa" / "test.jsonl")}},
+        "output_type": "multiple_choice",
+        "test_split": "test",
+        "doc_to_text": "question_stem",
+        "doc_to_target": "{{choices.label.index(answerKey.lstrip())}}",
+        "doc_to_choice": "{{choices.text}}",
+        "metric_list": [*MEAN, {**MEAN[0], "metric": "acc_norm"}],
+        "metadata": {"version": 1.0},
+    }
+    (folder / "openbookqa.yaml").write_text(yaml.safe_dump(config))

@@ -13,19 +13,22 @@ from llmprof.backends.huggingface.generation import generate
 from llmprof.backends.huggingface.loading import LocalModel
 from llmprof.backends.huggingface.log_likelihood import log_likelihoods
 from llmprof.backends.huggingface.masked import pseudo_log_likelihoods
+from llmprof.backends.huggingface.rolling import rolling_log_likelihoods
 from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.requests import (
     Embed,
     Generate,
     LogLikelihood,
+    Message,
     Outcome,
     PseudoLogLikelihood,
     Request,
     RequestType,
+    RollingLogLikelihood,
 )
 
 _DEFAULT_BATCH_SIZE = 8
-_CAUSAL: frozenset[RequestType] = frozenset({Generate, LogLikelihood, Embed})
+_CAUSAL: frozenset[RequestType] = frozenset({Generate, LogLikelihood, RollingLogLikelihood, Embed})
 _MASKED: frozenset[RequestType] = frozenset({PseudoLogLikelihood, Embed})
 
 
@@ -59,8 +62,17 @@ class HuggingFaceBackend:
     def identity(self) -> Mapping[str, Any]:
         return {"backend": self.name, **self._model.identity}
 
+    def render(self, messages: Sequence[Message], *, continue_last: bool = False) -> str:
+        text = self._model.tokenizer.apply_chat_template(
+            [{"role": turn.role, "content": turn.content} for turn in messages],
+            tokenize=False,
+            add_generation_prompt=not continue_last,
+            continue_final_message=continue_last,
+        )
+        return str(text)
+
     async def answer(self, requests: Sequence[Request], seeds: Sequence[int], sink: Sink) -> None:
-        for kind in (LogLikelihood, PseudoLogLikelihood, Embed, Generate):
+        for kind in (LogLikelihood, RollingLogLikelihood, PseudoLogLikelihood, Embed, Generate):
             places = [place for place, ask in enumerate(requests) if isinstance(ask, kind)]
             # Equal lengths side by side waste the least padding; the longest first shows at once
             # whether memory suffices.
@@ -78,6 +90,8 @@ class HuggingFaceBackend:
     def _answer_batch(self, requests: list[Any], seeds: list[int]) -> Sequence[Outcome]:
         if isinstance(requests[0], LogLikelihood):
             return log_likelihoods(self._model, requests)
+        if isinstance(requests[0], RollingLogLikelihood):
+            return rolling_log_likelihoods(self._model, requests)
         if isinstance(requests[0], PseudoLogLikelihood):
             return pseudo_log_likelihoods(self._model, requests)
         if isinstance(requests[0], Embed):
@@ -94,7 +108,7 @@ def _length(request: Any) -> int:
         return len(request.context) + len(request.continuation)
     if isinstance(request, PseudoLogLikelihood):
         return len(request.sentence)
-    if isinstance(request, Embed):
+    if isinstance(request, Embed | RollingLogLikelihood):
         return len(request.text)
     prompt = request.prompt
     return len(prompt) if isinstance(prompt, str) else sum(len(turn.content) for turn in prompt)
