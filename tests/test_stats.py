@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmprof.stats import bootstrap_interval, mean_metric
+from llmprof.stats import bootstrap_interval, bootstrap_statistic, mean_metric
 
 values_of_metrics = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=40)
 
@@ -51,3 +51,13 @@ def test_nothing_defined_is_null_with_a_reason() -> None:
     assert metric.value is None
     assert metric.reason
     assert (metric.n, metric.n_total) == (0, 2)
+
+
+def test_interval_of_a_mean_by_any_statistic_is_near_the_means_own() -> None:
+    values = [float(place % 7) for place in range(200)]
+    means = bootstrap_interval(values)
+    found = bootstrap_statistic(values, lambda drawn: sum(drawn) / len(drawn))
+    assert means is not None
+    assert found == pytest.approx(means, abs=0.05)
+    assert found == bootstrap_statistic(values, lambda drawn: sum(drawn) / len(drawn))
+    assert bootstrap_statistic([1.0], sum) is None

@@ -60,7 +60,7 @@ def test_report_imports_no_model_code(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["profile"], ["report"], ["runs"], ["sql"], ["cache"], ["cache", "prune"]],
+    [[], ["profile"], ["report"], ["runs"], ["sql"], ["cache"], ["cache", "prune"], ["benchmark"]],
     ids=" ".join,
 )
 def test_every_command_has_help(command: list[str]) -> None:
