@@ -93,9 +93,9 @@ def test_every_output_type_agrees_with_lm_evals_own_model(
     tasks: Path, fresh_cache: Path, tmp_path: Path
 ) -> None:
     db = tmp_path / "a.db"
-    done = run(*benchmark(tasks, db, fresh_cache, ",".join(TASKS), "--limit", 12))
+    done = run(*benchmark(tasks, db, fresh_cache, ",".join(TASKS), "--limit", 8))
     assert done.returncode == 0, done.stderr
-    expected = reference(tasks, fresh_cache, TASKS, limit=12)
+    expected = reference(tasks, fresh_cache, TASKS, limit=8)
     for task in TASKS:
         assert_equal(db, task, expected)
 
