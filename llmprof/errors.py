@@ -43,6 +43,10 @@ class DataNotFoundError(LlmprofError):
     """A data set is not where it was looked for."""
 
 
+class BenchmarkError(LlmprofError):
+    """A benchmark's task cannot be run or scored on this model."""
+
+
 class MissingDependencyError(LlmprofError):
     """A package or package data that the task needs is not installed."""
 

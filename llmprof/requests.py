@@ -175,6 +175,25 @@ class LogLikelihood:
 
 
 @dataclass(frozen=True, slots=True)
+class RollingLogLikelihood:
+    """Log-likelihood of a whole `text` of any length, given the beginning-of-text token.
+
+    A text longer than the model's window is scored in windows that cover each token once: only the
+    last reaches back over tokens that are scored already, to be full (`get_rolling_token_windows`
+    of lm-evaluation-harness, with a context of 1). Nothing is cut off, and a text that fits has the
+    value of `LogLikelihood("", text)`.
+    """
+
+    text: str
+
+    kind: ClassVar[str] = "rolling_log_likelihood"
+    response: ClassVar[type[TokenLogProbs]] = TokenLogProbs
+
+    def canonical(self) -> Json:
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
 class PseudoLogLikelihood:
     """Pseudo-log-likelihood, under a masked language model, of the tokens two sentences share.
 
@@ -230,11 +249,18 @@ class Toxicity:
         return dataclasses.asdict(self)
 
 
-Request: TypeAlias = Generate | LogLikelihood | PseudoLogLikelihood | Embed | Toxicity
+Request: TypeAlias = (
+    Generate | LogLikelihood | RollingLogLikelihood | PseudoLogLikelihood | Embed | Toxicity
+)
 Response: TypeAlias = Completion | TokenLogProbs | Embedding | ToxicityScores
 Outcome: TypeAlias = Response | Failure
 RequestType: TypeAlias = (
-    type[Generate] | type[LogLikelihood] | type[PseudoLogLikelihood] | type[Embed] | type[Toxicity]
+    type[Generate]
+    | type[LogLikelihood]
+    | type[RollingLogLikelihood]
+    | type[PseudoLogLikelihood]
+    | type[Embed]
+    | type[Toxicity]
 )
 
 

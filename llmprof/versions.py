@@ -8,7 +8,7 @@ from pathlib import Path
 
 from llmprof import __version__
 
-_PACKAGES = ("torch", "transformers", "spacy", "textdescriptives", "lexicalrichness")
+_PACKAGES = ("torch", "transformers", "spacy", "textdescriptives", "lexicalrichness", "lm-eval")
 _GIT_SECONDS = 5
 
 

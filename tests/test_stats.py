@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from llmprof.stats import (
     bootstrap_interval,
+    bootstrap_statistic,
     mean_metric,
     paired_difference,
     statistic_interval,
@@ -130,3 +131,13 @@ def test_statistic_that_is_not_defined_is_null_with_its_reason() -> None:
         "m", [5], lambda weights: weights[:, 0], n=5, n_total=9, undefined="why", note="careful"
     )
     assert (metric.value, metric.reason) == (5.0, "careful")
+
+
+def test_interval_of_a_mean_by_any_statistic_is_near_the_means_own() -> None:
+    values = [float(place % 7) for place in range(200)]
+    means = bootstrap_interval(values)
+    found = bootstrap_statistic(values, lambda drawn: sum(drawn) / len(drawn))
+    assert means is not None
+    assert found == pytest.approx(means, abs=0.05)
+    assert found == bootstrap_statistic(values, lambda drawn: sum(drawn) / len(drawn))
+    assert bootstrap_statistic([1.0], sum) is None

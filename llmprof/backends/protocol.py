@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from llmprof.requests import Outcome, Request, RequestType
+from llmprof.requests import Message, Outcome, Request, RequestType
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +95,18 @@ class Paced(Protocol):
 
     @property
     def requests_per_second(self) -> float | None: ...
+
+
+@runtime_checkable
+class ChatRenderer(Protocol):
+    """A backend that can write a conversation as the one text that its model reads.
+
+    What needs the likelihood of a text after a conversation asks for it; a backend that only sends
+    messages to a provider cannot offer it.
+    """
+
+    def render(self, messages: Sequence[Message], *, continue_last: bool = False) -> str:
+        """The text of the model's chat template, with the assistant's turn opened at its end.
+
+        `continue_last` leaves the last message open instead, so that what follows continues it.
+        """

@@ -21,6 +21,7 @@ from llmprof.requests import (
     PseudoLogLikelihood,
     Request,
     RequestType,
+    RollingLogLikelihood,
     TokenLogProbs,
     Toxicity,
     ToxicityScores,
@@ -36,6 +37,8 @@ def default_script(request: Request) -> Outcome:
         return Completion(f"You said: {text}", len(text.split()) + 2, "stop")
     if isinstance(request, LogLikelihood):
         return _token_log_probs(request.context, request.continuation)
+    if isinstance(request, RollingLogLikelihood):
+        return _token_log_probs("", request.text)
     if isinstance(request, PseudoLogLikelihood):
         return _token_log_probs(request.other, request.sentence)
     if isinstance(request, Embed):
@@ -65,7 +68,14 @@ class ScriptedBackend:
         *,
         model: str = "scripted",
         capabilities: frozenset[RequestType] = frozenset(
-            {Generate, LogLikelihood, PseudoLogLikelihood, Embed, Toxicity}
+            {
+                Generate,
+                LogLikelihood,
+                RollingLogLikelihood,
+                PseudoLogLikelihood,
+                Embed,
+                Toxicity,
+            }
         ),
     ) -> None:
         self.model = model

@@ -10,7 +10,8 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from llmprof.cli import cache, export, profile, report, runs, score, sql
+from llmprof.cli import benchmark, cache, export, profile, report, runs, score, sql
+from llmprof.cli.errors import print_error
 from llmprof.errors import LlmprofError
 
 INTERRUPTED = 130
@@ -22,6 +23,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command("profile")(profile.profile)
+app.command("benchmark")(benchmark.benchmark)
 app.command("report")(report.report)
 app.command("runs")(runs.runs)
 app.command("score")(score.score)
@@ -41,8 +43,7 @@ def main() -> None:
     except (LlmprofError, TyperException) as error:
         if "--debug" in arguments:
             raise
-        message = " ".join(str(_message(error)).split())
-        typer.echo(f"llmprof: error: {message}", err=True)
+        print_error(error)
         sys.exit(error.exit_code)
     except typer.Abort:
         typer.echo("llmprof: nothing was done", err=True)
@@ -50,9 +51,3 @@ def main() -> None:
     if code == INTERRUPTED:
         typer.echo("llmprof: interrupted; the same line again goes on from here", err=True)
     sys.exit(code or 0)
-
-
-def _message(error: LlmprofError | TyperException) -> str:
-    if isinstance(error, TyperException):
-        return f"{error.format_message()} (see `llmprof --help`)"
-    return str(error)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from llmprof.backends import BackendOptions
 
 _MODEL = "The model"
 _NETWORK = "Models behind a network"
@@ -83,7 +88,6 @@ Layer = Annotated[
 BaseUrl = Annotated[
     str | None,
     typer.Option(
-        envvar="LLMPROF_BASE_URL",
         help="Address of an OpenAI-compatible server, such as http://localhost:8000/v1.",
         rich_help_panel=_NETWORK,
     ),
@@ -138,3 +142,20 @@ def batch_size_of(value: str) -> int | None:
     if not value.isdecimal() or int(value) == 0:
         raise typer.BadParameter(f"--batch-size is {value!r}; give auto or a number above 0")
     return int(value)
+
+
+def backend_options(context: typer.Context, cache_dir: Path) -> BackendOptions:
+    """The options of this module that the command was given, as a backend takes them."""
+    from llmprof.backends import BackendOptions
+
+    names = {each.name for each in fields(BackendOptions)}
+    values = {name: value for name, value in context.params.items() if name in names}
+    return BackendOptions(
+        **{
+            **values,
+            "batch_size": batch_size_of(context.params["batch_size"]),
+            "requests_per_minute": context.params["rpm"],
+            "timeout_seconds": context.params["timeout"],
+            "cache_dir": cache_dir,
+        }
+    )

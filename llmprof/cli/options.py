@@ -106,3 +106,18 @@ def cache_folder(chosen: Path | None) -> Path:
     from platformdirs import user_cache_path
 
     return chosen or user_cache_path("llmprof")
+
+
+def names_in(value: str, option: str) -> tuple[str, ...]:
+    """The names in a comma-separated list, each once, in order.
+
+    >>> names_in("a, b,a", "--tasks")
+    ('a', 'b')
+
+    Raises:
+        BadParameter: there is none.
+    """
+    names = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+    if not names:
+        raise typer.BadParameter(f"{option} names nothing; give names separated by commas")
+    return names

@@ -25,6 +25,7 @@ _DATA = "The data"
 
 
 def profile(
+    context: typer.Context,
     model: ask.Model = None,
     profilers: Annotated[
         str,
@@ -110,8 +111,6 @@ def profile(
 
     Example: llmprof profile --data builtin --profilers textual,crows_pairs
     """
-    del config, debug
-    from llmprof.backends import BackendOptions
     from llmprof.cli.progress import show_progress
     from llmprof.datasets import DataOptions
     from llmprof.profile import ProfileJob, plan_profile, run_profile
@@ -132,25 +131,7 @@ def profile(
     job = ProfileJob(
         profilers=chosen,
         backend=backend,
-        backend_options=BackendOptions(
-            model=model,
-            revision=revision,
-            adapter=adapter,
-            dtype=dtype,
-            quantize=quantize,
-            device=device,
-            device_map=device_map,
-            batch_size=ask.batch_size_of(batch_size),
-            trust_remote_code=trust_remote_code,
-            offline=offline,
-            base_url=base_url,
-            concurrency=concurrency,
-            requests_per_minute=rpm,
-            timeout_seconds=timeout,
-            safety_mode=safety_mode,
-            bos_token=bos_token,
-            cache_dir=cache,
-        ),
+        backend_options=ask.backend_options(context, cache),
         data=DataOptions(data, data_dir, offline, limit),
         options=ProfilerOptions(
             text_dataset=text_dataset,

@@ -74,6 +74,7 @@ def test_report_imports_no_model_code(tmp_path: Path) -> None:
     [
         [],
         ["profile"],
+        ["benchmark"],
         ["report"],
         ["runs"],
         ["sql"],

@@ -18,18 +18,21 @@ from llmprof.backends.huggingface.loading import LocalModel
 from llmprof.backends.huggingface.log_likelihood import log_likelihoods
 from llmprof.backends.huggingface.masked import pseudo_log_likelihoods
 from llmprof.backends.huggingface.memory import Budget, device_name, halving_batches
+from llmprof.backends.huggingface.rolling import rolling_log_likelihoods
 from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.requests import (
     Embed,
     Generate,
     LogLikelihood,
+    Message,
     Outcome,
     PseudoLogLikelihood,
     Request,
     RequestType,
+    RollingLogLikelihood,
 )
 
-_CAUSAL: frozenset[RequestType] = frozenset({Generate, LogLikelihood, Embed})
+_CAUSAL: frozenset[RequestType] = frozenset({Generate, LogLikelihood, RollingLogLikelihood, Embed})
 _MASKED: frozenset[RequestType] = frozenset({PseudoLogLikelihood, Embed})
 # Texts read at once, to embed them or to mask their tokens, unless the user says otherwise.
 _TEXTS_AT_ONCE = 16
@@ -65,8 +68,17 @@ class HuggingFaceBackend:
     def identity(self) -> Mapping[str, Any]:
         return {"backend": self.name, **self._model.identity}
 
+    def render(self, messages: Sequence[Message], *, continue_last: bool = False) -> str:
+        text = self._model.tokenizer.apply_chat_template(
+            [{"role": turn.role, "content": turn.content} for turn in messages],
+            tokenize=False,
+            add_generation_prompt=not continue_last,
+            continue_final_message=continue_last,
+        )
+        return str(text)
+
     async def answer(self, requests: Sequence[Request], seeds: Sequence[int], sink: Sink) -> None:
-        for kind in (LogLikelihood, PseudoLogLikelihood, Embed, Generate):
+        for kind in (LogLikelihood, RollingLogLikelihood, PseudoLogLikelihood, Embed, Generate):
             places = [place for place, ask in enumerate(requests) if isinstance(ask, kind)]
             if not places:
                 continue
@@ -93,6 +105,8 @@ class HuggingFaceBackend:
         answer: Callable[[Any, list[Any]], Sequence[Outcome]]
         if kind is Embed:
             answer, lengths = embed, [len(request.text) for request in requests]
+        elif kind is RollingLogLikelihood:
+            answer, lengths = rolling_log_likelihoods, [len(request.text) for request in requests]
         else:
             answer, lengths = pseudo_log_likelihoods, [len(ask.sentence) for ask in requests]
         return halving_batches(partial(answer, self._model), requests, lengths, size)

@@ -1,0 +1,190 @@
+"""Turns what lm-eval measured into llmprof's samples and metrics; imports lm-eval."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lm_eval.api import metrics as lm_eval_metrics
+
+from llmprof.benchmark.model import Asked, cut
+from llmprof.records import Metric, Sample
+from llmprof.requests import (
+    Completion,
+    Generate,
+    LogLikelihood,
+    RollingLogLikelihood,
+    TokenLogProbs,
+)
+from llmprof.stats import bootstrap_interval, bootstrap_statistic
+
+_NORMAL_95 = 1.959964
+_OF_WEIGHTED_SUMS = (lm_eval_metrics.weighted_perplexity, lm_eval_metrics.bits_per_byte)
+_NO_FILTER = "none"
+_STDERR = "_stderr"
+
+# One entry of lm-eval's list of logged samples: a document under one filter.
+Logged = Mapping[str, Any]
+
+
+def task_samples(asked: Sequence[Asked], logged: Sequence[Logged]) -> list[Sample]:
+    """One sample a document: the option chosen or the first text generated, and its scores.
+
+    The scores are the task's metrics of that document, where they are numbers, and the
+    log-likelihood of each option: `log_likelihood`, or `log_likelihood_0` and on.
+    """
+    by_document: dict[Any, list[Asked]] = defaultdict(list)
+    for each in asked:
+        by_document[each.instance.doc_id].append(each)
+    scores: dict[Any, dict[str, float | None]] = defaultdict(dict)
+    for entry in logged:
+        for name in entry["metrics"]:
+            if (value := _number(entry[name])) is not None:
+                scores[entry["doc_id"]][metric_name(name, entry["filter"])] = value
+    return [
+        _sample(document, each, {**scores[document], **_log_likelihoods(each)})
+        for document, each in by_document.items()
+    ]
+
+
+def task_metrics(
+    results: Mapping[str, Any], logged: Sequence[Logged], aggregation: Mapping[str, Any]
+) -> list[Metric]:
+    """lm-eval's values and standard errors, each with an interval where one can be had.
+
+    A mean gets the percentile bootstrap of its documents' values; a perplexity, the bootstrap over
+    documents; any other metric, 1.96 standard errors to each side where lm-eval gives them.
+    """
+    n_total = len({entry["doc_id"] for entry in logged})
+    metrics = []
+    for key, value, stderr in _pairs(results):
+        name, filter_name = key
+        values = [
+            entry[name] for entry in logged if entry["filter"] == filter_name and name in entry
+        ]
+        statistic = aggregation.get(name, lm_eval_metrics.mean)
+        interval = _interval(value, stderr, values, statistic)
+        metrics += _with_stderr(key, value, stderr, interval, len(values), n_total)
+    return metrics
+
+
+def group_metrics(results: Mapping[str, Any]) -> list[Metric]:
+    """lm-eval's average of a group's tasks; the interval is 1.96 standard errors to each side."""
+    metrics = []
+    for key, value, stderr in _pairs(results):
+        counts = results.get("sample_count", {})
+        n = int(counts.get(",".join(key), results["sample_len"]))
+        interval = _interval(value, stderr, [], None)
+        metrics += _with_stderr(key, value, stderr, interval, n, int(results["sample_len"]))
+    return metrics
+
+
+def metric_name(name: str, filter_name: str) -> str:
+    """lm-eval's name of a metric, with the filter that read the answer, if any.
+
+    >>> metric_name("acc", "none"), metric_name("exact_match", "strict-match")
+    ('acc', 'exact_match,strict-match')
+    """
+    return name if filter_name == _NO_FILTER else f"{name},{filter_name}"
+
+
+def _pairs(
+    results: Mapping[str, Any],
+) -> list[tuple[tuple[str, str], float | None, float | None]]:
+    """(metric, filter), value and standard error of each metric in one of lm-eval's results."""
+    found = []
+    for key, value in results.items():
+        name, comma, filter_name = key.partition(",")
+        if comma and not name.endswith(_STDERR):
+            stderr = results.get(f"{name}{_STDERR},{filter_name}")
+            found.append(((name, filter_name), _number(value), _number(stderr)))
+    return found
+
+
+def _with_stderr(
+    key: tuple[str, str],
+    value: float | None,
+    stderr: float | None,
+    interval: tuple[float, float] | None,
+    n: int,
+    n_total: int,
+) -> list[Metric]:
+    name, filter_name = key
+    low, high = interval or (None, None)
+    reason = None if value is not None else "lm-eval's value is not a number"
+    metrics = [Metric(metric_name(name, filter_name), value, low, high, n, n_total, reason=reason)]
+    if stderr is not None:
+        stderr_name = metric_name(name + _STDERR, filter_name)
+        metrics.append(Metric(stderr_name, stderr, None, None, n, n_total))
+    return metrics
+
+
+def _interval(
+    value: float | None, stderr: float | None, values: Sequence[Any], statistic: Any
+) -> tuple[float, float] | None:
+    numbers = [_number(each) for each in values]
+    defined = [number for number in numbers if number is not None]
+    if value is None:
+        return None
+    if statistic is lm_eval_metrics.mean and len(defined) == len(values):
+        return bootstrap_interval(defined)
+    if statistic in _OF_WEIGHTED_SUMS:
+        return bootstrap_statistic(values, statistic)
+    if stderr is None:
+        return None
+    return value - _NORMAL_95 * stderr, value + _NORMAL_95 * stderr
+
+
+def _number(value: Any) -> float | None:
+    """The value where it is one finite number; numpy's numbers and bools are numbers too."""
+    if isinstance(value, str | bytes) or not hasattr(value, "__float__"):
+        return None
+    number = float(value)
+    return number if math.isfinite(number) else None
+
+
+def _log_likelihoods(asked: Sequence[Asked]) -> dict[str, float | None]:
+    totals = [
+        each.answer.outcome.total
+        for each in asked
+        if isinstance(each.answer.outcome, TokenLogProbs)
+    ]
+    if len(totals) == 1:
+        return {"log_likelihood": totals[0]}
+    return {f"log_likelihood_{place}": total for place, total in enumerate(totals)}
+
+
+def _sample(document: Any, asked: Sequence[Asked], scores: Mapping[str, float | None]) -> Sample:
+    chosen = _chosen(asked)
+    prompt, response = _texts(chosen)
+    return Sample(
+        sample_id=str(document),
+        prompt=prompt,
+        response=response,
+        scores=scores,
+        cache_key=chosen.answer.key,
+    )
+
+
+def _chosen(asked: Sequence[Asked]) -> Asked:
+    """The likeliest option; without options, the first of what was asked."""
+    # Mutual information asks for each option without its context too: those are no options.
+    options = [each for each in asked if getattr(each.request, "context", "")] or asked
+    return max(options, key=lambda each: getattr(each.answer.outcome, "total", 0.0))
+
+
+def _texts(asked: Asked) -> tuple[str, str]:
+    """What the model was given, and what it wrote or what was scored."""
+    request, outcome = asked.request, asked.answer.outcome
+    if isinstance(request, LogLikelihood):
+        return request.context, request.continuation
+    if isinstance(request, Generate) and isinstance(outcome, Completion):
+        prompt = request.prompt
+        if not isinstance(prompt, str):
+            prompt = "\n\n".join(f"{turn.role}: {turn.content}" for turn in prompt)
+        return prompt, cut(outcome.text, request)
+    if isinstance(request, RollingLogLikelihood):
+        return "", request.text
+    raise TypeError(f"a benchmark does not ask {request.kind} requests")

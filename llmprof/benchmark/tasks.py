@@ -1,0 +1,235 @@
+"""Finds and loads lm-eval's tasks; whatever is wrong with one is one clear line."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from llmprof.benchmark.job import BenchmarkJob, no_prints, prepare_process
+from llmprof.errors import (
+    BenchmarkError,
+    DataNotFoundError,
+    LlmprofError,
+    MissingDependencyError,
+    UnknownNameError,
+)
+
+FailureListener = Callable[[LlmprofError], None]
+_COMMIT = re.compile(r"@([0-9a-f]{40})/")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedTask:
+    """One of lm-eval's tasks with its data; `sha256` is of the documents that are asked about."""
+
+    name: str
+    task: Any
+    version: str
+    n_shot: int
+    source: str
+    sha256: str
+    n_items: int
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Tasks by name, and the groups whose members are averaged."""
+
+    tasks: dict[str, LoadedTask] = field(default_factory=dict)
+    groups: dict[str, Any] = field(default_factory=dict)
+
+
+def list_tasks(patterns: Sequence[str], include_path: Path | None = None) -> list[tuple[str, str]]:
+    """Name and kind (`group`, `tag` or `task`) of everything that matches.
+
+    Raises:
+        UnknownNameError: nothing matches.
+    """
+    prepare_process()
+    manager = _manager(patterns, include_path)
+    names = manager.match_tasks(list(patterns))
+    if not names:
+        raise _unknown(", ".join(patterns), manager)
+    return [(name, _kind(name, manager)) for name in names]
+
+
+def load_tasks(job: BenchmarkJob, on_failure: FailureListener) -> Selection:
+    """Load what the job names; what cannot be loaded is told to `on_failure`, the rest goes on.
+
+    Raises:
+        UnknownNameError: the folder of task files does not exist.
+    """
+    manager = _manager(job.tasks, job.include_path)
+    selection = Selection()
+    for name in _expand(job.tasks, manager, on_failure):
+        if name in selection.tasks or name in selection.groups:
+            continue
+        try:
+            with no_prints():
+                _load(name, manager, job, selection)
+        except Exception as error:  # a task file may hold any code of its author
+            on_failure(_explain(name, error))
+    return selection
+
+
+def _manager(names: Sequence[str], include_path: Path | None) -> Any:
+    """lm-eval's index of task files.
+
+    Its own fourteen thousand files take long to read, and are left alone where the user's folder,
+    which wins over them, holds everything that is named.
+    """
+    from lm_eval.tasks import TaskManager
+
+    if include_path is None:
+        return TaskManager()
+    if not include_path.is_dir():
+        raise UnknownNameError(f"no folder {include_path}; --include-path takes one of task files")
+    own = TaskManager(include_path=str(include_path), include_defaults=False)
+    if all(_holds(own, name) for name in names):
+        return own
+    return TaskManager(include_path=str(include_path))
+
+
+def _holds(manager: Any, name: Any) -> bool:
+    """Whether a task, or a group and all its members, are in the index."""
+    if not isinstance(name, str) or name not in manager.task_index:
+        return False
+    members = manager.task_index[name].cfg["task"] if name in manager.all_groups else []
+    return name not in manager.all_tags and all(_holds(manager, each) for each in members)
+
+
+def _expand(names: Sequence[str], manager: Any, on_failure: FailureListener) -> list[str]:
+    """Names that patterns stand for; wide ones first, so that they cover their members."""
+    found: dict[str, None] = {}
+    for name in names:
+        matching = [name] if _is_file(name) else manager.match_tasks([name])
+        found.update(dict.fromkeys(matching))
+        if not matching:
+            on_failure(_unknown(name, manager))
+    order = ("group", "tag", "task")
+    return sorted(found, key=lambda name: order.index(_kind(name, manager)))
+
+
+def _is_file(name: str) -> bool:
+    return name.endswith((".yaml", ".yml")) and Path(name).is_file()
+
+
+def _kind(name: str, manager: Any) -> str:
+    if name in manager.all_groups:
+        return "group"
+    return "tag" if name in manager.all_tags else "task"
+
+
+def _unknown(name: str, manager: Any) -> UnknownNameError:
+    close = difflib.get_close_matches(name, manager.all_tasks, n=3)
+    hint = f"did you mean {', '.join(close)}? " if close else ""
+    return UnknownNameError(
+        f"unknown task {name!r}; {hint}`llmprof benchmark --list` names every task, and a file "
+        "in --include-path must be valid YAML with a `task:` line"
+    )
+
+
+def _load(name: str, manager: Any, job: BenchmarkJob, selection: Selection) -> None:
+    entry = manager.task_index.get(name)
+    if entry is not None and (entry.cfg or {}).get("unsafe_code"):
+        _check_unsafe(name, job)
+    found = manager.load([name])
+    loaded = {each: _prepare(each, task, job) for each, task in found["tasks"].items()}
+    for each in loaded:
+        if each in selection.tasks:
+            raise BenchmarkError(
+                f"{name!r} holds task {each!r}, which is asked for otherwise too; ask for "
+                f"{name!r} in a run of its own"
+            )
+    selection.tasks.update(loaded)
+    selection.groups.update(found.get("groups", {}))
+
+
+def _prepare(name: str, task: Any, job: BenchmarkJob) -> LoadedTask:
+    if getattr(task, "UNSAFE_CODE", False):
+        _check_unsafe(name, job)
+    if getattr(task, "MULTIMODAL", False):
+        raise BenchmarkError(f"task {name!r} shows images or sounds; llmprof's models read text")
+    # As lm-eval does: a task that insists on no examples keeps its 0.
+    if job.num_fewshot is not None and task.get_config("num_fewshot") != 0:
+        task.set_config(key="num_fewshot", value=job.num_fewshot)
+    elif task.get_config("num_fewshot") is None:
+        task.set_config(key="num_fewshot", value=0)
+    task.set_fewshot_seed(seed=job.seed)
+    documents = [document for _, document in task.doc_iterator(limit=job.limit)]
+    return LoadedTask(
+        name=name,
+        task=task,
+        version=str(task.VERSION),
+        n_shot=int(task.get_config("num_fewshot")),
+        source=_source(task),
+        sha256=_digest(documents),
+        n_items=len(documents),
+    )
+
+
+def _check_unsafe(name: str, job: BenchmarkJob) -> None:
+    if not job.confirm_run_unsafe_code:
+        raise BenchmarkError(
+            f"task {name!r} runs code that the model writes; in a sandbox, allow it with "
+            "--confirm-run-unsafe-code"
+        )
+
+
+def _source(task: Any) -> str:
+    """Where the documents come from: a data set's path, its configuration and its commit."""
+    path, name = task.DATASET_PATH, task.DATASET_NAME
+    options = task.get_config("dataset_kwargs") or {}
+    text = "/".join(str(part) for part in (path, name) if part) or "the task's own code"
+    if "data_files" in options:
+        text += f" {json.dumps(options['data_files'], default=str)}"
+    commit = options.get("revision") or _commit(task)
+    return f"{text}@{commit}" if commit else text
+
+
+def _commit(task: Any) -> str | None:
+    """The commit that `datasets` downloaded, which it notes in the addresses of its files."""
+    splits = getattr(task, "dataset", None)
+    for split in splits.values() if isinstance(splits, dict) else ():
+        info = getattr(split, "info", None)
+        for address in getattr(info, "download_checksums", None) or {}:
+            if match := _COMMIT.search(address):
+                return match.group(1)
+    return None
+
+
+def _digest(documents: Sequence[Any]) -> str:
+    digest = hashlib.sha256()
+    for document in documents:
+        digest.update(json.dumps(document, sort_keys=True, default=str).encode())
+        digest.update(b"\n")
+    return digest.hexdigest()
+
+
+def _explain(name: str, error: Exception) -> LlmprofError:
+    """What went wrong while a task was loaded, in one line."""
+    if isinstance(error, LlmprofError):
+        return error
+    reason = first_line(error)
+    if isinstance(error, ImportError):
+        return MissingDependencyError(
+            f"task {name!r} needs a package that cannot be imported: {reason}"
+        )
+    if isinstance(error, OSError):
+        return DataNotFoundError(
+            f"cannot read the data of task {name!r}: {reason}; check the path, the network and "
+            "--offline, and for a gated data set ask for access and run `hf auth login`"
+        )
+    return BenchmarkError(f"cannot load task {name!r}: {reason}; check its task file and data")
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an exception's message, or its class where it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__

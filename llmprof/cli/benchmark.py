@@ -1,0 +1,150 @@
+"""`llmprof benchmark`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from llmprof.cli import model_options as ask
+from llmprof.cli.errors import print_error
+from llmprof.cli.options import (
+    DEFAULT_DB,
+    CacheDir,
+    Config,
+    Db,
+    Debug,
+    Offline,
+    Quiet,
+    cache_folder,
+    names_in,
+)
+from llmprof.errors import LlmprofError
+
+_TASKS = "The tasks"
+
+
+def benchmark(
+    context: typer.Context,
+    model: ask.Model = None,
+    tasks: Annotated[
+        str | None,
+        typer.Option(
+            help="Names of lm-eval's tasks, groups and tags, patterns such as 'arc_*', and task "
+            "files, separated by commas. Default: boolq, rte, hellaswag, winogrande, arc_easy, "
+            "arc_challenge and openbookqa.",
+            rich_help_panel=_TASKS,
+            show_default=False,
+        ),
+    ] = None,
+    list_tasks: Annotated[
+        bool,
+        typer.Option(
+            "--list",
+            help="Name the tasks, groups and tags that --tasks matches, or all; run nothing.",
+            rich_help_panel=_TASKS,
+        ),
+    ] = False,
+    include_path: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of task files of your own; they win over lm-eval's.",
+            rich_help_panel=_TASKS,
+        ),
+    ] = None,
+    num_fewshot: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Examples in each prompt. Default: what each task says.",
+            rich_help_panel=_TASKS,
+            show_default=False,
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Take the first N items of each task.", rich_help_panel=_TASKS),
+    ] = None,
+    seed: Annotated[
+        int,
+        typer.Option(help="All of lm-eval's seeds, and of sampled texts.", rich_help_panel=_TASKS),
+    ] = 1234,
+    apply_chat_template: Annotated[
+        bool,
+        typer.Option(
+            "--apply-chat-template",
+            help="Ask in the model's chat template, examples as earlier turns.",
+            rich_help_panel=_TASKS,
+        ),
+    ] = False,
+    confirm_run_unsafe_code: Annotated[
+        bool,
+        typer.Option(
+            "--confirm-run-unsafe-code",
+            help="Let tasks run code that the model writes, on this machine.",
+            rich_help_panel=_TASKS,
+        ),
+    ] = False,
+    backend: ask.Backend = "huggingface",
+    revision: ask.Revision = None,
+    adapter: ask.Adapter = None,
+    dtype: ask.Dtype = "auto",
+    quantize: ask.Quantize = "none",
+    device: ask.Device = "auto",
+    device_map: ask.DeviceMap = None,
+    batch_size: ask.BatchSize = "auto",
+    trust_remote_code: ask.TrustRemoteCode = False,
+    system_prompt: ask.SystemPrompt = None,
+    base_url: ask.BaseUrl = None,
+    concurrency: ask.Concurrency = None,
+    rpm: ask.RequestsPerMinute = None,
+    timeout: ask.Timeout = None,
+    safety_mode: ask.SafetyMode = None,
+    bos_token: ask.BosToken = None,
+    db: Db = DEFAULT_DB,
+    cache_dir: CacheDir = None,
+    config: Config = None,
+    offline: Offline = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Run lm-eval's tasks on MODEL. The same line again goes on where it stopped.
+
+    Example: llmprof benchmark --tasks openbookqa --limit 100
+    """
+    from llmprof.benchmark import DEFAULT_TASKS, BenchmarkJob, run_benchmark
+    from llmprof.benchmark import list_tasks as find_tasks
+    from llmprof.cli.progress import show_progress
+    from llmprof.report.tables import print_rows
+
+    chosen = None if tasks is None else names_in(tasks, "--tasks")
+    if list_tasks:
+        print_rows(["name", "kind"], find_tasks(chosen or ("*",), include_path))
+        return
+    cache = cache_folder(cache_dir)
+    job = BenchmarkJob(
+        tasks=chosen or DEFAULT_TASKS,
+        backend=backend,
+        backend_options=ask.backend_options(context, cache),
+        db=db,
+        cache_dir=cache,
+        include_path=include_path,
+        num_fewshot=num_fewshot,
+        limit=limit,
+        seed=seed,
+        apply_chat_template=apply_chat_template,
+        system_prompt=system_prompt,
+        confirm_run_unsafe_code=confirm_run_unsafe_code,
+    )
+
+    def show_failure(error: LlmprofError) -> None:
+        if debug:
+            raise error
+        print_error(error)
+
+    with show_progress(quiet=quiet) as listener:
+        outcome = run_benchmark(job, listener, show_failure)
+    if outcome.run_id is not None and not quiet:
+        typer.echo(f"run {outcome.run_id}; read it with `llmprof report --db {db}`")
+    raise typer.Exit(outcome.exit_code)
