@@ -10,8 +10,11 @@ from functools import cached_property, partial
 from itertools import islice
 from typing import Any
 
+from llmprof.backends.network.retries import RequestFault, RetryPolicy
+from llmprof.backends.network.secret import secret_from_environment
+from llmprof.backends.network.server import Server
+from llmprof.backends.network.transport import Call, Transport
 from llmprof.backends.protocol import BackendOptions, Sink
-from llmprof.backends.retries import RequestFault, RetryPolicy
 from llmprof.backends.scored_prompts import (
     PROBE,
     SCORING_WAYS,
@@ -19,9 +22,6 @@ from llmprof.backends.scored_prompts import (
     first_of_continuation,
     split_blanks,
 )
-from llmprof.backends.secret import secret_from_environment
-from llmprof.backends.server import Server
-from llmprof.backends.transport import Call, Transport
 from llmprof.errors import BackendError, UnknownNameError, UsageError
 from llmprof.requests import (
     Completion,

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from llmprof.backends.network.retries import FatalFault, RequestFault, RetryPolicy
+from llmprof.backends.network.secret import secret_from_environment
+from llmprof.backends.network.server import Server
+from llmprof.backends.network.transport import Call, Transport
 from llmprof.backends.protocol import BackendOptions, Sink
-from llmprof.backends.retries import FatalFault, RequestFault, RetryPolicy
-from llmprof.backends.secret import secret_from_environment
-from llmprof.backends.server import Server
-from llmprof.backends.transport import Call, Transport
 from llmprof.errors import BackendError
 from llmprof.requests import Request, RequestType, Toxicity, ToxicityScores
 

@@ -4,7 +4,7 @@ import pytest
 
 from llmprof.backends import BackendOptions
 from llmprof.backends.cohere import CohereBackend
-from llmprof.backends.retries import RetryPolicy
+from llmprof.backends.network.retries import RetryPolicy
 from llmprof.errors import BackendError, UnknownNameError
 from llmprof.requests import (
     Completion,

@@ -5,8 +5,8 @@ from functools import partial
 import pytest
 
 from llmprof.backends import BackendOptions
+from llmprof.backends.network.retries import RetryPolicy
 from llmprof.backends.openai import OpenAIBackend
-from llmprof.backends.retries import RetryPolicy
 from llmprof.errors import BackendError, UnknownNameError, UsageError
 from llmprof.requests import (
     Completion,

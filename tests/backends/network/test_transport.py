@@ -13,11 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmprof.backends import BackendOptions
+from llmprof.backends.network.retries import (
+    PassingFault,
+    RequestFault,
+    RetryPolicy,
+    UnreachableFault,
+)
+from llmprof.backends.network.secret import Secret
+from llmprof.backends.network.server import Server
+from llmprof.backends.network.transport import Call, Transport
 from llmprof.backends.perspective import PerspectiveBackend
-from llmprof.backends.retries import PassingFault, RequestFault, RetryPolicy, UnreachableFault
-from llmprof.backends.secret import Secret
-from llmprof.backends.server import Server
-from llmprof.backends.transport import Call, Transport
 from llmprof.errors import CacheError
 from llmprof.requests import Outcome, Toxicity, ToxicityScores
 from tests.backends.asking import MemorySink, ask

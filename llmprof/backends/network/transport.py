@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+from llmprof.backends.network.rate_limit import RateLimit
+from llmprof.backends.network.retries import FatalFault, RequestFault, RetryPolicy, UnreachableFault
+from llmprof.backends.network.server import Server
 from llmprof.backends.protocol import BackendOptions, Sink
-from llmprof.backends.rate_limit import RateLimit
-from llmprof.backends.retries import FatalFault, RequestFault, RetryPolicy, UnreachableFault
-from llmprof.backends.server import Server
 from llmprof.errors import BackendError, LlmprofError
 from llmprof.requests import Failure, Outcome
 

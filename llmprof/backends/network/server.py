@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from llmprof.backends.retries import (
+from llmprof.backends.network.retries import (
     FatalFault,
     PassingFault,
     RequestFault,
     UnreachableFault,
     retry_after_seconds,
 )
-from llmprof.backends.secret import Secret
+from llmprof.backends.network.secret import Secret
 from llmprof.errors import UsageError
 
 if TYPE_CHECKING:

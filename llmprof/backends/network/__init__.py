@@ -1,0 +1,1 @@
+"""What all backends behind a network share: transport, retries, rate limit, secrets."""
