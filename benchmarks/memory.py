@@ -17,8 +17,14 @@ from _shared import answer, load, parser, print_machine, print_table
 from llmprof.requests import LogLikelihood
 
 
+def reset_peak() -> None:
+    """Forget what loading took (Linux)."""
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")
+
+
 def peak_bytes() -> int:
-    """Most resident memory that this process has had (Linux)."""
+    """Most resident memory that this process has had since then (Linux)."""
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
 
@@ -31,8 +37,7 @@ def measure(given: Namespace, tokens: int, whole: bool, pipe: Connection) -> Non
     ids = model.tokenizer(words, return_tensors="pt").input_ids[:, : tokens - 1].to(model.device)
     text = model.tokenizer.decode(ids[0])
     cuda = model.device.startswith("cuda")
-    if cuda:
-        torch.cuda.reset_peak_memory_stats()
+    torch.cuda.reset_peak_memory_stats() if cuda else reset_peak()
     before = torch.cuda.max_memory_allocated() if cuda else peak_bytes()
     if whole:
         with torch.no_grad():
