@@ -24,7 +24,11 @@ HEAVY = (
 def run(
     *arguments: object, cwd: Path | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("LLMPROF_")}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("LLMPROF_") and name != "HF_HUB_OFFLINE"
+    }
     return subprocess.run(
         [sys.executable, "-m", "llmprof", *map(str, arguments)],
         capture_output=True,

@@ -23,6 +23,8 @@ from llmprof.datasets.sources import BUILTIN_DIR, DataFile
 from tests.cli.test_app import run
 
 COMMIT = "a" * 40
+# Not as other tests in this process may have left it.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
 
 
 def table_of(file: DataFile) -> list[dict[str, object]]:
@@ -136,7 +138,7 @@ def test_hub_copy_gives_the_same_items_as_the_authors_file(
         # In a process of its own: the Hub's client reads its address once, when it is imported.
         done = subprocess.run(
             [sys.executable, "-c", LOAD, name, data],
-            env={**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path)},
+            env={**ENVIRONMENT, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path)},
             capture_output=True,
             text=True,
         )

@@ -28,6 +28,7 @@ def metrics(db: Path) -> list[tuple[object, ...]]:
         ).fetchall()
 
 
+@pytest.mark.slow
 def test_log_likelihoods_agree_with_lm_eval(
     data_dir: Path, cache_dir: Path, tmp_path: Path
 ) -> None:
@@ -59,6 +60,7 @@ def test_log_likelihoods_agree_with_lm_eval(
         assert ours["stereotypical"] == float(more > less)
 
 
+@pytest.mark.slow
 def test_killed_run_resumes_to_identical_metrics(
     data_dir: Path, cache_dir: Path, tmp_path: Path
 ) -> None:

@@ -100,7 +100,7 @@ def test_device_map_gives_the_same_answers(tiny_llama: Path, ask: Ask) -> None:
     asked = [LogLikelihood("", "The quick brown fox")]
     plain = ask(create_backend("huggingface", options(tiny_llama)), asked)
     spread = create_backend("huggingface", options(tiny_llama, device_map="auto"))
-    assert spread.capabilities == {Generate, LogLikelihood, Embed}
+    assert {Generate, LogLikelihood, Embed} <= spread.capabilities
     (first,), (second,) = plain, ask(spread, asked)
     assert isinstance(first, TokenLogProbs) and isinstance(second, TokenLogProbs)
     assert second.per_token == pytest.approx(first.per_token, abs=1e-5)
