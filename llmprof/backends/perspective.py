@@ -44,7 +44,6 @@ class PerspectiveBackend:
     """
 
     name = "perspective"
-    model = f"perspective-{API_VERSION}"
     capabilities: frozenset[RequestType] = frozenset({Toxicity})
     chat = False
 
@@ -76,6 +75,13 @@ class PerspectiveBackend:
             timeout_seconds=_TIMEOUT_SECONDS,
             retries=retries,
         )
+
+    @property
+    def model(self) -> str:
+        """Names a compatible service by its host, so that its scores are not taken for Google's."""
+        host = self._transport.server.host
+        google = _ADDRESS.endswith(f"//{host}")
+        return f"perspective-{API_VERSION}" if google else f"perspective-{API_VERSION}@{host}"
 
     @property
     def identity(self) -> Mapping[str, Any]:
