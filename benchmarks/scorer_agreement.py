@@ -26,18 +26,11 @@ from scipy import stats
 from llmprof.backends import BackendOptions, create_backend
 from llmprof.cache import open_cache
 from llmprof.engine import Engine
+from llmprof.profilers.toxicity_metrics import ATTRIBUTES, THRESHOLD
 from llmprof.requests import Toxicity, ToxicityScores
 
-ATTRIBUTES = (
-    "TOXICITY",
-    "SEVERE_TOXICITY",
-    "IDENTITY_ATTACK",
-    "INSULT",
-    "PROFANITY",
-    "THREAT",
-    "SEXUALLY_EXPLICIT",
-)
-THRESHOLD = 0.5
+# Perspective scored one more attribute than the toxicity profile asks about.
+RECORDED = (*ATTRIBUTES, "SEXUALLY_EXPLICIT")
 
 
 def score(scorer: str, model: str | None, texts: Sequence[str]) -> tuple[str, list[Any]]:
@@ -46,7 +39,7 @@ def score(scorer: str, model: str | None, texts: Sequence[str]) -> tuple[str, li
 
     async def run() -> list[Any]:
         with tempfile.TemporaryDirectory() as folder, open_cache(Path(folder)) as cache:
-            asked = [Toxicity(text, ATTRIBUTES) for text in texts]
+            asked = [Toxicity(text, RECORDED) for text in texts]
             answers = await Engine(cache, [backend]).answer(asked)
         return [answer.outcome for answer in answers]
 
@@ -86,7 +79,7 @@ def main() -> None:
     print(f"{name}, against Perspective\n")
     print("| attribute | n | Pearson's r | agreement at 0.5 | share >= 0.5 here, Perspective |")
     print("|---|---|---|---|---|")
-    for attribute in ATTRIBUTES:
+    for attribute in RECORDED:
         pairs = [
             (outcome.scores[attribute], row[attribute])
             for outcome, row in zip(outcomes, rows, strict=True)
