@@ -1,0 +1,100 @@
+"""What a report shows: runs side by side, and how far each is from the baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedRun:
+    """A run in a report. `label` tells it from the report's other runs in a few words."""
+
+    run_id: str
+    label: str
+    command: str
+    model: str
+    backend: str
+    status: str
+    error: str | None
+    started_at: str
+    config: Mapping[str, Any]
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One metric of one run, as stored: see `llmprof.records.Metric`."""
+
+    value: float | None
+    ci_low: float | None
+    ci_high: float | None
+    n: int
+    n_total: int
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A run's value less the baseline's.
+
+    `percent` is of the baseline's absolute value; None where that is zero. The interval is a 95%
+    paired bootstrap interval of `absolute` over the `n` items that both runs have; without one,
+    `reason` says why.
+    """
+
+    absolute: float
+    percent: float | None
+    ci_low: float | None
+    ci_high: float | None
+    n: int
+    reason: str | None = None
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the interval leaves no change out."""
+        low, high = self.ci_low, self.ci_high
+        return low is not None and high is not None and not low <= 0 <= high
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One metric of one group. Both sequences follow `Report.runs`; None where a run has none."""
+
+    metric: str
+    group: str
+    values: Sequence[Value | None]
+    changes: Sequence[Change | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Results made in one way: one profiler, protocol, data set (by content) and scorer."""
+
+    profiler: str
+    protocol_version: str
+    dataset: str
+    source: str
+    sha256: str
+    demonstration: bool
+    scorer: str | None
+    rows: Sequence[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Omission:
+    """Results that are not shown beside the others, and why."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that a format has to write. `baseline` is a place in `runs`."""
+
+    runs: Sequence[ReportedRun]
+    sections: Sequence[Section]
+    baseline: int | None = None
+    omissions: Sequence[Omission] = ()
