@@ -2,10 +2,40 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
+
 import torch
 from _shared import answer, load, parser, print_machine, print_table, timed, toxic_prompts
 
+from llmprof.backends.huggingface.backend import HuggingFaceBackend
 from llmprof.requests import Generate, Sampling
+
+
+def _generate(
+    backend: HuggingFaceBackend, prompts: Sequence[str], samples: int, new_tokens: int
+) -> tuple[int, float]:
+    """Tokens written and seconds spent by `model.generate`, prompt by prompt."""
+    model = backend._model
+    tokens, seconds = 0, 0.0
+    for prompt in prompts:
+        ids = model.tokenizer(prompt, return_tensors="pt").to(model.device)
+        began = time.perf_counter()
+        out = model.network.generate(
+            **ids,
+            do_sample=True,
+            temperature=1.0,
+            top_p=0.9,
+            top_k=0,
+            max_new_tokens=new_tokens,
+            num_return_sequences=samples,
+            pad_token_id=model.tokenizer.pad_token_id,
+        )
+        seconds += time.perf_counter() - began
+        new = out[:, ids["input_ids"].shape[1] :]
+        # Tokens up to the first end-of-text, which is not counted.
+        tokens += int((new != model.tokenizer.eos_token_id).cumprod(-1).sum())
+    return tokens, seconds
 
 
 def main() -> None:
@@ -22,37 +52,23 @@ def main() -> None:
     requests = [
         Generate(prompt, sampling, sample) for prompt in prompts for sample in range(given.samples)
     ]
-    ours, seconds = timed(lambda: answer(backend, requests))
-    written = sum(each.token_count for each in ours)
+    reference = prompts[: given.reference_items or given.items]
+    half = len(reference) // 2
 
-    model = backend._model
+    # A machine's speed drifts, so that the other side is measured before and after.
     torch.manual_seed(0)
-    theirs, their_seconds = 0, 0.0
-    for prompt in prompts[: given.reference_items or given.items]:
-        ids = model.tokenizer(prompt, return_tensors="pt").to(model.device)
-        out, spent = timed(
-            lambda ids=ids: model.network.generate(  # type: ignore[misc]
-                **ids,
-                do_sample=True,
-                temperature=1.0,
-                top_p=0.9,
-                top_k=0,
-                max_new_tokens=given.new_tokens,
-                num_return_sequences=given.samples,
-                pad_token_id=model.tokenizer.pad_token_id,
-            )
-        )
-        new = out[:, ids["input_ids"].shape[1] :]
-        # Tokens up to the first end-of-text, which is not counted.
-        theirs += int((new != model.tokenizer.eos_token_id).cumprod(-1).sum())
-        their_seconds += spent
+    before = _generate(backend, reference[:half], given.samples, given.new_tokens)
+    ours, seconds = timed(lambda: answer(backend, requests))
+    after = _generate(backend, reference[half:], given.samples, given.new_tokens)
+    written = sum(each.token_count for each in ours)
+    theirs, their_seconds = before[0] + after[0], before[1] + after[1]
     print_table(
         ["", "prompts", "tokens", "seconds", "tokens/s"],
         [
             ["llmprof", len(prompts), written, f"{seconds:.1f}", f"{written / seconds:.0f}"],
             [
                 "model.generate",
-                given.reference_items or given.items,
+                len(reference),
                 theirs,
                 f"{their_seconds:.1f}",
                 f"{theirs / their_seconds:.0f}",

@@ -151,11 +151,11 @@ def _write(
                 _extend(decoder, fresh, read[places.to(read.device)], ends)
                 drafts += fresh
             finished = [place for place, draft in enumerate(drafts) if draft.finish_reason]
-            rows.drop(finished)
+            order = rows.drop(finished)
         if not drafts:
             return
         yield [drafts[place] for place in finished]
-        drafts = [draft for draft in drafts if not draft.finish_reason]
+        drafts = [drafts[place] for place in order]
 
 
 def _admit(rows: Rows, groups: list[list[_Task]], prompt_tokens: int) -> list[list[_Task]]:

@@ -34,8 +34,8 @@ class Rows(Protocol):
     def step(self, tokens: Sequence[int]) -> torch.Tensor:
         """Add one token to each row; the hidden states there, shape (rows, width)."""
 
-    def drop(self, finished: Sequence[int]) -> None:
-        """Let rows leave; the others keep their order."""
+    def drop(self, finished: Sequence[int]) -> list[int]:
+        """Let rows leave; returns the places, before, of those that stay, in their new order."""
 
 
 class SlotRows:
@@ -102,13 +102,20 @@ class SlotRows:
         self._lengths = [length + 1 for length in self._lengths]
         return states[:, 0]
 
-    def drop(self, finished: Sequence[int]) -> None:
+    def drop(self, finished: Sequence[int]) -> list[int]:
         gone = set(finished)
-        kept = [row for row in range(len(self)) if row not in gone]
-        first = min(gone, default=len(self))
-        for layer in self._layers:
-            layer.move(kept[first:], first)
-        self._lengths = [self._lengths[row] for row in kept]
+        count = len(self) - len(gone)
+        order = list(range(count))
+        # The last rows fill the holes, so that only as many are copied as leave.
+        holes = [row for row in finished if row < count]
+        last = [row for row in range(count, len(self)) if row not in gone]
+        for hole, row in zip(holes, last, strict=True):
+            order[hole] = row
+        if holes:
+            for layer in self._layers:
+                layer.move(last, holes)
+        self._lengths = [self._lengths[row] for row in order]
+        return order
 
 
 class _Layer:
@@ -133,11 +140,10 @@ class _Layer:
         for own, read in ((self.keys, keys), (self.values, values)):
             own[start:stop, :, :length] = read[list(source)]
 
-    def move(self, kept: Sequence[int], first: int) -> None:
-        """Move the slots `kept` down to `first` and after."""
-        if kept:
-            for own in (self.keys, self.values):
-                own[first : first + len(kept)] = own[list(kept)]
+    def move(self, rows: Sequence[int], slots: Sequence[int]) -> None:
+        """Copy `rows[i]` into slot `slots[i]`."""
+        for own in (self.keys, self.values):
+            own[list(slots)] = own[list(rows)]
 
     def aim(self, places: Any, keys: int) -> None:
         """Say where the next update writes in each row, and how many keys then count."""
@@ -203,9 +209,11 @@ class PlainRows:
         states, self._cache = self._decoder.hidden(ids, cache=self._cache, keep_cache=True)
         return states[self._running, -1]
 
-    def drop(self, finished: Sequence[int]) -> None:
+    def drop(self, finished: Sequence[int]) -> list[int]:
         gone = set(finished)
-        self._running = [row for place, row in enumerate(self._running) if place not in gone]
+        order = [place for place in range(len(self)) if place not in gone]
+        self._running = [self._running[place] for place in order]
+        return order
 
 
 def slots_agree(decoder: Decoder) -> bool:
@@ -220,8 +228,8 @@ def slots_agree(decoder: Decoder) -> bool:
         with torch.inference_mode():
             rows.add([texts[0], texts[1]], [1, 2])
             rows.step(probe[14:17])
-            rows.drop([0])
-            texts = [[*texts[1], probe[15]], [*texts[2], probe[16]]]
+            texts = [[*text, token] for text, token in zip(texts, probe[14:17], strict=True)]
+            texts = [texts[place] for place in rows.drop([0])]
             rows.add([probe[3:6]], [1])
             texts.append(probe[3:6])
             for token in probe[17:20]:

@@ -49,17 +49,19 @@ def _draw(logits: torch.Tensor, params: Sampling, streams: torch.Tensor) -> torc
     """One token a row, shape (rows,); `streams`, of the same shape, seed the rows' noise."""
     import torch
 
-    scores = (logits / params.temperature).log_softmax(-1)
+    # No pass over the whole vocabulary more than are needed: each costs as much as a layer does.
+    scaled = logits if params.temperature == 1.0 else logits / params.temperature
+    scores = scaled.log_softmax(-1)
     drawn = torch.empty(len(scores), dtype=torch.long, device=scores.device)
     rows = torch.arange(len(scores), device=scores.device)
     for width in _widths(params, scores.shape[-1]):
-        values, ids, complete = candidates(scores[rows], params, width)
+        values, ids, complete = candidates(scores, params, width)
         noisy = values + gumbel_noise(streams[rows], ids)
         tokens = ids.gather(-1, noisy.argmax(-1, keepdim=True))[:, 0]
         drawn[rows[complete]] = tokens[complete]
-        rows = rows[~complete]
-        if not len(rows):
+        if complete.all():
             break
+        rows, scores = rows[~complete], scores[~complete]
     return drawn
 
 
