@@ -9,7 +9,7 @@ import anyio
 import anyio.to_thread
 
 from llmprof.backends.protocol import Backend
-from llmprof.cache.keys import request_key, request_seed
+from llmprof.cache.keys import request_keys, request_seed
 from llmprof.cache.storage import ResponseCache
 from llmprof.errors import BackendError, CapabilityError
 from llmprof.requests import (
@@ -116,12 +116,13 @@ class Engine:
         return [Answer(key, ledger.outcomes[key]) for key in keys]
 
     def _keys(self, requests: Sequence[Request]) -> list[str]:
-        kinds = {type(request) for request in requests}
-        identities = {kind: self.backend_for(kind).identity for kind in kinds}
-        keys = {
-            request: request_key(identities[type(request)], request)
-            for request in dict.fromkeys(requests)
-        }
+        by_kind: dict[type[Request], dict[Request, None]] = {}
+        for request in requests:
+            by_kind.setdefault(type(request), {})[request] = None
+        keys: dict[Request, str] = {}
+        for kind, asked in by_kind.items():
+            identity = self.backend_for(kind).identity
+            keys.update(zip(asked, request_keys(identity, asked), strict=True))
         return [keys[request] for request in requests]
 
     async def _look_up(self, unique: dict[str, Request], ledger: _Ledger) -> dict[str, Request]:
@@ -171,25 +172,25 @@ class _Ledger:
 
     async def record(self, answered: Sequence[tuple[str, Outcome]], *, cached: bool) -> None:
         """Count the outcomes, say so, and pass each on to all who asked for it."""
-        for key, outcome in answered:
-            self._count(key, outcome, cached=cached)
+        counts = {key: len(self._indices[key]) for key, _ in answered}
+        self.outcomes.update(answered)
+        failed = [key for key, outcome in answered if isinstance(outcome, Failure)]
+        cut = [key for key, outcome in answered if _truncated(outcome)]
+        total = sum(counts.values())
+        self._progress = self._progress.plus(
+            Progress(
+                total=0,
+                done=total,
+                cached=total if cached else total - len(counts),
+                failed=sum(counts[key] for key in failed),
+                truncated=sum(counts[key] for key in cut),
+            )
+        )
         self._report()
         if self._receiver is not None:
             for key, outcome in answered:
                 for index in self._indices[key]:
                     await self._receiver(index, Answer(key, outcome))
-
-    def _count(self, key: str, outcome: Outcome, *, cached: bool) -> None:
-        self.outcomes[key] = outcome
-        count = len(self._indices[key])
-        old = self._progress
-        self._progress = replace(
-            old,
-            done=old.done + count,
-            cached=old.cached + (count if cached else count - 1),
-            failed=old.failed + (count if isinstance(outcome, Failure) else 0),
-            truncated=old.truncated + (count if _truncated(outcome) else 0),
-        )
 
     def retried(self) -> None:
         self._progress = replace(self._progress, retries=self._progress.retries + 1)

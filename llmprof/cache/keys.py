@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from llmprof.requests import Request
 
 SCHEMA_VERSION = 1
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def canonical_json(value: Any) -> str:
@@ -18,24 +19,29 @@ def canonical_json(value: Any) -> str:
     >>> canonical_json({"b": 1, "a": (1, 2)})
     '{"a":[1,2],"b":1}'
     """
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
-    )
+    return _CANONICAL.encode(value)
 
 
-def request_key(identity: Mapping[str, Any], request: Request) -> str:
-    """SHA-256, in hexadecimal, of {schema version, backend identity, request}.
+def request_keys(identity: Mapping[str, Any], requests: Iterable[Request]) -> Iterator[str]:
+    """Of each request, the SHA-256, in hexadecimal, of {schema version, backend identity, request}.
 
     The identity holds everything that can change the answer and nothing else: no batch size,
     device, concurrency or run id.
     """
-    content = {
-        "schema": SCHEMA_VERSION,
-        "backend": dict(identity),
-        "kind": request.kind,
-        "request": request.canonical(),
-    }
-    return hashlib.sha256(canonical_json(content).encode()).hexdigest()
+    # The canonical JSON of the whole, written in parts: most of it is the same for all requests.
+    backend = hashlib.sha256(f'{{"backend":{canonical_json(dict(identity))}'.encode())
+    for request in requests:
+        digest = backend.copy()
+        asked = canonical_json(request.canonical())
+        digest.update(
+            f',"kind":"{request.kind}","request":{asked},"schema":{SCHEMA_VERSION}}}'.encode()
+        )
+        yield digest.hexdigest()
+
+
+def request_key(identity: Mapping[str, Any], request: Request) -> str:
+    """`request_keys` for one request."""
+    return next(request_keys(identity, [request]))
 
 
 def request_seed(key: str) -> int:
