@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from llmprof.backends.protocol import Backend, BackendOptions
+from llmprof.backends.protocol import Backend
+from llmprof.options import BackendOptions
 from llmprof.registry import Registry
 
 BUILT_IN = {

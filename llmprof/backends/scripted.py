@@ -10,7 +10,8 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from llmprof.backends.protocol import BackendOptions, Sink
+from llmprof.backends.protocol import Sink
+from llmprof.options import BackendOptions
 from llmprof.requests import (
     Completion,
     Embed,

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from llmprof.cli.options import CacheDir, Debug, cache_folder
+from llmprof.cli.options import CacheDir, Debug
+from llmprof.options import cache_folder
 
 app = typer.Typer(help="Look at or empty the cache of responses.", no_args_is_help=True)
 _SECONDS_A_DAY = 86_400.0

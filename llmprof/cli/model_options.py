@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
-
-if TYPE_CHECKING:
-    from llmprof.backends import BackendOptions
 
 _MODEL = "The model"
 _NETWORK = "Models behind a network"
@@ -144,18 +139,6 @@ def batch_size_of(value: str) -> int | None:
     return int(value)
 
 
-def backend_options(context: typer.Context, cache_dir: Path) -> BackendOptions:
-    """The options of this module that the command was given, as a backend takes them."""
-    from llmprof.backends import BackendOptions
-
-    names = {each.name for each in fields(BackendOptions)}
-    values = {name: value for name, value in context.params.items() if name in names}
-    return BackendOptions(
-        **{
-            **values,
-            "batch_size": batch_size_of(context.params["batch_size"]),
-            "requests_per_minute": context.params["rpm"],
-            "timeout_seconds": context.params["timeout"],
-            "cache_dir": cache_dir,
-        }
-    )
+def given(context: typer.Context) -> dict[str, Any]:
+    """Everything that the command was given, by the names that Python has for it too."""
+    return {**context.params, "batch_size": batch_size_of(context.params["batch_size"])}

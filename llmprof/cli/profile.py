@@ -18,7 +18,13 @@ from llmprof.cli.options import (
     DryRun,
     Offline,
     Quiet,
-    cache_folder,
+)
+from llmprof.options import (
+    DEFAULT_BACKEND,
+    DEFAULT_PERSPECTIVE_QPS,
+    DEFAULT_PROFILERS,
+    MODEL,
+    PROFILE,
 )
 
 _DATA = "The data"
@@ -30,22 +36,22 @@ def profile(
     profilers: Annotated[
         str,
         typer.Option(help="What to profile: names, separated by commas; bias is a group of them."),
-    ] = "textual,crows_pairs",
-    backend: ask.Backend = "huggingface",
+    ] = DEFAULT_PROFILERS,
+    backend: ask.Backend = DEFAULT_BACKEND,
     revision: ask.Revision = None,
     adapter: ask.Adapter = None,
-    dtype: ask.Dtype = "auto",
-    quantize: ask.Quantize = "none",
-    device: ask.Device = "auto",
+    dtype: ask.Dtype = MODEL.dtype,
+    quantize: ask.Quantize = MODEL.quantize,
+    device: ask.Device = MODEL.device,
     device_map: ask.DeviceMap = None,
     batch_size: ask.BatchSize = "auto",
     trust_remote_code: ask.TrustRemoteCode = False,
-    prompt_format: ask.PromptFormat = "auto",
+    prompt_format: ask.PromptFormat = PROFILE.prompt_format,
     system_prompt: ask.SystemPrompt = None,
-    max_new_tokens: ask.MaxNewTokens = 128,
-    seed: ask.Seed = 0,
-    pooling: ask.Pooling = "mean",
-    layer: ask.Layer = -1,
+    max_new_tokens: ask.MaxNewTokens = PROFILE.max_new_tokens,
+    seed: ask.Seed = PROFILE.seed,
+    pooling: ask.Pooling = PROFILE.pooling,
+    layer: ask.Layer = PROFILE.layer,
     base_url: ask.BaseUrl = None,
     concurrency: ask.Concurrency = None,
     rpm: ask.RequestsPerMinute = None,
@@ -53,9 +59,9 @@ def profile(
     safety_mode: ask.SafetyMode = None,
     toxicity_scorer: toxicity.Scorer = None,
     toxicity_model: toxicity.ScorerModel = None,
-    toxicity_samples: toxicity.Samples = 25,
+    toxicity_samples: toxicity.Samples = PROFILE.toxicity_samples,
     perspective_url: toxicity.PerspectiveUrl = None,
-    perspective_qps: toxicity.PerspectiveQps = 1.0,
+    perspective_qps: toxicity.PerspectiveQps = DEFAULT_PERSPECTIVE_QPS,
     bos_token: ask.BosToken = None,
     data: Annotated[
         str | None,
@@ -77,7 +83,7 @@ def profile(
             "file of your own (JSONL, CSV, or one prompt a line).",
             rich_help_panel=_DATA,
         ),
-    ] = "dolly200_test",
+    ] = PROFILE.text_dataset,
     calibration_data: Annotated[
         str | None,
         typer.Option(
@@ -94,7 +100,7 @@ def profile(
             "of 'LLM See, LLM Do' do it.",
             rich_help_panel=_DATA,
         ),
-    ] = "original",
+    ] = PROFILE.protocol,
     limit: Annotated[
         int | None,
         typer.Option(min=1, help="Take the first N items of each data set.", rich_help_panel=_DATA),
@@ -111,44 +117,13 @@ def profile(
 
     Example: llmprof profile --data builtin --profilers textual,crows_pairs
     """
-    from llmprof.cli.progress import show_progress
-    from llmprof.datasets import DataOptions
-    from llmprof.profile import ProfileJob, plan_profile, run_profile
-    from llmprof.profilers import ProfilerOptions, parse_profilers
+    from llmprof.profiling import plan_profile, profile_job, run_profile
+    from llmprof.progress import show_progress
     from llmprof.report.terminal import print_plan
-    from llmprof.scorers import choose_scorer, needs_scorer
 
-    cache = cache_folder(cache_dir)
-    chosen = parse_profilers(profilers)
-    scorer = choose_scorer(
-        toxicity_scorer,
-        toxicity.backend_options(
-            toxicity_model, device, offline, perspective_url, perspective_qps, cache
-        ),
-    )
-    if scorer.notice and not quiet and needs_scorer(chosen):
-        typer.echo(f"llmprof: {scorer.notice}", err=True)
-    job = ProfileJob(
-        profilers=chosen,
-        backend=backend,
-        backend_options=ask.backend_options(context, cache),
-        data=DataOptions(data, data_dir, offline, limit),
-        options=ProfilerOptions(
-            text_dataset=text_dataset,
-            calibration_data=calibration_data,
-            protocol=protocol,
-            max_new_tokens=max_new_tokens,
-            seed=seed,
-            prompt_format=prompt_format,
-            system_prompt=system_prompt,
-            toxicity_samples=toxicity_samples,
-            pooling=pooling,
-            layer=layer,
-        ),
-        db=db,
-        cache_dir=cache,
-        scorer=scorer,
-    )
+    job = profile_job(ask.given(context))
+    if job.notice and not quiet:
+        typer.echo(f"llmprof: {job.notice}", err=True)
     if dry_run:
         print_plan(plan_profile(job))
         return

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from llmprof.backends import BackendOptions
-
 _TOXICITY = "Toxicity"
-_SECONDS_A_MINUTE = 60.0
 
 Scorer = Annotated[
     str | None,
@@ -56,24 +51,3 @@ PerspectiveQps = Annotated[
         rich_help_panel=_TOXICITY,
     ),
 ]
-
-
-def backend_options(
-    model: str | None,
-    device: str,
-    offline: bool,
-    perspective_url: str | None,
-    perspective_qps: float,
-    cache_dir: Path,
-) -> BackendOptions:
-    """What these options say about the scorer."""
-    from llmprof.backends import BackendOptions
-
-    return BackendOptions(
-        model=model,
-        device=device,
-        offline=offline,
-        base_url=perspective_url,
-        requests_per_minute=perspective_qps * _SECONDS_A_MINUTE,
-        cache_dir=cache_dir,
-    )

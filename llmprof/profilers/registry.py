@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from llmprof.errors import UnknownNameError
-from llmprof.profilers.protocol import Profiler, ProfilerOptions
+from llmprof.options import ProfilerOptions
+from llmprof.profilers.protocol import Profiler
 from llmprof.registry import Registry
 
 BUILT_IN = {

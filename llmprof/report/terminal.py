@@ -16,7 +16,7 @@ from llmprof.results import Store
 
 if TYPE_CHECKING:
     from llmprof.cache import CacheInfo
-    from llmprof.profile import Plan
+    from llmprof.profiling import Plan
 
 # The points of a reliability diagram ("bin 01") are to be drawn, not read.
 _METRICS = """
