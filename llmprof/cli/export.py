@@ -12,11 +12,6 @@ from llmprof.cli.options import DEFAULT_DB, Db, Debug
 app = typer.Typer(help="Write results in the formats of other tools.", no_args_is_help=True)
 
 
-@app.callback()
-def _group() -> None:
-    """Keeps `stereoset` a subcommand while it is the only one."""
-
-
 @app.command()
 def stereoset(
     output: Annotated[Path, typer.Option(help="File to write (JSON).")],
@@ -34,3 +29,18 @@ def stereoset(
     from llmprof.report.stereoset_export import export_stereoset
 
     typer.echo(f"wrote {export_stereoset(db, run, output)} scores to {output}")
+
+
+@app.command()
+def datasette(
+    db: Db = DEFAULT_DB,
+    debug: Debug = False,
+) -> None:
+    """Print what datasette shows of a results database: descriptions, facets and recipes.
+
+    Example: llmprof export datasette > metadata.yml && datasette llmprof.db --metadata metadata.yml
+    """
+    del debug
+    from llmprof.results.recipes import datasette_metadata
+
+    typer.echo(datasette_metadata(db), nl=False)
