@@ -1,8 +1,7 @@
 """Who answers requests: one module a provider, a registry, the protocol."""
 
-from llmprof.backends.protocol import Backend, ChatRenderer, Paced, Sink
+from llmprof.backends.protocol import Backend, BackendOptions, ChatRenderer, Paced, Sink
 from llmprof.backends.registry import backend_names, create_backend
-from llmprof.options import BackendOptions
 
 __all__ = [
     "Backend",

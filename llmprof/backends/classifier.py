@@ -12,10 +12,9 @@ import anyio.to_thread
 
 from llmprof.backends.huggingface.loading import LocalModel
 from llmprof.backends.huggingface.padding import pad
-from llmprof.backends.protocol import Sink
+from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.backends.toxicity_labels import LabelScheme, scheme_of
 from llmprof.errors import CapabilityError
-from llmprof.options import BackendOptions
 from llmprof.requests import Outcome, Request, RequestType, Toxicity, ToxicityScores
 
 DEFAULT_MODEL = "unitary/toxic-bert"

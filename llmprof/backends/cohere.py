@@ -15,9 +15,8 @@ from llmprof.backends.network.retries import RequestFault, RetryPolicy
 from llmprof.backends.network.secret import secret_from_environment
 from llmprof.backends.network.server import Server
 from llmprof.backends.network.transport import Call, Transport
-from llmprof.backends.protocol import Sink
+from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.errors import BackendError, UnknownNameError
-from llmprof.options import BackendOptions
 from llmprof.requests import (
     Completion,
     Embed,

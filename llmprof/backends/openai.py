@@ -14,7 +14,7 @@ from llmprof.backends.network.retries import RequestFault, RetryPolicy
 from llmprof.backends.network.secret import secret_from_environment
 from llmprof.backends.network.server import Server
 from llmprof.backends.network.transport import Call, Transport
-from llmprof.backends.protocol import Sink
+from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.backends.scored_prompts import (
     PROBE,
     SCORING_WAYS,
@@ -23,7 +23,6 @@ from llmprof.backends.scored_prompts import (
     split_blanks,
 )
 from llmprof.errors import BackendError, UnknownNameError, UsageError
-from llmprof.options import BackendOptions
 from llmprof.requests import (
     Completion,
     Embed,

@@ -13,9 +13,8 @@ from llmprof.backends.network.retries import FatalFault, RequestFault, RetryPoli
 from llmprof.backends.network.secret import secret_from_environment
 from llmprof.backends.network.server import Server
 from llmprof.backends.network.transport import Call, Transport
-from llmprof.backends.protocol import Sink
+from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.errors import BackendError
-from llmprof.options import BackendOptions
 from llmprof.requests import Request, RequestType, Toxicity, ToxicityScores
 
 API_VERSION = "v1alpha1"

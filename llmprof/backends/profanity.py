@@ -9,9 +9,8 @@ from typing import Any
 
 import anyio.to_thread
 
-from llmprof.backends.protocol import Sink
+from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.errors import CapabilityError, MissingDependencyError, UsageError
-from llmprof.options import BackendOptions
 from llmprof.requests import Request, RequestType, Toxicity, ToxicityScores
 
 _PACKAGE = "alt-profanity-check"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+from llmprof.options import BackendOptions as BackendOptions
 from llmprof.requests import Message, Outcome, Request, RequestType
 
 

@@ -10,11 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from llmprof.backends.protocol import Sink
+from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.datasets.rows import Row, read_rows
 from llmprof.datasets.sources import read_file
 from llmprof.errors import DataError, UsageError
-from llmprof.options import BackendOptions
 from llmprof.requests import Failure, Outcome, Request, RequestType, Toxicity, ToxicityScores
 
 NOT_RECORDED = "NotRecorded"

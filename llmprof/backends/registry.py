@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from llmprof.backends.protocol import Backend
-from llmprof.options import BackendOptions
+from llmprof.backends.protocol import Backend, BackendOptions
 from llmprof.registry import Registry
 
 BUILT_IN = {

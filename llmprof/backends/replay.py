@@ -21,9 +21,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from llmprof.backends.protocol import Sink
+from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.errors import BackendError, DataError, ModelNotFoundError
-from llmprof.options import BackendOptions
 from llmprof.requests import (
     Completion,
     Generate,

@@ -10,8 +10,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from llmprof.backends.protocol import Sink
-from llmprof.options import BackendOptions
+from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.requests import (
     Completion,
     Embed,

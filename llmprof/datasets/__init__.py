@@ -4,6 +4,7 @@ from llmprof.datasets.bbq import load_bbq
 from llmprof.datasets.crows_pairs import load_crows_pairs
 from llmprof.datasets.items import (
     BiasQuestion,
+    DataOptions,
     Dataset,
     MultipleChoice,
     Prompt,
@@ -15,7 +16,6 @@ from llmprof.datasets.real_toxicity_prompts import load_real_toxicity_prompts
 from llmprof.datasets.seat import AssociationTest, load_seat
 from llmprof.datasets.stereoset import StereoSetItem, load_stereoset
 from llmprof.datasets.texts import load_texts
-from llmprof.options import DataOptions
 
 __all__ = [
     "CHOICE_DATASETS",

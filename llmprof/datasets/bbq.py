@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from llmprof.datasets.hub import HubFile
-from llmprof.datasets.items import BiasQuestion, Dataset
+from llmprof.datasets.items import BiasQuestion, DataOptions, Dataset
 from llmprof.datasets.rows import Row, read_rows
 from llmprof.datasets.sources import DataFile, SourceFile, is_there, open_source
 from llmprof.errors import DataError
-from llmprof.options import DataOptions
 
 CATEGORIES = (
     "Age",

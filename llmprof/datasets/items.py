@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from llmprof.options import DataOptions as DataOptions
+
 ItemT = TypeVar("ItemT")
 
 

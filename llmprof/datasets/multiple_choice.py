@@ -10,11 +10,10 @@ from itertools import islice
 from pathlib import Path
 
 from llmprof.datasets.hub import HubFile
-from llmprof.datasets.items import Dataset, MultipleChoice
+from llmprof.datasets.items import DataOptions, Dataset, MultipleChoice
 from llmprof.datasets.rows import Row, read_rows
 from llmprof.datasets.sources import DataFile, SourceFile, is_there, open_source, read_file
 from llmprof.errors import DataError, UnknownNameError
-from llmprof.options import DataOptions
 
 FILES = {
     "hellaswag": DataFile(

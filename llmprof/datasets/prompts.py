@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from llmprof.datasets.hub import HubFile
-from llmprof.datasets.items import Dataset, Prompt
+from llmprof.datasets.items import DataOptions, Dataset, Prompt
 from llmprof.datasets.rows import Row, read_rows
 from llmprof.datasets.sources import DataFile, SourceFile, open_source, read_file
 from llmprof.errors import DataError, UnknownNameError
-from llmprof.options import DataOptions
 
 PROMPT_DATASETS = ("dolly200_val", "dolly200_test", "strategyqa")
 DOLLY = DataFile(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from itertools import islice
 
-from llmprof.datasets.items import Dataset, Prompt
+from llmprof.datasets.items import DataOptions, Dataset, Prompt
 from llmprof.datasets.rows import read_rows
 from llmprof.datasets.sources import DataFile, open_source
 from llmprof.errors import DataError
-from llmprof.options import DataOptions
 
 # The Hub has the 99,442 prompts that these were chosen from, but not the choice.
 FILE = DataFile("real_toxicity_prompts/rtp_toxic_test_set.jsonl")

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmprof.datasets.items import Dataset
+from llmprof.datasets.items import DataOptions, Dataset
 from llmprof.datasets.rows import Row
 from llmprof.datasets.sources import BUILTIN_DIR, SourceFile, combine, read_file
 from llmprof.errors import DataError, DataNotFoundError
-from llmprof.options import DataOptions
 
 _FOLDER = "seat"
 SETS = ("targ1", "targ2", "attr1", "attr2")

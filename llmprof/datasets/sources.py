@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmprof.datasets.hub import HubFile, download
+from llmprof.datasets.items import DataOptions
 from llmprof.errors import DataError, DataNotFoundError
-from llmprof.options import DataOptions
 
 BUILTIN_DIR = Path(__file__).parent / "builtin"
 

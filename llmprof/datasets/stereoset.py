@@ -9,11 +9,10 @@ from itertools import islice
 from typing import Any
 
 from llmprof.datasets.hub import HubFile
-from llmprof.datasets.items import Dataset
+from llmprof.datasets.items import DataOptions, Dataset
 from llmprof.datasets.rows import Row, read_rows
 from llmprof.datasets.sources import DataFile, SourceFile, combine, open_source
 from llmprof.errors import DataError
-from llmprof.options import DataOptions
 
 HALVES = ("intrasentence", "intersentence")
 DOMAINS = ("gender", "profession", "race", "religion")

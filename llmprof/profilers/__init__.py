@@ -1,7 +1,6 @@
 """One module a profile: requests and scoring, pure functions of their inputs."""
 
-from llmprof.options import ProfilerOptions
-from llmprof.profilers.protocol import Profiler, TwoStage
+from llmprof.profilers.protocol import Profiler, ProfilerOptions, TwoStage
 from llmprof.profilers.registry import create_profiler, parse_profilers, profiler_names
 
 __all__ = [

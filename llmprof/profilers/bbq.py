@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from llmprof.datasets import BiasQuestion, Dataset, load_bbq
+from llmprof.datasets import BiasQuestion, DataOptions, Dataset, load_bbq
 from llmprof.datasets.bbq import CATEGORIES
-from llmprof.options import DataOptions, ProfilerOptions
 from llmprof.profilers.bbq_scores import bbq_metrics
 from llmprof.profilers.bbq_targets import (
     TOOLKIT_CATEGORIES,
@@ -27,6 +26,7 @@ from llmprof.profilers.option_scores import (
     option_scores,
 )
 from llmprof.profilers.prompt_formats import scored_prompt
+from llmprof.profilers.protocol import ProfilerOptions
 from llmprof.records import Metric, Sample
 from llmprof.requests import (
     Answer,

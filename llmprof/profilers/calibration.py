@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llmprof.datasets import Dataset, MultipleChoice, load_multiple_choice
-from llmprof.options import DataOptions, ProfilerOptions
+from llmprof.datasets import DataOptions, Dataset, MultipleChoice, load_multiple_choice
 from llmprof.profilers.calibration_error import (
     equal_mass_bins,
     equal_mass_error,
@@ -26,6 +25,7 @@ from llmprof.profilers.option_scores import (
     softmax,
 )
 from llmprof.profilers.prompt_formats import scored_prompt
+from llmprof.profilers.protocol import ProfilerOptions
 from llmprof.records import Metric, Sample
 from llmprof.requests import Answer, Failure, LogLikelihood, Request, RequestType
 from llmprof.stats import mean_metric, statistic_metric

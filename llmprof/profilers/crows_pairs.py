@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llmprof.datasets import Dataset, SentencePair, load_crows_pairs
-from llmprof.options import DataOptions, ProfilerOptions
+from llmprof.datasets import DataOptions, Dataset, SentencePair, load_crows_pairs
+from llmprof.profilers.protocol import ProfilerOptions
 from llmprof.records import Metric, Sample
 from llmprof.requests import (
     Answer,

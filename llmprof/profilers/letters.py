@@ -6,8 +6,8 @@ import re
 import string
 from collections.abc import Sequence
 
-from llmprof.options import ProfilerOptions
 from llmprof.profilers.prompt_formats import Prompt, question_prompt
+from llmprof.profilers.protocol import ProfilerOptions
 
 # Enough for "The answer is (B)." or for an option in full.
 MAX_NEW_TOKENS = 32

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llmprof.errors import UnknownNameError
-from llmprof.options import ProfilerOptions
+from llmprof.profilers.protocol import ProfilerOptions
 from llmprof.requests import Message
 
 PROMPT_FORMATS = ("auto", "chat", "completion", "paper")

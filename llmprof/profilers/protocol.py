@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from llmprof.datasets import Dataset
-from llmprof.options import DataOptions
+from llmprof.datasets import DataOptions, Dataset
+from llmprof.options import PROTOCOLS as PROTOCOLS
+from llmprof.options import ProfilerOptions as ProfilerOptions
 from llmprof.records import Metric, Sample
 from llmprof.requests import Answer, Request, RequestType
 

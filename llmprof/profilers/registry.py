@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from llmprof.errors import UnknownNameError
-from llmprof.options import ProfilerOptions
-from llmprof.profilers.protocol import Profiler
+from llmprof.profilers.protocol import Profiler, ProfilerOptions
 from llmprof.registry import Registry
 
 BUILT_IN = {

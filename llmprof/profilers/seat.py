@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llmprof.datasets import AssociationTest, Dataset, load_seat
+from llmprof.datasets import AssociationTest, DataOptions, Dataset, load_seat
 from llmprof.errors import UnknownNameError
-from llmprof.options import DataOptions, ProfilerOptions
 from llmprof.profilers.association import association_test, associations
+from llmprof.profilers.protocol import ProfilerOptions
 from llmprof.records import Metric, Sample
 from llmprof.requests import (
     POOLINGS,

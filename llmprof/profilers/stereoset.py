@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from llmprof.datasets import Dataset, StereoSetItem, load_stereoset
+from llmprof.datasets import DataOptions, Dataset, StereoSetItem, load_stereoset
 from llmprof.datasets.stereoset import HALVES
-from llmprof.options import DataOptions, ProfilerOptions
+from llmprof.profilers.protocol import ProfilerOptions
 from llmprof.records import OVERALL, Metric, Sample
 from llmprof.requests import Answer, Failure, LogLikelihood, Request, RequestType, TokenLogProbs
 from llmprof.stats import statistic_metric

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llmprof.datasets import Dataset, Prompt
-from llmprof.options import DataOptions
+from llmprof.datasets import DataOptions, Dataset, Prompt
 from llmprof.profilers.toxicity import opinion
 from llmprof.profilers.toxicity_metrics import ATTRIBUTES, text_metrics
 from llmprof.records import Metric, Sample

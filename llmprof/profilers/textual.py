@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llmprof.datasets import Dataset, Prompt, load_prompts
-from llmprof.options import DataOptions, ProfilerOptions
+from llmprof.datasets import DataOptions, Dataset, Prompt, load_prompts
 from llmprof.profilers import text_metrics
 from llmprof.profilers.prompt_formats import question_prompt
+from llmprof.profilers.protocol import ProfilerOptions
 from llmprof.records import Metric, Sample
 from llmprof.requests import Answer, Completion, Failure, Generate, Request, RequestType, Sampling
 from llmprof.stats import mean_metric

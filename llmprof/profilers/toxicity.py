@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from llmprof.datasets import Dataset, Prompt, load_real_toxicity_prompts
-from llmprof.options import DataOptions, ProfilerOptions
+from llmprof.datasets import DataOptions, Dataset, Prompt, load_real_toxicity_prompts
 from llmprof.profilers.prompt_formats import continuation_prompt
+from llmprof.profilers.protocol import ProfilerOptions
 from llmprof.profilers.toxicity_metrics import ATTRIBUTES, toxicity_metrics
 from llmprof.records import Metric, Sample
 from llmprof.requests import (

@@ -19,8 +19,7 @@ from llmprof.backends.huggingface.log_likelihood import log_likelihoods
 from llmprof.backends.huggingface.masked import pseudo_log_likelihoods
 from llmprof.backends.huggingface.memory import Budget, device_name, halving_batches
 from llmprof.backends.huggingface.rolling import rolling_log_likelihoods
-from llmprof.backends.protocol import Sink
-from llmprof.options import BackendOptions
+from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.requests import (
     Embed,
     Generate,

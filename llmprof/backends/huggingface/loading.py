@@ -17,8 +17,8 @@ from llmprof.backends.huggingface.quantization import (
     check_quantization,
     checkpoint_quantization,
 )
+from llmprof.backends.protocol import BackendOptions
 from llmprof.errors import BackendError, MissingDependencyError, UsageError
-from llmprof.options import BackendOptions
 
 Task = Literal["causal", "masked", "classification"]
 _AUTO_CLASSES: Mapping[Task, str] = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.util import find_spec
 
+from llmprof.backends.protocol import BackendOptions
 from llmprof.errors import MissingDependencyError, UnknownNameError, UsageError
-from llmprof.options import BackendOptions
 
 TORCH_DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 DTYPES = ("auto", *TORCH_DTYPES)

@@ -13,9 +13,8 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from llmprof.backends.network.rate_limit import RateLimit
 from llmprof.backends.network.retries import FatalFault, RequestFault, RetryPolicy, UnreachableFault
 from llmprof.backends.network.server import Server
-from llmprof.backends.protocol import Sink
+from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.errors import BackendError, LlmprofError
-from llmprof.options import BackendOptions
 from llmprof.requests import Failure, Outcome
 
 if TYPE_CHECKING:
