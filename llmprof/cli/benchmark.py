@@ -112,6 +112,8 @@ def benchmark(
     """Run lm-eval's tasks on MODEL. The same line again goes on where it stopped.
 
     Example: llmprof benchmark --tasks openbookqa --limit 100
+
+    Example: llmprof benchmark --list --tasks 'arc_*'
     """
     from llmprof.benchmark import DEFAULT_TASKS, BenchmarkJob, run_benchmark
     from llmprof.benchmark import list_tasks as find_tasks

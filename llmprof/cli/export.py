@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from llmprof.cli import completion
 from llmprof.cli.options import DEFAULT_DB, Db, Debug
 
 app = typer.Typer(help="Write results in the formats of other tools.", no_args_is_help=True)
@@ -16,7 +17,11 @@ app = typer.Typer(help="Write results in the formats of other tools.", no_args_i
 def stereoset(
     output: Annotated[Path, typer.Option(help="File to write (JSON).")],
     run: Annotated[
-        str, typer.Option(help="A run's id or its beginning. Default: the latest run.")
+        str,
+        typer.Option(
+            help="A run's id or its beginning. Default: the latest run.",
+            autocompletion=completion.runs,
+        ),
     ] = "",
     db: Db = DEFAULT_DB,
     debug: Debug = False,
@@ -32,13 +37,12 @@ def stereoset(
 
 
 @app.command()
-def datasette(
-    db: Db = DEFAULT_DB,
-    debug: Debug = False,
-) -> None:
-    """Print what datasette shows of a results database: descriptions, facets and recipes.
+def datasette(db: Db = DEFAULT_DB, debug: Debug = False) -> None:
+    """Print a metadata file for datasette: descriptions, facets and recipes.
 
-    Example: llmprof export datasette > metadata.yml && datasette llmprof.db --metadata metadata.yml
+    Then `datasette llmprof.db --metadata metadata.yml` opens the results in a browser.
+
+    Example: llmprof export datasette > metadata.yml
     """
     del debug
     from llmprof.results.recipes import datasette_metadata

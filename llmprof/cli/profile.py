@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from llmprof.cli import completion
 from llmprof.cli import model_options as ask
 from llmprof.cli import scorer_options as toxicity
 from llmprof.cli.options import (
@@ -25,6 +26,7 @@ from llmprof.options import (
     DEFAULT_PROFILERS,
     MODEL,
     PROFILE,
+    PROTOCOLS,
 )
 
 _DATA = "The data"
@@ -35,7 +37,11 @@ def profile(
     model: ask.Model = None,
     profilers: Annotated[
         str,
-        typer.Option(help="What to profile: names, separated by commas; bias is a group of them."),
+        typer.Option(
+            help="What to profile: textual, toxicity, calibration, crows_pairs, stereoset, seat, "
+            "bbq, or bias for the last four; separated by commas.",
+            autocompletion=completion.profilers,
+        ),
     ] = DEFAULT_PROFILERS,
     backend: ask.Backend = DEFAULT_BACKEND,
     revision: ask.Revision = None,
@@ -68,6 +74,7 @@ def profile(
         typer.Option(
             help="hub, builtin (small demonstration samples) or a folder. "
             "Default: --data-dir when given, else hub.",
+            autocompletion=completion.one_of("hub", "builtin"),
             rich_help_panel=_DATA,
             show_default=False,
         ),
@@ -81,6 +88,7 @@ def profile(
         typer.Option(
             help="Prompts of the textual profile: dolly200_val, dolly200_test, strategyqa, or a "
             "file of your own (JSONL, CSV, or one prompt a line).",
+            autocompletion=completion.text_datasets,
             rich_help_panel=_DATA,
         ),
     ] = PROFILE.text_dataset,
@@ -89,6 +97,7 @@ def profile(
         typer.Option(
             help="Questions of the calibration profile: hellaswag, openbookqa, or a JSONL file of "
             "your own (question, choices, answer). Default: both, or those that the folder has.",
+            autocompletion=completion.calibration_data,
             rich_help_panel=_DATA,
             show_default=False,
         ),
@@ -98,6 +107,7 @@ def profile(
         typer.Option(
             help="original, each benchmark as its authors define it, or toolkit, as the scripts "
             "of 'LLM See, LLM Do' do it.",
+            autocompletion=completion.one_of(*PROTOCOLS),
             rich_help_panel=_DATA,
         ),
     ] = PROFILE.protocol,
@@ -116,6 +126,10 @@ def profile(
     """Profile MODEL. The same line again goes on where it stopped.
 
     Example: llmprof profile --data builtin --profilers textual,crows_pairs
+
+    Example: llmprof profile Qwen/Qwen3-0.6B --profilers bias --quantize 4bit
+
+    Example: llmprof profile gpt-5-mini --backend openai --limit 20 --dry-run
     """
     from llmprof.profiling import plan_profile, profile_job, run_profile
     from llmprof.progress import show_progress

@@ -49,6 +49,8 @@ def score(
     """Score the toxicity of texts that exist already. The same line again goes on.
 
     Example: llmprof score completions.jsonl --output scores.jsonl
+
+    Example: llmprof score texts.txt --toxicity-scorer profanity
     """
     del config, debug
     from llmprof.progress import show_progress

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from llmprof.cli import completion
+
 _TOXICITY = "Toxicity"
 
 Scorer = Annotated[
@@ -14,6 +16,7 @@ Scorer = Annotated[
         "--toxicity-scorer",
         help="perspective, classifier, profanity, recorded or an installed one. Default: "
         "perspective when PERSPECTIVE_API_KEY is set, else classifier.",
+        autocompletion=completion.scorers,
         rich_help_panel=_TOXICITY,
         show_default=False,
     ),

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from llmprof.cli import completion
 from llmprof.cli.options import DEFAULT_DB, Db, Debug
 
 
@@ -15,6 +16,7 @@ def sql(
         typer.Argument(
             help="A SELECT on the tables and views, or a recipe's name. Default: list the recipes.",
             show_default=False,
+            autocompletion=completion.recipes,
         ),
     ] = None,
     param: Annotated[
@@ -22,7 +24,12 @@ def sql(
         typer.Option(metavar="NAME=VALUE", help="Value of :NAME in the query. May be repeated."),
     ] = None,
     db: Db = DEFAULT_DB,
-    format: Annotated[str, typer.Option(help="table, csv or json.")] = "table",
+    format: Annotated[
+        str,
+        typer.Option(
+            help="table, csv or json.", autocompletion=completion.one_of("table", "csv", "json")
+        ),
+    ] = "table",
     debug: Debug = False,
 ) -> None:
     """Query the results; the database is opened for reading only.
