@@ -12,10 +12,10 @@ PAGE = Path(__file__).parent / "sql-recipes.md"
 _HEAD = """\
 # SQL recipes
 
-Ready queries of the [results database](results.md). Each has a name: `llmprof sql` lists them, `llmprof
-sql NAME` runs one, and `--format csv` or `json` makes it the input of something else. In
-[datasette](datasette.md) they are the queries of the database. Copy one to make it your own: `llmprof
-sql` takes any SELECT.
+Ready queries of the [results database](results.md). Each has a name: `llmprof sql` lists them,
+`llmprof sql NAME` runs one, and `--format csv` or `json` makes it the input of something else. In
+[datasette](datasette.md) they are the queries of the database. Copy one to make it your own:
+`llmprof sql` takes any SELECT.
 
 A query that compares two runs has the parameters `:run` and `:baseline`: the beginnings of two ids
 (`llmprof runs` lists them). Left out, they are the latest run and the latest of the others.

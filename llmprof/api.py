@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from llmprof.options import (
     DEFAULT_BACKEND,
-    DEFAULT_DB,
     DEFAULT_PERSPECTIVE_QPS,
     DEFAULT_PROFILERS,
     MODEL,
     PROFILE,
+    database_file,
 )
 from llmprof.results import Store
 from llmprof.results.stored import (
@@ -80,15 +80,17 @@ def _frame(values: Sequence[object], names: list[str]) -> pandas.DataFrame:
     return pandas.DataFrame(rows, columns=names)
 
 
-def load_results(db: str | Path = DEFAULT_DB, run: str | Sequence[str] | None = None) -> Results:
-    """Read results: those of `run`, an id or its beginning, or several; of every complete run.
+def load_results(db: str | Path | None = None, run: str | Sequence[str] | None = None) -> Results:
+    """Read results: those of `run`, an id or its beginning, or several; else of every complete run.
 
-    A run that is named is read whatever its status. Nothing is asked of a model.
+    `db` None is `LLMPROF_DB`, or else llmprof.db here. A run that is named is read whatever its
+    status. Nothing is asked of a model.
 
     Raises:
         StoreError: the database cannot be read, or has no such run.
     """
-    store = Store(Path(db), read_only=True)
+    path = database_file(db)
+    store = Store(path, read_only=True)
     try:
         if run is None:
             runs = complete_runs(store)
@@ -98,7 +100,7 @@ def load_results(db: str | Path = DEFAULT_DB, run: str | Sequence[str] | None = 
         metrics = [metric for each in runs for metric in metrics_of(store, each.id)]
     finally:
         store.close()
-    return Results(Path(db), tuple(runs), tuple(metrics))
+    return Results(path, tuple(runs), tuple(metrics))
 
 
 def profile(
@@ -137,7 +139,7 @@ def profile(
     calibration_data: str | None = None,
     protocol: str = PROFILE.protocol,
     limit: int | None = None,
-    db: str | Path = DEFAULT_DB,
+    db: str | Path | None = None,
     cache_dir: str | Path | None = None,
     offline: bool = False,
     quiet: bool = False,
@@ -145,9 +147,9 @@ def profile(
     """Profile a model and return the results of the run, which are stored in `db` too.
 
     The options are those of `llmprof profile`, with the same meanings and defaults (see
-    `docs/cli.md`), but the command's environment variables and configuration file are not read.
-    `batch_size` None is automatic. What was asked before comes from the cache: after an
-    interruption, the same call goes on where it stopped. Works in a notebook, and blocks.
+    `docs/cli.md`), environment variables included, but no configuration file is read. `batch_size`
+    None is automatic. What was asked before comes from the cache: after an interruption, the same
+    call goes on where it stopped. Works in a notebook, and blocks.
 
     Raises:
         LlmprofError: with what was wrong and what to do.

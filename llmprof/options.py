@@ -5,6 +5,7 @@ Imports nothing but the standard library, since every command reads its defaults
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -152,7 +153,22 @@ def profiler_options(values: Mapping[str, Any]) -> ProfilerOptions:
 
 
 def cache_folder(chosen: str | Path | None) -> Path:
-    """The cache folder to use: the one chosen, else the user's."""
+    """The cache folder to use: the one chosen, else the environment's, else the user's."""
     from platformdirs import user_cache_path
 
-    return user_cache_path("llmprof") if chosen is None else Path(chosen)
+    return _path(chosen, "LLMPROF_CACHE_DIR") or user_cache_path("llmprof")
+
+
+def data_folder(chosen: str | Path | None) -> Path | None:
+    """The folder of data sets to use, if one is chosen or the environment has one."""
+    return _path(chosen, "LLMPROF_DATA_DIR")
+
+
+def database_file(chosen: str | Path | None) -> Path:
+    """The results database to use: the one chosen, else the environment's, else the default."""
+    return _path(chosen, "LLMPROF_DB") or DEFAULT_DB
+
+
+def _path(chosen: str | Path | None, variable: str) -> Path | None:
+    found = chosen or os.environ.get(variable)
+    return Path(found) if found else None

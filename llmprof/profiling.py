@@ -17,6 +17,8 @@ from llmprof.options import (
     ProfilerOptions,
     backend_options,
     cache_folder,
+    data_folder,
+    database_file,
     profiler_options,
 )
 from llmprof.profilers import (
@@ -69,7 +71,6 @@ def profile_job(values: Mapping[str, Any]) -> ProfileJob:
         UsageError: a value is out of its range or names nothing.
     """
     cache_dir = cache_folder(values["cache_dir"])
-    data_dir = values["data_dir"]
     scorer = scorer_options(
         values["toxicity_model"],
         values["device"],
@@ -84,12 +85,12 @@ def profile_job(values: Mapping[str, Any]) -> ProfileJob:
         backend_options=backend_options(values, cache_dir),
         data=DataOptions(
             data=values["data"],
-            data_dir=None if data_dir is None else Path(data_dir),
+            data_dir=data_folder(values["data_dir"]),
             offline=values["offline"],
             limit=values["limit"],
         ),
         options=profiler_options(values),
-        db=Path(values["db"]),
+        db=database_file(values["db"]),
         cache_dir=cache_dir,
         scorer=choose_scorer(values["toxicity_scorer"], scorer),
     )
