@@ -16,19 +16,11 @@ from llmprof.options import (
     PROFILE,
     database_file,
 )
-from llmprof.results import Store
-from llmprof.results.stored import (
-    StoredMetric,
-    StoredRun,
-    StoredSample,
-    complete_runs,
-    find_run,
-    metrics_of,
-    samples_of,
-)
 
 if TYPE_CHECKING:
     import pandas
+
+    from llmprof.results.stored import StoredMetric, StoredRun, StoredSample
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +37,9 @@ class Results:
         Raises:
             StoreError: the database cannot be read.
         """
+        from llmprof.results import Store
+        from llmprof.results.stored import samples_of
+
         store = Store(self.db, read_only=True)
         try:
             return [each for run in self.runs for each in samples_of(store, run.id, profiler)]
@@ -53,6 +48,8 @@ class Results:
 
     def metrics_frame(self) -> pandas.DataFrame:
         """One row a metric, with the fields of `StoredMetric`; None is NaN."""
+        from llmprof.results.stored import StoredMetric
+
         frame = _frame(self.metrics, [each.name for each in fields(StoredMetric)])
         return frame.astype(dict.fromkeys(("value", "ci_low", "ci_high"), "float64"))
 
@@ -66,6 +63,8 @@ class Results:
             StoreError: the database cannot be read.
         """
         import pandas
+
+        from llmprof.results.stored import StoredSample
 
         samples = self.samples(profiler)
         names = [each.name for each in fields(StoredSample) if each.name != "scores"]
@@ -89,6 +88,9 @@ def load_results(db: str | Path | None = None, run: str | Sequence[str] | None =
     Raises:
         StoreError: the database cannot be read, or has no such run.
     """
+    from llmprof.results import Store
+    from llmprof.results.stored import complete_runs, find_run, metrics_of
+
     path = database_file(db)
     store = Store(path, read_only=True)
     try:

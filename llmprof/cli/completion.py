@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import sqlite3
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
 
 import typer
 
-from llmprof.errors import LlmprofError
 from llmprof.options import DEFAULT_DB
 
 Completer = Callable[[str], list[str]]
@@ -82,17 +83,14 @@ def _beginning(names: Iterable[str], incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 
-def _stored(context: typer.Context, sql: str, *values: object) -> Iterator[tuple[str, ...]]:
-    """Rows of the database; none where it cannot be read: a shell has no place for an error."""
-    from llmprof.results import Store
+def _stored(context: typer.Context, sql: str, *values: object) -> list[tuple[str, ...]]:
+    """Rows of the database; none where it cannot be read: a shell has no place for an error.
 
+    Not through `Store`, whose imports take longer than one waits for the Tab key.
+    """
+    path = Path(context.params.get("db") or DEFAULT_DB)
     try:
-        store = Store(Path(context.params.get("db") or DEFAULT_DB), read_only=True)
-    except LlmprofError:
-        return
-    try:
-        yield from store.query(sql, values)[1]
-    except LlmprofError:
-        return
-    finally:
-        store.close()
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            return connection.execute(sql, values).fetchall()
+    except sqlite3.Error:
+        return []
