@@ -42,11 +42,13 @@ import pandas
 from llmprof.results.recipes import recipes
 
 with sqlite3.connect("file:llmprof.db?mode=ro", uri=True) as connection:
-    metrics = pandas.read_sql('SELECT * FROM latest_metrics WHERE "group" = ?', connection,
-                              params=["overall"])
+    metrics = pandas.read_sql(
+        'SELECT * FROM latest_metrics WHERE "group" = ?', connection, params=["overall"]
+    )
     bins = pandas.read_sql(recipes()["calibration_bins"].sql, connection)
-    change = pandas.read_sql(recipes()["change"].sql, connection,
-                             params={"run": "", "baseline": ""})
+    change = pandas.read_sql(
+        recipes()["change"].sql, connection, params={"run": "", "baseline": ""}
+    )
 connection.close()
 ```
 """
