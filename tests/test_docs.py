@@ -48,6 +48,16 @@ def test_generated_page_is_up_to_date(script: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_help_page_names_every_environment_variable() -> None:
+    sources = "\n".join(
+        path.read_text(encoding="utf-8") for path in sorted((ROOT / "llmprof").rglob("*.py"))
+    )
+    known = set(re.findall(r'"(LLMPROF_[A-Z_]+|[A-Z_]+_API_(?:KEY|URL))"', sources))
+    page = GENERATED.read_text(encoding="utf-8").split("## Environment")[1]
+    assert {"LLMPROF_DB", "OPENAI_API_KEY"} <= known
+    assert sorted(name for name in known if f"`{name}`" not in page) == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", TO_RUN, ids=lambda page: page.name)
 def test_everything_that_a_page_tells_to_run_runs(
