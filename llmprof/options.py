@@ -24,7 +24,8 @@ PROTOCOLS = ("original", "toolkit")
 _SET_BY_BACKENDS = {"toxicity_scorer", "chat", "capabilities", "scorer_model"}
 
 
-def _check_positive(**values: float | None) -> None:
+def check_positive(**values: float | None) -> None:
+    """Raise UsageError, with the option's name, for a number that is given and not above 0."""
     for name, value in values.items():
         if value is not None and value <= 0:
             raise UsageError(f"{name} is {value}; give a number above 0, or leave it out")
@@ -60,7 +61,7 @@ class BackendOptions:
     cache_dir: Path | None = None
 
     def __post_init__(self) -> None:
-        _check_positive(
+        check_positive(
             batch_size=self.batch_size,
             concurrency=self.concurrency,
             rpm=self.requests_per_minute,
@@ -81,7 +82,7 @@ class DataOptions:
     limit: int | None = None
 
     def __post_init__(self) -> None:
-        _check_positive(limit=self.limit)
+        check_positive(limit=self.limit)
 
     @property
     def folder(self) -> Path | None:
@@ -118,7 +119,7 @@ class ProfilerOptions:
     scorer_model: str | None = None
 
     def __post_init__(self) -> None:
-        _check_positive(max_new_tokens=self.max_new_tokens, toxicity_samples=self.toxicity_samples)
+        check_positive(max_new_tokens=self.max_new_tokens, toxicity_samples=self.toxicity_samples)
         if self.protocol not in PROTOCOLS:
             raise UnknownNameError(
                 f"unknown protocol {self.protocol!r}; choose one of: {', '.join(PROTOCOLS)}"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from llmprof.backends import Backend, create_backend
 from llmprof.errors import CapabilityError
-from llmprof.options import BackendOptions, ProfilerOptions
+from llmprof.options import BackendOptions, ProfilerOptions, check_positive
 from llmprof.profilers import create_profiler
 from llmprof.requests import Toxicity
 
@@ -35,7 +35,12 @@ def scorer_options(
     perspective_qps: float,
     cache_dir: Path,
 ) -> BackendOptions:
-    """How the scorer is loaded or reached; `perspective_qps` is in requests a second."""
+    """How the scorer is loaded or reached; `perspective_qps` is in requests a second.
+
+    Raises:
+        UsageError: `perspective_qps` is not above 0.
+    """
+    check_positive(perspective_qps=perspective_qps)
     return BackendOptions(
         model=model,
         device=device,

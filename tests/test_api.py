@@ -157,6 +157,7 @@ def test_environment_counts_as_for_the_command(
         ({"toxicity_samples": 0}, "toxicity_samples is 0"),
         ({"max_new_tokens": 0}, "max_new_tokens is 0"),
         ({"rpm": 0}, "rpm is 0"),
+        ({"perspective_qps": 0}, "perspective_qps is 0"),
         ({"timeout": 0.0}, "timeout is 0.0"),
         ({"concurrency": 0}, "concurrency is 0"),
         ({"profilers": []}, "no profiler named"),
