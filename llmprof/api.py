@@ -20,7 +20,7 @@ from llmprof.options import (
 if TYPE_CHECKING:
     import pandas
 
-    from llmprof.results.stored import StoredMetric, StoredRun, StoredSample
+    from llmprof.results.rows import MetricRow, RunRow, SampleRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +28,17 @@ class Results:
     """Runs and their metrics. Samples may be many: they are read from `db` when asked for."""
 
     db: Path
-    runs: tuple[StoredRun, ...]
-    metrics: tuple[StoredMetric, ...]
+    runs: tuple[RunRow, ...]
+    metrics: tuple[MetricRow, ...]
 
-    def samples(self, profiler: str | None = None) -> list[StoredSample]:
+    def samples(self, profiler: str | None = None) -> list[SampleRow]:
         """Every scored response of the runs, or of one profiler.
 
         Raises:
             StoreError: the database cannot be read.
         """
         from llmprof.results import Store
-        from llmprof.results.stored import samples_of
+        from llmprof.results.rows import samples_of
 
         store = Store(self.db, read_only=True)
         try:
@@ -47,14 +47,14 @@ class Results:
             store.close()
 
     def metrics_frame(self) -> pandas.DataFrame:
-        """One row a metric, with the fields of `StoredMetric`; None is NaN."""
-        from llmprof.results.stored import StoredMetric
+        """One row a metric, with the fields of `MetricRow`; None is NaN."""
+        from llmprof.results.rows import MetricRow
 
-        frame = _frame(self.metrics, [each.name for each in fields(StoredMetric)])
+        frame = _frame(self.metrics, [each.name for each in fields(MetricRow)])
         return frame.astype(dict.fromkeys(("value", "ci_low", "ci_high"), "float64"))
 
     def samples_frame(self, profiler: str | None = None) -> pandas.DataFrame:
-        """One row a response, with the fields of `StoredSample`, and a column for each score.
+        """One row a response, with the fields of `SampleRow`, and a column for each score.
 
         A score that a response does not have is NaN. One that is called like a field has `_score`
         at the end of its name.
@@ -64,10 +64,10 @@ class Results:
         """
         import pandas
 
-        from llmprof.results.stored import StoredSample
+        from llmprof.results.rows import SampleRow
 
         samples = self.samples(profiler)
-        names = [each.name for each in fields(StoredSample) if each.name != "scores"]
+        names = [each.name for each in fields(SampleRow) if each.name != "scores"]
         scores = pandas.DataFrame([dict(each.scores) for each in samples], dtype="float64")
         return _frame(samples, names).join(scores, rsuffix="_score")
 
@@ -89,7 +89,7 @@ def load_results(db: str | Path | None = None, run: str | Sequence[str] | None =
         StoreError: the database cannot be read, or has no such run.
     """
     from llmprof.results import Store
-    from llmprof.results.stored import complete_runs, find_run, metrics_of
+    from llmprof.results.rows import complete_runs, find_run, metrics_of
 
     path = database_file(db)
     store = Store(path, read_only=True)

@@ -22,7 +22,7 @@ from llmprof.cli.app import app
 from llmprof.cli.model_options import batch_size_of, given
 from llmprof.errors import LlmprofError, StoreError, UnknownNameError, UsageError
 from llmprof.profiling import ProfileJob, profile_job
-from llmprof.results.stored import StoredMetric, StoredSample
+from llmprof.results.rows import MetricRow, SampleRow
 
 ROOT = Path(__file__).parents[1]
 # What only a command has.
@@ -199,13 +199,13 @@ def test_profile_returns_what_is_stored(tmp_path: Path) -> None:
 def test_frames_have_a_row_a_record_and_a_column_a_score() -> None:
     results = llmprof.profile("m", **SCRIPTED, profilers="crows_pairs,seat", limit=6)
     metrics = results.metrics_frame()
-    assert list(metrics.columns) == list(StoredMetric.__dataclass_fields__)
+    assert list(metrics.columns) == list(MetricRow.__dataclass_fields__)
     assert metrics["n"].tolist() == [metric.n for metric in results.metrics]
     undefined = [metric.value is None for metric in results.metrics]
     assert metrics["value"].isna().tolist() == undefined
     assert metrics["value"].dtype == metrics["ci_low"].dtype == "float64"
     frame = results.samples_frame()
-    names = list(StoredSample.__dataclass_fields__)
+    names = list(SampleRow.__dataclass_fields__)
     names.remove("scores")
     assert list(frame.columns[: len(names)]) == names
     for (_, row), sample in zip(frame.iterrows(), results.samples(), strict=True):
@@ -234,7 +234,7 @@ def test_frames_of_nothing_have_their_columns() -> None:
         connection.execute("UPDATE runs SET status = 'failed'")
     nothing = llmprof.load_results()
     assert (nothing.runs, nothing.metrics) == ((), ())
-    assert list(nothing.metrics_frame().columns) == list(StoredMetric.__dataclass_fields__)
+    assert list(nothing.metrics_frame().columns) == list(MetricRow.__dataclass_fields__)
     assert len(nothing.samples_frame()) == 0
     assert "response" in nothing.samples_frame().columns
 

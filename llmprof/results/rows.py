@@ -12,7 +12,7 @@ from llmprof.results.store import Store
 
 
 @dataclass(frozen=True, slots=True)
-class StoredRun:
+class RunRow:
     """One command. `config` holds everything that can change its numbers."""
 
     id: str
@@ -30,7 +30,7 @@ class StoredRun:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredMetric:
+class MetricRow:
     """One number with its 95% interval; `n` of `n_total` items have a value.
 
     `value` is None when it is not defined: `reason` then says why. With a value, `reason` is a
@@ -57,7 +57,7 @@ class StoredMetric:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredSample:
+class SampleRow:
     """One scored response; see `llmprof.records.Sample`."""
 
     run_id: str
@@ -94,12 +94,12 @@ WHERE s.run_id = ? AND (? IS NULL OR s.profiler = ?) ORDER BY s.id
 """
 
 
-def complete_runs(store: Store) -> list[StoredRun]:
+def complete_runs(store: Store) -> list[RunRow]:
     """Every run that came to its end, the oldest first."""
     return [_run(row) for row in _rows(store, f"{_RUN} WHERE status = 'complete' ORDER BY id")]
 
 
-def find_run(store: Store, name: str) -> StoredRun:
+def find_run(store: Store, name: str) -> RunRow:
     """The run with this id; of several ids that begin with `name`, the latest.
 
     Raises:
@@ -111,21 +111,21 @@ def find_run(store: Store, name: str) -> StoredRun:
     raise StoreError(f"{store.path} holds no run {name!r}; `llmprof runs` lists what there is")
 
 
-def metrics_of(store: Store, run_id: str) -> Iterator[StoredMetric]:
+def metrics_of(store: Store, run_id: str) -> Iterator[MetricRow]:
     """The metrics of a run, in the order of its profilers."""
     for row in _rows(store, _METRICS, run_id):
-        yield StoredMetric(**{**row, "demonstration": bool(row["demonstration"])})
+        yield MetricRow(**{**row, "demonstration": bool(row["demonstration"])})
 
 
-def samples_of(store: Store, run_id: str, profiler: str | None = None) -> Iterator[StoredSample]:
+def samples_of(store: Store, run_id: str, profiler: str | None = None) -> Iterator[SampleRow]:
     """The samples of a run, of one profiler or of all, in the order of its data sets."""
     for row in _rows(store, _SAMPLES, run_id, profiler, profiler):
-        yield StoredSample(**{**row, "scores": json.loads(row["scores"])})
+        yield SampleRow(**{**row, "scores": json.loads(row["scores"])})
 
 
-def _run(row: Mapping[str, Any]) -> StoredRun:
+def _run(row: Mapping[str, Any]) -> RunRow:
     parsed = {name: json.loads(row[name]) for name in ("config", "versions")}
-    return StoredRun(**{**row, **parsed})
+    return RunRow(**{**row, **parsed})
 
 
 def _rows(store: Store, sql: str, *values: Any) -> Iterator[dict[str, Any]]:
