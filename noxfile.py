@@ -73,9 +73,10 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Write docs/cli.md from the command's own help, and run every command in the docs."""
+    """Write the pages made from the code, and run every command and Python block in the docs."""
     install(session, *group("tests"))
     session.run("python", "docs/write_cli.py")
+    session.run("python", "docs/write_recipes.py")
     session.run("pytest", "tests/test_docs.py")
 
 

@@ -1,3 +1,24 @@
 """llmprof profiles language models: toxicity, bias, text, calibration, benchmarks."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from llmprof.api import Results, load_results, profile
+
 __version__ = "0.1.0"
+__all__ = ["Results", "load_results", "profile"]
+
+
+def __getattr__(name: str) -> Any:
+    """The public names, imported when first asked for, since every command imports llmprof."""
+    if name in __all__:
+        from llmprof import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
+from anyio.from_thread import start_blocking_portal
 
 from llmprof.backends import Backend
 from llmprof.cache import ResponseCache, open_cache
@@ -62,12 +64,31 @@ def run_prepared(
 ) -> str:
     """Profile everything, save each result as soon as it is there, and return the run's id.
 
+    Blocks, also where an event loop runs already, as in a notebook.
+
     Raises:
         LlmprofError: with what was wrong and what to do; the run is then marked as failed.
     """
     with store.run(start) as run_id:
-        anyio.run(_run, prepared, store, run_id, cache_dir, listener)
+        _run_to_end(partial(_run, prepared, store, run_id, cache_dir, listener))
     return run_id
+
+
+def _run_to_end(work: Callable[[], Awaitable[None]]) -> None:
+    if not _in_event_loop():
+        anyio.run(work)
+        return
+    # A thread of its own has no event loop yet; Ctrl-C here cancels what runs there.
+    with start_blocking_portal() as portal:
+        portal.call(work)
+
+
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 async def _run(

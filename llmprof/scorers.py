@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from llmprof.backends import Backend, BackendOptions, create_backend
+from llmprof.backends import Backend, create_backend
 from llmprof.errors import CapabilityError
-from llmprof.profilers import ProfilerOptions, create_profiler
+from llmprof.options import BackendOptions, ProfilerOptions, check_positive
+from llmprof.profilers import create_profiler
 from llmprof.requests import Toxicity
 
 SCORERS = ("perspective", "classifier", "profanity", "recorded")
 _PERSPECTIVE_KEY = "PERSPECTIVE_API_KEY"
+_SECONDS_A_MINUTE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,30 @@ class ScorerChoice:
     name: str
     options: BackendOptions
     notice: str | None = None
+
+
+def scorer_options(
+    model: str | None,
+    device: str,
+    offline: bool,
+    perspective_url: str | None,
+    perspective_qps: float,
+    cache_dir: Path,
+) -> BackendOptions:
+    """How the scorer is loaded or reached; `perspective_qps` is in requests a second.
+
+    Raises:
+        UsageError: `perspective_qps` is not above 0.
+    """
+    check_positive(perspective_qps=perspective_qps)
+    return BackendOptions(
+        model=model,
+        device=device,
+        offline=offline,
+        base_url=perspective_url,
+        requests_per_minute=perspective_qps * _SECONDS_A_MINUTE,
+        cache_dir=cache_dir,
+    )
 
 
 def choose_scorer(name: str | None, options: BackendOptions) -> ScorerChoice:

@@ -12,27 +12,57 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # Made by `docs/write_cli.py`, with usage lines that are no commands.
 GENERATED = ROOT / "docs" / "cli.md"
+SCRIPTS = ["write_cli.py", "write_recipes.py"]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The contents of the page's fenced blocks in this language."""
+    text = page.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.S | re.M)
 
 
 def commands(page: Path) -> list[str]:
     """The lines that begin with `$ ` in the page's `console` blocks."""
-    blocks = re.findall(r"^```console\n(.*?)^```", page.read_text(encoding="utf-8"), re.S | re.M)
-    return [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+    lines = "".join(blocks(page, "console")).splitlines()
+    return [line[2:] for line in lines if line.startswith("$ ")]
 
 
-WITH_COMMANDS = [page for page in PAGES if page != GENERATED and commands(page)]
+def steps(page: Path) -> list[list[str]]:
+    """What the page tells to run: each command, then all Python blocks as one script."""
+    python = blocks(page, "python")
+    script = [[sys.executable, "-c", "\n".join(python)]] if python else []
+    return [*(["bash", "-c", command] for command in commands(page)), *script]
 
 
-def test_help_page_is_what_the_command_says() -> None:
+TO_RUN = [page for page in PAGES if page != GENERATED and steps(page)]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_generated_page_is_up_to_date(script: str) -> None:
     done = subprocess.run(
-        [sys.executable, ROOT / "docs" / "write_cli.py", "--check"], capture_output=True, text=True
+        [sys.executable, ROOT / "docs" / script, "--check"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stderr
 
 
+def test_help_page_names_every_environment_variable() -> None:
+    sources = "\n".join(
+        path.read_text(encoding="utf-8") for path in sorted((ROOT / "llmprof").rglob("*.py"))
+    )
+    known = set(re.findall(r'"(LLMPROF_[A-Z_]+|[A-Z_]+_API_(?:KEY|URL))"', sources))
+    page = GENERATED.read_text(encoding="utf-8").split("## Environment")[1]
+    assert {"LLMPROF_DB", "OPENAI_API_KEY"} <= known
+    assert sorted(name for name in known if f"`{name}`" not in page) == []
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("page", WITH_COMMANDS, ids=lambda page: page.name)
-def test_every_command_of_a_page_runs(page: Path, cache_dir: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", TO_RUN, ids=lambda page: page.name)
+def test_everything_that_a_page_tells_to_run_runs(
+    page: Path, cache_dir: Path, tmp_path: Path
+) -> None:
     """With the real default model for the README, and a scripted one for the other pages."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LLMPROF_")}
     environment = {
@@ -46,16 +76,16 @@ def test_every_command_of_a_page_runs(page: Path, cache_dir: Path, tmp_path: Pat
         config = tmp_path / "scripted.toml"
         config.write_text('backend = "scripted"\n')
         environment["LLMPROF_CONFIG"] = str(config)
-    for command in commands(page):
+    for step in steps(page):
         done = subprocess.run(
-            ["bash", "-c", command],
+            step,
             cwd=tmp_path,
             env=environment,
             capture_output=True,
             text=True,
             timeout=600,
         )
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        assert done.returncode == 0, f"{step[-1]}\n{done.stdout}\n{done.stderr}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

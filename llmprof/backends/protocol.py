@@ -3,41 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from llmprof.options import BackendOptions as BackendOptions
 from llmprof.requests import Message, Outcome, Request, RequestType
-
-
-@dataclass(frozen=True, slots=True)
-class BackendOptions:
-    """What a user may say about how a model is loaded or reached; None leaves it to the backend.
-
-    `batch_size` None is automatic. `requests_per_minute` is the rate a provider allows,
-    `timeout_seconds` how long one answer may take; `bos_token` begins a text where a server's
-    tokenizer adds nothing. `cache_dir` holds converted models and what was measured about this
-    machine. Keys and tokens are not here: each backend reads its own from the environment, so
-    that they cannot be stored by accident.
-    """
-
-    model: str | None = None
-    revision: str | None = None
-    adapter: str | None = None
-    dtype: str = "auto"
-    quantize: str = "none"
-    device: str = "auto"
-    device_map: str | None = None
-    batch_size: int | None = None
-    trust_remote_code: bool = False
-    offline: bool = False
-    base_url: str | None = None
-    concurrency: int | None = None
-    requests_per_minute: float | None = None
-    timeout_seconds: float | None = None
-    safety_mode: str | None = None
-    bos_token: str | None = None
-    cache_dir: Path | None = None
 
 
 class Sink(Protocol):

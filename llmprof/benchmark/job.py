@@ -9,7 +9,7 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmprof.backends import BackendOptions
+from llmprof.options import BackendOptions
 
 DEFAULT_TASKS = (
     "boolq",

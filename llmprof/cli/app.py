@@ -19,6 +19,7 @@ INTERRUPTED = 130
 app = typer.Typer(
     name="llmprof",
     help="Profile language models: how they write, which stereotypes they prefer.",
+    epilog="Example: llmprof profile --data builtin (then llmprof report)",
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )

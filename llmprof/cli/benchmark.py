@@ -17,10 +17,10 @@ from llmprof.cli.options import (
     Debug,
     Offline,
     Quiet,
-    cache_folder,
     names_in,
 )
 from llmprof.errors import LlmprofError
+from llmprof.options import DEFAULT_BACKEND, MODEL, backend_options, cache_folder
 
 _TASKS = "The tasks"
 
@@ -86,12 +86,12 @@ def benchmark(
             rich_help_panel=_TASKS,
         ),
     ] = False,
-    backend: ask.Backend = "huggingface",
+    backend: ask.Backend = DEFAULT_BACKEND,
     revision: ask.Revision = None,
     adapter: ask.Adapter = None,
-    dtype: ask.Dtype = "auto",
-    quantize: ask.Quantize = "none",
-    device: ask.Device = "auto",
+    dtype: ask.Dtype = MODEL.dtype,
+    quantize: ask.Quantize = MODEL.quantize,
+    device: ask.Device = MODEL.device,
     device_map: ask.DeviceMap = None,
     batch_size: ask.BatchSize = "auto",
     trust_remote_code: ask.TrustRemoteCode = False,
@@ -112,10 +112,12 @@ def benchmark(
     """Run lm-eval's tasks on MODEL. The same line again goes on where it stopped.
 
     Example: llmprof benchmark --tasks openbookqa --limit 100
+
+    Example: llmprof benchmark --list --tasks 'arc_*'
     """
     from llmprof.benchmark import DEFAULT_TASKS, BenchmarkJob, run_benchmark
     from llmprof.benchmark import list_tasks as find_tasks
-    from llmprof.cli.progress import show_progress
+    from llmprof.progress import show_progress
     from llmprof.report.tables import print_rows
 
     chosen = None if tasks is None else names_in(tasks, "--tasks")
@@ -126,7 +128,7 @@ def benchmark(
     job = BenchmarkJob(
         tasks=chosen or DEFAULT_TASKS,
         backend=backend,
-        backend_options=ask.backend_options(context, cache),
+        backend_options=backend_options(ask.given(context), cache),
         db=db,
         cache_dir=cache,
         include_path=include_path,

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from llmprof.cli.options import CacheDir, Debug, cache_folder
+from llmprof.cli.options import CacheDir, Debug
+from llmprof.options import cache_folder
 
 app = typer.Typer(help="Look at or empty the cache of responses.", no_args_is_help=True)
 _SECONDS_A_DAY = 86_400.0
@@ -14,7 +15,10 @@ _SECONDS_A_DAY = 86_400.0
 
 @app.command()
 def info(cache_dir: CacheDir = None, debug: Debug = False) -> None:
-    """Show how many responses are stored, of which models, and their size."""
+    """Show how many responses are stored, of which models, and their size.
+
+    Example: llmprof cache info
+    """
     del debug
     from llmprof.cache import open_cache
     from llmprof.report.terminal import print_cache
@@ -29,7 +33,10 @@ def clear(
     cache_dir: CacheDir = None,
     debug: Debug = False,
 ) -> None:
-    """Remove every stored response."""
+    """Remove every stored response; results and converted models stay.
+
+    Example: llmprof cache clear --yes
+    """
     del debug
     from llmprof.cache import open_cache
 
@@ -51,6 +58,8 @@ def prune(
     """Remove the stored responses that meet every condition given.
 
     Example: llmprof cache prune --older-than 30
+
+    Example: llmprof cache prune --model HuggingFaceTB/SmolLM2-135M-Instruct
     """
     del debug
     if older_than is None and model is None:

@@ -7,21 +7,21 @@ from typing import Annotated
 
 import typer
 
+from llmprof.cli import completion
 from llmprof.cli.options import DEFAULT_DB, Db, Debug
 
 app = typer.Typer(help="Write results in the formats of other tools.", no_args_is_help=True)
-
-
-@app.callback()
-def _group() -> None:
-    """Keeps `stereoset` a subcommand while it is the only one."""
 
 
 @app.command()
 def stereoset(
     output: Annotated[Path, typer.Option(help="File to write (JSON).")],
     run: Annotated[
-        str, typer.Option(help="A run's id or its beginning. Default: the latest run.")
+        str,
+        typer.Option(
+            help="A run's id or its beginning. Default: the latest run.",
+            autocompletion=completion.runs,
+        ),
     ] = "",
     db: Db = DEFAULT_DB,
     debug: Debug = False,
@@ -34,3 +34,17 @@ def stereoset(
     from llmprof.report.stereoset_export import export_stereoset
 
     typer.echo(f"wrote {export_stereoset(db, run, output)} scores to {output}")
+
+
+@app.command()
+def datasette(db: Db = DEFAULT_DB, debug: Debug = False) -> None:
+    """Print a metadata file for datasette: descriptions, facets and recipes.
+
+    Then `datasette llmprof.db --metadata metadata.yml` opens the results in a browser.
+
+    Example: llmprof export datasette > metadata.yml
+    """
+    del debug
+    from llmprof.results.recipes import datasette_metadata
+
+    typer.echo(datasette_metadata(db), nl=False)

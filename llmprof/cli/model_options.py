@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from llmprof.backends import BackendOptions
+from llmprof.cli import completion
 
 _MODEL = "The model"
 _NETWORK = "Models behind a network"
@@ -20,10 +17,18 @@ Model = Annotated[
         help="A Hub id, a local folder, a GGUF file, or a provider's model. "
         "Default: SmolLM2-135M-Instruct.",
         show_default=False,
+        autocompletion=completion.models,
     ),
 ]
 Backend = Annotated[
-    str, typer.Option("--backend", help="Who answers the requests.", rich_help_panel=_MODEL)
+    str,
+    typer.Option(
+        "--backend",
+        help="Who answers the requests: huggingface, openai, cohere, replay, scripted or an "
+        "installed one.",
+        rich_help_panel=_MODEL,
+        autocompletion=completion.backends,
+    ),
 ]
 Revision = Annotated[
     str | None, typer.Option(help="Branch, tag or commit of a Hub model.", rich_help_panel=_MODEL)
@@ -35,11 +40,17 @@ Dtype = Annotated[
     str,
     typer.Option(
         help="auto, fp32, bf16 or fp16; auto is fp32 on CPU and bf16 on CUDA.",
+        autocompletion=completion.one_of("auto", "fp32", "bf16", "fp16"),
         rich_help_panel=_MODEL,
     ),
 ]
 Quantize = Annotated[
-    str, typer.Option(help="none, 8bit or 4bit (bitsandbytes).", rich_help_panel=_MODEL)
+    str,
+    typer.Option(
+        help="none, 8bit or 4bit (bitsandbytes).",
+        rich_help_panel=_MODEL,
+        autocompletion=completion.one_of("none", "8bit", "4bit"),
+    ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel=_MODEL)]
 DeviceMap = Annotated[
@@ -61,6 +72,7 @@ PromptFormat = Annotated[
     str,
     typer.Option(
         help="auto, chat, completion or paper; auto is chat for a model with a chat template.",
+        autocompletion=completion.one_of("auto", "chat", "completion", "paper"),
         rich_help_panel=_MODEL,
     ),
 ]
@@ -75,6 +87,7 @@ Pooling = Annotated[
     str,
     typer.Option(
         help="Embedding of a text from its tokens: mean, last or cls (the first).",
+        autocompletion=completion.one_of("mean", "last", "cls"),
         rich_help_panel=_MODEL,
     ),
 ]
@@ -116,7 +129,11 @@ Timeout = Annotated[
 ]
 SafetyMode = Annotated[
     str | None,
-    typer.Option(help="Cohere's safety mode: CONTEXTUAL, STRICT or OFF.", rich_help_panel=_NETWORK),
+    typer.Option(
+        help="Cohere's safety mode: CONTEXTUAL, STRICT or OFF.",
+        rich_help_panel=_NETWORK,
+        autocompletion=completion.one_of("CONTEXTUAL", "STRICT", "OFF"),
+    ),
 ]
 BosToken = Annotated[
     str | None,
@@ -144,18 +161,6 @@ def batch_size_of(value: str) -> int | None:
     return int(value)
 
 
-def backend_options(context: typer.Context, cache_dir: Path) -> BackendOptions:
-    """The options of this module that the command was given, as a backend takes them."""
-    from llmprof.backends import BackendOptions
-
-    names = {each.name for each in fields(BackendOptions)}
-    values = {name: value for name, value in context.params.items() if name in names}
-    return BackendOptions(
-        **{
-            **values,
-            "batch_size": batch_size_of(context.params["batch_size"]),
-            "requests_per_minute": context.params["rpm"],
-            "timeout_seconds": context.params["timeout"],
-            "cache_dir": cache_dir,
-        }
-    )
+def given(context: typer.Context) -> dict[str, Any]:
+    """Everything that the command was given, by the names that Python has for it too."""
+    return {**context.params, "batch_size": batch_size_of(context.params["batch_size"])}

@@ -11,8 +11,8 @@ import typer
 from typer.core import TyperGroup
 
 from llmprof.errors import ConfigError
+from llmprof.options import DEFAULT_DB as DEFAULT_DB
 
-DEFAULT_DB = Path("llmprof.db")
 _DEFAULT_CONFIG = Path("llmprof.toml")
 
 
@@ -99,13 +99,6 @@ DryRun = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print errors only.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-
-
-def cache_folder(chosen: Path | None) -> Path:
-    """The cache folder to use: the one chosen, else the user's."""
-    from platformdirs import user_cache_path
-
-    return chosen or user_cache_path("llmprof")
 
 
 def names_in(value: str, option: str) -> tuple[str, ...]:

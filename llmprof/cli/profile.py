@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from llmprof.cli import completion
 from llmprof.cli import model_options as ask
 from llmprof.cli import scorer_options as toxicity
 from llmprof.cli.options import (
@@ -18,7 +19,14 @@ from llmprof.cli.options import (
     DryRun,
     Offline,
     Quiet,
-    cache_folder,
+)
+from llmprof.options import (
+    DEFAULT_BACKEND,
+    DEFAULT_PERSPECTIVE_QPS,
+    DEFAULT_PROFILERS,
+    MODEL,
+    PROFILE,
+    PROTOCOLS,
 )
 
 _DATA = "The data"
@@ -29,23 +37,27 @@ def profile(
     model: ask.Model = None,
     profilers: Annotated[
         str,
-        typer.Option(help="What to profile: names, separated by commas; bias is a group of them."),
-    ] = "textual,crows_pairs",
-    backend: ask.Backend = "huggingface",
+        typer.Option(
+            help="What to profile: textual, toxicity, calibration, crows_pairs, stereoset, seat, "
+            "bbq, or bias for the last four; separated by commas.",
+            autocompletion=completion.profilers,
+        ),
+    ] = DEFAULT_PROFILERS,
+    backend: ask.Backend = DEFAULT_BACKEND,
     revision: ask.Revision = None,
     adapter: ask.Adapter = None,
-    dtype: ask.Dtype = "auto",
-    quantize: ask.Quantize = "none",
-    device: ask.Device = "auto",
+    dtype: ask.Dtype = MODEL.dtype,
+    quantize: ask.Quantize = MODEL.quantize,
+    device: ask.Device = MODEL.device,
     device_map: ask.DeviceMap = None,
     batch_size: ask.BatchSize = "auto",
     trust_remote_code: ask.TrustRemoteCode = False,
-    prompt_format: ask.PromptFormat = "auto",
+    prompt_format: ask.PromptFormat = PROFILE.prompt_format,
     system_prompt: ask.SystemPrompt = None,
-    max_new_tokens: ask.MaxNewTokens = 128,
-    seed: ask.Seed = 0,
-    pooling: ask.Pooling = "mean",
-    layer: ask.Layer = -1,
+    max_new_tokens: ask.MaxNewTokens = PROFILE.max_new_tokens,
+    seed: ask.Seed = PROFILE.seed,
+    pooling: ask.Pooling = PROFILE.pooling,
+    layer: ask.Layer = PROFILE.layer,
     base_url: ask.BaseUrl = None,
     concurrency: ask.Concurrency = None,
     rpm: ask.RequestsPerMinute = None,
@@ -53,15 +65,16 @@ def profile(
     safety_mode: ask.SafetyMode = None,
     toxicity_scorer: toxicity.Scorer = None,
     toxicity_model: toxicity.ScorerModel = None,
-    toxicity_samples: toxicity.Samples = 25,
+    toxicity_samples: toxicity.Samples = PROFILE.toxicity_samples,
     perspective_url: toxicity.PerspectiveUrl = None,
-    perspective_qps: toxicity.PerspectiveQps = 1.0,
+    perspective_qps: toxicity.PerspectiveQps = DEFAULT_PERSPECTIVE_QPS,
     bos_token: ask.BosToken = None,
     data: Annotated[
         str | None,
         typer.Option(
             help="hub, builtin (small demonstration samples) or a folder. "
             "Default: --data-dir when given, else hub.",
+            autocompletion=completion.one_of("hub", "builtin"),
             rich_help_panel=_DATA,
             show_default=False,
         ),
@@ -75,14 +88,16 @@ def profile(
         typer.Option(
             help="Prompts of the textual profile: dolly200_val, dolly200_test, strategyqa, or a "
             "file of your own (JSONL, CSV, or one prompt a line).",
+            autocompletion=completion.text_datasets,
             rich_help_panel=_DATA,
         ),
-    ] = "dolly200_test",
+    ] = PROFILE.text_dataset,
     calibration_data: Annotated[
         str | None,
         typer.Option(
             help="Questions of the calibration profile: hellaswag, openbookqa, or a JSONL file of "
             "your own (question, choices, answer). Default: both, or those that the folder has.",
+            autocompletion=completion.calibration_data,
             rich_help_panel=_DATA,
             show_default=False,
         ),
@@ -92,9 +107,10 @@ def profile(
         typer.Option(
             help="original, each benchmark as its authors define it, or toolkit, as the scripts "
             "of 'LLM See, LLM Do' do it.",
+            autocompletion=completion.one_of(*PROTOCOLS),
             rich_help_panel=_DATA,
         ),
-    ] = "original",
+    ] = PROFILE.protocol,
     limit: Annotated[
         int | None,
         typer.Option(min=1, help="Take the first N items of each data set.", rich_help_panel=_DATA),
@@ -110,45 +126,18 @@ def profile(
     """Profile MODEL. The same line again goes on where it stopped.
 
     Example: llmprof profile --data builtin --profilers textual,crows_pairs
-    """
-    from llmprof.cli.progress import show_progress
-    from llmprof.datasets import DataOptions
-    from llmprof.profile import ProfileJob, plan_profile, run_profile
-    from llmprof.profilers import ProfilerOptions, parse_profilers
-    from llmprof.report.terminal import print_plan
-    from llmprof.scorers import choose_scorer, needs_scorer
 
-    cache = cache_folder(cache_dir)
-    chosen = parse_profilers(profilers)
-    scorer = choose_scorer(
-        toxicity_scorer,
-        toxicity.backend_options(
-            toxicity_model, device, offline, perspective_url, perspective_qps, cache
-        ),
-    )
-    if scorer.notice and not quiet and needs_scorer(chosen):
-        typer.echo(f"llmprof: {scorer.notice}", err=True)
-    job = ProfileJob(
-        profilers=chosen,
-        backend=backend,
-        backend_options=ask.backend_options(context, cache),
-        data=DataOptions(data, data_dir, offline, limit),
-        options=ProfilerOptions(
-            text_dataset=text_dataset,
-            calibration_data=calibration_data,
-            protocol=protocol,
-            max_new_tokens=max_new_tokens,
-            seed=seed,
-            prompt_format=prompt_format,
-            system_prompt=system_prompt,
-            toxicity_samples=toxicity_samples,
-            pooling=pooling,
-            layer=layer,
-        ),
-        db=db,
-        cache_dir=cache,
-        scorer=scorer,
-    )
+    Example: llmprof profile Qwen/Qwen3-0.6B --profilers bias --quantize 4bit
+
+    Example: llmprof profile gpt-5-mini --backend openai --limit 20 --dry-run
+    """
+    from llmprof.profiling import plan_profile, profile_job, run_profile
+    from llmprof.progress import show_progress
+    from llmprof.report.terminal import print_plan
+
+    job = profile_job(ask.given(context))
+    if job.notice and not quiet:
+        typer.echo(f"llmprof: {job.notice}", err=True)
     if dry_run:
         print_plan(plan_profile(job))
         return

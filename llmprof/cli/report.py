@@ -6,12 +6,17 @@ from typing import Annotated
 
 import typer
 
+from llmprof.cli import completion
 from llmprof.cli.options import DEFAULT_DB, Db, Debug
 
 
 def report(
     run: Annotated[
-        str, typer.Argument(help="A run's id or its beginning. Default: the latest run.")
+        str,
+        typer.Argument(
+            help="A run's id or its beginning. Default: the latest run.",
+            autocompletion=completion.runs,
+        ),
     ] = "",
     db: Db = DEFAULT_DB,
     debug: Debug = False,

@@ -17,8 +17,8 @@ from llmprof.cli.options import (
     Debug,
     Offline,
     Quiet,
-    cache_folder,
 )
+from llmprof.options import DEFAULT_PERSPECTIVE_QPS, MODEL, cache_folder
 
 
 def score(
@@ -36,8 +36,8 @@ def score(
     toxicity_scorer: toxicity.Scorer = None,
     toxicity_model: toxicity.ScorerModel = None,
     perspective_url: toxicity.PerspectiveUrl = None,
-    perspective_qps: toxicity.PerspectiveQps = 1.0,
-    device: Device = "auto",
+    perspective_qps: toxicity.PerspectiveQps = DEFAULT_PERSPECTIVE_QPS,
+    device: Device = MODEL.device,
     limit: Annotated[int | None, typer.Option(min=1, help="Score the first N texts.")] = None,
     db: Db = DEFAULT_DB,
     cache_dir: CacheDir = None,
@@ -49,19 +49,19 @@ def score(
     """Score the toxicity of texts that exist already. The same line again goes on.
 
     Example: llmprof score completions.jsonl --output scores.jsonl
+
+    Example: llmprof score texts.txt --toxicity-scorer profanity
     """
     del config, debug
-    from llmprof.cli.progress import show_progress
+    from llmprof.progress import show_progress
     from llmprof.report.scores import score_lines, write_scores
     from llmprof.score import ScoreJob, run_score
-    from llmprof.scorers import choose_scorer
+    from llmprof.scorers import choose_scorer, scorer_options
 
     cache = cache_folder(cache_dir)
     scorer = choose_scorer(
         toxicity_scorer,
-        toxicity.backend_options(
-            toxicity_model, device, offline, perspective_url, perspective_qps, cache
-        ),
+        scorer_options(toxicity_model, device, offline, perspective_url, perspective_qps, cache),
     )
     if scorer.notice and not quiet:
         typer.echo(f"llmprof: {scorer.notice}", err=True)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from llmprof.backends import BackendOptions
+from llmprof.cli import completion
 
 _TOXICITY = "Toxicity"
-_SECONDS_A_MINUTE = 60.0
 
 Scorer = Annotated[
     str | None,
@@ -19,6 +16,7 @@ Scorer = Annotated[
         "--toxicity-scorer",
         help="perspective, classifier, profanity, recorded or an installed one. Default: "
         "perspective when PERSPECTIVE_API_KEY is set, else classifier.",
+        autocompletion=completion.scorers,
         rich_help_panel=_TOXICITY,
         show_default=False,
     ),
@@ -56,24 +54,3 @@ PerspectiveQps = Annotated[
         rich_help_panel=_TOXICITY,
     ),
 ]
-
-
-def backend_options(
-    model: str | None,
-    device: str,
-    offline: bool,
-    perspective_url: str | None,
-    perspective_qps: float,
-    cache_dir: Path,
-) -> BackendOptions:
-    """What these options say about the scorer."""
-    from llmprof.backends import BackendOptions
-
-    return BackendOptions(
-        model=model,
-        device=device,
-        offline=offline,
-        base_url=perspective_url,
-        requests_per_minute=perspective_qps * _SECONDS_A_MINUTE,
-        cache_dir=cache_dir,
-    )

@@ -6,20 +6,49 @@ from typing import Annotated
 
 import typer
 
+from llmprof.cli import completion
 from llmprof.cli.options import DEFAULT_DB, Db, Debug
 
 
 def sql(
-    query: Annotated[str, typer.Argument(help="A SELECT on the tables and views.")],
+    query: Annotated[
+        str | None,
+        typer.Argument(
+            help="A SELECT on the tables and views, or a recipe's name. Default: list the recipes.",
+            show_default=False,
+            autocompletion=completion.recipes,
+        ),
+    ] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Value of :NAME in the query. May be repeated."),
+    ] = None,
     db: Db = DEFAULT_DB,
-    format: Annotated[str, typer.Option(help="table, csv or json.")] = "table",
+    format: Annotated[
+        str,
+        typer.Option(
+            help="table, csv or json.", autocompletion=completion.one_of("table", "csv", "json")
+        ),
+    ] = "table",
     debug: Debug = False,
 ) -> None:
     """Query the results; the database is opened for reading only.
 
     Example: llmprof sql "SELECT metric, value, n FROM latest_metrics" --format csv
+
+    Example: llmprof sql change --param baseline=20250131 --param run=20250202
     """
     del debug
-    from llmprof.report.terminal import print_query
+    from llmprof.report.terminal import print_query, print_recipes
 
-    print_query(db, query, format)
+    if query is None:
+        print_recipes()
+    else:
+        print_query(db, query, format, dict(map(_named_value, param or ())))
+
+
+def _named_value(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise typer.BadParameter(f"--param is {text!r}; give NAME=VALUE")
+    return name, value

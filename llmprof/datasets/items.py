@@ -3,30 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Generic, TypeVar
 
+from llmprof.options import DataOptions as DataOptions
+
 ItemT = TypeVar("ItemT")
-
-
-@dataclass(frozen=True, slots=True)
-class DataOptions:
-    """Where data come from: `data` is `hub`, `builtin` or a folder; `limit` takes the first N.
-
-    When `data` is None it is `data_dir` if that is given, else the Hub.
-    """
-
-    data: str | None = None
-    data_dir: Path | None = None
-    offline: bool = False
-    limit: int | None = None
-
-    @property
-    def folder(self) -> Path | None:
-        """The folder to read from; None for the Hub and the built-in samples."""
-        if self.data is None:
-            return self.data_dir
-        return None if self.data in ("hub", "builtin") else Path(self.data)
 
 
 @dataclass(frozen=True, slots=True)

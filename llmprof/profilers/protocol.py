@@ -3,48 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from llmprof.datasets import DataOptions, Dataset
-from llmprof.errors import UnknownNameError
+from llmprof.options import PROTOCOLS as PROTOCOLS
+from llmprof.options import ProfilerOptions as ProfilerOptions
 from llmprof.records import Metric, Sample
 from llmprof.requests import Answer, Request, RequestType
-
-PROTOCOLS = ("original", "toolkit")
-
-
-@dataclass(frozen=True, slots=True)
-class ProfilerOptions:
-    """What a user may say about how a profile is made.
-
-    `protocol` is `original` (each benchmark as its authors define it) or `toolkit` (as the scripts
-    of "LLM See, LLM Do" do it). The last three are not the user's: `chat` says whether the
-    backend's model is meant to be asked with messages (`Backend.chat`), which `prompt_format`
-    "auto" follows, `capabilities` what can be answered, for a profiler that has two ways, and
-    `scorer_model` the model behind `toxicity_scorer`, where it may be one of several.
-    """
-
-    text_dataset: str = "dolly200_test"
-    calibration_data: str | None = None
-    max_new_tokens: int = 128
-    seed: int = 0
-    prompt_format: str = "auto"
-    system_prompt: str | None = None
-    protocol: str = "original"
-    toxicity_samples: int = 25
-    toxicity_scorer: str | None = None
-    pooling: str = "mean"
-    layer: int = -1
-    chat: bool = False
-    capabilities: frozenset[RequestType] = frozenset()
-    scorer_model: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.protocol not in PROTOCOLS:
-            raise UnknownNameError(
-                f"unknown protocol {self.protocol!r}; choose one of: {', '.join(PROTOCOLS)}"
-            )
 
 
 class Profiler(Protocol):

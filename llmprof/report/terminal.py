@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from llmprof.errors import StoreError
 from llmprof.records import OVERALL
 from llmprof.report.tables import check_format, print_rows, print_table, printable
 from llmprof.results import Store
+from llmprof.results.recipes import find_recipe, recipes
 
 if TYPE_CHECKING:
     from llmprof.cache import CacheInfo
-    from llmprof.profile import Plan
+    from llmprof.profiling import Plan
 
 # The points of a reliability diagram ("bin 01") are to be drawn, not read.
 _METRICS = """
@@ -42,12 +44,28 @@ def _reading(db: Path) -> Iterator[Store]:
         store.close()
 
 
-def print_query(db: Path, sql: str, format: str = "table") -> None:
-    """Print the rows of a SELECT as `table`, `csv` or `json`."""
+def print_query(
+    db: Path, query: str, format: str = "table", values: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Print the rows of a SELECT, or of the recipe of that name, as `table`, `csv` or `json`.
+
+    `values` are of its parameters; what a recipe is not given is empty.
+    """
     check_format(format)
+    recipe = find_recipe(query)
     with _reading(db) as store:
-        columns, rows = store.query(sql)
+        if recipe is None:
+            columns, rows = store.query(query, values)
+        else:
+            given = {**dict.fromkeys(recipe.parameters, ""), **values}
+            columns, rows = store.query(recipe.sql, given)
     print_rows(columns, rows, format)
+
+
+def print_recipes() -> None:
+    """Print the names of the recipes and what each shows."""
+    rows = [[name, recipe.title] for name, recipe in recipes().items()]
+    print_table(["recipe", "shows"], rows, whole=["recipe"])
 
 
 def print_runs(db: Path) -> None:

@@ -205,7 +205,7 @@ class Store:
             )
 
     def query(
-        self, sql: str, values: Sequence[Any] = ()
+        self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()
     ) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Column names and rows of a SELECT.
 

@@ -1,11 +1,19 @@
 """The command line as a user meets it: fast help, one-line errors, exit codes."""
 
+import inspect
 import os
+import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+
+from llmprof.cli.app import app
 
 HEAVY = (
     "torch",
@@ -14,6 +22,8 @@ HEAVY = (
     "lm_eval",
     "scipy",
     "numpy",
+    "pandas",
+    "yaml",
     "sqlite_utils",
     "rich.live",
     "httpx",
@@ -73,26 +83,44 @@ def test_report_imports_no_model_code(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        [],
-        ["profile"],
-        ["benchmark"],
-        ["report"],
-        ["runs"],
-        ["sql"],
-        ["cache"],
-        ["cache", "prune"],
-        ["export"],
-        ["export", "stereoset"],
-    ],
-    ids=" ".join,
-)
-def test_every_command_has_help(command: list[str]) -> None:
+def _commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command with the words that call it, groups before what is in them."""
+    yield path, group
+    for name, command in getattr(group, "commands", {}).items():
+        yield from _commands(command, (*path, name))
+
+
+COMMANDS = dict(_commands(typer.main.get_command(app)))
+LEAVES = [path for path, command in COMMANDS.items() if not hasattr(command, "commands")]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_help(command: tuple[str, ...]) -> None:
     done = run(*command, "--help")
     assert done.returncode == 0
     assert "Usage" in done.stdout
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=" ".join)
+def test_help_ends_with_examples_that_the_command_takes(
+    path: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # Restored afterwards: `--offline` sets it.
+    help_text = inspect.cleandoc(COMMANDS[path].help)
+    examples = re.findall(r"^Example: (.*)$", help_text, re.M)
+    assert examples
+    assert help_text.endswith(examples[-1])
+    for example in examples:
+        words = shlex.split(example.split(" > ")[0])
+        assert words[: len(path) + 1] == ["llmprof", *path]
+        # Parsed as it would be, but not run.
+        COMMANDS[path].make_context(path[-1], words[len(path) + 1 :])
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=" ".join)
+def test_every_option_says_what_it_is(path: tuple[str, ...]) -> None:
+    for option in COMMANDS[path].params:
+        assert option.help and option.help.strip().endswith((".", ")")), option.name
 
 
 def test_no_arguments_print_the_help() -> None:
@@ -127,6 +155,8 @@ def test_no_arguments_print_the_help() -> None:
         (["runs", "--db", "/no/such.db"], 1, "llmprof profile"),
         (["sql", "SELECT 1", "--db", "/no/such.db"], 1, "llmprof profile"),
         (["sql", "SELECT 1", "--format", "xml"], 2, "unknown format 'xml'"),
+        (["sql", "nonsense"], 2, "unknown recipe 'nonsense'"),
+        (["sql", "SELECT 1", "--param", "x"], 2, "give NAME=VALUE"),
         (["cache", "prune"], 2, "--older-than"),
         (["cache", "info", "--cache-dir", "/proc/none"], 1, "cannot read the cache"),
     ],

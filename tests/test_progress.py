@@ -2,8 +2,8 @@
 
 import pytest
 
-from llmprof.cli.progress import show_progress
 from llmprof.engine import Progress
+from llmprof.progress import show_progress
 
 
 def test_log_lines_tell_start_and_end(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from llmprof.backends import Backend, BackendOptions, Paced, create_backend
+from llmprof.backends import Backend, Paced, create_backend
 from llmprof.cache import open_cache
-from llmprof.datasets import DataOptions
 from llmprof.engine import Engine
 from llmprof.errors import CapabilityError
+from llmprof.options import (
+    BackendOptions,
+    DataOptions,
+    ProfilerOptions,
+    backend_options,
+    cache_folder,
+    data_folder,
+    database_file,
+    profiler_options,
+)
 from llmprof.profilers import (
     Profiler,
-    ProfilerOptions,
     TwoStage,
     create_profiler,
+    parse_profilers,
     profiler_names,
 )
 from llmprof.requests import Answer, Request, RequestType, Response, Toxicity
 from llmprof.results import RunStart, Store
 from llmprof.runner import Listener, Loaded, Prepared, run_prepared
-from llmprof.scorers import ScorerChoice, create_scorer, needs_scorer
+from llmprof.scorers import (
+    ScorerChoice,
+    choose_scorer,
+    create_scorer,
+    needs_scorer,
+    scorer_options,
+)
 from llmprof.versions import git_revision, package_versions
 
 
@@ -38,6 +53,47 @@ class ProfileJob:
     db: Path
     cache_dir: Path
     scorer: ScorerChoice | None = None
+
+    @property
+    def notice(self) -> str | None:
+        """What to tell a user of a choice that was made for them."""
+        if self.scorer is None or not needs_scorer(self.profilers):
+            return None
+        return self.scorer.notice
+
+
+def profile_job(values: Mapping[str, Any]) -> ProfileJob:
+    """The job that `values` ask for: one for each option of `llmprof profile`, by its name.
+
+    `profilers` is a comma-separated list; `batch_size` is a number, or None for automatic.
+
+    Raises:
+        UsageError: a value is out of its range or names nothing.
+    """
+    cache_dir = cache_folder(values["cache_dir"])
+    scorer = scorer_options(
+        values["toxicity_model"],
+        values["device"],
+        values["offline"],
+        values["perspective_url"],
+        values["perspective_qps"],
+        cache_dir,
+    )
+    return ProfileJob(
+        profilers=parse_profilers(values["profilers"]),
+        backend=values["backend"],
+        backend_options=backend_options(values, cache_dir),
+        data=DataOptions(
+            data=values["data"],
+            data_dir=data_folder(values["data_dir"]),
+            offline=values["offline"],
+            limit=values["limit"],
+        ),
+        options=profiler_options(values),
+        db=database_file(values["db"]),
+        cache_dir=cache_dir,
+        scorer=choose_scorer(values["toxicity_scorer"], scorer),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,96 @@
+"""What the shell offers for a value: names that llmprof knows, or that the database holds."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from pathlib import Path
+
+import typer
+
+from llmprof.options import DEFAULT_DB
+
+Completer = Callable[[str], list[str]]
+# A run's help tells it from the others; bash shows ids only.
+_RUNS = "SELECT id, model || ', ' || status FROM runs ORDER BY id DESC LIMIT 50"
+_MODELS = "SELECT DISTINCT model FROM runs WHERE backend = ? AND command <> 'score' ORDER BY model"
+
+
+def one_of(*names: str) -> Completer:
+    """Offers those of the names that begin with what was typed."""
+    return lambda incomplete: _beginning(names, incomplete)
+
+
+def backends(incomplete: str) -> list[str]:
+    from llmprof.backends import backend_names
+
+    return _beginning(backend_names(), incomplete)
+
+
+def scorers(incomplete: str) -> list[str]:
+    from llmprof.scorers import SCORERS
+
+    return _beginning(SCORERS, incomplete)
+
+
+def profilers(incomplete: str) -> list[str]:
+    """The last name of a comma-separated list."""
+    from llmprof.profilers import profiler_names
+    from llmprof.profilers.registry import GROUPS
+
+    before, comma, last = incomplete.rpartition(",")
+    named = before.split(",")
+    offered = [name for name in (*profiler_names(), *GROUPS) if name not in named]
+    return [f"{before}{comma}{name}" for name in _beginning(offered, last)]
+
+
+def text_datasets(incomplete: str) -> list[str]:
+    from llmprof.datasets import PROMPT_DATASETS
+
+    return _beginning(PROMPT_DATASETS, incomplete)
+
+
+def calibration_data(incomplete: str) -> list[str]:
+    from llmprof.datasets import CHOICE_DATASETS
+
+    return _beginning(CHOICE_DATASETS, incomplete)
+
+
+def recipes(incomplete: str) -> list[tuple[str, str]]:
+    from llmprof.results.recipes import recipes
+
+    known = recipes()
+    return [(name, known[name].title) for name in _beginning(known, incomplete)]
+
+
+def runs(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Ids of the latest runs in the database that the line names."""
+    from rich.markup import escape
+
+    found = _stored(context, _RUNS)
+    # Typer reads a help text as markup, and a model may be called anything.
+    return [(id, escape(what)) for id, what in found if id.startswith(incomplete)]
+
+
+def models(context: typer.Context, incomplete: str) -> list[str]:
+    """Models in the database that were asked on the line's backend."""
+    found = _stored(context, _MODELS, context.params.get("backend"))
+    return _beginning([name for (name,) in found], incomplete)
+
+
+def _beginning(names: Iterable[str], incomplete: str) -> list[str]:
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def _stored(context: typer.Context, sql: str, *values: object) -> list[tuple[str, ...]]:
+    """Rows of the database; none where it cannot be read: a shell has no place for an error.
+
+    Not through `Store`, whose imports take longer than one waits for the Tab key.
+    """
+    path = Path(context.params.get("db") or DEFAULT_DB)
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            return connection.execute(sql, values).fetchall()
+    except sqlite3.Error:
+        return []

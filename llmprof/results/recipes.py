@@ -1,0 +1,65 @@
+"""The shipped queries, and the description of a results database for datasette."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from llmprof.errors import UnknownNameError
+
+_METADATA = Path(__file__).with_name("metadata.yml")
+_DATABASE = "llmprof"
+_PARAMETER = re.compile(r":([a-z]\w*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A query with its name and what it shows; may have `parameters`, which are texts."""
+
+    name: str
+    title: str
+    description: str
+    sql: str
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names after a colon in the query, each once."""
+        return tuple(dict.fromkeys(_PARAMETER.findall(self.sql)))
+
+
+@cache
+def recipes() -> dict[str, Recipe]:
+    """The recipes by name, in the order of their page."""
+    import yaml
+
+    queries = yaml.safe_load(_METADATA.read_text(encoding="utf-8"))["databases"][_DATABASE][
+        "queries"
+    ]
+    return {name: Recipe(name, **query) for name, query in queries.items()}
+
+
+def find_recipe(query: str) -> Recipe | None:
+    """The recipe that `query` names; None for a query that is SQL.
+
+    Raises:
+        UnknownNameError: it is one word, and no recipe.
+    """
+    if not query.isidentifier():
+        return None
+    if query not in recipes():
+        raise UnknownNameError(
+            f"unknown recipe {query!r}; give a SELECT, or choose one of: {', '.join(recipes())}"
+        )
+    return recipes()[query]
+
+
+def datasette_metadata(db: Path) -> str:
+    """What datasette shows of the database file `db`, as YAML.
+
+    Datasette names a database by its file, without the ending.
+    """
+    name = json.dumps(db.stem)  # Any text is then one YAML key.
+    return _METADATA.read_text(encoding="utf-8").replace(f"\n  {_DATABASE}:\n", f"\n  {name}:\n", 1)

@@ -1,0 +1,133 @@
+"""What a results database holds, as typed values: see `docs/results.md` for each column."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from llmprof.errors import StoreError
+from llmprof.results.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One command. `config` holds everything that can change its numbers."""
+
+    id: str
+    command: str
+    model: str
+    backend: str
+    status: str
+    error: str | None
+    seed: int
+    started_at: str
+    finished_at: str | None
+    git_revision: str | None
+    config: Mapping[str, Any]
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class MetricRow:
+    """One number with its 95% interval; `n` of `n_total` items have a value.
+
+    `value` is None when it is not defined: `reason` then says why. With a value, `reason` is a
+    caution about it. `sha256` is of the data set's file, and `demonstration` says that the numbers
+    are not comparable with published ones.
+    """
+
+    run_id: str
+    model: str
+    backend: str
+    profiler: str
+    protocol_version: str
+    dataset: str
+    sha256: str
+    demonstration: bool
+    metric: str
+    group: str
+    value: float | None
+    ci_low: float | None
+    ci_high: float | None
+    n: int
+    n_total: int
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRow:
+    """One scored response; see `llmprof.records.Sample`."""
+
+    run_id: str
+    model: str
+    profiler: str
+    dataset: str
+    sample_id: str
+    sample_index: int
+    group: str
+    prompt: str
+    response: str | None
+    scores: Mapping[str, float | None]
+    cache_key: str | None
+    error_class: str | None
+
+
+# Columns are called as the fields are.
+_RUN = """
+SELECT id, command, model, backend, status, error, seed, started_at, finished_at, git_revision,
+       config, versions
+FROM runs
+"""
+_METRICS = """
+SELECT m.run_id, r.model, r.backend, m.profiler, m.protocol_version, m.dataset, d.sha256,
+       d.demonstration, m.metric, m."group", m.value, m.ci_low, m.ci_high, m.n, m.n_total, m.reason
+FROM metrics m JOIN runs r ON r.id = m.run_id JOIN run_datasets d USING (run_id, profiler, dataset)
+WHERE m.run_id = ? ORDER BY m.rowid
+"""
+_SAMPLES = """
+SELECT s.run_id, r.model, s.profiler, s.dataset, s.sample_id, s.sample_index, s."group", s.prompt,
+       s.response, s.scores, s.cache_key, s.error_class
+FROM samples s JOIN runs r ON r.id = s.run_id
+WHERE s.run_id = ? AND (? IS NULL OR s.profiler = ?) ORDER BY s.id
+"""
+
+
+def complete_runs(store: Store) -> list[RunRow]:
+    """Every run that came to its end, the oldest first."""
+    return [_run(row) for row in _rows(store, f"{_RUN} WHERE status = 'complete' ORDER BY id")]
+
+
+def find_run(store: Store, name: str) -> RunRow:
+    """The run with this id; of several ids that begin with `name`, the latest.
+
+    Raises:
+        StoreError: there is none.
+    """
+    begins = f"{_RUN} WHERE substr(id, 1, ?) = ? ORDER BY id DESC LIMIT 1"
+    for row in _rows(store, begins, len(name), name):
+        return _run(row)
+    raise StoreError(f"{store.path} holds no run {name!r}; `llmprof runs` lists what there is")
+
+
+def metrics_of(store: Store, run_id: str) -> Iterator[MetricRow]:
+    """The metrics of a run, in the order of its profilers."""
+    for row in _rows(store, _METRICS, run_id):
+        yield MetricRow(**{**row, "demonstration": bool(row["demonstration"])})
+
+
+def samples_of(store: Store, run_id: str, profiler: str | None = None) -> Iterator[SampleRow]:
+    """The samples of a run, of one profiler or of all, in the order of its data sets."""
+    for row in _rows(store, _SAMPLES, run_id, profiler, profiler):
+        yield SampleRow(**{**row, "scores": json.loads(row["scores"])})
+
+
+def _run(row: Mapping[str, Any]) -> RunRow:
+    parsed = {name: json.loads(row[name]) for name in ("config", "versions")}
+    return RunRow(**{**row, **parsed})
+
+
+def _rows(store: Store, sql: str, *values: Any) -> Iterator[dict[str, Any]]:
+    columns, rows = store.query(sql, values)
+    return (dict(zip(columns, row, strict=True)) for row in rows)
