@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
+from llmprof.report.changes import compare_with_baseline
 from llmprof.report.choosing import COMPLETE, choose_runs
-from llmprof.report.contents import Change, Omission, Report, ReportedRun, Section, Value
+from llmprof.report.contents import Omission, Report, ReportedRun
 from llmprof.report.sections import make_sections
 from llmprof.results import Store
 
@@ -27,7 +27,10 @@ def build_report(db: Path, wanted: Sequence[str], baseline: str | None) -> Repor
         chosen = choose_runs(store, wanted, baseline)
         sections, omissions = make_sections(store, chosen.runs)
         if chosen.baseline is not None:
-            sections = [_compared(section, chosen.baseline) for section in sections]
+            sections = [
+                compare_with_baseline(store, chosen.runs, chosen.baseline, section)
+                for section in sections
+            ]
     finally:
         store.close()
     return Report(
@@ -48,23 +51,3 @@ def _unfinished(run: ReportedRun) -> Omission:
         what=f"the rest of {run.label}, run {run.run_id}",
         why=f"it is {run.status}, not complete{reason}: run it again to go on",
     )
-
-
-def _compared(section: Section, baseline: int) -> Section:
-    rows = []
-    for row in section.rows:
-        before = row.values[baseline]
-        changes = [
-            None if place == baseline else _change(before, after)
-            for place, after in enumerate(row.values)
-        ]
-        rows.append(replace(row, changes=changes))
-    return replace(section, rows=rows)
-
-
-def _change(before: Value | None, after: Value | None) -> Change | None:
-    if before is None or after is None or before.value is None or after.value is None:
-        return None
-    absolute = after.value - before.value
-    percent = 100.0 * absolute / abs(before.value) if before.value else None
-    return Change(absolute, percent, None, None, 0, "no paired interval")

@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from llmprof.report.comparable import SCORE, comparable
 from llmprof.report.contents import Omission, ReportedRun, Row, Section, Value
 from llmprof.results import Store
 
 _RESULTS = """
 SELECT profiler, dataset, source, sha256, demonstration, n_items,
        (SELECT protocol_version FROM metrics m WHERE m.run_id = d.run_id
-        AND m.profiler = d.profiler AND m.dataset = d.dataset LIMIT 1)
+        AND m.profiler = d.profiler AND m.dataset = d.dataset LIMIT 1),
+       (SELECT seed FROM runs WHERE id = d.run_id)
 FROM run_datasets d WHERE run_id = ? ORDER BY rowid
 """
 _METRICS = """
@@ -62,7 +64,7 @@ def make_sections(
 
 def _results(store: Store, place: int, run: ReportedRun) -> list[_Result]:
     results = []
-    for profiler, dataset, source, sha256, demonstration, n_items, version in store.query(
+    for profiler, dataset, source, sha256, demonstration, n_items, version, seed in store.query(
         _RESULTS, (run.run_id,)
     )[1]:
         scorer = _scorer(run, profiler)
@@ -72,7 +74,7 @@ def _results(store: Store, place: int, run: ReportedRun) -> list[_Result]:
             "data (SHA-256)": sha256[:12],
             "items": n_items,
             **({} if scorer is None else {"scorer": scorer}),
-            **_settings(run, profiler),
+            **_settings(run, profiler, seed),
         }
         name = None if scorer is None else _scorer_name(scorer)
         results.append(
@@ -83,7 +85,7 @@ def _results(store: Store, place: int, run: ReportedRun) -> list[_Result]:
 
 def _scorer(run: ReportedRun, profiler: str) -> Mapping[str, Any] | None:
     """Name and identity of what scored the texts, for the profiles that need it."""
-    if profiler == "score":
+    if profiler == SCORE:
         return {"name": run.backend, "identity": run.config.get("identity", {})}
     scorer: Mapping[str, Any] | None = run.config.get("scorer")
     return scorer if profiler == "toxicity" else None
@@ -93,9 +95,13 @@ def _scorer_name(scorer: Mapping[str, Any]) -> str:
     return str(scorer["name"])
 
 
-def _settings(run: ReportedRun, profiler: str) -> Mapping[str, Any]:
-    """The options that this profiler follows."""
-    return dict(run.config.get("options", {}))
+def _settings(run: ReportedRun, name: str, seed: int) -> Mapping[str, Any]:
+    """The options that this profiler follows: all, where it does not say."""
+    profiler = comparable(run, name)
+    options = {"seed": seed, **run.config.get("options", {})}
+    if profiler is None:
+        return options
+    return {option: options.get(option) for option in sorted(profiler.settings)}
 
 
 def _section(store: Store, runs: Sequence[ReportedRun], results: Sequence[_Result]) -> Section:
