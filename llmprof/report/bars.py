@@ -26,7 +26,9 @@ def interval_bar(low: float, value: float, high: float, limit: float, width: int
     middle = width // 2
 
     def place(number: float) -> int:
-        return middle if limit <= 0 else middle + round(max(-1.0, min(1.0, number / limit)) * middle)
+        return (
+            middle if limit <= 0 else middle + round(max(-1.0, min(1.0, number / limit)) * middle)
+        )
 
     cells = [" "] * width
     cells[middle] = "│"

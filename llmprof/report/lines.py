@@ -12,6 +12,10 @@ from llmprof.report.contents import Report, Row, Section
 # The points of a reliability diagram ("bin 01") are to be drawn, not read.
 _POINT = re.compile(r"bin \d+")
 _NAMED = 8
+LEGEND = (
+    "▲ ▼: the 95% interval of the change excludes zero; each interval is of one metric by itself, "
+    "so of many metrics some exclude it by chance"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,16 @@ def columns_of(section: Section) -> list[int]:
             for place, value in enumerate(row.values)
             if value is not None
         }
+    )
+
+
+def has_changes(report: Report) -> bool:
+    """Whether any run is compared with a baseline."""
+    return any(
+        change is not None
+        for section in report.sections
+        for row in section.rows
+        for change in row.changes
     )
 
 

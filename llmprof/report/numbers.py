@@ -53,6 +53,15 @@ def compact_interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"{low + 0.0:.3g}…{high + 0.0:.3g}"
 
 
+def with_interval(shown: str, between: str) -> str:
+    """A number and its interval in one cell.
+
+    >>> with_interval("0.5", "0.4 to 0.6"), with_interval("0.5", "")
+    ('0.5 (0.4 to 0.6)', '0.5')
+    """
+    return f"{shown} ({between})" if between else shown
+
+
 def coverage(value: Value) -> str:
     """How many items have a value, and of how many where that is not all."""
     return str(value.n) if value.n == value.n_total else f"{value.n}/{value.n_total}"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llmprof.report import numbers
 from llmprof.report.bars import bar, interval_bar
 from llmprof.report.contents import Change, Report, Section, Value
-from llmprof.report.lines import Line, columns_of, lines_of, notes_of
+from llmprof.report.lines import LEGEND, Line, columns_of, has_changes, lines_of, notes_of
 from llmprof.report.tables import printable
 
 if TYPE_CHECKING:
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _BAR, _INTERVAL_BAR = 10, 17
-_LEGEND = (
-    "▲ ▼: the 95% interval of the change excludes zero; each interval is of one metric by itself, "
-    "so of many metrics some will exclude it by chance"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +43,11 @@ def print_report(report: Report, console: Console) -> None:
         say(f"source {section.source}, SHA-256 {section.sha256[:12]}")
         if section.demonstration:
             say("demonstration data: not comparable with published numbers")
-    if any(change is not None for _, change in _changes(report)):
         say("")
-        say(_LEGEND)
+    if has_changes(report):
+        say(LEGEND)
     for omission in report.omissions:
         say(f"left out: {omission.what}: {omission.why}")
-
-
-def _changes(report: Report) -> Iterator[tuple[Section, Change | None]]:
-    for section in report.sections:
-        for row in section.rows:
-            for change in row.changes:
-                yield section, change
 
 
 def _print_runs(report: Report, console: Console, say: Callable[[str], None]) -> None:
@@ -204,8 +193,10 @@ def _change_cells(change: Change | None, layout: _Layout, limit: float) -> list[
         return [shown.append(f"\n{below}", style="dim"), relative]
     cells = [shown, Text(numbers.interval(low, high), style="dim"), relative]
     if layout.bars:
-        drawn = "" if low is None or high is None else interval_bar(
-            low, change.absolute, high, limit, _INTERVAL_BAR
+        drawn = (
+            ""
+            if low is None or high is None
+            else interval_bar(low, change.absolute, high, limit, _INTERVAL_BAR)
         )
         cells.append(Text(drawn, style=style))
     return cells
