@@ -67,7 +67,9 @@ def test_a_ratio_of_sums_agrees_with_scipy() -> None:
             "bias",
             UNITS,
             [tuple(row) for row in rows.T],
-            lambda rows: lambda weights: 100 * (2 * (weights @ rows)[:, 1] / (weights @ rows)[:, 0] - 1),
+            lambda rows: lambda weights: (
+                100 * (2 * (weights @ rows[:, 1]) / (weights @ rows[:, 0]) - 1)
+            ),
             n=SIZE,
             n_total=SIZE,
         )
@@ -95,9 +97,9 @@ def test_a_calibration_error_agrees_with_scipy() -> None:
 
     def error(confidence: Array, correct: Array) -> float:
         bins = np.minimum((confidence * 10).astype(int), 9)
-        return sum(
-            abs((confidence - correct)[bins == each].sum()) for each in range(10)
-        ) / len(correct)
+        return sum(abs((confidence - correct)[bins == each].sum()) for each in range(10)) / len(
+            correct
+        )
 
     before, after = (
         Weighted(
@@ -147,7 +149,9 @@ def test_a_difference_has_a_mirror_image_and_no_order(
 
 
 def test_the_scale_of_a_mean_is_that_of_its_difference() -> None:
-    before, after = (Mean("m", ["a", "b"], values, scale=100.0) for values in ([0.0, 1.0], [1.0] * 2))
+    before, after = (
+        Mean("m", ["a", "b"], values, scale=100.0) for values in ([0.0, 1.0], [1.0] * 2)
+    )
     assert found(before, after).value == 50.0
     assert (before.value, before.metric().value) == (50.0, 50.0)
 

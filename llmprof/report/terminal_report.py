@@ -79,8 +79,9 @@ def _fitting(
 
     baseline = report.baseline if report.baseline in places else None
     others = [place for place in places if place != baseline]
-    layouts = [_Layout(True, False, len(others)), _Layout(False, False, len(others))]
-    layouts += [_Layout(False, True, runs) for runs in range(len(others), 0, -1)]
+    most = max(1, len(others))
+    layouts = [_Layout(True, False, most), _Layout(False, False, most)]
+    layouts += [_Layout(False, True, runs) for runs in range(most, 0, -1)]
     unbounded = console.options.update(width=10_000)
     tables: list[Table] = []
     for layout in layouts:

@@ -14,7 +14,7 @@ from llmprof.results import ProfileResult, RunStart, Store, Work
 
 @dataclass(frozen=True)
 class Made:
-    """One profiler's samples in a run that a test stores; `metrics` where no profiler makes them."""
+    """One profiler's samples in a run to store; `metrics` where no profiler makes them."""
 
     profiler: str
     samples: Sequence[Sample]
@@ -23,9 +23,10 @@ class Made:
     demonstration: bool = False
     metrics: Sequence[Metric] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    version: str = "1"
 
     def result(self, scorer: str | None) -> ProfileResult:
-        version, metrics = "1", self.metrics
+        version, metrics = self.version, self.metrics
         if metrics is None:
             options = ProfilerOptions(**self.options, toxicity_scorer=scorer)
             profiler = create_profiler(self.profiler, options)
