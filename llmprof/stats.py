@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
@@ -18,12 +19,16 @@ if TYPE_CHECKING:
     Statistic: TypeAlias = Callable[[Values], Values]
 
 ItemT = TypeVar("ItemT")
+Row: TypeAlias = tuple[float, ...]
 
 CONFIDENCE = 0.95
 RESAMPLES = 1_000
 # Above this many items numpy's vectorised resampling would need too much memory at once.
 _BATCH_CELLS = 2_000_000
 _SEED = 20_240_701
+_FEW_VALUES = 100
+_MORE_RESAMPLES = 10_000
+NO_VALUE = "no item has a value for this metric"
 
 
 def bootstrap_interval(values: Sequence[float]) -> tuple[float, float] | None:
@@ -53,13 +58,15 @@ def bootstrap_interval(values: Sequence[float]) -> tuple[float, float] | None:
     return float(result.confidence_interval.low), float(result.confidence_interval.high)
 
 
-def statistic_interval(counts: Sequence[int], statistic: Statistic) -> tuple[float, float] | None:
+def statistic_interval(
+    counts: Sequence[int], statistic: Statistic, *, resamples: int = RESAMPLES
+) -> tuple[float, float] | None:
     """95% percentile bootstrap interval of any statistic of weighted rows.
 
     `counts[i]` is how many items row i stands for: equal items need only one row. `statistic`
     gets how often each row occurs in each resample, shape (resamples, rows), and returns one value
     a resample; those that are not defined are left out. None for fewer than two items, or when no
-    resample has a value. 1,000 resamples with a fixed seed (see `bootstrap_interval`).
+    resample has a value. The seed is fixed (see `bootstrap_interval`).
     """
     import numpy as np
 
@@ -70,8 +77,8 @@ def statistic_interval(counts: Sequence[int], statistic: Statistic) -> tuple[flo
     generator = np.random.default_rng(_SEED)
     batch = max(1, _BATCH_CELLS // len(counts))
     drawn = [
-        statistic(generator.multinomial(total, shares, size=min(batch, RESAMPLES - start)) * 1.0)
-        for start in range(0, RESAMPLES, batch)
+        statistic(generator.multinomial(total, shares, size=min(batch, resamples - start)) * 1.0)
+        for start in range(0, resamples, batch)
     ]
     values = np.concatenate(drawn)
     values = values[np.isfinite(values)]
@@ -118,37 +125,59 @@ def statistic_metric(
     `n` of `n_total` items have a part in it; `undefined` is the reason to give when it has no
     value, `note` what to say about a value.
     """
-    import numpy as np
-
-    value = float(statistic(np.asarray([counts], dtype=float))[0]) if n else math.nan
-    if not math.isfinite(value):
+    value = statistic_value(counts, statistic) if n else None
+    if value is None:
         return Metric(name, None, None, None, n, n_total, group, undefined)
     low, high = statistic_interval(counts, statistic) or (None, None)
     return Metric(name, value, low, high, n, n_total, group, note)
 
 
+def statistic_value(counts: Sequence[int], statistic: Statistic) -> float | None:
+    """A statistic where row i occurs `counts[i]` times; None where it is not defined."""
+    import numpy as np
+
+    value = float(statistic(np.asarray([counts], dtype=float))[0])
+    return value if math.isfinite(value) else None
+
+
+def defined_values(values: Sequence[float | None]) -> list[float]:
+    """Those that are there and finite."""
+    return [value for value in values if value is not None and math.isfinite(value)]
+
+
+def mean_value(values: Sequence[float]) -> float:
+    """The mean of at least one value; does not depend on their order."""
+    return math.fsum(values) / len(values)
+
+
 def mean_metric(
-    name: str, values: Sequence[float | None], *, group: str = OVERALL, scale: float = 1.0
+    name: str,
+    values: Sequence[float | None],
+    *,
+    group: str = OVERALL,
+    scale: float = 1.0,
+    undefined: str = NO_VALUE,
+    note: str | None = None,
 ) -> Metric:
     """The mean of the values that are defined, times `scale`, with interval and coverage.
+
+    `undefined` and `note` are as in `statistic_metric`.
 
     >>> mean_metric("share", [1.0, None, 1.0], scale=100.0).value
     100.0
     """
-    defined = [value for value in values if value is not None and math.isfinite(value)]
+    defined = defined_values(values)
     if not defined:
-        return Metric(
-            name, None, None, None, 0, len(values), group, "no item has a value for this metric"
-        )
+        return Metric(name, None, None, None, 0, len(values), group, undefined)
     interval = bootstrap_interval(defined)
     low, high = (None, None) if interval is None else (interval[0] * scale, interval[1] * scale)
-    value = math.fsum(defined) / len(defined) * scale
-    return Metric(name, value, low, high, len(defined), len(values), group)
+    value = mean_value(defined) * scale
+    return Metric(name, value, low, high, len(defined), len(values), group, note)
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Mean difference of two models over the `n` items that both have a value for."""
+    """A metric of one model less that of another, over the `n` units that both have."""
 
     value: float | None
     ci_low: float | None
@@ -174,5 +203,49 @@ def paired_difference(
             differences.append(after - before)
     if not differences:
         return Difference(None, None, None, 0)
-    low, high = bootstrap_interval(differences) or (None, None)
-    return Difference(math.fsum(differences) / len(differences), low, high, len(differences))
+    low, high = _difference_interval(differences) or (None, None)
+    return Difference(mean_value(differences), low, high, len(differences))
+
+
+def _difference_interval(differences: Sequence[float]) -> tuple[float, float] | None:
+    """`bootstrap_interval`; by more resamples where few values are distinct, which costs little."""
+    import numpy as np
+
+    counted = sorted(Counter(differences).items())
+    if not 1 < len(counted) <= _FEW_VALUES:
+        return bootstrap_interval(differences)
+    values = np.asarray([value for value, _ in counted])
+    return statistic_interval(
+        [count for _, count in counted],
+        lambda weights: weights @ values / weights.sum(1),
+        resamples=_MORE_RESAMPLES,
+    )
+
+
+def paired_statistic_difference(
+    first: Mapping[str, Row], second: Mapping[str, Row], statistic: Callable[[Values], Statistic]
+) -> Difference:
+    """How much higher a statistic of weighted rows is in `second`, over the units of both.
+
+    `statistic` takes rows, shape (rows, columns), and gives a function of their weights (see
+    `statistic_interval`). Every resample draws the same units for both models.
+    """
+    import numpy as np
+
+    pairs = Counter((row, second[unit]) for unit, row in first.items() if unit in second)
+    if not pairs:
+        return Difference(None, None, None, 0)
+    # Sorted, so that the order of the units changes nothing.
+    counted = sorted(pairs.items())
+    before = statistic(np.asarray([row for (row, _), _ in counted], dtype=float))
+    after = statistic(np.asarray([row for (_, row), _ in counted], dtype=float))
+
+    def change(weights: Values) -> Values:
+        return after(weights) - before(weights)
+
+    counts = [count for _, count in counted]
+    value = statistic_value(counts, change)
+    if value is None:
+        return Difference(None, None, None, sum(counts))
+    low, high = statistic_interval(counts, change) or (None, None)
+    return Difference(value, low, high, sum(counts))

@@ -17,7 +17,7 @@ from llmprof.backends.perspective import PerspectiveBackend
 from llmprof.cache import open_cache, request_key
 from llmprof.datasets import DataOptions
 from llmprof.profilers import ProfilerOptions
-from llmprof.profilers.toxicity_metrics import ATTRIBUTES
+from llmprof.profilers.toxicity_measures import ATTRIBUTES
 from llmprof.profiling import ProfileJob, plan_profile, run_profile
 from llmprof.requests import Toxicity
 from llmprof.scorers import ScorerChoice
