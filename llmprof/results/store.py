@@ -8,7 +8,7 @@ import socket
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -188,8 +188,7 @@ class Store:
                 }
             )
             self._db.table("samples").insert_all(
-                {**place, **asdict(sample), "scores": canonical_json(dict(sample.scores))}
-                for sample in result.samples
+                {**place, **_sample_row(sample)} for sample in result.samples
             )
             self._db.table("metrics").insert_all(
                 {**place, "protocol_version": result.protocol_version, **_metric_row(metric)}
@@ -228,6 +227,12 @@ def _advice(error: str) -> str:
     if "not a database" in error or "malformed" in error:
         return "restore it from a copy"
     return "check permissions and free space"
+
+
+def _sample_row(sample: Sample) -> dict[str, Any]:
+    # `asdict` would copy every score, deeply: most of the time that a large profile takes to save.
+    row = {field.name: getattr(sample, field.name) for field in fields(sample)}
+    return {**row, "scores": canonical_json(dict(sample.scores))}
 
 
 def _metric_row(metric: Metric) -> dict[str, Any]:
