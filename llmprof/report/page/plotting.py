@@ -1,0 +1,248 @@
+"""Figures as Plotly's JSON, without colours: the page paints each trace by the run in its `meta`."""
+
+from __future__ import annotations
+
+import html
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from llmprof.report.tables import printable
+
+Figure = dict[str, Any]
+_SYMBOLS = ("circle", "square", "diamond", "cross", "x", "pentagon", "hexagram", "star")
+_LABEL_WIDTH = 26
+_ROW_PIXELS = 26
+_LINE_PIXELS = 15
+# Room for what is above and below the rows: the legend, the axis and its title.
+_MARGIN_PIXELS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A figure and how to read it. `height` is in CSS pixels; `wide` asks for the whole width."""
+
+    title: str
+    explanation: str
+    figure: Figure
+    height: int
+    wide: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A value with its interval on an axis. `hover` lines say what it is; `solid` stresses it."""
+
+    value: float
+    low: float | None
+    high: float | None
+    hover: Sequence[str]
+    solid: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PlotRow:
+    """One line of a dot plot, a point for each run; a heading has no points."""
+
+    label: str
+    points: Sequence[Point | None] = ()
+
+    @property
+    def is_heading(self) -> bool:
+        return not self.points
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """The horizontal axis of a dot plot; `reference` is a value to mark, such as an ideal."""
+
+    title: str
+    span: tuple[float, float] | None = None
+    reference: float | None = None
+
+
+def plain(text: str) -> str:
+    """Text as Plotly shows it: no markup of its own, control characters made visible.
+
+    >>> plain("<b>x</b>")
+    '&lt;b&gt;x&lt;/b&gt;'
+    """
+    return html.escape(printable(text), quote=False)
+
+
+def _wrapped(label: str, *, heading: bool) -> str:
+    lines = textwrap.wrap(label, _LABEL_WIDTH) or [""]
+    text = "<br>".join(plain(line) for line in lines)
+    return f"<b>{text}</b>" if heading else text
+
+
+def dot_plot(rows: Sequence[PlotRow], runs: Sequence[str], axis: Axis) -> tuple[Figure, int]:
+    """Values with intervals, a line a row and a colour and symbol a run; and its height.
+
+    Runs share a row side by side, so that no interval hides another.
+    """
+    shown = [run for run in range(len(runs)) if any(row.points and row.points[run] for row in rows)]
+    places, height = _places(rows, len(shown))
+    traces = []
+    for order, run in enumerate(shown):
+        # The first run on top.
+        offset = (order - (len(shown) - 1) / 2) * 0.7 / max(len(shown), 1)
+        found = [
+            (place - offset, row.points[run])
+            for place, row in zip(places, rows, strict=True)
+            if row.points
+        ]
+        points = [(y, point) for y, point in found if point is not None]
+        traces.append(_dots(points, run, runs[run]))
+    labels = [_wrapped(row.label, heading=row.is_heading) for row in rows]
+    layout = {
+        "showlegend": len(shown) > 1,
+        "yaxis": {
+            "tickvals": places,
+            "ticktext": labels,
+            "range": [-0.8, max(places, default=0) + 0.8],
+            "automargin": True,
+            "showgrid": False,
+            "zeroline": False,
+        },
+        "xaxis": {"title": {"text": axis.title}, "zeroline": False},
+        "shapes": [] if axis.reference is None else [_reference(axis.reference)],
+    }
+    if axis.span is not None:
+        layout["xaxis"]["range"] = list(axis.span)
+    return {"data": traces, "layout": layout}, height
+
+
+def _places(rows: Sequence[PlotRow], runs: int) -> tuple[list[int], int]:
+    """Where each row stands, the first on top, and the height that all need."""
+    places = list(range(len(rows) - 1, -1, -1))
+    tallest = max((len(textwrap.wrap(row.label, _LABEL_WIDTH)) for row in rows), default=1)
+    pixels = max(_ROW_PIXELS, tallest * _LINE_PIXELS, (runs + 1) * 9)
+    return places, len(rows) * pixels + _MARGIN_PIXELS
+
+
+def _dots(points: Sequence[tuple[float, Point]], run: int, label: str) -> Figure:
+    symbol = _SYMBOLS[run % len(_SYMBOLS)]
+    ends = [
+        (point.value if point.low is None else point.low,
+         point.value if point.high is None else point.high)
+        for _, point in points
+    ]  # fmt: skip
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": plain(label),
+        "meta": run,
+        "x": [point.value for _, point in points],
+        "y": [y for y, _ in points],
+        "marker": {
+            "size": 9,
+            "symbol": [symbol if point.solid else f"{symbol}-open" for _, point in points],
+        },
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "array": [high - point.value for (_, point), (_, high) in zip(points, ends, strict=True)],
+            "arrayminus": [
+                point.value - low for (_, point), (low, _) in zip(points, ends, strict=True)
+            ],
+            "thickness": 1.5,
+            "width": 3,
+        },
+        "text": [_hover(point.hover) for _, point in points],
+        "hoverinfo": "text",
+    }  # fmt: skip
+
+
+def _hover(lines: Sequence[str]) -> str:
+    return "<br>".join(plain(part) for line in lines for part in textwrap.wrap(line, 60))
+
+
+def _reference(value: float) -> Figure:
+    return {"type": "line", "x0": value, "x1": value, "yref": "paper", "y0": 0, "y1": 1,
+            "line": {"dash": "dot", "width": 1.5}, "layer": "below"}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Points of one run in a plane; `low` and `high` are the ends of intervals upwards."""
+
+    run: int
+    x: Sequence[float]
+    y: Sequence[float]
+    hover: Sequence[Sequence[str]]
+    low: Sequence[float | None] = ()
+    high: Sequence[float | None] = ()
+
+
+def reliability_plot(curves: Sequence[Curve], runs: Sequence[str]) -> Figure:
+    """Accuracy against confidence, both from 0 to 1, with the diagonal of a calibrated model."""
+    traces = [
+        {
+            "type": "scatter",
+            "mode": "lines+markers",
+            "name": plain(runs[curve.run]),
+            "meta": curve.run,
+            "x": list(curve.x),
+            "y": list(curve.y),
+            "marker": {"size": 8, "symbol": _SYMBOLS[curve.run % len(_SYMBOLS)]},
+            "line": {"width": 1.5},
+            "error_y": {
+                "type": "data",
+                "symmetric": False,
+                "array": [_gap(high, y) for y, high in zip(curve.y, curve.high, strict=True)],
+                "arrayminus": [_gap(y, low) for y, low in zip(curve.y, curve.low, strict=True)],
+                "thickness": 1.2,
+                "width": 3,
+            },
+            "text": [_hover(lines) for lines in curve.hover],
+            "hoverinfo": "text",
+        }
+        for curve in curves
+    ]
+    diagonal = {"type": "line", "x0": 0, "y0": 0, "x1": 1, "y1": 1, "layer": "below",
+                "line": {"dash": "dot", "width": 1.5}}  # fmt: skip
+    layout = {
+        "showlegend": len(curves) > 1,
+        "xaxis": {"title": {"text": "mean confidence"}, "range": [0, 1.02], "zeroline": False},
+        "yaxis": {"title": {"text": "accuracy"}, "range": [0, 1.02], "zeroline": False},
+        "shapes": [diagonal],
+    }
+    return {"data": traces, "layout": layout}
+
+
+def _gap(above: float | None, below: float | None) -> float:
+    return 0.0 if above is None or below is None else above - below
+
+
+def histogram(
+    curves: Sequence[Curve], runs: Sequence[str], axis: Axis, *, names: Sequence[str]
+) -> Figure:
+    """Shares of samples by bin, in percent, as outlines that may lie over each other.
+
+    A curve's `x` are the left edges of its bins and the right edge of the last, whose `y` is
+    repeated. `names` stand in the legend, one a curve.
+    """
+    traces = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": plain(f"{runs[curve.run]}: {name}"),
+            "meta": curve.run,
+            "x": list(curve.x),
+            "y": list(curve.y),
+            "line": {"shape": "hv", "width": 2},
+            "fill": "tozeroy",
+            "text": [_hover(lines) for lines in curve.hover],
+            "hoverinfo": "text",
+        }
+        for curve, name in zip(curves, names, strict=True)
+    ]
+    layout = {
+        "showlegend": True,
+        "xaxis": {"title": {"text": axis.title}, "zeroline": False},
+        "yaxis": {"title": {"text": "samples, %"}, "rangemode": "tozero"},
+        "shapes": [] if axis.reference is None else [_reference(axis.reference)],
+    }
+    return {"data": traces, "layout": layout}
