@@ -26,7 +26,7 @@ from scipy import stats
 from llmprof.backends import BackendOptions, create_backend
 from llmprof.cache import open_cache
 from llmprof.engine import Engine
-from llmprof.profilers.toxicity_metrics import ATTRIBUTES, THRESHOLD
+from llmprof.profilers.toxicity_measures import ATTRIBUTES, THRESHOLD
 from llmprof.requests import Toxicity, ToxicityScores
 
 # Perspective scored one more attribute than the toxicity profile asks about.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
@@ -18,12 +19,14 @@ if TYPE_CHECKING:
     Statistic: TypeAlias = Callable[[Values], Values]
 
 ItemT = TypeVar("ItemT")
+Row: TypeAlias = tuple[float, ...]
 
 CONFIDENCE = 0.95
 RESAMPLES = 1_000
 # Above this many items numpy's vectorised resampling would need too much memory at once.
 _BATCH_CELLS = 2_000_000
 _SEED = 20_240_701
+NO_VALUE = "no item has a value for this metric"
 
 
 def bootstrap_interval(values: Sequence[float]) -> tuple[float, float] | None:
@@ -118,37 +121,59 @@ def statistic_metric(
     `n` of `n_total` items have a part in it; `undefined` is the reason to give when it has no
     value, `note` what to say about a value.
     """
-    import numpy as np
-
-    value = float(statistic(np.asarray([counts], dtype=float))[0]) if n else math.nan
-    if not math.isfinite(value):
+    value = statistic_value(counts, statistic) if n else None
+    if value is None:
         return Metric(name, None, None, None, n, n_total, group, undefined)
     low, high = statistic_interval(counts, statistic) or (None, None)
     return Metric(name, value, low, high, n, n_total, group, note)
 
 
+def statistic_value(counts: Sequence[int], statistic: Statistic) -> float | None:
+    """A statistic where row i occurs `counts[i]` times; None where it is not defined."""
+    import numpy as np
+
+    value = float(statistic(np.asarray([counts], dtype=float))[0])
+    return value if math.isfinite(value) else None
+
+
+def defined_values(values: Sequence[float | None]) -> list[float]:
+    """Those that are there and finite."""
+    return [value for value in values if value is not None and math.isfinite(value)]
+
+
+def mean_value(values: Sequence[float]) -> float:
+    """The mean of at least one value; does not depend on their order."""
+    return math.fsum(values) / len(values)
+
+
 def mean_metric(
-    name: str, values: Sequence[float | None], *, group: str = OVERALL, scale: float = 1.0
+    name: str,
+    values: Sequence[float | None],
+    *,
+    group: str = OVERALL,
+    scale: float = 1.0,
+    undefined: str = NO_VALUE,
+    note: str | None = None,
 ) -> Metric:
     """The mean of the values that are defined, times `scale`, with interval and coverage.
+
+    `undefined` and `note` are as in `statistic_metric`.
 
     >>> mean_metric("share", [1.0, None, 1.0], scale=100.0).value
     100.0
     """
-    defined = [value for value in values if value is not None and math.isfinite(value)]
+    defined = defined_values(values)
     if not defined:
-        return Metric(
-            name, None, None, None, 0, len(values), group, "no item has a value for this metric"
-        )
+        return Metric(name, None, None, None, 0, len(values), group, undefined)
     interval = bootstrap_interval(defined)
     low, high = (None, None) if interval is None else (interval[0] * scale, interval[1] * scale)
-    value = math.fsum(defined) / len(defined) * scale
-    return Metric(name, value, low, high, len(defined), len(values), group)
+    value = mean_value(defined) * scale
+    return Metric(name, value, low, high, len(defined), len(values), group, note)
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Mean difference of two models over the `n` items that both have a value for."""
+    """A metric of one model less that of another, over the `n` units that both have."""
 
     value: float | None
     ci_low: float | None
@@ -175,4 +200,33 @@ def paired_difference(
     if not differences:
         return Difference(None, None, None, 0)
     low, high = bootstrap_interval(differences) or (None, None)
-    return Difference(math.fsum(differences) / len(differences), low, high, len(differences))
+    return Difference(mean_value(differences), low, high, len(differences))
+
+
+def paired_statistic_difference(
+    first: Mapping[str, Row], second: Mapping[str, Row], statistic: Callable[[Values], Statistic]
+) -> Difference:
+    """How much higher a statistic of weighted rows is in `second`, over the units of both.
+
+    `statistic` takes rows, shape (rows, columns), and gives a function of their weights (see
+    `statistic_interval`). Every resample draws the same units for both models.
+    """
+    import numpy as np
+
+    pairs = Counter((row, second[unit]) for unit, row in first.items() if unit in second)
+    if not pairs:
+        return Difference(None, None, None, 0)
+    # Sorted, so that the order of the units changes nothing.
+    counted = sorted(pairs.items())
+    before = statistic(np.asarray([row for (row, _), _ in counted], dtype=float))
+    after = statistic(np.asarray([row for (_, row), _ in counted], dtype=float))
+
+    def change(weights: Values) -> Values:
+        return after(weights) - before(weights)
+
+    counts = [count for _, count in counted]
+    value = statistic_value(counts, change)
+    if value is None:
+        return Difference(None, None, None, sum(counts))
+    low, high = statistic_interval(counts, change) or (None, None)
+    return Difference(value, low, high, sum(counts))

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 
 from llmprof.datasets import BiasQuestion, DataOptions, Dataset, load_bbq
 from llmprof.datasets.bbq import CATEGORIES
-from llmprof.profilers.bbq_scores import bbq_metrics
+from llmprof.measures import Measure, metrics_of
+from llmprof.profilers.bbq_scores import bbq_measures
 from llmprof.profilers.bbq_targets import (
     TOOLKIT_CATEGORIES,
     biased_option,
@@ -44,6 +45,7 @@ class Bbq:
     """Accuracy and the two bias scores, in percent, overall and by polarity and category."""
 
     name = "bbq"
+    settings = frozenset({"prompt_format", "system_prompt"})
 
     def __init__(self, options: ProfilerOptions) -> None:
         self._options = options
@@ -100,8 +102,11 @@ class Bbq:
             )
         ]
 
+    def measures(self, samples: Sequence[Sample]) -> list[Measure]:
+        return bbq_measures(samples, self._categories, polarity_means=self._toolkit)
+
     def metrics(self, samples: Sequence[Sample]) -> list[Metric]:
-        return bbq_metrics(samples, self._categories, polarity_means=self._toolkit)
+        return metrics_of(self.measures(samples))
 
     def _choice(
         self, item: BiasQuestion, answers: Sequence[Answer]

@@ -7,9 +7,11 @@ section 4.4).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from llmprof.datasets import DataOptions, Dataset, MultipleChoice, load_multiple_choice
+from llmprof.measures import Mean, Measure, Single, Weighted, metrics_of
 from llmprof.profilers.calibration_error import (
     equal_mass_bins,
     equal_mass_error,
@@ -28,12 +30,15 @@ from llmprof.profilers.prompt_formats import scored_prompt
 from llmprof.profilers.protocol import ProfilerOptions
 from llmprof.records import Metric, Sample
 from llmprof.requests import Answer, Failure, LogLikelihood, Request, RequestType
-from llmprof.stats import mean_metric, statistic_metric
+from llmprof.stats import mean_metric
+
+if TYPE_CHECKING:
+    from llmprof.stats import Statistic, Values
 
 BINS = 10
 MINIMUM_ITEMS = 300
 _FEW = f"fewer than {MINIMUM_ITEMS} items: the error comes out too high, and varies much"
-_UNDEFINED = "no item has a value for this metric"
+_OTHER_ITEMS = "each run has other items in this bin"
 
 
 class Calibration:
@@ -43,6 +48,7 @@ class Calibration:
     """
 
     name = "calibration"
+    settings = frozenset({"prompt_format", "system_prompt"})
     needs: frozenset[RequestType] = frozenset({LogLikelihood})
 
     def __init__(self, options: ProfilerOptions) -> None:
@@ -73,10 +79,11 @@ class Calibration:
             chosen.append(item.options[best(found)])
         return [Sample(item.id, item.question, chosen[0], scores=scores, cache_key=answers[0].key)]
 
+    def measures(self, samples: Sequence[Sample]) -> list[Measure]:
+        return [each for how in self._normalisations for each in _measures(samples, how)]
+
     def metrics(self, samples: Sequence[Sample]) -> list[Metric]:
-        return [
-            metric for how in self._normalisations for metric in _calibration_metrics(samples, how)
-        ]
+        return metrics_of(self.measures(samples))
 
 
 def _item_scores(scores: Sequence[float], answer: int, how: str) -> dict[str, float | None]:
@@ -92,57 +99,60 @@ def _item_scores(scores: Sequence[float], answer: int, how: str) -> dict[str, fl
     }
 
 
-def _calibration_metrics(samples: Sequence[Sample], how: str) -> list[Metric]:
-    import numpy as np
+def _measures(samples: Sequence[Sample], how: str) -> list[Measure]:
+    def mean(name: str, score: str) -> Measure:
+        units = [sample.sample_id for sample in samples]
+        return Mean(f"{name}_{how}", units, [each.scores.get(f"{score}_{how}") for each in samples])
 
-    def values(name: str) -> list[float | None]:
-        return [sample.scores.get(f"{name}_{how}") for sample in samples]
-
-    pairs = [
-        (confidence, correct)
-        for confidence, correct in zip(values("confidence"), values("correct"), strict=True)
-        if confidence is not None and correct is not None
+    scored = [
+        (sample.sample_id, (confidence, correct))
+        for sample in samples
+        if (confidence := sample.scores.get(f"confidence_{how}")) is not None
+        and (correct := sample.scores.get(f"correct_{how}")) is not None
     ]
-    # Sorted, so that the order of the items changes nothing.
-    confidence, correct = np.asarray(sorted(pairs), dtype=float).reshape(-1, 2).T
+    pairs = [pair for _, pair in scored]
     note = _FEW if len(pairs) < MINIMUM_ITEMS else None
-    errors = [
-        ("ece_1_bin", equal_mass_error(confidence, correct, 1)),
-        (f"ece_{BINS}_bins", equal_mass_error(confidence, correct, BINS)),
-        (f"ece_{BINS}_bins_equal_width", equal_width_error(confidence, correct, BINS)),
+    errors: list[tuple[str, Callable[[Values], Statistic]]] = [
+        ("ece_1_bin", lambda rows: equal_mass_error(rows[:, 0], rows[:, 1], 1)),
+        (f"ece_{BINS}_bins", lambda rows: equal_mass_error(rows[:, 0], rows[:, 1], BINS)),
+        (
+            f"ece_{BINS}_bins_equal_width",
+            lambda rows: equal_width_error(rows[:, 0], rows[:, 1], BINS),
+        ),
     ]
     return [
-        mean_metric(f"accuracy_{how}", values("correct")),
-        mean_metric(f"confidence_{how}", values("confidence")),
+        mean("accuracy", "correct"),
+        mean("confidence", "confidence"),
         *(
-            statistic_metric(
+            Weighted(
                 f"{name}_{how}",
-                [1] * len(pairs),
+                [unit for unit, _ in scored],
+                pairs,
                 statistic,
                 n=len(pairs),
                 n_total=len(samples),
-                undefined=_UNDEFINED,
                 note=note,
             )
             for name, statistic in errors
         ),
-        mean_metric(f"brier_score_{how}", values("brier")),
+        mean("brier_score", "brier"),
         *_reliability_points(pairs, how),
     ]
 
 
-def _reliability_points(pairs: Sequence[tuple[float, float]], how: str) -> list[Metric]:
+def _reliability_points(pairs: Sequence[tuple[float, float]], how: str) -> list[Measure]:
     """Mean confidence and accuracy of each equal-mass bin, from the least confident."""
     import numpy as np
 
     if not pairs:
         return []
     bins = equal_mass_bins(np.asarray([confidence for confidence, _ in pairs]), BINS)
-    points = []
+    points: list[Measure] = []
     for place in sorted(set(bins.tolist())):
         members = [pair for pair, bin_ in zip(pairs, bins, strict=True) if bin_ == place]
         group = f"bin {place + 1:02}"
         believed, right = zip(*members, strict=True)
-        points.append(mean_metric(f"bin_confidence_{how}", believed, group=group))
-        points.append(mean_metric(f"bin_accuracy_{how}", right, group=group))
+        for name, values in (("bin_confidence", believed), ("bin_accuracy", right)):
+            metric = mean_metric(f"{name}_{how}", values, group=group)
+            points.append(Single(metric, _OTHER_ITEMS))
     return points

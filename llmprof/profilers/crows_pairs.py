@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llmprof.datasets import DataOptions, Dataset, SentencePair, load_crows_pairs
+from llmprof.measures import Mean, Measure, metrics_of
 from llmprof.profilers.protocol import ProfilerOptions
-from llmprof.records import Metric, Sample
+from llmprof.records import OVERALL, Metric, Sample
 from llmprof.requests import (
     Answer,
     Failure,
@@ -21,7 +22,6 @@ from llmprof.requests import (
     RequestType,
     TokenLogProbs,
 )
-from llmprof.stats import mean_metric
 
 _DIRECTIONS = ("stereo", "antistereo")
 # The authors' code rounds pseudo-log-likelihoods to this many digits before it compares them.
@@ -36,6 +36,7 @@ class CrowsPairs:
     """
 
     name = "crows_pairs"
+    settings: frozenset[str] = frozenset()
 
     def __init__(self, options: ProfilerOptions) -> None:
         capabilities = options.capabilities
@@ -101,17 +102,25 @@ class CrowsPairs:
             return answer.total / max(answer.token_count, 1)
         return round(answer.total, _PSEUDO_DIGITS) if self._masked else answer.total
 
-    def metrics(self, samples: Sequence[Sample]) -> list[Metric]:
-        overall = [sample.scores["stereotypical"] for sample in samples]
-        metrics = [mean_metric("stereotype_score", overall, scale=100.0)]
+    def measures(self, samples: Sequence[Sample]) -> list[Measure]:
+        measures = [_score("stereotypical", samples)]
         for direction in _DIRECTIONS:
-            values = [s.scores[direction] for s in samples if direction in s.scores]
-            if values:
-                metrics.append(
-                    mean_metric("stereotype_score", values, group=direction, scale=100.0)
-                )
+            members = [sample for sample in samples if direction in sample.scores]
+            if members:
+                measures.append(_score(direction, members, direction))
         for group in sorted({sample.group for sample in samples}):
-            values = [s.scores["stereotypical"] for s in samples if s.group == group]
-            metrics.append(mean_metric("stereotype_score", values, group=group, scale=100.0))
-        ties = [sample.scores["tie"] for sample in samples]
-        return [*metrics, mean_metric("ties", ties, scale=100.0)]
+            members = [sample for sample in samples if sample.group == group]
+            measures.append(_score("stereotypical", members, group))
+        return [*measures, _percent("ties", "tie", samples)]
+
+    def metrics(self, samples: Sequence[Sample]) -> list[Metric]:
+        return metrics_of(self.measures(samples))
+
+
+def _score(score: str, samples: Sequence[Sample], group: str = OVERALL) -> Measure:
+    return _percent("stereotype_score", score, samples, group)
+
+
+def _percent(name: str, score: str, samples: Sequence[Sample], group: str = OVERALL) -> Measure:
+    units = [sample.sample_id for sample in samples]
+    return Mean(name, units, [sample.scores[score] for sample in samples], group, scale=100.0)

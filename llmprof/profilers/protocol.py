@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from llmprof.datasets import DataOptions, Dataset
 from llmprof.errors import UnknownNameError
+from llmprof.measures import Measure
 from llmprof.records import Metric, Sample
 from llmprof.requests import Answer, Request, RequestType
 
@@ -82,3 +83,18 @@ class TwoStage(Protocol):
 
     def follow_up(self, item: Any, answers: Sequence[Answer]) -> Sequence[Request]:
         """What to ask once the item's first requests are answered; `score` gets both, in order."""
+
+
+@runtime_checkable
+class Comparable(Protocol):
+    """A profiler whose results on one data set a report can compare, unit by unit.
+
+    `settings` names the fields of `ProfilerOptions` that change what is asked or scored and that
+    the version does not tell. Of a profiler without it, every option is taken to matter.
+    """
+
+    @property
+    def settings(self) -> frozenset[str]: ...
+
+    def measures(self, samples: Sequence[Sample]) -> Sequence[Measure]:
+        """What `metrics` gives the numbers of, in the same order."""

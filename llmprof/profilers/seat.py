@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from llmprof.datasets import AssociationTest, DataOptions, Dataset, load_seat
 from llmprof.errors import UnknownNameError
+from llmprof.measures import Mean, Measure, Single, metrics_of
 from llmprof.profilers.association import association_test, associations
 from llmprof.profilers.protocol import ProfilerOptions
 from llmprof.records import Metric, Sample
@@ -22,7 +23,6 @@ from llmprof.requests import (
     Request,
     RequestType,
 )
-from llmprof.stats import mean_metric
 
 POOLED = {
     "gender": ("weat6", "weat6b", "weat7", "weat7b", "weat8", "weat8b"),
@@ -37,6 +37,7 @@ POOLED = {
     ),
     "religion": ("religion1", "religion1b", "religion2", "religion2b"),
 }
+_ONE_TEST = "one test has no items to draw from"
 _UNDEFINED = "the embeddings failed, are zero or all have the same association"
 
 
@@ -44,6 +45,7 @@ class Seat:
     """One sample a test: its prompt names the targets, its response the attributes."""
 
     name = "seat"
+    settings: frozenset[str] = frozenset()
     needs: frozenset[RequestType] = frozenset({Embed})
 
     def __init__(self, options: ProfilerOptions) -> None:
@@ -110,17 +112,21 @@ class Seat:
             "exact": float(result.exact),
         }
 
-    def metrics(self, samples: Sequence[Sample]) -> list[Metric]:
+    def measures(self, samples: Sequence[Sample]) -> list[Measure]:
         effects = {sample.sample_id: sample.scores["effect_size"] for sample in samples}
-        metrics = []
+        measures: list[Measure] = []
         for group, names in POOLED.items():
-            values = [effects[f"sent-{name}"] for name in names if f"sent-{name}" in effects]
-            if values:
+            tests = [f"sent-{name}" for name in names if f"sent-{name}" in effects]
+            if tests:
+                values = [effects[test] for test in tests]
                 absolute = [None if value is None else abs(value) for value in values]
-                metrics.append(mean_metric("mean_absolute_effect_size", absolute, group=group))
+                measures.append(Mean("mean_absolute_effect_size", tests, absolute, group))
         for name in ("effect_size", "p_value"):
-            metrics += [_test_metric(name, sample) for sample in samples]
-        return metrics
+            measures += [Single(_test_metric(name, sample), _ONE_TEST) for sample in samples]
+        return measures
+
+    def metrics(self, samples: Sequence[Sample]) -> list[Metric]:
+        return metrics_of(self.measures(samples))
 
 
 def _test_metric(name: str, sample: Sample) -> Metric:

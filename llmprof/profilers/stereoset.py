@@ -8,22 +8,21 @@ Scores are averaged per target term, then over terms, as the authors' evaluation
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from llmprof.datasets import DataOptions, Dataset, StereoSetItem, load_stereoset
 from llmprof.datasets.stereoset import HALVES
+from llmprof.measures import Measure, Weighted, metrics_of
 from llmprof.profilers.protocol import ProfilerOptions
 from llmprof.records import OVERALL, Metric, Sample
 from llmprof.requests import Answer, Failure, LogLikelihood, Request, RequestType, TokenLogProbs
-from llmprof.stats import statistic_metric
 
 if TYPE_CHECKING:
     from llmprof.stats import Statistic, Values
 
 _SENTENCE_ENDS = (".", "!", "?")
-_UNDEFINED = "no item has a value for this metric"
 
 
 class StereoSet:
@@ -34,6 +33,7 @@ class StereoSet:
     """
 
     name = "stereoset"
+    settings: frozenset[str] = frozenset()
     needs: frozenset[RequestType] = frozenset({LogLikelihood})
 
     def __init__(self, options: ProfilerOptions) -> None:
@@ -83,7 +83,7 @@ class StereoSet:
             )
         ]
 
-    def metrics(self, samples: Sequence[Sample]) -> list[Metric]:
+    def measures(self, samples: Sequence[Sample]) -> list[Measure]:
         groups: dict[str, list[Sample]] = {OVERALL: list(samples)}
         for sample in samples:
             half, domain, _ = sample.group.split("/", 2)
@@ -93,7 +93,10 @@ class StereoSet:
         names = sorted(
             groups, key=lambda name: (name != OVERALL, name.count("/"), name not in HALVES, name)
         )
-        return [metric for name in names for metric in _group_metrics(name, groups[name])]
+        return [measure for name in names for measure in _group_measures(name, groups[name])]
+
+    def metrics(self, samples: Sequence[Sample]) -> list[Metric]:
+        return metrics_of(self.measures(samples))
 
 
 def _whole_text(item: StereoSetItem, sentence: str) -> str:
@@ -123,40 +126,29 @@ def preferences(scores: Mapping[str, float]) -> dict[str, float]:
     }
 
 
-def _group_metrics(group: str, samples: Sequence[Sample]) -> list[Metric]:
-    """The three scores of one group, with intervals by bootstrap over its target terms."""
-    import numpy as np
-
-    terms = np.array(_term_scores(samples)).reshape(-1, 2)
-
-    def mean(column: int, weights: Values) -> Values:
-        values: Values = weights @ terms[:, column] / weights.sum(axis=1)
-        return values
-
-    statistics: list[tuple[str, Statistic]] = [
-        ("lms", lambda weights: mean(0, weights)),
-        ("ss", lambda weights: mean(1, weights)),
-        ("icat", lambda weights: icat(mean(0, weights), mean(1, weights))),
+def _group_measures(group: str, samples: Sequence[Sample]) -> list[Measure]:
+    """The three scores of one group; the unit is the target term."""
+    terms = _term_scores(samples)
+    scored = sum(sample.scores["prefers_stereotype"] is not None for sample in samples)
+    statistics: list[tuple[str, Callable[[Values], Statistic]]] = [
+        ("lms", lambda rows: lambda weights: _means(weights, rows)[0]),
+        ("ss", lambda rows: lambda weights: _means(weights, rows)[1]),
+        ("icat", lambda rows: lambda weights: icat(*_means(weights, rows))),
     ]
     return [
-        statistic_metric(
-            name,
-            [1] * len(terms),
-            statistic,
-            n=sum(sample.scores["prefers_stereotype"] is not None for sample in samples),
-            n_total=len(samples),
-            group=group,
-            undefined=_UNDEFINED,
-        )
+        Weighted(name, list(terms), list(terms.values()), statistic, scored, len(samples), group)
         for name, statistic in statistics
     ]
 
 
-def _term_scores(samples: Sequence[Sample]) -> list[tuple[float, float]]:
-    """lms and ss of each target term, in an order that does not depend on that of the samples.
+def _means(weights: Values, rows: Values) -> tuple[Values, Values]:
+    """Mean lms and ss over the terms, shape (resamples,) each."""
+    lms, ss = (weights @ rows / weights.sum(axis=1, keepdims=True)).T
+    return lms, ss
 
-    Items without scores are left out.
-    """
+
+def _term_scores(samples: Sequence[Sample]) -> dict[str, tuple[float, float]]:
+    """lms and ss of each target term; items without scores are left out."""
     by_term: dict[str, list[tuple[float, float]]] = {}
     for sample in samples:
         related = sample.scores["prefers_related"]
@@ -164,10 +156,10 @@ def _term_scores(samples: Sequence[Sample]) -> list[tuple[float, float]]:
         if related is not None and stereotype is not None:
             term = sample.group.split("/", 2)[2]
             by_term.setdefault(term, []).append((related, stereotype))
-    return [
-        (_percent([row[0] for row in rows]), _percent([row[1] for row in rows]))
-        for _, rows in sorted(by_term.items())
-    ]
+    return {
+        term: (_percent([row[0] for row in rows]), _percent([row[1] for row in rows]))
+        for term, rows in by_term.items()
+    }
 
 
 def _percent(shares: Sequence[float]) -> float:

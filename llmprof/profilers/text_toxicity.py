@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llmprof.datasets import DataOptions, Dataset, Prompt
+from llmprof.measures import Measure, metrics_of
 from llmprof.profilers.toxicity import opinion
-from llmprof.profilers.toxicity_metrics import ATTRIBUTES, text_metrics
+from llmprof.profilers.toxicity_measures import ATTRIBUTES, text_measures
 from llmprof.records import Metric, Sample
 from llmprof.requests import Answer, Request, RequestType, Toxicity
 
@@ -18,6 +19,7 @@ class TextToxicity:
     """
 
     name = "score"
+    settings: frozenset[str] = frozenset()
     needs: frozenset[RequestType] = frozenset({Toxicity})
 
     def __init__(self, scorer: str, scorer_model: str) -> None:
@@ -45,5 +47,8 @@ class TextToxicity:
             )
         ]
 
+    def measures(self, samples: Sequence[Sample]) -> list[Measure]:
+        return text_measures(samples, self._scorer)
+
     def metrics(self, samples: Sequence[Sample]) -> list[Metric]:
-        return text_metrics(samples, self._scorer)
+        return metrics_of(self.measures(samples))

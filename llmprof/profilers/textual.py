@@ -9,18 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llmprof.datasets import DataOptions, Dataset, Prompt, load_prompts
+from llmprof.measures import Mean, Measure, metrics_of
 from llmprof.profilers import text_metrics
 from llmprof.profilers.prompt_formats import question_prompt
 from llmprof.profilers.protocol import ProfilerOptions
 from llmprof.records import Metric, Sample
 from llmprof.requests import Answer, Completion, Failure, Generate, Request, RequestType, Sampling
-from llmprof.stats import mean_metric
 
 
 class Textual:
     """Means of every textual metric over one greedy completion a prompt."""
 
     name = "textual"
+    settings = frozenset({"max_new_tokens", "prompt_format", "system_prompt"})
     version = "greedy-1"
     needs: frozenset[RequestType] = frozenset({Generate})
 
@@ -50,8 +51,10 @@ class Textual:
             )
         ]
 
-    def metrics(self, samples: Sequence[Sample]) -> list[Metric]:
+    def measures(self, samples: Sequence[Sample]) -> list[Measure]:
         names = dict.fromkeys(name for sample in samples for name in sample.scores)
-        return [
-            mean_metric(name, [sample.scores.get(name) for sample in samples]) for name in names
-        ]
+        units = [sample.sample_id for sample in samples]
+        return [Mean(name, units, [each.scores.get(name) for each in samples]) for name in names]
+
+    def metrics(self, samples: Sequence[Sample]) -> list[Metric]:
+        return metrics_of(self.measures(samples))

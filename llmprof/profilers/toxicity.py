@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from llmprof.datasets import DataOptions, Dataset, Prompt, load_real_toxicity_prompts
+from llmprof.measures import Measure, metrics_of
 from llmprof.profilers.prompt_formats import continuation_prompt
 from llmprof.profilers.protocol import ProfilerOptions
-from llmprof.profilers.toxicity_metrics import ATTRIBUTES, toxicity_metrics
+from llmprof.profilers.toxicity_measures import ATTRIBUTES, toxicity_measures
 from llmprof.records import Metric, Sample
 from llmprof.requests import (
     Answer,
@@ -38,6 +39,7 @@ class ToxicityProfile:
     """
 
     name = "toxicity"
+    settings = frozenset({"max_new_tokens", "prompt_format", "seed", "system_prompt"})
     needs: frozenset[RequestType] = frozenset({Generate, Toxicity})
 
     def __init__(self, options: ProfilerOptions) -> None:
@@ -94,9 +96,12 @@ class ToxicityProfile:
             )
         return samples
 
-    def metrics(self, samples: Sequence[Sample]) -> list[Metric]:
+    def measures(self, samples: Sequence[Sample]) -> list[Measure]:
         scorer = self._options.toxicity_scorer or "unknown"
-        return toxicity_metrics(samples, scorer, of_most_toxic=self._toolkit)
+        return toxicity_measures(samples, scorer, of_most_toxic=self._toolkit)
+
+    def metrics(self, samples: Sequence[Sample]) -> list[Metric]:
+        return metrics_of(self.measures(samples))
 
 
 def _text(answer: Answer) -> str | None:

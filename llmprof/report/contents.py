@@ -37,11 +37,13 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A run's value less the baseline's.
+    """A run's value less the baseline's, over the `n` items that both runs have.
 
     `percent` is of the baseline's absolute value; None where that is zero. The interval is a 95%
-    paired bootstrap interval of `absolute` over the `n` items that both runs have; without one,
-    `reason` says why.
+    paired bootstrap interval of `absolute`. Without one, `reason` says why, and `absolute` is the
+    difference of the values as they are shown; with one, `reason` says which items it leaves out.
+    What counts as an item is what the metric averages over: a prompt in toxicity, a target term in
+    StereoSet, a test in SEAT.
     """
 
     absolute: float

@@ -18,7 +18,7 @@ from llmprof.cache import open_cache, request_key
 from llmprof.datasets import DataOptions
 from llmprof.profile import ProfileJob, plan_profile, run_profile
 from llmprof.profilers import ProfilerOptions
-from llmprof.profilers.toxicity_metrics import ATTRIBUTES
+from llmprof.profilers.toxicity_measures import ATTRIBUTES
 from llmprof.requests import Toxicity
 from llmprof.scorers import ScorerChoice
 from tests.servers import varied

@@ -7,7 +7,7 @@ from llmprof.profilers import ProfilerOptions, TwoStage
 from llmprof.profilers.prompt_formats import CONTINUATION_INSTRUCTION
 from llmprof.profilers.text_toxicity import TextToxicity
 from llmprof.profilers.toxicity import ToxicityProfile
-from llmprof.profilers.toxicity_metrics import ATTRIBUTES
+from llmprof.profilers.toxicity_measures import ATTRIBUTES
 from llmprof.requests import (
     Answer,
     Completion,

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmprof.profilers.toxicity_metrics import ATTRIBUTES, text_metrics, toxicity_metrics
+from llmprof.measures import metrics_of
+from llmprof.profilers.toxicity_measures import ATTRIBUTES, text_measures, toxicity_measures
 from llmprof.records import Metric, Sample
 
 units = st.floats(0, 1)
@@ -25,6 +26,12 @@ def toxicities(values: list[list[float]]) -> list[Sample]:
         for prompt, row in enumerate(values)
         for index, value in enumerate(row)
     ]
+
+
+def toxicity_metrics(
+    samples: list[Sample], scorer: str, *, of_most_toxic: bool = False
+) -> list[Metric]:
+    return metrics_of(toxicity_measures(samples, scorer, of_most_toxic=of_most_toxic))
 
 
 def find(metrics: list[Metric], name: str, group: str = "overall") -> Metric:
@@ -179,7 +186,7 @@ def test_texts_are_averaged_one_by_one() -> None:
         sample("3", 0, ""),
         sample("4", 0, "refused"),
     ]
-    metrics = text_metrics(samples, "s")
+    metrics = metrics_of(text_measures(samples, "s"))
     mean = find(metrics, "mean_toxicity:s")
     assert (mean.value, mean.n, mean.n_total) == (0.5, 2, 4)
     assert find(metrics, "toxic_texts:s", "INSULT").value == 0.5

@@ -1,0 +1,124 @@
+"""How far each metric is from the baseline's, over the items that both runs have."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from llmprof.measures import Mean, Measure, Single, difference
+from llmprof.records import OVERALL, Sample
+from llmprof.report.comparable import comparable
+from llmprof.report.contents import Change, ReportedRun, Row, Section, Value
+from llmprof.results import Store
+
+# The prompts are long, and no metric is made of them.
+_SAMPLES = """
+SELECT sample_id, '', response, scores, "group", sample_index, NULL, error_class FROM samples
+WHERE run_id = ? AND profiler = ? AND dataset = ? ORDER BY id
+"""
+_NO_ITEMS = "the values of its items are not stored"
+_TOLERANCE = 1e-9
+
+_Measures = Mapping[tuple[str, str], Measure]
+
+
+def compare_with_baseline(
+    store: Store, runs: Sequence[ReportedRun], baseline: int, section: Section
+) -> Section:
+    """The section with the changes of every run but the baseline."""
+    present = [
+        place
+        for place in range(len(runs))
+        if any(row.values[place] is not None for row in section.rows)
+    ]
+    if baseline not in present:
+        return section
+    before = _measures(store, runs[baseline], section)
+    changes: list[list[Change | None]] = [[None] * len(runs) for _ in section.rows]
+    for place in present:
+        if place == baseline:
+            continue
+        after = _measures(store, runs[place], section)
+        for row, found in zip(section.rows, changes, strict=True):
+            found[place] = _change(row, baseline, place, before, after)
+    rows = [replace(row, changes=found) for row, found in zip(section.rows, changes, strict=True)]
+    return replace(section, rows=rows)
+
+
+def _measures(store: Store, run: ReportedRun, section: Section) -> _Measures:
+    """What the run's metrics are made of, by metric and group; those that are known."""
+    place = (run.run_id, section.profiler, section.dataset)
+    samples = [
+        Sample(sample_id, prompt, response, json.loads(scores), *rest)
+        for sample_id, prompt, response, scores, *rest in store.query(_SAMPLES, place)[1]
+    ]
+    if not samples:
+        return {}
+    profiler = comparable(run, section.profiler)
+    made = _means(section, samples) if profiler is None else profiler.measures(samples)
+    return {(measure.name, measure.group): measure for measure in made}
+
+
+def _means(section: Section, samples: Sequence[Sample]) -> list[Measure]:
+    """Of scores that are called like a metric, as those of lm-eval's tasks are, the means."""
+    units = [sample.sample_id for sample in samples]
+    return [
+        Mean(row.metric, units, [sample.scores.get(row.metric) for sample in samples])
+        for row in section.rows
+        if row.group == OVERALL
+    ]
+
+
+def _change(
+    row: Row, baseline: int, place: int, measures_before: _Measures, measures_after: _Measures
+) -> Change | None:
+    """The change of one metric; None where a run does not have it, or it is not defined."""
+    old, new = row.values[baseline], row.values[place]
+    if old is None or new is None or old.value is None or new.value is None:
+        return None
+    before = measures_before.get((row.metric, row.group))
+    after = measures_after.get((row.metric, row.group))
+    if before is None or after is None:
+        return _without_interval(old.value, new.value, _NO_ITEMS)
+    for measure, stored in ((before, old), (after, new)):
+        if not _agrees(measure, stored):
+            return _without_interval(old.value, new.value, _NO_ITEMS)
+    found = difference(before, after)
+    if isinstance(found, str):
+        return _without_interval(old.value, new.value, found)
+    if found.value is None:
+        return _without_interval(old.value, new.value, "no item has a value in both runs")
+    return Change(
+        absolute=found.value,
+        percent=_percent(found.value, old.value),
+        ci_low=found.ci_low,
+        ci_high=found.ci_high,
+        n=found.n,
+        reason=_coverage(before, after, found.n),
+    )
+
+
+def _agrees(measure: Measure, stored: Value) -> bool:
+    """Whether the stored value is the one that its items give now."""
+    return (
+        measure.value is not None
+        and stored.value is not None
+        and math.isclose(measure.value, stored.value, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
+    )
+
+
+def _coverage(before: Measure, after: Measure, n: int) -> str | None:
+    covered = [each.covered for each in (before, after) if not isinstance(each, Single)]
+    if n < 2:
+        return "fewer than two items have a value in both runs"
+    return None if n == max(covered) else f"over the {n} items that have a value in both runs"
+
+
+def _without_interval(before: float, after: float, reason: str) -> Change:
+    return Change(after - before, _percent(after - before, before), None, None, 0, reason)
+
+
+def _percent(absolute: float, before: float) -> float | None:
+    return 100.0 * absolute / abs(before) if before else None

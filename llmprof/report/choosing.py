@@ -1,0 +1,168 @@
+"""Which runs a report shows: by id, by model or by label."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from llmprof.errors import UnknownNameError
+from llmprof.report.contents import Omission, ReportedRun
+from llmprof.report.labels import Labelled, label_runs, short_name
+from llmprof.results import Store
+
+COMPLETE = "complete"
+_KNOWN = """
+SELECT id, model, status, backend, json_extract(config, '$.identity'),
+       (SELECT json_group_array(profiler || ' on ' || dataset) FROM run_datasets WHERE run_id = id)
+FROM runs ORDER BY id
+"""
+_CHOSEN = """
+SELECT id, command, model, backend, status, error, started_at, config, versions, seed FROM runs
+WHERE id = ?
+"""
+# These tell a model's later state from an earlier one, not one way of running it from another.
+_STATE = frozenset({"fingerprint", "revision", "chat_template", "own_code", "sha256"})
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Runs in the order of the report's columns, the baseline first, and what was passed over."""
+
+    runs: Sequence[ReportedRun]
+    baseline: int | None
+    omissions: Sequence[Omission]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A run in the database, as far as choosing needs it."""
+
+    run_id: str
+    model: str
+    status: str
+    configuration: str
+    results: Sequence[str]
+
+    def is_called(self, name: str) -> bool:
+        return name in (self.model, short_name(self.model))
+
+
+def choose_runs(store: Store, wanted: Sequence[str], baseline: str | None) -> Chosen:
+    """The runs that are named, each once; the latest run when nothing is.
+
+    A name is a run's id or its beginning, or a model: then the latest complete run of each of its
+    configurations (backend, number format, quantization and the like). `baseline` may also be one
+    of the report's labels.
+
+    Raises:
+        UnknownNameError: a name fits no run, or several where one is needed.
+    """
+    known = _known_runs(store)
+    if not known:
+        raise UnknownNameError(f"{store.path} holds no run yet; run `llmprof profile` first")
+    omissions: list[Omission] = []
+    run_ids: list[str] = []
+    for name in wanted or [known[-1].run_id]:
+        run_ids += _find(name, known, omissions)
+    runs = _read(store, run_ids)
+    if baseline is not None:
+        first = _find_baseline(baseline, runs, known, omissions)
+        runs = _read(store, [first, *run_ids])
+    return Chosen(runs, None if baseline is None else 0, list(dict.fromkeys(omissions)))
+
+
+def _known_runs(store: Store) -> list[_Known]:
+    known = []
+    for run_id, model, status, backend, identity, results in store.query(_KNOWN)[1]:
+        values = json.loads(identity or "{}")
+        kept = {name: value for name, value in values.items() if name not in _STATE}
+        configuration = json.dumps([backend, kept], sort_keys=True)
+        known.append(_Known(run_id, model, status, configuration, json.loads(results)))
+    return known
+
+
+def _find(name: str, known: Sequence[_Known], omissions: list[Omission]) -> list[str]:
+    """Ids of the runs that a name stands for, from the earliest."""
+    of_model = [run for run in known if run.is_called(name)]
+    if of_model:
+        configurations = dict.fromkeys(run.configuration for run in of_model)
+        return sorted(
+            _latest([run for run in of_model if run.configuration == each], omissions)
+            for each in configurations
+        )
+    beginning = [run.run_id for run in known if run.run_id.startswith(name)] if name else []
+    if not beginning:
+        raise _unknown(name, known)
+    return [_only(name, beginning)]
+
+
+def _latest(runs: Sequence[_Known], omissions: list[Omission]) -> str:
+    """The latest complete run; the latest of all when none is complete."""
+    complete = [run for run in runs if run.status == COMPLETE]
+    latest = (complete or runs)[-1]
+    seen = set(latest.results)
+    for run in reversed(runs):
+        if run.run_id > latest.run_id:
+            why = f"it is {run.status}: the latest complete run is shown"
+            omissions.append(Omission(f"run {run.run_id} of {run.model}", why))
+        more = [each for each in run.results if each not in seen]
+        if more and run.run_id < latest.run_id:
+            seen.update(more)
+            why = f"an earlier run, with {', '.join(more)}; name the run to show it"
+            omissions.append(Omission(f"run {run.run_id} of {run.model}", why))
+    return latest.run_id
+
+
+def _find_baseline(
+    name: str, runs: Sequence[ReportedRun], known: Sequence[_Known], omissions: list[Omission]
+) -> str:
+    """The run that a label of the report, a run's id or a model stands for."""
+    labels = {run.label: run.run_id for run in runs}
+    if name in labels:
+        return labels[name]
+    among = [run.run_id for run in runs if name in (run.model, short_name(run.model))]
+    return _only(f"--baseline {name}", among or _find(name, known, omissions), list(labels))
+
+
+def _only(name: str, run_ids: Sequence[str], labels: Sequence[str] = ()) -> str:
+    if len(run_ids) == 1:
+        return run_ids[0]
+    choice = f"a label ({', '.join(labels)}) or " if labels else ""
+    raise UnknownNameError(
+        f"{name}: {len(run_ids)} runs fit; name one by {choice}more of its id, such as "
+        f"{run_ids[-1]}"
+    )
+
+
+def _unknown(name: str, known: Sequence[_Known]) -> UnknownNameError:
+    names = dict.fromkeys(word for run in known for word in (run.model, short_name(run.model)))
+    close = difflib.get_close_matches(name, [*names, *(run.run_id for run in known)], n=3)
+    hint = f"did you mean {' or '.join(close)}? " if close else ""
+    return UnknownNameError(f"no run or model {name!r}; {hint}`llmprof runs` lists what there is")
+
+
+def _read(store: Store, run_ids: Iterable[str]) -> list[ReportedRun]:
+    rows = [store.query(_CHOSEN, (run_id,))[1][0] for run_id in dict.fromkeys(run_ids)]
+    labels = label_runs(
+        [Labelled(row[0], row[2], row[3], row[9], json.loads(row[7])) for row in rows]
+    )
+    return [_reported(row, label) for row, label in zip(rows, labels, strict=True)]
+
+
+def _reported(row: Sequence[Any], label: str) -> ReportedRun:
+    run_id, command, model, backend, status, error, started_at, config, versions, _ = row
+    return ReportedRun(
+        run_id=run_id,
+        label=label,
+        command=command,
+        model=model,
+        backend=backend,
+        status=status,
+        error=error,
+        started_at=started_at,
+        config=json.loads(config),
+        versions=json.loads(versions),
+    )
