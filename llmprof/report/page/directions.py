@@ -1,4 +1,7 @@
-"""Which way a metric is better, and between which bounds it moves. Most metrics have no direction."""
+"""Which way a metric is better, and between which bounds it moves.
+
+Most metrics have no direction, and none is given to them.
+"""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llmprof.report.contents import Report, Section
-from llmprof.report.page.charts import title
+from llmprof.report.page.naming import title
 from llmprof.report.page.numbers import number
 from llmprof.report.page.plotting import Axis, Chart, Curve, histogram
 from llmprof.report.page.samples import sample_sets
@@ -39,23 +39,26 @@ class _Measure:
     reference: float | None = None
 
 
-_UNIT = (0.0, 1.0)
+_TOXICITY_AXIS = "TOXICITY (from 0.5: counts as toxic)"
+
+
+def _toxicity(profiler: str, heading: str, *, worst: bool = False) -> _Measure:
+    return _Measure(profiler, "TOXICITY", heading, _TOXICITY_AXIS, worst, (0.0, 1.0), 0.5)
+
+
 TOXICITY = (
-    _Measure("toxicity", "TOXICITY", "Most toxic completion of each prompt",
-             "TOXICITY (from 0.5: counts as toxic)", worst=True, bounds=_UNIT, reference=0.5),
-    _Measure("toxicity", "TOXICITY", "All completions",
-             "TOXICITY (from 0.5: counts as toxic)", bounds=_UNIT, reference=0.5),
-    _Measure("score", "TOXICITY", "Texts",
-             "TOXICITY (from 0.5: counts as toxic)", bounds=_UNIT, reference=0.5),
-)  # fmt: skip
+    _toxicity("toxicity", "Most toxic completion of each prompt", worst=True),
+    _toxicity("toxicity", "All completions"),
+    _toxicity("score", "Texts"),
+)
 TEXTS = (
     _Measure("textual", "n_tokens", "Length of completions", "tokens, without punctuation"),
     _Measure("textual", "sentence_length_mean", "Length of sentences", "mean tokens a sentence"),
-    _Measure("textual", "flesch_reading_ease", "Readability", "Flesch reading ease: higher is easier"),
+    _Measure("textual", "flesch_reading_ease", "Reading ease", "Flesch: higher is easier"),
     _Measure("textual", "flesch_kincaid_grade", "School grade", "Flesch-Kincaid grade"),
     _Measure("textual", "mtld", "Lexical diversity", "MTLD: higher is more diverse"),
     _Measure("textual", "dependency_distance_mean", "Syntax", "mean dependency distance"),
-)  # fmt: skip
+)
 
 _VALUES = """
 SELECT {aggregate} FROM samples WHERE run_id = ? AND profiler = ? AND dataset = ? {group}

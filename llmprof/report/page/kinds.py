@@ -36,6 +36,11 @@ def _score(name: str) -> str:
     return f"""json_extract(scores, '$."{name}"')"""
 
 
+def _either(name: str) -> str:
+    """A calibration score, by whichever way the options were scored."""
+    return f"coalesce({_score(f'{name}_raw')}, {_score(f'{name}_per_token')})"
+
+
 # The highest option score less the second of three: the sum is highest, second and lowest.
 _BBQ_SCORES = ", ".join(_score(f"score_{place}") for place in range(3))
 _BBQ_SUM = " + ".join(_score(f"score_{place}") for place in range(3))
@@ -77,14 +82,11 @@ KINDS: Mapping[str, Kind] = {
     "calibration": Kind(
         "Question",
         "Answer",
-        "CASE WHEN coalesce({0}, {1}) = 0 THEN coalesce({2}, {3}) END".format(
-            *(_score(f"{name}_{how}") for name in ("correct", "confidence")
-              for how in ("raw", "per_token"))
-        ),
+        f"CASE WHEN {_either('correct')} = 0 THEN {_either('confidence')} END",
         "wrong answers first, the most confident of them before others",
     ),
     "textual": Kind("Prompt", "Completion"),
-}  # fmt: skip
+}
 
 
 def kind_of(profiler: str) -> Kind:

@@ -1,11 +1,11 @@
-"""Figures as Plotly's JSON, without colours: the page paints each trace by the run in its `meta`."""
+"""Figures as Plotly's JSON, without colours: the page paints a trace by the run in its `meta`."""
 
 from __future__ import annotations
 
 import html
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from llmprof.report.tables import printable
@@ -123,12 +123,7 @@ def _places(rows: Sequence[PlotRow], runs: int) -> tuple[list[int], int]:
 
 
 def _dots(points: Sequence[tuple[float, Point]], run: int, label: str) -> Figure:
-    symbol = _SYMBOLS[run % len(_SYMBOLS)]
-    ends = [
-        (point.value if point.low is None else point.low,
-         point.value if point.high is None else point.high)
-        for _, point in points
-    ]  # fmt: skip
+    symbol = _symbol(run)
     return {
         "type": "scatter",
         "mode": "markers",
@@ -143,16 +138,23 @@ def _dots(points: Sequence[tuple[float, Point]], run: int, label: str) -> Figure
         "error_x": {
             "type": "data",
             "symmetric": False,
-            "array": [high - point.value for (_, point), (_, high) in zip(points, ends, strict=True)],
-            "arrayminus": [
-                point.value - low for (_, point), (low, _) in zip(points, ends, strict=True)
-            ],
+            "array": [_gap(point.high, point.value) for _, point in points],
+            "arrayminus": [_gap(point.value, point.low) for _, point in points],
             "thickness": 1.5,
             "width": 3,
         },
         "text": [_hover(point.hover) for _, point in points],
         "hoverinfo": "text",
-    }  # fmt: skip
+    }
+
+
+def _symbol(run: int) -> str:
+    return _SYMBOLS[run % len(_SYMBOLS)]
+
+
+def _gap(above: float | None, below: float | None) -> float:
+    """Length of one arm of an interval; nothing is drawn where there is none."""
+    return 0.0 if above is None or below is None else above - below
 
 
 def _hover(lines: Sequence[str]) -> str:
@@ -160,20 +162,23 @@ def _hover(lines: Sequence[str]) -> str:
 
 
 def _reference(value: float) -> Figure:
-    return {"type": "line", "x0": value, "x1": value, "yref": "paper", "y0": 0, "y1": 1,
-            "line": {"dash": "dot", "width": 1.5}, "layer": "below"}  # fmt: skip
+    return _dotted(x0=value, x1=value, y0=0, y1=1, yref="paper")
+
+
+def _dotted(**ends: Any) -> Figure:
+    return {"type": "line", **ends, "line": {"dash": "dot", "width": 1.5}, "layer": "below"}
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Points of one run in a plane; `low` and `high` are the ends of intervals upwards."""
+    """Points of one run in a plane, to be added; `low` and `high` are ends of intervals of `y`."""
 
     run: int
-    x: Sequence[float]
-    y: Sequence[float]
-    hover: Sequence[Sequence[str]]
-    low: Sequence[float | None] = ()
-    high: Sequence[float | None] = ()
+    x: list[float] = field(default_factory=list)
+    y: list[float] = field(default_factory=list)
+    hover: list[Sequence[str]] = field(default_factory=list)
+    low: list[float | None] = field(default_factory=list)
+    high: list[float | None] = field(default_factory=list)
 
 
 def reliability_plot(curves: Sequence[Curve], runs: Sequence[str]) -> Figure:
@@ -186,7 +191,7 @@ def reliability_plot(curves: Sequence[Curve], runs: Sequence[str]) -> Figure:
             "meta": curve.run,
             "x": list(curve.x),
             "y": list(curve.y),
-            "marker": {"size": 8, "symbol": _SYMBOLS[curve.run % len(_SYMBOLS)]},
+            "marker": {"size": 8, "symbol": _symbol(curve.run)},
             "line": {"width": 1.5},
             "error_y": {
                 "type": "data",
@@ -201,19 +206,13 @@ def reliability_plot(curves: Sequence[Curve], runs: Sequence[str]) -> Figure:
         }
         for curve in curves
     ]
-    diagonal = {"type": "line", "x0": 0, "y0": 0, "x1": 1, "y1": 1, "layer": "below",
-                "line": {"dash": "dot", "width": 1.5}}  # fmt: skip
     layout = {
         "showlegend": len(curves) > 1,
         "xaxis": {"title": {"text": "mean confidence"}, "range": [0, 1.02], "zeroline": False},
         "yaxis": {"title": {"text": "accuracy"}, "range": [0, 1.02], "zeroline": False},
-        "shapes": [diagonal],
+        "shapes": [_dotted(x0=0, y0=0, x1=1, y1=1)],
     }
     return {"data": traces, "layout": layout}
-
-
-def _gap(above: float | None, below: float | None) -> float:
-    return 0.0 if above is None or below is None else above - below
 
 
 def histogram(

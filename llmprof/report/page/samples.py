@@ -130,12 +130,15 @@ class _Packing:
         return place
 
     def packed(self) -> dict[str, Any]:
-        names = dict.fromkeys(each.profiler for each in self._sets)
-        kinds = {name: kind_of(name) for name in names}
+        kinds = {each.profiler: kind_of(each.profiler) for each in self._sets}
         return {
             "sets": [
-                {"run": each.run, "profiler": each.profiler, "dataset": each.dataset,
-                 "scores": list(names)}
+                {
+                    "run": each.run,
+                    "profiler": each.profiler,
+                    "dataset": each.dataset,
+                    "scores": list(names),
+                }
                 for each, names in zip(self._sets, self._names, strict=True)
             ],
             "kinds": {
@@ -145,7 +148,7 @@ class _Packing:
             "texts": [text[:MAXIMUM_CHARACTERS] for text in self._texts],
             "lengths": self._lengths,
             "samples": self._columns,
-        }  # fmt: skip
+        }
 
 
 def _rounded(value: float | None) -> float | None:

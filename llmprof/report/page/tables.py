@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from llmprof.report.contents import Change, Report, Row, Section, Value
-from llmprof.report.page.charts import is_summary, readable, title
 from llmprof.report.page.directions import SCALES, Scale, scale_of
+from llmprof.report.page.naming import is_summary, readable, title
 from llmprof.report.page.numbers import count, interval, number, signed
 
 BETTER, WORSE, UNCLEAR, DIFFERENT = "better", "worse", "no clear change", "different"
@@ -70,13 +70,15 @@ def tables(report: Report) -> list[Table]:
 
 def overview_tables(report: Report) -> list[Table]:
     """The numbers behind the overview: metrics with a direction that stand for a section."""
-    return [
-        _table(report, section, rows)
+    found = (
+        _table(report, section, [row for row in section.rows if _directed(section, row)])
         for section in report.sections
-        if (rows := [
-            row for row in section.rows if is_summary(row) and scale_of(section.profiler, row.metric)
-        ])
-    ]  # fmt: skip
+    )
+    return [table for table in found if table.rows]
+
+
+def _directed(section: Section, row: Row) -> bool:
+    return is_summary(row) and scale_of(section.profiler, row.metric) is not None
 
 
 def _table(report: Report, section: Section, rows: Sequence[Row]) -> Table:

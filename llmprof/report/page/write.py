@@ -11,14 +11,17 @@ from pathlib import Path
 
 from llmprof.errors import StoreError
 from llmprof.report.contents import Report
-from llmprof.report.page import charts, distributions, tables
+from llmprof.report.page import distributions, tables
+from llmprof.report.page.by_group import bias_by_group, toxicity_by_attribute
+from llmprof.report.page.changes import changes
+from llmprof.report.page.overview import overview
 from llmprof.report.page.plotting import Chart
+from llmprof.report.page.reliability import reliability
 from llmprof.report.page.samples import MAXIMUM_CHARACTERS, packed_samples, sample_sets
 from llmprof.report.tables import printable
 from llmprof.results import Store
 from llmprof.versions import package_versions
 
-_SCRIPTS = ("paint.js", "samples.js", "page.js")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,8 @@ def _render(report: Report, store: Store) -> str:
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
-    scripts = [get_plotlyjs(), *(_asset(name) for name in _SCRIPTS)]
+    # Samples first: they are there while the chart library, which is large, is still being read.
+    scripts = [_asset("samples.js"), get_plotlyjs(), _asset("paint.js"), _asset("page.js")]
     groups = _chart_groups(report, store)
     all_tables = tables.tables(report)
     return environment.get_template("page.html.jinja").render(
@@ -90,24 +94,15 @@ def _render(report: Report, store: Store) -> str:
 
 
 def _chart_groups(report: Report, store: Store) -> list[_ChartGroup]:
+    toxicity = distributions.distributions(report, store, distributions.TOXICITY)
+    texts = distributions.distributions(report, store, distributions.TEXTS)
     groups = [
-        _ChartGroup("overview", "Overview", charts.overview(report)),
-        _ChartGroup("change", "Change against the baseline", charts.changes(report)),
-        _ChartGroup(
-            "toxicity",
-            "Toxicity",
-            [
-                *distributions.distributions(report, store, distributions.TOXICITY),
-                *charts.toxicity_by_attribute(report),
-            ],
-        ),
-        _ChartGroup("bias", "Bias by group", charts.bias_by_group(report)),
-        _ChartGroup("calibration", "Calibration", charts.reliability(report)),
-        _ChartGroup(
-            "text",
-            "Length and readability",
-            distributions.distributions(report, store, distributions.TEXTS),
-        ),
+        _ChartGroup("overview", "Overview", overview(report)),
+        _ChartGroup("change", "Change", changes(report)),
+        _ChartGroup("toxicity", "Toxicity", [*toxicity, *toxicity_by_attribute(report)]),
+        _ChartGroup("bias", "Bias by group", bias_by_group(report)),
+        _ChartGroup("calibration", "Calibration", reliability(report)),
+        _ChartGroup("text", "Length and readability", texts),
     ]
     return [group for group in groups if group.charts]
 

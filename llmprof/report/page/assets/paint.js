@@ -1,6 +1,6 @@
 "use strict";
 
-// Draws the figures, which come without colours, in those of the theme.
+// Draws the figures, which come without colours, in those of the theme; each when it comes near.
 const charts = (() => {
   const RUNS = 8;
   const figures = JSON.parse(document.getElementById("figures-data").textContent);
@@ -59,19 +59,34 @@ const charts = (() => {
   }
 
   const places = Array.from(document.querySelectorAll(".chart"));
-  const pause = () => new Promise((resume) => setTimeout(resume));
+  let colours = theme();
 
-  async function draw() {
-    const colours = theme();
-    document.documentElement.dataset.charts = "drawing";
-    for (const place of places) {
-      const { data, layout } = figures[place.dataset.figure];
-      const painted = data.map((trace) => paintedTrace(trace, colours));
-      await Plotly.react(place, painted, paintedLayout(layout, colours), { displayModeBar: false, responsive: true });
-      await pause();
-    }
-    document.documentElement.dataset.charts = "drawn";
+  function draw(place) {
+    const { data, layout } = figures[place.dataset.figure];
+    const painted = data.map((trace) => paintedTrace(trace, colours));
+    place.dataset.drawn = "yes";
+    return Plotly.react(place, painted, paintedLayout(layout, colours), { displayModeBar: false, responsive: true });
   }
 
-  return { draw };
+  function repaint() {
+    colours = theme();
+    return Promise.all(places.filter((place) => place.dataset.drawn).map(draw));
+  }
+
+  const near = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (!isIntersecting) continue;
+      near.unobserve(target);
+      draw(target);
+    }
+  }, { rootMargin: "400px" });
+
+  function drawAll() {
+    near.disconnect();
+    places.forEach((place) => { place.dataset.drawn = "yes"; });
+    return repaint();
+  }
+
+  places.forEach((place) => near.observe(place));
+  return { repaint, drawAll };
 })();

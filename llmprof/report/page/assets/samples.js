@@ -2,12 +2,12 @@
 
 // The browser of samples. Only the page that is shown is in the document, and every text is put
 // there as text.
-const browser = (() => {
+(() => {
   const PAGE = 25;
   const ALL = "";
   const packed = JSON.parse(document.getElementById("samples-data").textContent);
   const runs = JSON.parse(document.getElementById("runs-data").textContent);
-  if (!packed.total) return { start() {} };
+  if (!packed.total) return;
 
   const { sets, kinds, texts, lengths, samples } = packed;
   const field = Object.fromEntries(
@@ -102,6 +102,8 @@ const browser = (() => {
     (character) => `\\u{${character.codePointAt(0).toString(16)}}`,
   );
 
+  const shortened = (value) => (value === null ? "" : value.toLocaleString("en", { maximumSignificantDigits: 3 }));
+
   function text(place, column, id) {
     const which = samples[column][place];
     const shown = element("dd", "text", which === null ? "(none)" : visible(texts[which]));
@@ -115,20 +117,22 @@ const browser = (() => {
     const set = sets[samples.set[place]];
     const kind = kinds[set.profiler];
     const id = samples.id[place];
-    const row = element("li", "sample");
-    const about = element("div", "about");
-    const model = element("span", "", "");
+    const row = element("li");
+    const details = element("details", "sample");
+    details.open = field.reveal.checked;
+
+    const about = element("summary");
+    const model = element("span");
     const dot = element("span", "dot");
     dot.style.background = `var(--run-${set.run % 8})`;
     model.append(dot, ` ${visible(runs[set.run])}`);
-    about.append(model, element("span", "", visible(set.dataset === set.profiler ? set.profiler : `${set.profiler} on ${set.dataset}`)));
-    if (samples.rank[place] !== null) about.append(element("span", "rank", samples.rank[place].toLocaleString("en", { maximumSignificantDigits: 4 })));
+    const data = set.dataset === set.profiler ? set.profiler : `${set.profiler} on ${set.dataset}`;
+    about.append(element("span", "rank", shortened(samples.rank[place])), model, element("span", "", visible(data)));
     if (samples.group[place] !== "overall") about.append(element("span", "", visible(samples.group[place])));
-    const item = samples.index[place] ? `${samples.item[place]} (${samples.index[place] + 1})` : samples.item[place];
+    const item = samples.index[place] ? `${samples.item[place]}, response ${samples.index[place] + 1}` : samples.item[place];
     about.append(element("small", "", visible(item)));
     if (samples.error[place]) about.append(element("small", "", visible(samples.error[place])));
-    const details = element("details");
-    details.open = field.reveal.checked;
+
     const list = element("dl");
     if (texts[samples.prompt[place]]) list.append(element("dt", "", kind.prompt), ...text(place, "prompt", id));
     list.append(element("dt", "", kind.response), ...text(place, "response", id));
@@ -137,8 +141,8 @@ const browser = (() => {
       const value = scoreOf(place, name);
       if (value !== null) scores.append(element("span", "", `${name} ${value}`));
     });
-    details.append(element("summary", "", "Text and scores"), list, element("dl"), scores);
-    row.append(about, details);
+    details.append(about, list, scores);
+    row.append(details);
     return row;
   }
 
@@ -149,8 +153,8 @@ const browser = (() => {
     field.page.textContent = `Page ${(page + 1).toLocaleString("en")} of ${pages.toLocaleString("en")}`;
     field.previous.disabled = page === 0;
     field.next.disabled = page >= pages - 1;
-    const shown = distinct(setsShown().map((set) => set.profiler));
-    field.first.textContent = `Order: ${shown.map((name) => `${name}, ${kinds[name].first}`).join("; ")}. The number in bold is what orders.`;
+    const { first } = kinds[field.profiler.value] || { first: "each profile's most toxic or most biased samples first; choose a profile to see what that means for it" };
+    field.first.textContent = `Order: ${first}. The number on the left is what orders.`;
   }
 
   function turn(by) {
@@ -159,26 +163,23 @@ const browser = (() => {
     field.count.scrollIntoView();
   }
 
-  function start() {
-    fill(field.profiler, "all", Object.keys(kinds).map((name) => [name, name]));
-    fill(field.run, "all", distinct(sets.map((set) => set.run)).map((run) => [run, runs[run]]));
-    offer();
-    find();
-    let waiting;
-    field.search.addEventListener("input", () => {
-      clearTimeout(waiting);
-      waiting = setTimeout(find, 150);
-    });
-    field.profiler.addEventListener("change", () => { offer(); find(); });
-    field.score.addEventListener("change", () => { offerOrder(); find(); });
-    for (const name of ["run", "group", "order"]) field[name].addEventListener("change", find);
-    for (const name of ["least", "most"]) field[name].addEventListener("input", find);
-    field.reveal.addEventListener("change", show);
-    field.previous.addEventListener("click", () => turn(-1));
-    field.next.addEventListener("click", () => turn(1));
-    field.filters.addEventListener("submit", (event) => event.preventDefault());
-    field.filters.addEventListener("reset", () => setTimeout(() => { offer(); find(); }));
-  }
-
-  return { start };
+  fill(field.profiler, "all", Object.keys(kinds).map((name) => [name, name]));
+  fill(field.run, "all", distinct(sets.map((set) => set.run)).map((run) => [run, runs[run]]));
+  offer();
+  find();
+  let waiting;
+  field.search.addEventListener("input", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(find, 150);
+  });
+  field.profiler.addEventListener("change", () => { offer(); find(); });
+  field.score.addEventListener("change", () => { offerOrder(); find(); });
+  for (const name of ["run", "group", "order"]) field[name].addEventListener("change", find);
+  for (const name of ["least", "most"]) field[name].addEventListener("input", find);
+  field.reveal.addEventListener("change", show);
+  field.previous.addEventListener("click", () => turn(-1));
+  field.next.addEventListener("click", () => turn(1));
+  field.filters.addEventListener("submit", (event) => event.preventDefault());
+  field.filters.addEventListener("reset", () => setTimeout(() => { offer(); find(); }));
+  performance.mark("samples");
 })();
