@@ -10,7 +10,7 @@ from llmprof.report.contents import Report, Row, Section, Value
 from llmprof.report.page.directions import scale_of
 from llmprof.report.page.naming import described, readable, title
 from llmprof.report.page.numbers import number
-from llmprof.report.page.plotting import Axis, Chart, PlotRow, Point, dot_plot
+from llmprof.report.page.plotting import Chart, PlotRow, Point, dot_plot, keys
 
 _SIGNIFICANT = 0.05
 _INTERVALS = "Lines are 95% intervals."
@@ -86,10 +86,11 @@ def _chart(report: Report, section: Section, groups: _Groups) -> list[Chart]:
     drawn = [row for row in rows if any(row.points)]
     if scale is None or len(drawn) < 2:
         return []
-    axis = Axis(f"{readable(groups.metric)}: {scale.direction}", reference=scale.ideal)
-    figure, height = dot_plot(drawn, [run.label for run in report.runs], axis)
+    figure, runs, height = dot_plot(drawn, reference=scale.ideal)
+    axis = f"{readable(groups.metric)}: {scale.direction}"
     explanation = f"{title(section)}. The dotted line is the ideal. {groups.explanation}"
-    return [Chart(groups.heading, explanation, figure, height, wide=groups.wide)]
+    shown = keys(report, runs)
+    return [Chart(groups.heading, explanation, axis, figure, shown, height, wide=groups.wide)]
 
 
 def _plot_row(report: Report, row: Row, p_values: Row | None) -> PlotRow:

@@ -6,7 +6,7 @@ from llmprof.report.contents import Change, Report, Row, Value
 from llmprof.report.page.directions import Scale, scale_of
 from llmprof.report.page.naming import is_summary, row_name, title
 from llmprof.report.page.numbers import interval, signed
-from llmprof.report.page.plotting import Axis, Chart, PlotRow, Point, dot_plot
+from llmprof.report.page.plotting import Chart, PlotRow, Point, dot_plot, keys
 
 _INTERVALS = (
     "Lines are 95% paired bootstrap intervals over the items that both have. A filled sign: the "
@@ -44,22 +44,22 @@ def changes(report: Report) -> list[Chart]:
     """One chart of what has a direction and one of what has none, as far as there are any."""
     if report.baseline is None:
         return []
-    labels = [run.label for run in report.runs]
-    baseline = labels[report.baseline]
-    charts = []
-    if rows := _rows(report, directed=True):
-        axis = Axis("change, % of the metric's whole scale", reference=0.0)
-        figure, height = dot_plot(rows, labels, axis)
-        charts.append(
-            Chart(f"Better or worse than {baseline}", f"{_DIRECTED} {_INTERVALS}", figure, height)
-        )
-    if rows := _rows(report, directed=False):
-        axis = Axis("change, % of the baseline's value", reference=0.0)
-        figure, height = dot_plot(rows, labels, axis)
-        charts.append(
-            Chart(f"Otherwise than {baseline}", f"{_UNDIRECTED} {_INTERVALS}", figure, height)
-        )
-    return charts
+    baseline = report.runs[report.baseline].label
+    found = (
+        _chart(report, f"Better or worse than {baseline}", directed=True),
+        _chart(report, f"Otherwise than {baseline}", directed=False),
+    )
+    return [chart for chart in found if chart is not None]
+
+
+def _chart(report: Report, heading: str, *, directed: bool) -> Chart | None:
+    rows = _rows(report, directed=directed)
+    if not rows:
+        return None
+    figure, runs, height = dot_plot(rows, reference=0.0)
+    whole = "of the metric's whole scale" if directed else "of the baseline's value"
+    explanation = f"{_DIRECTED if directed else _UNDIRECTED} {_INTERVALS}"
+    return Chart(heading, explanation, f"change, % {whole}", figure, keys(report, runs), height)
 
 
 def _rows(report: Report, *, directed: bool) -> list[PlotRow]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from llmprof.report.contents import Report, Section
 from llmprof.report.page.naming import title
 from llmprof.report.page.numbers import number
-from llmprof.report.page.plotting import Axis, Chart, Curve, histogram
+from llmprof.report.page.plotting import Chart, Curve, Key, histogram
 from llmprof.report.page.samples import sample_sets
 from llmprof.results import Store
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Values = NDArray[np.float64]
 
 _BINS = 20
-_HEIGHT = 320
+_HEIGHT = 250
 # What lies beyond these percentiles of all runs is counted in the first or last bin: one odd text
 # would flatten the rest.
 _TRIM = (1.0, 99.0)
@@ -89,15 +89,16 @@ def _chart(report: Report, section: Section, store: Store, measure: _Measure) ->
     edges = np.linspace(low, high, _BINS + 1)
     labels = [run.label for run in report.runs]
     curves = [_outline(run, found, edges, labels[run]) for run, found in values.items()]
-    names = [
-        f"n = {len(found):,}, median {number(float(np.median(found)))}" for found in values.values()
+    keys = [
+        Key(run, f"{labels[run]}: n = {len(found):,}, median {number(float(np.median(found)))}")
+        for run, found in values.items()
     ]
-    figure = histogram(curves, labels, Axis(measure.unit, reference=measure.reference), names=names)
+    figure = histogram(curves, measure.reference)
     beyond = int(((pooled < low) | (pooled > high)).sum())
-    explanation = f"{title(section)}; share of samples by bin" + (
-        f"; the outer bins hold the {beyond:,} beyond the axis too." if beyond else "."
+    explanation = f"{title(section)}, share of samples by bin." + (
+        f" The outer bins hold the {beyond:,} beyond the axis too." if beyond else ""
     )
-    return [Chart(measure.heading, explanation, figure, _HEIGHT, wide=False)]
+    return [Chart(measure.heading, explanation, measure.unit, figure, keys, _HEIGHT, wide=False)]
 
 
 def _values(report: Report, section: Section, store: Store, measure: _Measure) -> dict[int, Values]:

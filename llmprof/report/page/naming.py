@@ -9,6 +9,16 @@ from llmprof.report.page.numbers import count, interval, number
 # These have no overall: their groups are what is read first.
 _WITHOUT_OVERALL = ("mean_absolute_effect_size",)
 
+_WORDS = {
+    "lms": "language modelling score",
+    "ss": "stereotype score",
+    "icat": "ICAT",
+    "ece": "ECE",
+    "mtld": "MTLD",
+    "ambig": "ambiguous",
+    "disambig": "disambiguated",
+}
+
 
 def title(section: Section) -> str:
     """Profiler and data set, as a heading; the data set only where it adds something."""
@@ -21,10 +31,11 @@ def title(section: Section) -> str:
 def readable(metric: str) -> str:
     """A metric's name in words.
 
-    >>> readable("mean_toxicity:perspective")
-    'mean toxicity: perspective'
+    >>> readable("mean_toxicity:perspective"), readable("ss"), readable("ece_1_bin_raw")
+    ('mean toxicity: perspective', 'stereotype score', 'ECE 1 bin raw')
     """
-    return metric.replace("_", " ").replace(":", ": ")
+    words = metric.replace(":", ": ").split("_")
+    return " ".join(_WORDS.get(word, word) for word in words)
 
 
 def row_name(row: Row) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from llmprof.report.contents import Report, Row, Value
 from llmprof.report.page.directions import Scale, scale_of
 from llmprof.report.page.naming import described, is_summary, row_name, title
-from llmprof.report.page.plotting import Axis, Chart, PlotRow, Point, dot_plot
+from llmprof.report.page.plotting import Chart, PlotRow, Point, dot_plot, keys
 
 _EXPLANATION = (
     "Each value is placed between the worst that its metric can be and the ideal, by the metric's "
@@ -29,9 +29,9 @@ def overview(report: Report) -> list[Chart]:
             rows += [PlotRow(title(section)), *drawn]
     if not rows:
         return []
-    axis = Axis("0 = the worst possible, 1 = the ideal", span=(-0.02, 1.02))
-    figure, height = dot_plot(rows, [run.label for run in report.runs], axis)
-    return [Chart("All models at a glance", _EXPLANATION, figure, height)]
+    figure, runs, height = dot_plot(rows, span=(-0.02, 1.02))
+    axis = "0 is the worst possible, 1 the ideal"
+    return [Chart("All models at a glance", _EXPLANATION, axis, figure, keys(report, runs), height)]
 
 
 def _plot_row(report: Report, row: Row, scale: Scale) -> PlotRow:

@@ -1,4 +1,7 @@
-"""Figures as Plotly's JSON, without colours: the page paints a trace by the run in its `meta`."""
+"""Figures as Plotly's JSON, without colours: the page paints a trace by the run in its `meta`.
+
+Names of runs and axes are text of the page, which wraps where it is narrow.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +11,38 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from llmprof.report.contents import Report
 from llmprof.report.tables import printable
 
 Figure = dict[str, Any]
 _SYMBOLS = ("circle", "square", "diamond", "cross", "x", "pentagon", "hexagram", "star")
-_LABEL_WIDTH = 26
+_LABEL_WIDTH = 24
 _ROW_PIXELS = 26
 _LINE_PIXELS = 15
-# Room for what is above and below the rows: the legend, the axis and its title.
-_MARGIN_PIXELS = 120
+# Room for the axis.
+_MARGIN_PIXELS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What stands for a run in a chart, in the page's own words beside the run's sign."""
+
+    run: int
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A figure and how to read it. `height` is in CSS pixels; `wide` asks for the whole width."""
+    """A figure, how to read it and what its horizontal axis is.
+
+    `height` is in CSS pixels; `wide` asks for the whole width of the page.
+    """
 
     title: str
     explanation: str
+    axis: str
     figure: Figure
+    keys: Sequence[Key]
     height: int
     wide: bool = True
 
@@ -53,15 +70,6 @@ class PlotRow:
         return not self.points
 
 
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """The horizontal axis of a dot plot; `reference` is a value to mark, such as an ideal."""
-
-    title: str
-    span: tuple[float, float] | None = None
-    reference: float | None = None
-
-
 def plain(text: str) -> str:
     """Text as Plotly shows it: no markup of its own, control characters made visible.
 
@@ -77,12 +85,23 @@ def _wrapped(label: str, *, heading: bool) -> str:
     return f"<b>{text}</b>" if heading else text
 
 
-def dot_plot(rows: Sequence[PlotRow], runs: Sequence[str], axis: Axis) -> tuple[Figure, int]:
-    """Values with intervals, a line a row and a colour and symbol a run; and its height.
+def keys(report: Report, runs: Sequence[int]) -> list[Key]:
+    """The labels of some of a report's runs."""
+    return [Key(run, report.runs[run].label) for run in runs]
 
-    Runs share a row side by side, so that no interval hides another.
+
+def dot_plot(
+    rows: Sequence[PlotRow],
+    *,
+    span: tuple[float, float] | None = None,
+    reference: float | None = None,
+) -> tuple[Figure, list[int], int]:
+    """Values with intervals, a line a row; the runs that have any; and the height in pixels.
+
+    Runs share a row side by side, so that no interval hides another. `span` are the ends of the
+    axis, `reference` a value to mark, such as an ideal.
     """
-    shown = [run for run in range(len(runs)) if any(row.points and row.points[run] for row in rows)]
+    shown = sorted({run for row in rows for run, point in enumerate(row.points) if point})
     places, height = _places(rows, len(shown))
     traces = []
     for order, run in enumerate(shown):
@@ -94,10 +113,9 @@ def dot_plot(rows: Sequence[PlotRow], runs: Sequence[str], axis: Axis) -> tuple[
             if row.points
         ]
         points = [(y, point) for y, point in found if point is not None]
-        traces.append(_dots(points, run, runs[run]))
+        traces.append(_dots(points, run))
     labels = [_wrapped(row.label, heading=row.is_heading) for row in rows]
     layout = {
-        "showlegend": len(shown) > 1,
         "yaxis": {
             "tickvals": places,
             "ticktext": labels,
@@ -106,12 +124,10 @@ def dot_plot(rows: Sequence[PlotRow], runs: Sequence[str], axis: Axis) -> tuple[
             "showgrid": False,
             "zeroline": False,
         },
-        "xaxis": {"title": {"text": axis.title}, "zeroline": False},
-        "shapes": [] if axis.reference is None else [_reference(axis.reference)],
+        "xaxis": {"zeroline": False} | ({} if span is None else {"range": list(span)}),
+        "shapes": [] if reference is None else [_reference(reference)],
     }
-    if axis.span is not None:
-        layout["xaxis"]["range"] = list(axis.span)
-    return {"data": traces, "layout": layout}, height
+    return {"data": traces, "layout": layout}, shown, height
 
 
 def _places(rows: Sequence[PlotRow], runs: int) -> tuple[list[int], int]:
@@ -122,12 +138,11 @@ def _places(rows: Sequence[PlotRow], runs: int) -> tuple[list[int], int]:
     return places, len(rows) * pixels + _MARGIN_PIXELS
 
 
-def _dots(points: Sequence[tuple[float, Point]], run: int, label: str) -> Figure:
+def _dots(points: Sequence[tuple[float, Point]], run: int) -> Figure:
     symbol = _symbol(run)
     return {
         "type": "scatter",
         "mode": "markers",
-        "name": plain(label),
         "meta": run,
         "x": [point.value for _, point in points],
         "y": [y for y, _ in points],
@@ -181,13 +196,12 @@ class Curve:
     high: list[float | None] = field(default_factory=list)
 
 
-def reliability_plot(curves: Sequence[Curve], runs: Sequence[str]) -> Figure:
+def reliability_plot(curves: Sequence[Curve]) -> Figure:
     """Accuracy against confidence, both from 0 to 1, with the diagonal of a calibrated model."""
     traces = [
         {
             "type": "scatter",
             "mode": "lines+markers",
-            "name": plain(runs[curve.run]),
             "meta": curve.run,
             "x": list(curve.x),
             "y": list(curve.y),
@@ -207,27 +221,23 @@ def reliability_plot(curves: Sequence[Curve], runs: Sequence[str]) -> Figure:
         for curve in curves
     ]
     layout = {
-        "showlegend": len(curves) > 1,
-        "xaxis": {"title": {"text": "mean confidence"}, "range": [0, 1.02], "zeroline": False},
+        "xaxis": {"range": [0, 1.02], "zeroline": False},
         "yaxis": {"title": {"text": "accuracy"}, "range": [0, 1.02], "zeroline": False},
         "shapes": [_dotted(x0=0, y0=0, x1=1, y1=1)],
     }
     return {"data": traces, "layout": layout}
 
 
-def histogram(
-    curves: Sequence[Curve], runs: Sequence[str], axis: Axis, *, names: Sequence[str]
-) -> Figure:
+def histogram(curves: Sequence[Curve], reference: float | None) -> Figure:
     """Shares of samples by bin, in percent, as outlines that may lie over each other.
 
     A curve's `x` are the left edges of its bins and the right edge of the last, whose `y` is
-    repeated. `names` stand in the legend, one a curve.
+    repeated.
     """
     traces = [
         {
             "type": "scatter",
             "mode": "lines",
-            "name": plain(f"{runs[curve.run]}: {name}"),
             "meta": curve.run,
             "x": list(curve.x),
             "y": list(curve.y),
@@ -236,12 +246,11 @@ def histogram(
             "text": [_hover(lines) for lines in curve.hover],
             "hoverinfo": "text",
         }
-        for curve, name in zip(curves, names, strict=True)
+        for curve in curves
     ]
     layout = {
-        "showlegend": True,
-        "xaxis": {"title": {"text": axis.title}, "zeroline": False},
+        "xaxis": {"zeroline": False},
         "yaxis": {"title": {"text": "samples, %"}, "rangemode": "tozero"},
-        "shapes": [] if axis.reference is None else [_reference(axis.reference)],
+        "shapes": [] if reference is None else [_reference(reference)],
     }
     return {"data": traces, "layout": layout}

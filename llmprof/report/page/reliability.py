@@ -5,11 +5,12 @@ from __future__ import annotations
 from llmprof.report.contents import Report, Row, Section
 from llmprof.report.page.naming import described, readable, title
 from llmprof.report.page.numbers import number
-from llmprof.report.page.plotting import Chart, Curve, reliability_plot
+from llmprof.report.page.plotting import Chart, Curve, keys, reliability_plot
 
 _BIN = "bin "
 _CONFIDENCE, _ACCURACY = "bin_confidence_", "bin_accuracy_"
-_HEIGHT = 400
+_HEIGHT = 360
+_AXIS = "mean confidence of the bin"
 _EXPLANATION = (
     "Questions in bins of equally many, by the model's confidence in its answer. A calibrated "
     "model lies on the dotted line, an overconfident one below it. Lines are 95% intervals."
@@ -26,8 +27,11 @@ def reliability(report: Report) -> list[Chart]:
             drawn = [curve for curve in curves if curve.x]
             if drawn:
                 heading = f"{title(section)}, options scored {readable(how)}"
-                figure = reliability_plot(drawn, labels)
-                charts.append(Chart(heading, _EXPLANATION, figure, _HEIGHT, wide=False))
+                figure = reliability_plot(drawn)
+                shown = keys(report, [curve.run for curve in drawn])
+                charts.append(
+                    Chart(heading, _EXPLANATION, _AXIS, figure, shown, _HEIGHT, wide=False)
+                )
     return charts
 
 

@@ -23,7 +23,6 @@ from llmprof.results import Store
 from llmprof.versions import package_versions
 
 
-
 @dataclass(frozen=True, slots=True)
 class _ChartGroup:
     """Charts under one heading; `anchor` is its id in the page."""

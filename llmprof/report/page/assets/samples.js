@@ -123,9 +123,10 @@
 
     const about = element("summary");
     const model = element("span");
-    const dot = element("span", "dot");
-    dot.style.background = `var(--run-${set.run % 8})`;
-    model.append(dot, ` ${visible(runs[set.run])}`);
+    const sign = element("span", "sign");
+    sign.dataset.run = set.run % 8;
+    sign.setAttribute("aria-hidden", "true");
+    model.append(sign, ` ${visible(runs[set.run])}`);
     const data = set.dataset === set.profiler ? set.profiler : `${set.profiler} on ${set.dataset}`;
     about.append(element("span", "rank", shortened(samples.rank[place])), model, element("span", "", visible(data)));
     if (samples.group[place] !== "overall") about.append(element("span", "", visible(samples.group[place])));
