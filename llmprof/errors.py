@@ -59,5 +59,9 @@ class CacheError(LlmprofError):
     """The generation cache cannot be read or written."""
 
 
+class OutputError(LlmprofError):
+    """A file that was asked for cannot be written."""
+
+
 class StoreError(LlmprofError):
     """The results database cannot be read or written."""

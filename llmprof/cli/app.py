@@ -25,9 +25,10 @@ app = typer.Typer(
 app.command("profile")(profile.profile)
 app.command("benchmark")(benchmark.benchmark)
 app.command("report")(report.report)
-app.command("runs")(runs.runs)
+app.command("compare")(report.compare)
 app.command("score")(score.score)
 app.command("sql")(sql.sql)
+app.add_typer(runs.app, name="runs")
 app.add_typer(cache.app, name="cache")
 app.add_typer(export.app, name="export")
 

@@ -62,7 +62,7 @@ def choose_runs(store: Store, wanted: Sequence[str], baseline: str | None) -> Ch
     """
     known = _known_runs(store)
     if not known:
-        raise UnknownNameError(f"{store.path} holds no run yet; run `llmprof profile` first")
+        raise _no_run(store)
     omissions: list[Omission] = []
     run_ids: list[str] = []
     for name in wanted or [known[-1].run_id]:
@@ -72,6 +72,22 @@ def choose_runs(store: Store, wanted: Sequence[str], baseline: str | None) -> Ch
         first = _find_baseline(baseline, runs, known, omissions)
         runs = _read(store, [first, *run_ids])
     return Chosen(runs, None if baseline is None else 0, list(dict.fromkeys(omissions)))
+
+
+def choose_run(store: Store, name: str) -> str:
+    """The id of the run that is named by its id, its beginning or its model; the latest for "".
+
+    Raises:
+        UnknownNameError: the name fits no run, or several.
+    """
+    known = _known_runs(store)
+    if not known:
+        raise _no_run(store)
+    return _only(name, _find(name, known, [])) if name else known[-1].run_id
+
+
+def _no_run(store: Store) -> UnknownNameError:
+    return UnknownNameError(f"{store.path} holds no run yet; run `llmprof profile` first")
 
 
 def _known_runs(store: Store) -> list[_Known]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from llmprof.profilers import Comparable, ProfilerOptions, create_profiler, profiler_names
+from llmprof.errors import UnknownNameError
+from llmprof.profilers import Comparable, ProfilerOptions, create_profiler
 from llmprof.profilers.text_toxicity import TextToxicity
 from llmprof.report.contents import ReportedRun
 
@@ -19,8 +20,6 @@ def comparable(run: ReportedRun, name: str) -> Comparable | None:
     """
     if name == SCORE:
         return TextToxicity(run.backend, run.model)
-    if name not in profiler_names():
-        return None
     options = {
         option: value
         for option, value in run.config.get("options", {}).items()
@@ -29,5 +28,8 @@ def comparable(run: ReportedRun, name: str) -> Comparable | None:
     scorer = run.config.get("scorer")
     if scorer is not None:
         options["toxicity_scorer"] = scorer["name"]
-    profiler = create_profiler(name, ProfilerOptions(**options))
+    try:
+        profiler = create_profiler(name, ProfilerOptions(**options))
+    except UnknownNameError:
+        return None
     return profiler if isinstance(profiler, Comparable) else None

@@ -1,0 +1,95 @@
+"""The formats of a report: which one is meant, and how it is written."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+from llmprof.errors import OutputError, UnknownNameError, UsageError
+from llmprof.report.contents import Report
+
+TERMINAL = "terminal"
+FORMATS = (TERMINAL, "markdown", "json", "csv", "parquet")
+_BY_ENDING = {
+    ".txt": TERMINAL,
+    ".md": "markdown",
+    ".markdown": "markdown",
+    ".json": "json",
+    ".csv": "csv",
+    ".parquet": "parquet",
+}
+# A table for programs has no place for what was left out.
+TELLS_OMISSIONS = frozenset({TERMINAL, "markdown", "json"})
+_FILES_ONLY = frozenset({"parquet"})
+# What is not a terminal has no width of its own.
+_WIDTH = 160
+
+
+def choose_format(format: str | None, output: Path | None) -> str:
+    """The format that is named; else that of the output's ending; else `terminal`.
+
+    Raises:
+        UnknownNameError: there is no such format, or the ending says none.
+        UsageError: the format is no text, and there is no file to write it to.
+    """
+    if format is None and output is not None:
+        format = _BY_ENDING.get(output.suffix.lower())
+        if format is None:
+            raise UnknownNameError(
+                f"--output {output}: the ending says no format; choose one of "
+                f"{', '.join(_BY_ENDING)}, or name one with --format"
+            )
+    format = format or TERMINAL
+    if format not in FORMATS:
+        raise UnknownNameError(f"unknown format {format!r}; choose one of: {', '.join(FORMATS)}")
+    if format in _FILES_ONLY and output is None:
+        raise UsageError(f"--format {format} needs a file: pass --output FILE")
+    return format
+
+
+def write_report(report: Report, db: Path, format: str, output: Path | None) -> None:
+    """Write a report, to standard output where there is no file. `db` is what it was read from.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    if format == TERMINAL and output is None:
+        _print(report)
+    elif output is None:
+        sys.stdout.write(_content(report, format).decode())
+    else:
+        try:
+            output.write_bytes(_content(report, format))
+        except OSError as error:
+            raise OutputError(
+                f"cannot write {output}: {error.strerror}; choose another --output"
+            ) from error
+
+
+def _content(report: Report, format: str) -> bytes:
+    from llmprof.report.data_files import to_csv, to_json, to_parquet
+    from llmprof.report.markdown import to_markdown
+
+    if format == "parquet":
+        return to_parquet(report)
+    text = {"markdown": to_markdown, "json": to_json, "csv": to_csv, TERMINAL: _to_text}[format]
+    return text(report).encode()
+
+
+def _print(report: Report) -> None:
+    from rich.console import Console
+
+    from llmprof.report.terminal_report import print_report
+
+    print_report(report, Console(width=None if sys.stdout.isatty() else _WIDTH))
+
+
+def _to_text(report: Report) -> str:
+    from rich.console import Console
+
+    from llmprof.report.terminal_report import print_report
+
+    text = io.StringIO()
+    print_report(report, Console(file=text, width=_WIDTH))
+    return text.getvalue()

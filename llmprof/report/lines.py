@@ -1,0 +1,98 @@
+"""A section as lines to read: metrics with their groups below them, and what is to be said."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from llmprof.records import OVERALL
+from llmprof.report.contents import Report, Row, Section
+
+# The points of a reliability diagram ("bin 01") are to be drawn, not read.
+_POINT = re.compile(r"bin \d+")
+_NAMED = 8
+LEGEND = (
+    "▲ ▼: the 95% interval of the change excludes zero; each interval is of one metric by itself, "
+    "so of many metrics some exclude it by chance"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A metric, or one of its groups; a metric that has only groups stands alone, without a row."""
+
+    name: str
+    is_group: bool
+    row: Row | None
+
+
+def columns_of(section: Section) -> list[int]:
+    """The places of the runs that the section has values of."""
+    return sorted(
+        {
+            place
+            for row in section.rows
+            for place, value in enumerate(row.values)
+            if value is not None
+        }
+    )
+
+
+def has_changes(report: Report) -> bool:
+    """Whether any run is compared with a baseline."""
+    return any(
+        change is not None
+        for section in report.sections
+        for row in section.rows
+        for change in row.changes
+    )
+
+
+def lines_of(section: Section) -> list[Line]:
+    """Each metric that some run has a value of, then its groups."""
+    by_metric: dict[str, list[Row]] = {}
+    for row in _to_read(section):
+        if any(value is not None and value.value is not None for value in row.values):
+            by_metric.setdefault(row.metric, []).append(row)
+    lines = []
+    for metric, rows in by_metric.items():
+        overall = next((row for row in rows if row.group == OVERALL), None)
+        lines.append(Line(metric, False, overall))
+        lines += [Line(row.group, True, row) for row in rows if row is not overall]
+    return lines
+
+
+def notes_of(section: Section, report: Report) -> list[str]:
+    """What is not defined, what to be careful about, and which changes have no interval."""
+    places = columns_of(section)
+    notes: dict[str, list[str]] = {}
+    for row in _to_read(section):
+        name = row.metric if row.group == OVERALL else f"{row.metric} {row.group}"
+        for text in _said_of(row, report, places):
+            notes.setdefault(text, []).append(name)
+    return [f"{text}: {_listed(names)}" for text, names in notes.items()]
+
+
+def _to_read(section: Section) -> list[Row]:
+    return [row for row in section.rows if not _POINT.fullmatch(row.group)]
+
+
+def _said_of(row: Row, report: Report, places: Sequence[int]) -> Iterator[str]:
+    cautions = set()
+    for place in places:
+        label = f" in {report.runs[place].label}" if len(places) > 1 else ""
+        value, change = row.values[place], row.changes[place]
+        if value is not None and value.value is None:
+            yield f"not defined{label} ({value.reason})"
+        elif value is not None and value.reason is not None and value.reason not in cautions:
+            cautions.add(value.reason)
+            yield f"note ({value.reason})"
+        if change is not None and change.reason is not None:
+            kind = "no interval of the change" if change.ci_low is None else "change"
+            yield f"{kind}{label} ({change.reason})"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

@@ -1,0 +1,106 @@
+"""A report as Markdown tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from llmprof.report import numbers
+from llmprof.report.contents import Report, Section
+from llmprof.report.lines import LEGEND, Line, columns_of, has_changes, lines_of, notes_of
+from llmprof.report.tables import printable
+
+
+def to_markdown(report: Report) -> str:
+    """The whole report, with a heading a section."""
+    return "\n".join(_lines(report)) + "\n"
+
+
+def _lines(report: Report) -> Iterator[str]:
+    yield from ("# Profile", "")
+    header = ["label", "model", "backend", "run", "started", "status"]
+    rows = [
+        [
+            run.label + (" (baseline)" if place == report.baseline else ""),
+            run.model,
+            run.backend,
+            run.run_id,
+            run.started_at,
+            run.status,
+        ]
+        for place, run in enumerate(report.runs)
+    ]
+    yield from _table(header, rows, numbers_from=len(header))
+    for section in report.sections:
+        yield from _section(section, report)
+    if has_changes(report):
+        yield from ("", _text(LEGEND))
+    if report.omissions:
+        yield from ("", "## Left out", "")
+        for omission in report.omissions:
+            yield f"- {_text(omission.what)}: {_text(omission.why)}"
+
+
+def _section(section: Section, report: Report) -> Iterator[str]:
+    yield from ("", f"## {_text(section.profiler)} on {_text(section.dataset)}", "")
+    places = columns_of(section)
+    baseline = report.baseline if report.baseline in places else None
+    header = ["metric"]
+    for place in places:
+        header.append("value" if len(places) == 1 else report.runs[place].label)
+        if baseline is not None and place != baseline:
+            header += ["change", "%"]
+    header.append("n")
+    rows = [_cells(line, places, baseline) for line in lines_of(section)]
+    yield from _table(header, rows, numbers_from=1)
+    yield ""
+    for note in notes_of(section, report):
+        yield f"- {_text(note)}"
+    made = f"protocol {section.protocol_version}, source {section.source}"
+    yield f"- {_text(made)}, SHA-256 {section.sha256[:12]}"
+    if section.demonstration:
+        yield "- demonstration data: not comparable with published numbers"
+
+
+def _cells(line: Line, places: Sequence[int], baseline: int | None) -> list[str]:
+    cells = [f"- {line.name}" if line.is_group else f"{line.name}"]
+    if line.row is None:
+        return cells
+    coverage: list[str] = []
+    for place in places:
+        value, change = line.row.values[place], line.row.changes[place]
+        if value is None or value.value is None:
+            cells.append("-")
+        else:
+            coverage.append(numbers.coverage(value))
+            between = numbers.interval(value.ci_low, value.ci_high)
+            cells.append(numbers.with_interval(numbers.number(value.value), between))
+        if baseline is not None and place != baseline:
+            if change is None:
+                cells += ["", ""]
+                continue
+            between = numbers.interval(change.ci_low, change.ci_high)
+            shown = f"{numbers.signed(change.absolute)} {numbers.mark(change)}".strip()
+            cells += [numbers.with_interval(shown, between), numbers.percent(change.percent)]
+    return [*cells, ", ".join(dict.fromkeys(coverage))]
+
+
+def _table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], *, numbers_from: int
+) -> Iterator[str]:
+    """A table whose columns from `numbers_from` on are aligned to the right."""
+    yield _row(header)
+    yield _row(["---" if place < numbers_from else "--:" for place in range(len(header))])
+    for row in rows:
+        yield _row([*map(_text, row), *[""] * (len(header) - len(row))])
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+_SPECIAL = str.maketrans({each: f"\\{each}" for each in "\\`*_[]<>|#"})
+
+
+def _text(text: str) -> str:
+    """Text that Markdown shows as it is, on one line."""
+    return " ".join(printable(text).split()).translate(_SPECIAL)

@@ -1,0 +1,237 @@
+"""A report on the terminal: tables with small bars, as wide as there is room for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llmprof.report import numbers
+from llmprof.report.bars import bar, interval_bar
+from llmprof.report.contents import Change, Report, Section, Value
+from llmprof.report.lines import LEGEND, Line, columns_of, has_changes, lines_of, notes_of
+from llmprof.report.tables import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+_BAR, _INTERVAL_BAR = 10, 17
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """How much is put beside each other; `stacked` intervals stand below their numbers."""
+
+    bars: bool
+    stacked: bool
+    runs: int
+
+
+def print_report(report: Report, console: Console) -> None:
+    """Print the runs, a table a section, and what was left out."""
+
+    def say(text: str) -> None:
+        console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+
+    _print_runs(report, console, say)
+    for section in report.sections:
+        _print_section(section, report, console)
+        for note in notes_of(section, report):
+            say(note)
+        say(f"source {section.source}, SHA-256 {section.sha256[:12]}")
+        if section.demonstration:
+            say("demonstration data: not comparable with published numbers")
+        say("")
+    if has_changes(report):
+        say(LEGEND)
+    for omission in report.omissions:
+        say(f"left out: {omission.what}: {omission.why}")
+
+
+def _print_runs(report: Report, console: Console, say: Callable[[str], None]) -> None:
+    if len(report.runs) == 1:
+        (run,) = report.runs
+        say(f"{run.model} on {run.backend}, run {run.run_id}: {run.status}")
+        return
+    table = _new_table("label", "model", "backend", "run", "status")
+    for place, run in enumerate(report.runs):
+        baseline = " (baseline)" if place == report.baseline else ""
+        cells = (run.label + baseline, run.model, run.backend, run.run_id, run.status)
+        table.add_row(*(printable(cell) for cell in cells))
+    console.print(table)
+
+
+def _print_section(section: Section, report: Report, console: Console) -> None:
+    lines, places = lines_of(section), columns_of(section)
+    title = printable(f"{section.profiler} on {section.dataset} ({section.protocol_version})")
+    for table in _fitting(lines, report, places, console):
+        table.title = title
+        console.print(table, markup=False)
+
+
+def _fitting(
+    lines: Sequence[Line], report: Report, places: Sequence[int], console: Console
+) -> list[Table]:
+    """The richest layout that the console is wide enough for; several tables where none is."""
+    from rich.measure import Measurement
+
+    baseline = report.baseline if report.baseline in places else None
+    others = [place for place in places if place != baseline]
+    layouts = [_Layout(True, False, len(others)), _Layout(False, False, len(others))]
+    layouts += [_Layout(False, True, runs) for runs in range(len(others), 0, -1)]
+    unbounded = console.options.update(width=10_000)
+    tables: list[Table] = []
+    for layout in layouts:
+        parts = [
+            others[start : start + layout.runs] for start in range(0, len(others), layout.runs)
+        ] or [[]]
+        tables = [_table(lines, report, baseline, part, layout) for part in parts]
+        widest = max(Measurement.get(console, unbounded, table).maximum for table in tables)
+        if widest <= console.width:
+            break
+    return tables
+
+
+def _new_table(*columns: str) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, title_justify="left", pad_edge=False, padding=(0, 1, 0, 0))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _table(
+    lines: Sequence[Line],
+    report: Report,
+    baseline: int | None,
+    others: Sequence[int],
+    layout: _Layout,
+) -> Table:
+    places = [*([] if baseline is None else [baseline]), *others]
+    single = len(places) == 1
+    table = _new_table("metric")
+    limits = _limits(lines, places)
+    for place in places:
+        label = "value" if single else printable(report.runs[place].label)
+        table.add_column(label, justify="right", no_wrap=True)
+        if not layout.stacked:
+            table.add_column("95% interval", justify="right", no_wrap=True, style="dim")
+        if baseline is not None and place != baseline:
+            table.add_column("change", justify="right", no_wrap=True)
+            if not layout.stacked:
+                table.add_column("95% interval", justify="right", no_wrap=True)
+            table.add_column("%", justify="right", no_wrap=True)
+            if layout.bars:
+                table.add_column("", no_wrap=True)
+        elif layout.bars and baseline is None:
+            table.add_column("", no_wrap=True)
+    if not layout.stacked:
+        table.add_column("n", justify="right", no_wrap=True)
+    for line in lines:
+        table.add_row(*_cells(line, baseline, places, layout, limits))
+    return table
+
+
+def _cells(
+    line: Line,
+    baseline: int | None,
+    places: Sequence[int],
+    layout: _Layout,
+    limits: dict[str, tuple[float, float]],
+) -> list[Text]:
+    from rich.text import Text
+
+    row = line.row
+    name = Text(f"  {printable(line.name)}" if line.is_group else printable(line.name))
+    if row is None:
+        return [name]
+    values = [row.values[place] for place in places]
+    coverage = ", ".join(
+        dict.fromkeys(numbers.coverage(value) for value in values if value is not None)
+    )
+    limit, change_limit = limits[row.metric]
+    if layout.stacked:
+        name.append(f"\n{'    ' if line.is_group else '  '}n {coverage}", style="dim")
+    cells = [name]
+    for place, value in zip(places, values, strict=True):
+        cells += _value_cells(value, layout)
+        if baseline is not None and place != baseline:
+            cells += _change_cells(row.changes[place], layout, change_limit)
+        elif layout.bars and baseline is None:
+            cells.append(_bar_cell(value, limit))
+    return cells if layout.stacked else [*cells, Text(coverage)]
+
+
+def _value_cells(value: Value | None, layout: _Layout) -> list[Text]:
+    from rich.text import Text
+
+    if value is None or value.value is None:
+        return [Text("-")] if layout.stacked else [Text("-"), Text("")]
+    shown, between = numbers.number(value.value), numbers.interval(value.ci_low, value.ci_high)
+    if layout.stacked:
+        compact = numbers.compact_interval(value.ci_low, value.ci_high)
+        return [Text(f"{shown}\n").append(compact, style="dim")]
+    return [Text(shown), Text(between)]
+
+
+def _change_cells(change: Change | None, layout: _Layout, limit: float) -> list[Text]:
+    from rich.text import Text
+
+    if change is None:
+        return [Text("")] * (2 if layout.stacked else 4 if layout.bars else 3)
+    style = "bold" if change.excludes_zero else "dim"
+    mark = numbers.mark(change) or " "
+    shown = Text(f"{numbers.signed(change.absolute)} {mark}", style=style)
+    relative = Text(numbers.percent(change.percent), style=style)
+    low, high = change.ci_low, change.ci_high
+    if layout.stacked:
+        below = numbers.compact_interval(low, high)
+        return [shown.append(f"\n{below}", style="dim"), relative]
+    cells = [shown, Text(numbers.interval(low, high), style="dim"), relative]
+    if layout.bars:
+        drawn = (
+            ""
+            if low is None or high is None
+            else interval_bar(low, change.absolute, high, limit, _INTERVAL_BAR)
+        )
+        cells.append(Text(drawn, style=style))
+    return cells
+
+
+def _bar_cell(value: Value | None, limit: float) -> Text:
+    from rich.text import Text
+
+    if value is None or value.value is None:
+        return Text("")
+    return Text(bar(value.value, limit, _BAR), style="cyan")
+
+
+def _limits(lines: Sequence[Line], places: Sequence[int]) -> dict[str, tuple[float, float]]:
+    """The largest value and the furthest end of a change's interval, of each metric.
+
+    Only what a metric's bars can be compared with: no value limit where there is but one bar.
+    """
+    values: dict[str, list[float]] = {}
+    ends: dict[str, list[float]] = {}
+    for line in lines:
+        if line.row is None:
+            continue
+        of_metric = values.setdefault(line.row.metric, [])
+        of_change = ends.setdefault(line.row.metric, [])
+        for place in places:
+            value, change = line.row.values[place], line.row.changes[place]
+            if value is not None and value.value is not None:
+                of_metric.append(value.value)
+            if change is not None and change.ci_low is not None and change.ci_high is not None:
+                of_change += [abs(change.ci_low), abs(change.ci_high), abs(change.absolute)]
+    return {
+        metric: (
+            max(found) if len(found) > 1 and min(found) >= 0 else 0.0,
+            max(ends[metric], default=0.0),
+        )
+        for metric, found in values.items()
+    }
