@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from llmprof.records import OVERALL
 from llmprof.report.contents import Report, Row, Section, Value
+from llmprof.report.numbers import number
 from llmprof.report.page.directions import scale_of
 from llmprof.report.page.naming import described, readable, title
-from llmprof.report.page.numbers import number
 from llmprof.report.page.plotting import Chart, PlotRow, Point, dot_plot, keys
 
 _SIGNIFICANT = 0.05

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from llmprof.report.contents import Change, Report, Row, Value
+from llmprof.report.numbers import interval, percent, signed, with_interval
 from llmprof.report.page.directions import Scale, scale_of
 from llmprof.report.page.naming import is_summary, row_name, title
-from llmprof.report.page.numbers import interval, signed
 from llmprof.report.page.plotting import Chart, PlotRow, Point, dot_plot, keys
 
 _INTERVALS = (
@@ -100,13 +100,14 @@ def _percent_per_unit(baseline: Value | None, scale: Scale | None) -> float | No
 
 
 def _point(change: Change, factor: float, name: str) -> Point:
-    ends = interval(change)
-    percent = "" if change.percent is None else f" ({signed(change.percent)}%)"
+    ends = interval(change.ci_low, change.ci_high)
+    relative = "" if change.percent is None else percent(change.percent)
     hover = (
         name,
-        f"change {signed(change.absolute)}{percent}",
-        f"95%: {ends}" if ends else change.reason or "no interval",
+        f"change {with_interval(signed(change.absolute), relative)}",
+        f"95%: {ends}" if ends else "no interval",
         f"n = {change.n:,}",
+        *([change.reason] if change.reason else []),
     )
     low, high = change.ci_low, change.ci_high
     return Point(

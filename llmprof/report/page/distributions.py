@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llmprof.report.contents import Report, Section
+from llmprof.report.numbers import number
 from llmprof.report.page.naming import title
-from llmprof.report.page.numbers import number
 from llmprof.report.page.plotting import Chart, Curve, Key, histogram
 from llmprof.report.page.samples import sample_sets
 from llmprof.results import Store

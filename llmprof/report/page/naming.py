@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from llmprof.records import OVERALL
 from llmprof.report.contents import Row, Section, Value
-from llmprof.report.page.numbers import count, interval, number
+from llmprof.report.numbers import coverage, interval, number, with_interval
 
 # These have no overall: their groups are what is read first.
 _WITHOUT_OVERALL = ("mean_absolute_effect_size",)
@@ -50,11 +50,10 @@ def is_summary(row: Row) -> bool:
 
 def described(value: Value, name: str) -> tuple[str, ...]:
     """Lines that say what a value is: its name, the value with its interval, and n."""
-    if value.value is None:
-        return name, "not defined", f"n = {count(value)}"
-    ends = interval(value)
-    return (
-        name,
-        number(value.value) + (f" (95%: {ends})" if ends else " (no interval)"),
-        f"n = {count(value)}",
-    )
+    shown = with_interval(number(value.value), _between(value))
+    return name, shown, f"n = {coverage(value)}"
+
+
+def _between(value: Value) -> str:
+    ends = interval(value.ci_low, value.ci_high)
+    return f"95%: {ends}" if ends else "no interval"

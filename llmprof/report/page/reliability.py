@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from llmprof.report.contents import Report, Row, Section
+from llmprof.report.numbers import number
 from llmprof.report.page.naming import described, readable, title
-from llmprof.report.page.numbers import number
 from llmprof.report.page.plotting import Chart, Curve, keys, reliability_plot
 
 _BIN = "bin "

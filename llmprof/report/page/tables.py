@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from llmprof.report.contents import Change, Report, Row, Section, Value
+from llmprof.report.numbers import coverage, interval, number, percent, signed, with_interval
 from llmprof.report.page.directions import SCALES, Scale, scale_of
 from llmprof.report.page.naming import is_summary, readable, title
-from llmprof.report.page.numbers import count, interval, number, signed
 
 BETTER, WORSE, UNCLEAR, DIFFERENT = "better", "worse", "no clear change", "different"
 
@@ -21,6 +21,7 @@ class Moved:
     change: str
     interval: str
     n: str
+    note: int | None
     verdict: str
 
 
@@ -101,17 +102,21 @@ def _cell(
 ) -> Cell:
     note = notes.place(value.reason)
     if value.value is None:
-        return Cell("not defined", "", count(value), note)
-    moved = None if change is None else _moved(value, change, base, scale)
-    return Cell(number(value.value), interval(value), count(value), note, moved)
+        return Cell("not defined", "", coverage(value), note)
+    between = interval(value.ci_low, value.ci_high)
+    moved = None if change is None else _moved(value, change, base, scale, notes)
+    return Cell(number(value.value), between, coverage(value), note, moved)
 
 
-def _moved(value: Value, change: Change, base: Value | None, scale: Scale | None) -> Moved:
-    percent = "" if change.percent is None else f" ({signed(change.percent)}%)"
+def _moved(
+    value: Value, change: Change, base: Value | None, scale: Scale | None, notes: _Notes
+) -> Moved:
+    relative = "" if change.percent is None else percent(change.percent)
     return Moved(
-        f"{signed(change.absolute)}{percent}",
-        interval(change) or change.reason or "",
+        with_interval(signed(change.absolute), relative),
+        interval(change.ci_low, change.ci_high),
         f"{change.n:,}",
+        notes.place(change.reason),
         verdict(value, change, base, scale),
     )
 

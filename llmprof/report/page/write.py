@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from llmprof.errors import StoreError
+from llmprof.errors import OutputError
 from llmprof.report.contents import Report
 from llmprof.report.page import distributions, tables
 from llmprof.report.page.by_group import bias_by_group, toxicity_by_attribute
@@ -39,7 +39,8 @@ def write_page(report: Report, db: Path, output: Path) -> None:
     Content-Security-Policy names them by hash.
 
     Raises:
-        StoreError: the database cannot be read, or the file cannot be written.
+        StoreError: the database cannot be read.
+        OutputError: the file cannot be written.
     """
     store = Store(db, read_only=True)
     try:
@@ -49,7 +50,7 @@ def write_page(report: Report, db: Path, output: Path) -> None:
     try:
         output.write_text(html, encoding="utf-8", newline="\n")
     except OSError as error:
-        raise StoreError(
+        raise OutputError(
             f"cannot write {output}: {error.strerror}; choose another --output"
         ) from error
 

@@ -32,7 +32,7 @@
 
   function fill(select, first, options) {
     const before = select.value;
-    select.replaceChildren(new Option(first, ALL), ...options.map(([value, label]) => new Option(label, value)));
+    select.replaceChildren(new Option(first, ALL), ...options.map(([value, label]) => new Option(visible(String(label)), value)));
     select.value = options.some(([value]) => String(value) === before) ? before : ALL;
   }
 
@@ -99,7 +99,10 @@
   // What turns the direction of writing or cannot be seen is shown by its number.
   const visible = (text) => text.replace(
     /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]|\p{Cs}/gu,
-    (character) => `\\u{${character.codePointAt(0).toString(16)}}`,
+    (character) => {
+      const code = character.charCodeAt(0).toString(16);
+      return code.length > 2 ? `\\u${code.padStart(4, "0")}` : `\\x${code.padStart(2, "0")}`;
+    },
   );
 
   const shortened = (value) => (value === null ? "" : value.toLocaleString("en", { maximumSignificantDigits: 3 }));
