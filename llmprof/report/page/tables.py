@@ -125,16 +125,15 @@ def verdict(value: Value, change: Change, base: Value | None, scale: Scale | Non
     """Whether a run is better than the baseline.
 
     Only where the interval excludes zero, and better or worse only where the metric has a
-    direction; towards an ideal in the middle of the scale, by which of the two is closer to it.
+    direction. Where the ideal lies between the two, a change says nothing of which is closer.
     """
     if not change.excludes_zero:
         return UNCLEAR
     if scale is None or base is None or value.value is None or base.value is None:
         return DIFFERENT
-    here, there = scale.position(value.value), scale.position(base.value)
-    if here == there:
+    if (value.value - scale.ideal) * (base.value - scale.ideal) < 0:
         return DIFFERENT
-    return BETTER if here > there else WORSE
+    return BETTER if scale.position(value.value) > scale.position(base.value) else WORSE
 
 
 def verdict_counts(report: Report, tables: Sequence[Table]) -> list[tuple[str, Counter[str]]]:

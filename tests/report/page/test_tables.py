@@ -21,7 +21,8 @@ CASES = [
     ("crows_pairs", "stereotype_score", 60.0, 55.0, BETTER),
     ("crows_pairs", "stereotype_score", 45.0, 40.0, WORSE),
     ("crows_pairs", "stereotype_score", 40.0, 60.0, DIFFERENT),
-    ("bbq", "bias_score_ambig", -20.0, 5.0, BETTER),
+    ("bbq", "bias_score_ambig", -20.0, -5.0, BETTER),
+    ("bbq", "bias_score_ambig", -20.0, 5.0, DIFFERENT),
     ("textual", "n_tokens", 50.0, 60.0, DIFFERENT),
 ]
 
