@@ -106,7 +106,7 @@ def _point(change: Change, factor: float, name: str) -> Point:
         name,
         f"change {with_interval(signed(change.absolute), relative)}",
         f"95%: {ends}" if ends else "no interval",
-        f"n = {change.n:,}",
+        f"n = {change.n}",
         *([change.reason] if change.reason else []),
     )
     low, high = change.ci_low, change.ci_high

@@ -115,7 +115,7 @@ def _moved(
     return Moved(
         with_interval(signed(change.absolute), relative),
         interval(change.ci_low, change.ci_high),
-        f"{change.n:,}",
+        str(change.n),
         notes.place(change.reason),
         verdict(value, change, base, scale),
     )
