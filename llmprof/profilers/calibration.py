@@ -48,7 +48,7 @@ class Calibration:
     """
 
     name = "calibration"
-    settings = frozenset({"prompt_format", "system_prompt"})
+    settings = frozenset({"system_prompt"})
     needs: frozenset[RequestType] = frozenset({LogLikelihood})
 
     def __init__(self, options: ProfilerOptions) -> None:

@@ -88,7 +88,7 @@ def _table(
     header: Sequence[str], rows: Sequence[Sequence[str]], *, numbers_from: int
 ) -> Iterator[str]:
     """A table whose columns from `numbers_from` on are aligned to the right."""
-    yield _row(header)
+    yield _row([_text(name) for name in header])
     yield _row(["---" if place < numbers_from else "--:" for place in range(len(header))])
     for row in rows:
         yield _row([*map(_text, row), *[""] * (len(header) - len(row))])

@@ -55,12 +55,16 @@ def _print_runs(report: Report, console: Console, say: Callable[[str], None]) ->
         (run,) = report.runs
         say(f"{run.model} on {run.backend}, run {run.run_id}: {run.status}")
         return
-    table = _new_table("label", "model", "backend", "run", "status")
+    one_model = len({(run.model, run.backend) for run in report.runs}) == 1
+    if one_model:
+        say(f"{report.runs[0].model} on {report.runs[0].backend}")
+    table = _new_table("label", *([] if one_model else ["model", "backend"]), "run", "status")
     for place, run in enumerate(report.runs):
         baseline = " (baseline)" if place == report.baseline else ""
-        cells = (run.label + baseline, run.model, run.backend, run.run_id, run.status)
-        table.add_row(*(printable(cell) for cell in cells))
-    console.print(table)
+        of_model = [] if one_model else [run.model, run.backend]
+        cells = (run.label + baseline, *of_model, run.run_id, run.status)
+        table.add_row(*map(printable, cells))
+    console.print(table, markup=False)
 
 
 def _print_section(section: Section, report: Report, console: Console) -> None:
@@ -79,9 +83,10 @@ def _fitting(
 
     baseline = report.baseline if report.baseline in places else None
     others = [place for place in places if place != baseline]
-    layouts = [_Layout(True, False, len(others)), _Layout(False, False, len(others))]
-    layouts += [_Layout(False, True, runs) for runs in range(len(others), 0, -1)]
-    unbounded = console.options.update(width=10_000)
+    most = max(1, len(others))
+    layouts = [_Layout(True, False, most), _Layout(False, False, most)]
+    layouts += [_Layout(False, True, runs) for runs in range(most, 0, -1)]
+    unbounded = console.options.update(width=10_000, markup=False)
     tables: list[Table] = []
     for layout in layouts:
         parts = [

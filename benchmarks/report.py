@@ -1,0 +1,132 @@
+"""Time of a terminal report over small and large databases: it grows with what is shown."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from _shared import print_table, timed
+
+from llmprof.profilers import ProfilerOptions, create_profiler
+from llmprof.profilers.toxicity_measures import ATTRIBUTES
+from llmprof.records import Sample
+from llmprof.results import ProfileResult, RunStart, Store, Work
+
+# Items of the whole data sets, as `llmprof profile` takes them.
+ITEMS = {
+    "textual": 200,
+    "toxicity": 300,
+    "crows_pairs": 1_508,
+    "stereoset": 4_229,
+    "bbq": 58_492,
+    "calibration": 10_042,
+}
+COMPLETIONS = 25
+TEXT = "A sentence about somebody, of the length that sentences have. " * 4
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--runs", type=int, nargs="*", default=[3, 13])
+    arguments.add_argument("--folder", type=Path, help="keep the databases here")
+    given = arguments.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = given.folder or Path(temporary)
+        rows = [row for count in given.runs for row in measure(folder / f"{count}.db", count)]
+    print_table(["runs", "samples", "MB", "report", "seconds"], rows)
+
+
+def measure(db: Path, runs: int) -> Iterator[list[object]]:
+    """Rows of the table for a database of so many runs."""
+    if not db.exists():
+        fill(db, runs)
+    with_baseline = ["model-1", "--baseline", "model-0"]
+    for name, arguments in (
+        ("one run", ["model-0"]),
+        ("two runs", ["model-0", "model-1"]),
+        ("two runs and their changes", with_baseline),
+    ):
+        command = [sys.executable, "-m", "llmprof", "report", *arguments, "--db", str(db)]
+        _, seconds = timed(lambda: subprocess.run(command, check=True, capture_output=True))  # noqa: B023
+        yield [runs, count(db), round(db.stat().st_size / 1e6), name, f"{seconds:.1f}"]
+
+
+def count(db: Path) -> int:
+    store = Store(db, read_only=True)
+    ((samples,),) = store.query("SELECT count(*) FROM samples")[1]
+    store.close()
+    return int(samples)
+
+
+def fill(db: Path, runs: int) -> None:
+    """Store that many runs of every profile, each of a model of its own."""
+    store = Store(db)
+    options = ProfilerOptions(toxicity_scorer="classifier")
+    for number in range(runs):
+        config = {"options": {}, "scorer": {"name": "classifier", "identity": {}}}
+        with store.run(RunStart("profile", f"model-{number}", "made", config, 0, {})) as run_id:
+            for name, items in ITEMS.items():
+                profiler = create_profiler(name, options)
+                samples = list(made(name, items, random.Random(number)))
+                work = Work(len(samples), 0, 0, 0, 0, 0.0)
+                metrics = profiler.metrics(samples)
+                place = (profiler.name, profiler.version, name, "made", "0" * 64, False, items)
+                store.save_profile(run_id, ProfileResult(*place, samples, metrics, work))
+    store.close()
+
+
+def made(name: str, items: int, drawn: random.Random) -> Iterator[Sample]:
+    """Samples with scores of the right names, drawn at random."""
+    for item in range(items):
+        if name == "toxicity":
+            for index in range(COMPLETIONS):
+                scores: dict[str, float | None] = {each: drawn.random() for each in ATTRIBUTES}
+                yield Sample(str(item), TEXT, TEXT, scores, sample_index=index)
+        else:
+            group, scores = scores_of(name, item, drawn)
+            yield Sample(str(item), TEXT, TEXT, scores, group)
+
+
+def scores_of(name: str, item: int, drawn: random.Random) -> tuple[str, dict[str, float | None]]:
+    def coin() -> float:
+        return float(drawn.random() < 0.5)
+
+    if name == "textual":
+        return "overall", {f"characteristic_{place}": drawn.random() for place in range(53)}
+    if name == "crows_pairs":
+        stereotypical = coin()
+        scores = {"stereotypical": stereotypical, "stereo": stereotypical, "tie": 0.0}
+        return f"type-{item % 9}", scores
+    if name == "stereoset":
+        half = ("intrasentence", "intersentence")[item % 2]
+        return f"{half}/domain-{item % 4}/term-{item % 79}", {
+            "prefers_stereotype": coin(),
+            "prefers_related": drawn.choice([0.0, 0.5, 1.0]),
+        }
+    if name == "bbq":
+        return f"category-{item % 11}", {
+            "correct": coin(),
+            "biased": coin(),
+            "ambiguous": float(item % 2),
+            "negative": float(item % 4 < 2),
+            "names": 0.0,
+            "target_known": 1.0,
+        }
+    return "overall", {
+        f"{score}_{how}": value
+        for how in ("raw", "per_character")
+        for score, value in (
+            ("correct", coin()),
+            ("confidence", drawn.uniform(0.25, 1.0)),
+            ("brier", drawn.random()),
+        )
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""Which runs are meant by an id, a model or a label."""
+
+from pathlib import Path
+
+import pytest
+
+from llmprof.errors import StoreError, UnknownNameError
+from llmprof.report.build import build_report
+from tests.report.databases import add_run, pairs, texts
+
+FP32 = {"dtype": "fp32", "quantization": "none", "fingerprint": "1"}
+FOUR_BIT = {"dtype": "fp32", "quantization": "4bit", "fingerprint": "1"}
+
+
+def labels(db: Path, *wanted: str, baseline: str | None = None) -> list[str]:
+    return [run.label for run in build_report(db, wanted, baseline).runs]
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Path:
+    """Two configurations of one model, each profiled twice, and another model."""
+    path = tmp_path / "a.db"
+    for identity in (FP32, FOUR_BIT, FP32, FOUR_BIT):
+        add_run(path, "org/small", pairs([1.0, 0.0]), identity=identity)
+    add_run(path, "org/large", pairs([1.0, 0.0]), identity=FP32)
+    return path
+
+
+def test_the_latest_run_when_nothing_is_named(db: Path) -> None:
+    assert labels(db) == ["large"]
+
+
+def test_a_model_is_the_latest_run_of_each_configuration(db: Path) -> None:
+    report = build_report(db, ["small"], None)
+    assert [run.label for run in report.runs] == ["fp32", "4bit"]
+    everything = build_report(db, ["org/small", "large"], None)
+    assert [run.label for run in everything.runs] == ["small fp32", "small 4bit", "large"]
+    assert everything.omissions == []
+    third, fourth = (run.run_id for run in report.runs)
+    assert third < fourth < everything.runs[2].run_id
+
+
+def test_a_later_state_of_a_model_takes_the_place_of_an_earlier(db: Path) -> None:
+    later = add_run(db, "org/large", pairs([0.0]), identity={**FP32, "fingerprint": "2"})
+    assert [run.run_id for run in build_report(db, ["large"], None).runs] == [later]
+
+
+def test_the_baseline_comes_first_by_label_model_or_id(db: Path) -> None:
+    assert labels(db, "small", baseline="4bit") == ["4bit", "fp32"]
+    assert labels(db, "small", baseline="large") == ["large", "small fp32", "small 4bit"]
+    run_id = build_report(db, ["large"], None).runs[0].run_id
+    assert labels(db, "small", baseline=run_id) == ["large", "small fp32", "small 4bit"]
+    assert build_report(db, ["small"], "4bit").baseline == 0
+    with pytest.raises(UnknownNameError, match=r"a label \(small fp32, small 4bit, large\)"):
+        build_report(db, ["small", "large"], "small")
+
+
+def test_names_that_fit_nothing_or_several(db: Path, tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="did you mean large"):
+        build_report(db, ["lage"], None)
+    with pytest.raises(UnknownNameError, match="no run or model ''"):
+        build_report(db, [""], None)
+    with pytest.raises(UnknownNameError, match="2: 5 runs fit; name one by more of its id"):
+        build_report(db, ["2"], None)
+    with pytest.raises(StoreError, match="llmprof profile"):
+        build_report(tmp_path / "none.db", [], None)
+
+
+def test_an_unfinished_run_is_passed_over_and_said(db: Path) -> None:
+    failed = add_run(db, "org/large", texts([1.0]), identity=FP32, status="failed", error="no net")
+    report = build_report(db, ["large"], None)
+    assert report.runs[0].status == "complete"
+    assert [each.what for each in report.omissions] == [f"run {failed} of org/large"]
+    assert "failed" in report.omissions[0].why
+    named = build_report(db, [failed], None)
+    assert named.sections[0].profiler == "textual"
+    assert "no net" in named.omissions[0].why
+
+
+def test_of_a_model_without_a_complete_run_the_latest_is_shown(tmp_path: Path) -> None:
+    db = tmp_path / "a.db"
+    add_run(db, "m", texts([1.0]), status="interrupted")
+    report = build_report(db, ["m"], None)
+    assert report.runs[0].status == "interrupted"
+    assert "interrupted, not complete" in report.omissions[0].why
+
+
+def test_an_earlier_run_with_other_profiles_is_said(tmp_path: Path) -> None:
+    db = tmp_path / "a.db"
+    earlier = add_run(db, "m", texts([1.0]), pairs([1.0]))
+    add_run(db, "m", pairs([1.0]))
+    (omission,) = build_report(db, ["m"], None).omissions
+    assert earlier in omission.what and "textual on data" in omission.why

@@ -1,0 +1,116 @@
+"""Every format holds the report, and says what is wrong with a name or a file."""
+
+import csv
+import io
+import json
+import re
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from pyarrow import parquet
+
+from llmprof.errors import OutputError, UnknownNameError, UsageError
+from llmprof.records import Metric
+from llmprof.report.build import build_report
+from llmprof.report.contents import Report
+from llmprof.report.formats import FORMATS, choose_format, write_report
+from llmprof.report.markdown import to_markdown
+from llmprof.report.records import COLUMNS, records_of
+from tests.report.databases import Made, add_run, pairs, texts
+
+BASE = "organisation/base|model"
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Path:
+    path = tmp_path / "a.db"
+    add_run(path, BASE, pairs([0.0, 1.0] * 20), texts([1.0, None]))
+    add_run(path, "<b>tuned</b>", pairs([1.0] * 40), texts([2.0]))
+    return path
+
+
+@pytest.fixture
+def report(db: Path) -> Report:
+    return build_report(db, ["<b>tuned</b>"], BASE)
+
+
+def write(report: Report, db: Path, output: Path) -> Path:
+    write_report(report, db, choose_format(None, output), output)
+    return output
+
+
+def test_csv_parquet_and_json_hold_the_same_values(
+    report: Report, db: Path, tmp_path: Path
+) -> None:
+    rows = list(records_of(report))
+    assert [row["label"] for row in rows if row["metric"] == "ties"] == ["base|model", "b>"]
+    table = parquet.read_table(write(report, db, tmp_path / "r.parquet"))
+    assert table.to_pylist() == rows
+    assert json.loads(table.schema.metadata[b"omissions"])[0]["what"] == "textual on data of b>"
+    text = write(report, db, tmp_path / "r.csv").read_text(encoding="utf-8")
+    read = list(csv.DictReader(io.StringIO(text)))
+    assert read == [
+        {name: "" if row[name] is None else str(row[name]) for name in COLUMNS} for row in rows
+    ]
+    content = json.loads(write(report, db, tmp_path / "r.json").read_text(encoding="utf-8"))
+    assert content == json.loads(json.dumps(asdict(report)))
+    stored = content["sections"][0]["rows"][0]["changes"][1]
+    flat = next(row for row in rows if row["change"] is not None)
+    assert (flat["metric"], flat["group"]) == ("stereotype_score", "overall")
+    assert (flat["change"], flat["change_ci_low"]) == (stored["absolute"], stored["ci_low"])
+    assert flat["change_excludes_zero"] is True
+
+
+def test_types_of_a_parquet_file_do_not_depend_on_what_is_missing(tmp_path: Path) -> None:
+    db = tmp_path / "b.db"
+    undefined = Metric("m", None, None, None, 0, 1, reason="nothing")
+    add_run(db, "m", Made("p", [], metrics=[undefined]))
+    table = parquet.read_table(write(build_report(db, [], None), db, tmp_path / "r.parquet"))
+    names = {str: "string", float: "double", int: "int64", bool: "bool"}
+    assert {field.name: str(field.type) for field in table.schema} == {
+        name: names[kind] for name, kind in COLUMNS.items()
+    }
+
+
+def test_markdown_is_tables_that_a_name_cannot_break(report: Report) -> None:
+    text = to_markdown(report)
+    cells = re.compile(r"(?<!\\)\|")
+    table: list[int] = []
+    for line in [*text.splitlines(), ""]:
+        if line.startswith("|"):
+            table.append(len(cells.findall(line)))
+        else:
+            assert len(set(table)) <= 1, line
+            table = []
+    assert "<b>" not in text
+    assert "organisation/base\\|model" in text
+    assert "## crows\\_pairs on data" in text
+    assert "+50 ▲ (35 to 65)" in text or re.search(r"\+50 ▲ \(3\d(\.\d)? to 6\d(\.\d)?\)", text)
+    assert "## Left out" in text
+
+
+@pytest.mark.parametrize("format", [each for each in FORMATS if each != "parquet"])
+def test_standard_output_and_a_file_hold_the_same(
+    report: Report, db: Path, tmp_path: Path, format: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_report(report, db, format, None)
+    write_report(report, db, format, tmp_path / "out")
+    assert capsys.readouterr().out == (tmp_path / "out").read_bytes().decode()
+
+
+def test_a_named_format_wins_over_the_ending(tmp_path: Path) -> None:
+    assert choose_format("json", tmp_path / "a.md") == "json"
+    assert choose_format(None, tmp_path / "a.MD") == "markdown"
+    assert choose_format(None, None) == "terminal"
+
+
+def test_what_is_wrong_is_said(report: Report, db: Path, tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match=r"a\.xml: the ending says no format"):
+        choose_format(None, Path("a.xml"))
+    with pytest.raises(UnknownNameError, match="unknown format 'xml'; choose one of: terminal"):
+        choose_format("xml", None)
+    with pytest.raises(UsageError, match="pass --output FILE"):
+        choose_format("parquet", None)
+    with pytest.raises(OutputError, match=r"cannot write .*no/r\.json"):
+        write_report(report, db, "json", tmp_path / "no" / "r.json")

@@ -1,0 +1,54 @@
+"""Labels: short, and no two equal."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmprof.report.labels import Labelled, label_runs
+
+
+def labels(*runs: tuple[str, dict[str, Any]], seeds: tuple[int, ...] = ()) -> list[str]:
+    return label_runs(
+        [
+            Labelled(f"2026112{place}T101112000000Z-abcdef", model, "huggingface", seed, config)
+            for place, ((model, config), seed) in enumerate(
+                zip(runs, seeds or [0] * len(runs), strict=True)
+            )
+        ]
+    )
+
+
+def config(quantization: str = "none", dtype: str = "fp32", **values: Any) -> dict[str, Any]:
+    return {"identity": {"dtype": dtype, "quantization": quantization}, **values}
+
+
+def test_models_go_by_the_last_part_of_their_names() -> None:
+    assert labels(("org/a", config()), ("runs/b/", config("4bit"))) == ["a", "b"]
+    assert labels(("org/a", config()), ("other/a", config())) == ["org/a", "other/a"]
+
+
+def test_runs_of_one_model_go_by_what_differs() -> None:
+    quantized = [("m", config(each)) for each in ("none", "8bit", "4bit")]
+    assert labels(*quantized) == ["fp32", "8bit", "4bit"]
+    assert labels(("m", config()), ("m", config()), seeds=(0, 1)) == ["seed 0", "seed 1"]
+    assert labels(("m", config(limit=None)), ("m", config(limit=8))) == ["all items", "first 8"]
+    options = [("m", config(options={"max_new_tokens": each})) for each in (64, 128)]
+    assert labels(*options) == ["max_new_tokens 64", "max_new_tokens 128"]
+    assert labels(("m", config()), ("m", config())) == ["11-20 10:11", "11-21 10:11"]
+    mixed = labels(("m", config()), ("m", config("4bit")), ("n", config()))
+    assert mixed == ["m fp32", "m 4bit", "n"]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["a", "org/a", "b"]),
+            st.builds(config, st.sampled_from(["none", "4bit"]), limit=st.sampled_from([None, 2])),
+        ),
+        min_size=1,
+        max_size=9,
+    )
+)
+def test_no_two_labels_are_equal(runs: list[tuple[str, dict[str, Any]]]) -> None:
+    assert len(set(labels(*runs))) == len(runs)
