@@ -24,7 +24,7 @@ _BY_ENDING = {
 }
 # A table for programs has no place for what was left out.
 TELLS_OMISSIONS = frozenset({TERMINAL, "markdown", "json", HTML})
-_FILES_ONLY = frozenset({"parquet", HTML})
+FILES_ONLY = frozenset({"parquet", HTML})
 # What is not a terminal has no width of its own.
 _WIDTH = 160
 
@@ -46,7 +46,7 @@ def choose_format(format: str | None, output: Path | None) -> str:
     format = format or TERMINAL
     if format not in FORMATS:
         raise UnknownNameError(f"unknown format {format!r}; choose one of: {', '.join(FORMATS)}")
-    if format in _FILES_ONLY and output is None:
+    if format in FILES_ONLY and output is None:
         raise UsageError(f"--format {format} needs a file: pass --output FILE")
     return format
 
