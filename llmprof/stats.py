@@ -27,6 +27,7 @@ RESAMPLES = 1_000
 _BATCH_CELLS = 2_000_000
 _SEED = 20_240_701
 _FEW_VALUES = 100
+_MORE_RESAMPLES = 10_000
 NO_VALUE = "no item has a value for this metric"
 
 
@@ -57,13 +58,15 @@ def bootstrap_interval(values: Sequence[float]) -> tuple[float, float] | None:
     return float(result.confidence_interval.low), float(result.confidence_interval.high)
 
 
-def statistic_interval(counts: Sequence[int], statistic: Statistic) -> tuple[float, float] | None:
+def statistic_interval(
+    counts: Sequence[int], statistic: Statistic, *, resamples: int = RESAMPLES
+) -> tuple[float, float] | None:
     """95% percentile bootstrap interval of any statistic of weighted rows.
 
     `counts[i]` is how many items row i stands for: equal items need only one row. `statistic`
     gets how often each row occurs in each resample, shape (resamples, rows), and returns one value
     a resample; those that are not defined are left out. None for fewer than two items, or when no
-    resample has a value. 1,000 resamples with a fixed seed (see `bootstrap_interval`).
+    resample has a value. The seed is fixed (see `bootstrap_interval`).
     """
     import numpy as np
 
@@ -74,8 +77,8 @@ def statistic_interval(counts: Sequence[int], statistic: Statistic) -> tuple[flo
     generator = np.random.default_rng(_SEED)
     batch = max(1, _BATCH_CELLS // len(counts))
     drawn = [
-        statistic(generator.multinomial(total, shares, size=min(batch, RESAMPLES - start)) * 1.0)
-        for start in range(0, RESAMPLES, batch)
+        statistic(generator.multinomial(total, shares, size=min(batch, resamples - start)) * 1.0)
+        for start in range(0, resamples, batch)
     ]
     values = np.concatenate(drawn)
     values = values[np.isfinite(values)]
@@ -205,7 +208,7 @@ def paired_difference(
 
 
 def _difference_interval(differences: Sequence[float]) -> tuple[float, float] | None:
-    """`bootstrap_interval`; much faster where few differences are distinct, as of 0 and 1."""
+    """`bootstrap_interval`; by more resamples where few values are distinct, which costs little."""
     import numpy as np
 
     counted = sorted(Counter(differences).items())
@@ -213,7 +216,9 @@ def _difference_interval(differences: Sequence[float]) -> tuple[float, float] | 
         return bootstrap_interval(differences)
     values = np.asarray([value for value, _ in counted])
     return statistic_interval(
-        [count for _, count in counted], lambda weights: weights @ values / weights.sum(1)
+        [count for _, count in counted],
+        lambda weights: weights @ values / weights.sum(1),
+        resamples=_MORE_RESAMPLES,
     )
 
 
