@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,7 @@ ITEMS = {
     "calibration": 10_042,
 }
 COMPLETIONS = 25
+DRAWN = 2
 TEXT = "A sentence about somebody, of the length that sentences have. " * 4
 
 
@@ -43,8 +45,7 @@ def main() -> None:
 
 def measure(db: Path, runs: int) -> Iterator[list[object]]:
     """Rows of the table for a database of so many runs."""
-    if not db.exists():
-        fill(db, runs)
+    fill(db, runs)
     with_baseline = ["model-1", "--baseline", "model-0"]
     for name, arguments in (
         ("one run", ["model-0"]),
@@ -64,20 +65,47 @@ def count(db: Path) -> int:
 
 
 def fill(db: Path, runs: int) -> None:
-    """Store that many runs of every profile, each of a model of its own."""
+    """Store that many runs of every profile, each of a model of its own; those there are stay.
+
+    All after the second are copies of the first, which takes seconds, not minutes.
+    """
     store = Store(db)
-    options = ProfilerOptions(toxicity_scorer="classifier")
-    for number in range(runs):
-        config = {"options": {}, "scorer": {"name": "classifier", "identity": {}}}
-        with store.run(RunStart("profile", f"model-{number}", "made", config, 0, {})) as run_id:
-            for name, items in ITEMS.items():
-                profiler = create_profiler(name, options)
-                samples = list(made(name, items, random.Random(number)))
-                work = Work(len(samples), 0, 0, 0, 0, 0.0)
-                metrics = profiler.metrics(samples)
-                place = (profiler.name, profiler.version, name, "made", "0" * 64, False, items)
-                store.save_profile(run_id, ProfileResult(*place, samples, metrics, work))
+    ((stored,),) = store.query("SELECT count(*) FROM runs")[1]
+    for number in range(stored, min(runs, DRAWN)):
+        draw_run(store, number)
     store.close()
+    with sqlite3.connect(db) as connection:
+        for number in range(max(stored, DRAWN), runs):
+            copy_run(connection, number)
+    connection.close()
+
+
+def draw_run(store: Store, number: int) -> None:
+    options = ProfilerOptions(toxicity_scorer="classifier")
+    config = {"options": {}, "scorer": {"name": "classifier", "identity": {}}}
+    with store.run(RunStart("profile", f"model-{number}", "made", config, 0, {})) as run_id:
+        for name, items in ITEMS.items():
+            profiler = create_profiler(name, options)
+            samples = list(made(name, items, random.Random(number)))
+            work = Work(len(samples), 0, 0, 0, 0, 0.0)
+            metrics = profiler.metrics(samples)
+            place = (profiler.name, profiler.version, name, "made", "0" * 64, False, items)
+            store.save_profile(run_id, ProfileResult(*place, samples, metrics, work))
+
+
+def copy_run(connection: sqlite3.Connection, number: int) -> None:
+    (first,) = connection.execute("SELECT min(id) FROM runs").fetchone()
+    for table in ("runs", "run_datasets", "samples", "metrics"):
+        columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+        if table == "samples":
+            columns.remove("id")
+        key = "id" if table == "runs" else "run_id"
+        copied = {key: f"'{first}-{number}'", "model": f"'model-{number}'"}
+        names = ", ".join(f'"{column}"' for column in columns)
+        values = ", ".join(copied.get(column, f'"{column}"') for column in columns)
+        connection.execute(
+            f"INSERT INTO {table} ({names}) SELECT {values} FROM {table} WHERE {key} = ?", (first,)
+        )
 
 
 def made(name: str, items: int, drawn: random.Random) -> Iterator[Sample]:

@@ -14,8 +14,8 @@ from llmprof.cli.options import DEFAULT_DB, Db, Debug
 Format = Annotated[
     str | None,
     typer.Option(
-        help="terminal, markdown, json, csv or parquet. Default: by the ending of --output, else "
-        "terminal.",
+        help="terminal, markdown, json, csv, parquet or html. Default: by the ending of --output, "
+        "else terminal.",
         show_default=False,
     ),
 ]

@@ -10,7 +10,8 @@ from llmprof.errors import OutputError, UnknownNameError, UsageError
 from llmprof.report.contents import Report
 
 TERMINAL = "terminal"
-FORMATS = (TERMINAL, "markdown", "json", "csv", "parquet")
+HTML = "html"
+FORMATS = (TERMINAL, "markdown", "json", "csv", "parquet", HTML)
 _BY_ENDING = {
     ".txt": TERMINAL,
     ".md": "markdown",
@@ -18,10 +19,12 @@ _BY_ENDING = {
     ".json": "json",
     ".csv": "csv",
     ".parquet": "parquet",
+    ".html": HTML,
+    ".htm": HTML,
 }
 # A table for programs has no place for what was left out.
-TELLS_OMISSIONS = frozenset({TERMINAL, "markdown", "json"})
-_FILES_ONLY = frozenset({"parquet"})
+TELLS_OMISSIONS = frozenset({TERMINAL, "markdown", "json", HTML})
+FILES_ONLY = frozenset({"parquet", HTML})
 # What is not a terminal has no width of its own.
 _WIDTH = 160
 
@@ -31,7 +34,7 @@ def choose_format(format: str | None, output: Path | None) -> str:
 
     Raises:
         UnknownNameError: there is no such format, or the ending says none.
-        UsageError: the format is no text, and there is no file to write it to.
+        UsageError: the format is not for a terminal, and there is no file to write it to.
     """
     if format is None and output is not None:
         format = _BY_ENDING.get(output.suffix.lower())
@@ -43,7 +46,7 @@ def choose_format(format: str | None, output: Path | None) -> str:
     format = format or TERMINAL
     if format not in FORMATS:
         raise UnknownNameError(f"unknown format {format!r}; choose one of: {', '.join(FORMATS)}")
-    if format in _FILES_ONLY and output is None:
+    if format in FILES_ONLY and output is None:
         raise UsageError(f"--format {format} needs a file: pass --output FILE")
     return format
 
@@ -53,8 +56,13 @@ def write_report(report: Report, db: Path, format: str, output: Path | None) -> 
 
     Raises:
         OutputError: the file cannot be written.
+        StoreError: the page's samples cannot be read.
     """
-    if format == TERMINAL and output is None:
+    if format == HTML and output is not None:
+        from llmprof.report.page import write_page
+
+        write_page(report, db, output)
+    elif format == TERMINAL and output is None:
         _print(report)
     elif output is None:
         sys.stdout.write(_content(report, format).decode())

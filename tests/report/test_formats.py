@@ -14,7 +14,7 @@ from llmprof.errors import OutputError, UnknownNameError, UsageError
 from llmprof.records import Metric
 from llmprof.report.build import build_report
 from llmprof.report.contents import Report
-from llmprof.report.formats import FORMATS, choose_format, write_report
+from llmprof.report.formats import FILES_ONLY, FORMATS, choose_format, write_report
 from llmprof.report.markdown import to_markdown
 from llmprof.report.records import COLUMNS, records_of
 from tests.report.databases import Made, add_run, pairs, texts
@@ -90,13 +90,19 @@ def test_markdown_is_tables_that_a_name_cannot_break(report: Report) -> None:
     assert "## Left out" in text
 
 
-@pytest.mark.parametrize("format", [each for each in FORMATS if each != "parquet"])
+@pytest.mark.parametrize("format", [each for each in FORMATS if each not in FILES_ONLY])
 def test_standard_output_and_a_file_hold_the_same(
     report: Report, db: Path, tmp_path: Path, format: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_report(report, db, format, None)
     write_report(report, db, format, tmp_path / "out")
     assert capsys.readouterr().out == (tmp_path / "out").read_bytes().decode()
+
+
+def test_a_page_is_written_by_its_ending(report: Report, db: Path, tmp_path: Path) -> None:
+    text = write(report, db, tmp_path / "r.html").read_text(encoding="utf-8")
+    assert text.startswith("<!doctype html>")
+    assert "<b>tuned</b>" not in text
 
 
 def test_a_named_format_wins_over_the_ending(tmp_path: Path) -> None:
@@ -110,7 +116,8 @@ def test_what_is_wrong_is_said(report: Report, db: Path, tmp_path: Path) -> None
         choose_format(None, Path("a.xml"))
     with pytest.raises(UnknownNameError, match="unknown format 'xml'; choose one of: terminal"):
         choose_format("xml", None)
-    with pytest.raises(UsageError, match="pass --output FILE"):
-        choose_format("parquet", None)
+    for format in FILES_ONLY:
+        with pytest.raises(UsageError, match="pass --output FILE"):
+            choose_format(format, None)
     with pytest.raises(OutputError, match=r"cannot write .*no/r\.json"):
         write_report(report, db, "json", tmp_path / "no" / "r.json")

@@ -1,0 +1,39 @@
+"use strict";
+
+// Theme and printing.
+(() => {
+  const root = document.documentElement;
+  const button = document.getElementById("theme");
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
+
+  function repaint() {
+    button.setAttribute("aria-pressed", String(isDark()));
+    return charts.repaint();
+  }
+
+  button.addEventListener("click", () => {
+    root.dataset.theme = isDark() ? "light" : "dark";
+    repaint();
+  });
+  system.addEventListener("change", repaint);
+
+  // On paper everything but the samples is open, in the light theme.
+  let closed = [];
+  let theme;
+  addEventListener("beforeprint", () => {
+    theme = root.dataset.theme;
+    closed = Array.from(document.querySelectorAll("main details:not([open])"));
+    closed.forEach((details) => { details.open = true; });
+    root.dataset.theme = "light";
+    charts.drawAll();
+  });
+  addEventListener("afterprint", () => {
+    closed.forEach((details) => { details.open = false; });
+    if (theme) root.dataset.theme = theme;
+    else delete root.dataset.theme;
+    repaint();
+  });
+
+  button.setAttribute("aria-pressed", String(isDark()));
+})();

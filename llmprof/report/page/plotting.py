@@ -1,0 +1,256 @@
+"""Figures as Plotly's JSON, without colours: the page paints a trace by the run in its `meta`.
+
+Names of runs and axes are text of the page, which wraps where it is narrow.
+"""
+
+from __future__ import annotations
+
+import html
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from llmprof.report.contents import Report
+from llmprof.report.tables import printable
+
+Figure = dict[str, Any]
+_SYMBOLS = ("circle", "square", "diamond", "cross", "x", "pentagon", "hexagram", "star")
+_LABEL_WIDTH = 24
+_ROW_PIXELS = 26
+_LINE_PIXELS = 15
+# Room for the axis.
+_MARGIN_PIXELS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What stands for a run in a chart, in the page's own words beside the run's sign."""
+
+    run: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A figure, how to read it and what its horizontal axis is.
+
+    `height` is in CSS pixels; `wide` asks for the whole width of the page.
+    """
+
+    title: str
+    explanation: str
+    axis: str
+    figure: Figure
+    keys: Sequence[Key]
+    height: int
+    wide: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A value with its interval on an axis. `hover` lines say what it is; `solid` stresses it."""
+
+    value: float
+    low: float | None
+    high: float | None
+    hover: Sequence[str]
+    solid: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PlotRow:
+    """One line of a dot plot, a point for each run; a heading has no points."""
+
+    label: str
+    points: Sequence[Point | None] = ()
+
+    @property
+    def is_heading(self) -> bool:
+        return not self.points
+
+
+def plain(text: str) -> str:
+    """Text as Plotly shows it: no markup of its own, control characters made visible.
+
+    >>> plain("<b>x</b>")
+    '&lt;b&gt;x&lt;/b&gt;'
+    """
+    return html.escape(printable(text), quote=False)
+
+
+def _wrapped(label: str, *, heading: bool) -> str:
+    lines = textwrap.wrap(label, _LABEL_WIDTH) or [""]
+    text = "<br>".join(plain(line) for line in lines)
+    return f"<b>{text}</b>" if heading else text
+
+
+def keys(report: Report, runs: Sequence[int]) -> list[Key]:
+    """The labels of some of a report's runs."""
+    return [Key(run, report.runs[run].label) for run in runs]
+
+
+def dot_plot(
+    rows: Sequence[PlotRow],
+    *,
+    span: tuple[float, float] | None = None,
+    reference: float | None = None,
+) -> tuple[Figure, list[int], int]:
+    """Values with intervals, a line a row; the runs that have any; and the height in pixels.
+
+    Runs share a row side by side, so that no interval hides another. `span` are the ends of the
+    axis, `reference` a value to mark, such as an ideal.
+    """
+    shown = sorted({run for row in rows for run, point in enumerate(row.points) if point})
+    places, height = _places(rows, len(shown))
+    traces = []
+    for order, run in enumerate(shown):
+        # The first run on top.
+        offset = (order - (len(shown) - 1) / 2) * 0.7 / max(len(shown), 1)
+        found = [
+            (place - offset, row.points[run])
+            for place, row in zip(places, rows, strict=True)
+            if row.points
+        ]
+        points = [(y, point) for y, point in found if point is not None]
+        traces.append(_dots(points, run))
+    labels = [_wrapped(row.label, heading=row.is_heading) for row in rows]
+    layout = {
+        "yaxis": {
+            "tickvals": places,
+            "ticktext": labels,
+            "range": [-0.8, max(places, default=0) + 0.8],
+            "automargin": True,
+            "showgrid": False,
+            "zeroline": False,
+        },
+        "xaxis": {"zeroline": False} | ({} if span is None else {"range": list(span)}),
+        "shapes": [] if reference is None else [_reference(reference)],
+    }
+    return {"data": traces, "layout": layout}, shown, height
+
+
+def _places(rows: Sequence[PlotRow], runs: int) -> tuple[list[int], int]:
+    """Where each row stands, the first on top, and the height that all need."""
+    places = list(range(len(rows) - 1, -1, -1))
+    tallest = max((len(textwrap.wrap(row.label, _LABEL_WIDTH)) for row in rows), default=1)
+    pixels = max(_ROW_PIXELS, tallest * _LINE_PIXELS, (runs + 1) * 9)
+    return places, len(rows) * pixels + _MARGIN_PIXELS
+
+
+def _dots(points: Sequence[tuple[float, Point]], run: int) -> Figure:
+    symbol = _symbol(run)
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "meta": run,
+        "x": [point.value for _, point in points],
+        "y": [y for y, _ in points],
+        "marker": {
+            "size": 9,
+            "symbol": [symbol if point.solid else f"{symbol}-open" for _, point in points],
+        },
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "array": [_gap(point.high, point.value) for _, point in points],
+            "arrayminus": [_gap(point.value, point.low) for _, point in points],
+            "thickness": 1.5,
+            "width": 3,
+        },
+        "text": [_hover(point.hover) for _, point in points],
+        "hoverinfo": "text",
+    }
+
+
+def _symbol(run: int) -> str:
+    return _SYMBOLS[run % len(_SYMBOLS)]
+
+
+def _gap(above: float | None, below: float | None) -> float:
+    """Length of one arm of an interval; nothing is drawn where there is none."""
+    return 0.0 if above is None or below is None else above - below
+
+
+def _hover(lines: Sequence[str]) -> str:
+    return "<br>".join(plain(part) for line in lines for part in textwrap.wrap(line, 60))
+
+
+def _reference(value: float) -> Figure:
+    return _dotted(x0=value, x1=value, y0=0, y1=1, yref="paper")
+
+
+def _dotted(**ends: Any) -> Figure:
+    return {"type": "line", **ends, "line": {"dash": "dot", "width": 1.5}, "layer": "below"}
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Points of one run in a plane, to be added; `low` and `high` are ends of intervals of `y`."""
+
+    run: int
+    x: list[float] = field(default_factory=list)
+    y: list[float] = field(default_factory=list)
+    hover: list[Sequence[str]] = field(default_factory=list)
+    low: list[float | None] = field(default_factory=list)
+    high: list[float | None] = field(default_factory=list)
+
+
+def reliability_plot(curves: Sequence[Curve]) -> Figure:
+    """Accuracy against confidence, both from 0 to 1, with the diagonal of a calibrated model."""
+    traces = [
+        {
+            "type": "scatter",
+            "mode": "lines+markers",
+            "meta": curve.run,
+            "x": list(curve.x),
+            "y": list(curve.y),
+            "marker": {"size": 8, "symbol": _symbol(curve.run)},
+            "line": {"width": 1.5},
+            "error_y": {
+                "type": "data",
+                "symmetric": False,
+                "array": [_gap(high, y) for y, high in zip(curve.y, curve.high, strict=True)],
+                "arrayminus": [_gap(y, low) for y, low in zip(curve.y, curve.low, strict=True)],
+                "thickness": 1.2,
+                "width": 3,
+            },
+            "text": [_hover(lines) for lines in curve.hover],
+            "hoverinfo": "text",
+        }
+        for curve in curves
+    ]
+    layout = {
+        "xaxis": {"range": [0, 1.02], "zeroline": False},
+        "yaxis": {"title": {"text": "accuracy"}, "range": [0, 1.02], "zeroline": False},
+        "shapes": [_dotted(x0=0, y0=0, x1=1, y1=1)],
+    }
+    return {"data": traces, "layout": layout}
+
+
+def histogram(curves: Sequence[Curve], reference: float | None) -> Figure:
+    """Shares of samples by bin, in percent, as outlines that may lie over each other.
+
+    A curve's `x` are the left edges of its bins and the right edge of the last, whose `y` is
+    repeated.
+    """
+    traces = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "meta": curve.run,
+            "x": list(curve.x),
+            "y": list(curve.y),
+            "line": {"shape": "hv", "width": 2},
+            "fill": "tozeroy",
+            "text": [_hover(lines) for lines in curve.hover],
+            "hoverinfo": "text",
+        }
+        for curve in curves
+    ]
+    layout = {
+        "xaxis": {"zeroline": False},
+        "yaxis": {"title": {"text": "samples, %"}, "rangemode": "tozero"},
+        "shapes": [] if reference is None else [_reference(reference)],
+    }
+    return {"data": traces, "layout": layout}

@@ -1,0 +1,163 @@
+"""Metrics as rows of text for the page's tables."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from llmprof.report.contents import Change, Report, Row, Section, Value
+from llmprof.report.numbers import coverage, interval, number, percent, signed, with_interval
+from llmprof.report.page.directions import SCALES, Scale, scale_of
+from llmprof.report.page.naming import is_summary, readable, title
+
+BETTER, WORSE, UNCLEAR, DIFFERENT = "better", "worse", "no clear change", "different"
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A change as text, and its verdict in a word: one of the four above."""
+
+    change: str
+    interval: str
+    n: str
+    note: int | None
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A value as text; `note` is the number of a note below the table."""
+
+    value: str
+    interval: str = ""
+    n: str = ""
+    note: int | None = None
+    moved: Moved | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """One metric of one group; None where a run has no such number."""
+
+    metric: str
+    group: str
+    direction: str
+    cells: Sequence[Cell | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A section's numbers. `notes` are numbered from 1."""
+
+    title: str
+    section: Section
+    rows: Sequence[TableRow]
+    notes: Sequence[str]
+
+
+@dataclass(slots=True)
+class _Notes:
+    texts: dict[str, int] = field(default_factory=dict)
+
+    def place(self, text: str | None) -> int | None:
+        return None if text is None else self.texts.setdefault(text, len(self.texts) + 1)
+
+
+def tables(report: Report) -> list[Table]:
+    """One table a section, with every metric."""
+    return [_table(report, section, section.rows) for section in report.sections]
+
+
+def overview_tables(report: Report) -> list[Table]:
+    """The numbers behind the overview: metrics with a direction that stand for a section."""
+    found = (
+        _table(report, section, [row for row in section.rows if _directed(section, row)])
+        for section in report.sections
+    )
+    return [table for table in found if table.rows]
+
+
+def _directed(section: Section, row: Row) -> bool:
+    return is_summary(row) and scale_of(section.profiler, row.metric) is not None
+
+
+def _table(report: Report, section: Section, rows: Sequence[Row]) -> Table:
+    notes = _Notes()
+    made = []
+    for row in rows:
+        scale = scale_of(section.profiler, row.metric)
+        base = None if report.baseline is None else row.values[report.baseline]
+        cells = [
+            None if value is None else _cell(value, change, base, scale, notes)
+            for value, change in zip(row.values, row.changes, strict=True)
+        ]
+        direction = "" if scale is None else scale.arrow
+        made.append(TableRow(readable(row.metric), row.group, direction, cells))
+    return Table(title(section), section, made, list(notes.texts))
+
+
+def _cell(
+    value: Value, change: Change | None, base: Value | None, scale: Scale | None, notes: _Notes
+) -> Cell:
+    note = notes.place(value.reason)
+    if value.value is None:
+        return Cell("not defined", "", coverage(value), note)
+    between = interval(value.ci_low, value.ci_high)
+    moved = None if change is None else _moved(value, change, base, scale, notes)
+    return Cell(number(value.value), between, coverage(value), note, moved)
+
+
+def _moved(
+    value: Value, change: Change, base: Value | None, scale: Scale | None, notes: _Notes
+) -> Moved:
+    relative = "" if change.percent is None else percent(change.percent)
+    return Moved(
+        with_interval(signed(change.absolute), relative),
+        interval(change.ci_low, change.ci_high),
+        str(change.n),
+        notes.place(change.reason),
+        verdict(value, change, base, scale),
+    )
+
+
+def verdict(value: Value, change: Change, base: Value | None, scale: Scale | None) -> str:
+    """Whether a run is better than the baseline.
+
+    Only where the interval excludes zero, and better or worse only where the metric has a
+    direction. Where the ideal lies between the two, a change says nothing of which is closer.
+    """
+    if not change.excludes_zero:
+        return UNCLEAR
+    if scale is None or base is None or value.value is None or base.value is None:
+        return DIFFERENT
+    if (value.value - scale.ideal) * (base.value - scale.ideal) < 0:
+        return DIFFERENT
+    return BETTER if scale.position(value.value) > scale.position(base.value) else WORSE
+
+
+def verdict_counts(report: Report, tables: Sequence[Table]) -> list[tuple[str, Counter[str]]]:
+    """For each run but the baseline, how many summary metrics moved which way."""
+    counts: list[tuple[str, Counter[str]]] = []
+    for place, run in enumerate(report.runs):
+        if report.baseline is None or place == report.baseline:
+            continue
+        found = Counter(
+            cell.moved.verdict
+            for table in tables
+            for row, source in zip(table.rows, table.section.rows, strict=True)
+            if is_summary(source) and (cell := row.cells[place]) is not None and cell.moved
+        )
+        if found:
+            counts.append((run.label, found))
+    return counts
+
+
+def directions(report: Report) -> list[tuple[str, str, Scale]]:
+    """Profiler, metric and scale of every metric with a direction that the report may show."""
+    shown = {section.profiler for section in report.sections}
+    return [
+        (profiler, readable(metric), scale)
+        for (profiler, metric), scale in SCALES.items()
+        if profiler in shown
+    ]

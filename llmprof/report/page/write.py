@@ -1,0 +1,127 @@
+"""Puts the page together: one file, with everything in it and nothing fetched."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from llmprof.errors import OutputError
+from llmprof.report.contents import Report
+from llmprof.report.page import distributions, tables
+from llmprof.report.page.by_group import bias_by_group, toxicity_by_attribute
+from llmprof.report.page.changes import changes
+from llmprof.report.page.overview import overview
+from llmprof.report.page.plotting import Chart
+from llmprof.report.page.reliability import reliability
+from llmprof.report.page.samples import MAXIMUM_CHARACTERS, packed_samples, sample_sets
+from llmprof.report.tables import printable
+from llmprof.results import Store
+from llmprof.versions import package_versions
+
+
+@dataclass(frozen=True, slots=True)
+class _ChartGroup:
+    """Charts under one heading; `anchor` is its id in the page."""
+
+    anchor: str
+    title: str
+    charts: list[Chart]
+
+
+def write_page(report: Report, db: Path, output: Path) -> None:
+    """Write one HTML file that shows the report and opens without a network.
+
+    It holds up to 50,000 samples of the runs in `db`, and runs no script but its own: its
+    Content-Security-Policy names them by hash.
+
+    Raises:
+        StoreError: the database cannot be read.
+        OutputError: the file cannot be written.
+    """
+    store = Store(db, read_only=True)
+    try:
+        html = _render(report, store)
+    finally:
+        store.close()
+    try:
+        output.write_text(html, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {output}: {error.strerror}; choose another --output"
+        ) from error
+
+
+def _render(report: Report, store: Store) -> str:
+    import jinja2
+    from markupsafe import Markup
+    from plotly.offline import get_plotlyjs
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader(__package__, "assets"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        # Control characters, such as those that turn the direction of writing, become visible.
+        finalize=lambda value: printable(value) if type(value) is str else value,
+    )
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+    # Samples first: they are there while the chart library, which is large, is still being read.
+    scripts = [_asset("samples.js"), get_plotlyjs(), _asset("paint.js"), _asset("page.js")]
+    groups = _chart_groups(report, store)
+    all_tables = tables.tables(report)
+    return environment.get_template("page.html.jinja").render(
+        report=report,
+        groups=groups,
+        figures=[chart.figure for group in groups for chart in group.charts],
+        tables=all_tables,
+        overview_tables=tables.overview_tables(report),
+        verdicts=tables.verdict_counts(report, all_tables),
+        verdict_names=(tables.BETTER, tables.WORSE, tables.UNCLEAR, tables.DIFFERENT),
+        directions=tables.directions(report),
+        samples=packed_samples(store, sample_sets(report)),
+        maximum_characters=MAXIMUM_CHARACTERS,
+        policy=_policy(scripts),
+        style=Markup(_asset("page.css")),
+        scripts=[Markup(script) for script in scripts],
+        version=package_versions()["llmprof"],
+        configurations=[json.dumps(dict(run.config), indent=2) for run in report.runs],
+    )
+
+
+def _chart_groups(report: Report, store: Store) -> list[_ChartGroup]:
+    toxicity = distributions.distributions(report, store, distributions.TOXICITY)
+    texts = distributions.distributions(report, store, distributions.TEXTS)
+    groups = [
+        _ChartGroup("overview", "Overview", overview(report)),
+        _ChartGroup("change", "Change", changes(report)),
+        _ChartGroup("toxicity", "Toxicity", [*toxicity, *toxicity_by_attribute(report)]),
+        _ChartGroup("bias", "Bias by group", bias_by_group(report)),
+        _ChartGroup("calibration", "Calibration", reliability(report)),
+        _ChartGroup("text", "Length and readability", texts),
+    ]
+    return [group for group in groups if group.charts]
+
+
+def _asset(name: str) -> str:
+    return (files(__package__) / "assets" / name).read_text(encoding="utf-8")
+
+
+def _policy(scripts: list[str]) -> str:
+    """The Content-Security-Policy: no network at all, and no script but these.
+
+    Plotly sets styles from its code, so that styles cannot be named by hash; no style can fetch
+    anything.
+    """
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+        for script in scripts
+    )
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )

@@ -1,0 +1,77 @@
+"""Small databases and reports to make pages of."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from llmprof.records import Metric, Sample
+from llmprof.report.contents import Change, Report, ReportedRun, Row, Section, Value
+from llmprof.results import RunStart, Store
+from llmprof.results.store import ProfileResult, Work
+
+
+def save(
+    db: Path,
+    profiler: str,
+    samples: Sequence[Sample],
+    metrics: Sequence[Metric] = (),
+    *,
+    model: str = "model",
+) -> str:
+    """Store a run of one profile and return its id."""
+    store = Store(db)
+    try:
+        with store.run(RunStart("profile", model, "scripted", {}, 0, {})) as run_id:
+            result = ProfileResult(
+                profiler=profiler,
+                protocol_version="1",
+                dataset="data",
+                source="made here",
+                sha256="0" * 64,
+                demonstration=False,
+                n_items=len(samples),
+                samples=samples,
+                metrics=metrics,
+                work=Work(0, 0, 0, 0, 0, 0.0),
+            )
+            store.save_profile(run_id, result)
+    finally:
+        store.close()
+    return run_id
+
+
+def run(run_id: str, label: str = "model") -> ReportedRun:
+    return ReportedRun(
+        run_id=run_id,
+        label=label,
+        command="profile",
+        model=label,
+        backend="scripted",
+        status="complete",
+        error=None,
+        started_at="2026-01-01T00:00:00+00:00",
+        config={},
+        versions={"llmprof": "0"},
+    )
+
+
+def value(number: float | None, reason: str | None = None) -> Value:
+    if number is None:
+        return Value(None, None, None, 0, 10, reason)
+    return Value(number, number - 0.1, number + 0.1, 10, 10, reason)
+
+
+def change(absolute: float, low: float, high: float) -> Change:
+    return Change(absolute, None, low, high, 10)
+
+
+def row(metric: str, *numbers: float | None, group: str = "overall") -> Row:
+    values = [None if number is None else value(number) for number in numbers]
+    return Row(metric, group, values, [None] * len(values))
+
+
+def section(profiler: str, rows: Sequence[Row], scorer: str | None = None) -> Section:
+    return Section(profiler, "1", "data", "made here", "0" * 64, False, scorer, rows)
+
+
+def report(runs: Sequence[ReportedRun], sections: Sequence[Section]) -> Report:
+    return Report(runs, sections)
