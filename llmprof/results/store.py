@@ -21,6 +21,15 @@ from llmprof.records import Metric, Sample
 from llmprof.results.schema import check_version, migrations
 
 _BUSY_TIMEOUT_SECONDS = 10.0
+# What SQLite says when a statement is right and the file or its disk is not.
+_FAULTS_OF_FILE = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_NOTADB,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +107,13 @@ class Store:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise StoreError(
-                f"results database {self.path}: {error}; {_advice(str(error))}, or use another "
-                "file with --db"
-            ) from error
+            raise self._fault(error) from error
+
+    def _fault(self, error: Exception) -> StoreError:
+        return StoreError(
+            f"results database {self.path}: {error}; {_advice(str(error))}, or use another file "
+            "with --db"
+        )
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -211,21 +223,33 @@ class Store:
 
         Raises:
             UsageError: the SQL is wrong or would write.
+            StoreError: the file cannot be read.
         """
         try:
             cursor = self._db.conn.execute(sql, values)
             return [each[0] for each in cursor.description or ()], cursor.fetchall()
-        except (sqlite3.Error, sqlite3.Warning) as error:
+        except (sqlite3.Error, sqlite3.Warning, UnicodeEncodeError) as error:
+            if _is_fault_of_file(error):
+                raise self._fault(error) from error
             raise UsageError(f"SQL: {error}; see `llmprof sql --help`") from error
 
     def close(self) -> None:
         self._db.close()
 
 
+def _is_fault_of_file(error: Exception) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        # Not from SQLite itself, but about what it read: bytes that are no UTF-8.
+        return isinstance(error, sqlite3.OperationalError)
+    # The lowest byte is the primary code, the rest tells more.
+    return code & 0xFF in _FAULTS_OF_FILE
+
+
 def _advice(error: str) -> str:
     if "locked" in error:
         return "another process is writing to it: wait for it to finish"
-    if "not a database" in error or "malformed" in error:
+    if any(word in error for word in ("not a database", "malformed", "decode")):
         return "restore it from a copy"
     return "check permissions and free space"
 
