@@ -22,6 +22,7 @@ from llmprof.requests import (
     TokenLogProbs,
     Toxicity,
 )
+from llmprof.storable import storable
 
 _LOOKUP_CHUNK = 500
 
@@ -221,9 +222,10 @@ class _CachingSink:
         self._ledger = ledger
 
     async def deliver(self, answers: Sequence[tuple[int, Outcome]]) -> None:
+        checked = [(index, storable(outcome)) for index, outcome in answers]
         kept = [
             (self._keys[index], self._requests[index], outcome)
-            for index, outcome in answers
+            for index, outcome in checked
             if not isinstance(outcome, Failure)
         ]
         if kept:
@@ -231,7 +233,7 @@ class _CachingSink:
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(self._cache.put_many, self._model, kept)
         await self._ledger.record(
-            [(self._keys[index], outcome) for index, outcome in answers], cached=False
+            [(self._keys[index], outcome) for index, outcome in checked], cached=False
         )
 
     def retrying(self, index: int, reason: str, delay_seconds: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import cast
 
 import typer
@@ -12,9 +13,8 @@ from typer.main import get_command
 
 from llmprof.cli import benchmark, cache, export, profile, report, runs, score, sql, verify
 from llmprof.cli.errors import print_error
-from llmprof.errors import LlmprofError
-
-INTERRUPTED = 130
+from llmprof.cli.interrupts import INTERRUPTED, handle_interrupts
+from llmprof.errors import LlmprofError, UsageError
 
 app = typer.Typer(
     name="llmprof",
@@ -33,13 +33,24 @@ app.add_typer(cache.app, name="cache")
 app.add_typer(export.app, name="export")
 
 
+def _check_encoding(arguments: Sequence[str]) -> None:
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError as error:
+            shown = argument.encode(errors="replace").decode()
+            raise UsageError(f"argument {shown!r} is not UTF-8; results hold UTF-8 only") from error
+
+
 def main() -> None:
     """Run the command line; an error is one line and exit code 2 (usage) or 1 (failure)."""
+    handle_interrupts()
     arguments = sys.argv[1:] or ["--help"]
     group = cast(TyperGroup, get_command(app))
     # The list of commands is plain text: importing rich would double the time it takes to appear.
     group.rich_markup_mode = None
     try:
+        _check_encoding(arguments)
         code = group(arguments, standalone_mode=False)
     except (LlmprofError, TyperException) as error:
         if "--debug" in arguments:

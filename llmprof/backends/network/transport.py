@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
@@ -89,11 +91,22 @@ class Transport:
         import httpx
 
         def attempt() -> Any:
+            method = "GET" if body is None else "POST"
+            deadline = time.monotonic() + self._timeout_seconds
             try:
-                method = "GET" if body is None else "POST"
-                return self.server.read(client.request(method, path, json=body))
+                with client.stream(method, path, json=body) as response:
+                    # httpx's own limit begins anew with every byte that arrives.
+                    parts = takewhile(lambda part: time.monotonic() < deadline, response.iter_raw())
+                    content = b"".join(parts)
             except httpx.HTTPError as error:
                 fault = self.server.broken(error)
+            else:
+                if time.monotonic() < deadline:
+                    whole = httpx.Response(
+                        response.status_code, headers=response.headers, content=content
+                    )
+                    return self.server.read(whole)
+                fault = self.server.late()
             raise fault
 
         with httpx.Client(
@@ -177,7 +190,11 @@ class Transport:
 
         fault: RequestFault
         try:
-            return await call.ask()
+            # httpx's own limit begins anew with every byte that arrives.
+            with anyio.fail_after(self._timeout_seconds):
+                return await call.ask()
+        except TimeoutError:
+            fault = self.server.late()
         except httpx.HTTPError as error:
             fault = self.server.broken(error)
         except UnicodeEncodeError as error:
