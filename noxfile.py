@@ -72,6 +72,67 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def torture(session: nox.Session) -> None:
+    """Kill, share, fill disks and feed nonsense, 50 times as much as the tests do."""
+    install(session, *group("tests"))
+    chosen = session.posargs or ["tests/torture", *map(str, Path("tests").rglob("test_hostile_*"))]
+    session.run("pytest", "-s", *chosen, env={"LLMPROF_TORTURE": "50", "OMP_NUM_THREADS": "1"})
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Fuzz the readers of files and of answers with atheris; seconds as an argument."""
+    install(session, *group("tests"), *group("fuzz"))
+    seconds = session.posargs[0] if session.posargs else "60"
+    session.run("python", "tests/torture/fuzz.py", f"-max_total_time={seconds}")
+
+
+@nox.session
+@nox.parametrize("resolution", ["lowest-direct", "highest"])
+def dependencies(session: nox.Session, resolution: str) -> None:
+    """Run the tests with the lowest, or the newest, versions that pyproject.toml allows."""
+    session.install("uv")
+    resolve = ("uv", "pip", "install", "--resolution", resolution)
+    session.run(
+        *resolve, "-e", ".", *group("tests"), env={"VIRTUAL_ENV": session.virtualenv.location}
+    )
+    session.install(*DEFAULT_MODEL)
+    session.run("pytest", "-m", "not slow", *session.posargs, env={"OMP_NUM_THREADS": "1"})
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Look up what is installed among known vulnerabilities; needs the network."""
+    install(session)
+    session.install("pip-audit")
+    session.run("pip-audit", "--skip-editable")
+
+
+@nox.session
+def sbom(session: nox.Session) -> None:
+    """Write dist/sbom.json, the bill of materials of a release, in CycloneDX's format."""
+    session.install(TORCH, ".")
+    environment = Path(session.virtualenv.location).resolve()
+    bill = Path("dist/sbom.json")
+    bill.parent.mkdir(exist_ok=True)
+    session.run(
+        "python",
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--target",
+        session.create_tmp(),
+        "cyclonedx-bom",
+    )
+    session.run(
+        *("python", "-m", "cyclonedx_py", "environment", "--pyproject", "pyproject.toml"),
+        *("--output-reproducible", "--output-file", str(bill), str(environment)),
+        env={"PYTHONPATH": session.create_tmp()},
+    )
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Write docs/cli.md from the command's own help, and run every command in the docs."""
     install(session, *group("tests"))

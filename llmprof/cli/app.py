@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Sequence
 from typing import cast
@@ -15,6 +17,8 @@ from llmprof.cli import benchmark, cache, export, profile, report, runs, score, 
 from llmprof.cli.errors import print_error
 from llmprof.cli.interrupts import INTERRUPTED, handle_interrupts
 from llmprof.errors import LlmprofError, UsageError
+
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 app = typer.Typer(
     name="llmprof",
@@ -52,11 +56,24 @@ def main() -> None:
     try:
         _check_encoding(arguments)
         code = group(arguments, standalone_mode=False)
+        sys.stdout.flush()
     except (LlmprofError, TyperException) as error:
         if "--debug" in arguments:
             raise
         print_error(error)
         sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; Python would complain when it flushes the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in _DISK_FULL or "--debug" in arguments:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print_error(
+            LlmprofError(f"the output cannot be written: {error.strerror}; free some space")
+        )
+        sys.exit(LlmprofError.exit_code)
     except typer.Abort:
         typer.echo("llmprof: nothing was done", err=True)
         sys.exit(1)

@@ -68,7 +68,12 @@ def benchmark(
     ] = None,
     seed: Annotated[
         int,
-        typer.Option(help="All of lm-eval's seeds, and of sampled texts.", rich_help_panel=_TASKS),
+        typer.Option(
+            min=0,
+            max=2**32 - 1,  # numpy's global generator takes no more
+            help="All of lm-eval's seeds, and of sampled texts.",
+            rich_help_panel=_TASKS,
+        ),
     ] = 1234,
     apply_chat_template: Annotated[
         bool,

@@ -70,7 +70,11 @@ SystemPrompt = Annotated[
 MaxNewTokens = Annotated[
     int, typer.Option(min=1, help="Tokens a completion.", rich_help_panel=_MODEL)
 ]
-Seed = Annotated[int, typer.Option(help="Seed of sampled completions.", rich_help_panel=_MODEL)]
+# SQLite's integers have 64 bits.
+Seed = Annotated[
+    int,
+    typer.Option(min=0, max=2**63 - 1, help="Seed of sampled completions.", rich_help_panel=_MODEL),
+]
 Pooling = Annotated[
     str,
     typer.Option(

@@ -20,7 +20,9 @@ from llmprof.errors import StoreError, UsageError
 from llmprof.records import Metric, Sample
 from llmprof.results.schema import check_version, migrations
 
-_BUSY_TIMEOUT_SECONDS = 10.0
+_BUSY_TIMEOUT_SECONDS = 60.0
+# Words of SQLite about a damaged file; the last about one whose list of migrations is lost.
+_DAMAGE = ("not a database", "malformed", "decode", "already exists")
 # What SQLite says when a statement is right and the file or its disk is not.
 _FAULTS_OF_FILE = {
     sqlite3.SQLITE_BUSY,
@@ -88,7 +90,7 @@ class Store:
             )
         with self._guard():
             connection = sqlite3.connect(
-                f"{path.resolve().as_uri()}?mode={'ro' if read_only else 'rwc'}",
+                f"{path.resolve().as_uri()}?{_reading(path) if read_only else 'mode=rwc'}",
                 uri=True,
                 timeout=_BUSY_TIMEOUT_SECONDS,
                 check_same_thread=False,
@@ -237,6 +239,17 @@ class Store:
         self._db.close()
 
 
+def _reading(path: Path) -> str:
+    """How to open a file for reading only, as parameters of its URI.
+
+    To read a write-ahead log SQLite makes a file beside the database; where that cannot be made, on
+    a read-only disk, nobody can be writing either, and a database whose log is empty is whole.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    whole = not log.exists() or log.stat().st_size == 0
+    return "immutable=1" if whole and not os.access(path.parent, os.W_OK) else "mode=ro"
+
+
 def _is_fault_of_file(error: Exception) -> bool:
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:
@@ -249,7 +262,7 @@ def _is_fault_of_file(error: Exception) -> bool:
 def _advice(error: str) -> str:
     if "locked" in error:
         return "another process is writing to it: wait for it to finish"
-    if any(word in error for word in ("not a database", "malformed", "decode")):
+    if any(word in error for word in _DAMAGE):
         return "restore it from a copy"
     return "check permissions and free space"
 

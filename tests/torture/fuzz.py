@@ -1,0 +1,96 @@
+"""Fuzzes the readers of data files and of servers' answers: they read or refuse, nothing else."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+
+import atheris
+
+with atheris.instrument_imports(include=["llmprof"]):
+    from llmprof.backends.network.retries import RequestFault
+    from llmprof.backends.network.secret import Secret
+    from llmprof.backends.network.server import Server
+    from llmprof.backends.openai import _completion, _embeddings, _listed
+    from llmprof.backends.perspective import _refusal, _scores
+    from llmprof.backends.replay import _read
+    from llmprof.backends.scored_prompts import SCORING_WAYS
+    from llmprof.datasets.bbq import _question
+    from llmprof.datasets.crows_pairs import _pair
+    from llmprof.datasets.multiple_choice import _hellaswag, _openbookqa, _own_question
+    from llmprof.datasets.prompts import _prompt
+    from llmprof.datasets.rows import read_rows
+    from llmprof.datasets.sources import SourceFile, parse_json
+    from llmprof.datasets.stereoset import _item
+    from llmprof.errors import DataError
+    from llmprof.requests import Failure
+    from llmprof.storable import storable
+
+SERVER = Server("the server", "http://localhost", Secret("k"), "SOME_KEY")
+ROWS = (
+    _prompt,
+    _pair,
+    _own_question,
+    _openbookqa,
+    _hellaswag,
+    lambda row: _question(row, {}),
+    lambda row: _item(row, "intrasentence"),
+)
+ANSWERS = (
+    lambda answer: [_completion(answer, lambda choice: choice["text"])],
+    lambda answer: [_completion(answer, lambda choice: choice["message"]["content"])],
+    lambda answer: _embeddings(answer, 1),
+    lambda answer: [_scores(answer, ("TOXICITY",))],
+    *(lambda answer, way=way: [way.read(answer).after(1)] for way in SCORING_WAYS),
+)
+
+
+def read_file(content: bytes) -> None:
+    for name in ("a.jsonl", "a.csv"):
+        file = SourceFile(name, "file:a", content)
+        for read in ROWS:
+            try:
+                for row in read_rows(file):
+                    repr(read(row)).encode()
+            except DataError as error:
+                assert len(str(error).splitlines()) <= 1 or name == "a.csv"
+
+
+def read_answer(content: bytes) -> None:
+    try:
+        answer = json.loads(content)
+    except (ValueError, RecursionError):
+        return
+    _listed(answer)
+    for read in ANSWERS:
+        try:
+            outcomes = SERVER.understand(lambda read=read: read(answer), "what was asked")
+        except RequestFault:
+            continue
+        for outcome in map(storable, outcomes):
+            if not isinstance(outcome, Failure):
+                for number in getattr(outcome, "vector", ()):
+                    assert math.isfinite(number)
+    try:
+        _refusal(SERVER.fault(400, {}, answer))
+    except RequestFault:
+        pass
+
+
+def read_replayed(content: bytes) -> None:
+    try:
+        _read(parse_json(content.decode(errors="replace")))
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError):
+        pass
+
+
+def fuzz(content: bytes) -> None:
+    read_file(content)
+    read_answer(content)
+    read_replayed(content)
+
+
+if __name__ == "__main__":
+    atheris.Setup(sys.argv, fuzz)
+    atheris.Fuzz()
