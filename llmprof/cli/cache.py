@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from llmprof.cli.options import CacheDir, Debug, cache_folder
+from llmprof.cli.options import CacheDir, Debug, cache_folder, finite
 
 app = typer.Typer(help="Look at or empty the cache of responses.", no_args_is_help=True)
 _SECONDS_A_DAY = 86_400.0
@@ -42,7 +42,10 @@ def clear(
 @app.command()
 def prune(
     older_than: Annotated[
-        float | None, typer.Option(min=0, metavar="DAYS", help="Stored more than DAYS days ago.")
+        float | None,
+        typer.Option(
+            min=0, callback=finite, metavar="DAYS", help="Stored more than DAYS days ago."
+        ),
     ] = None,
     model: Annotated[str | None, typer.Option(help="Answered by this model.")] = None,
     cache_dir: CacheDir = None,

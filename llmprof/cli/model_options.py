@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from llmprof.cli.options import MOST, finite
+
 if TYPE_CHECKING:
     from llmprof.backends import BackendOptions
 
 _MODEL = "The model"
 _NETWORK = "Models behind a network"
+_MOST_AT_ONCE = 10_000
 
 Model = Annotated[
     str | None,
@@ -68,7 +71,7 @@ SystemPrompt = Annotated[
     str | None, typer.Option(help="Said before each prompt.", rich_help_panel=_MODEL)
 ]
 MaxNewTokens = Annotated[
-    int, typer.Option(min=1, help="Tokens a completion.", rich_help_panel=_MODEL)
+    int, typer.Option(min=1, max=MOST, help="Tokens a completion.", rich_help_panel=_MODEL)
 ]
 # SQLite's integers have 64 bits.
 Seed = Annotated[
@@ -98,13 +101,16 @@ BaseUrl = Annotated[
 ]
 Concurrency = Annotated[
     int | None,
-    typer.Option(min=1, help="Requests in flight at once.", rich_help_panel=_NETWORK),
+    typer.Option(
+        min=1, max=_MOST_AT_ONCE, help="Requests in flight at once.", rich_help_panel=_NETWORK
+    ),
 ]
 RequestsPerMinute = Annotated[
     float | None,
     typer.Option(
         "--rpm",
         min=0.001,
+        callback=finite,
         help="Requests a minute that the provider allows.",
         rich_help_panel=_NETWORK,
     ),
@@ -113,6 +119,7 @@ Timeout = Annotated[
     float | None,
     typer.Option(
         min=0.001,
+        callback=finite,
         metavar="SECONDS",
         help="How long one answer may take before it is asked for again.",
         rich_help_panel=_NETWORK,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from llmprof.cli.options import MOST, finite
+
 if TYPE_CHECKING:
     from llmprof.backends import BackendOptions
 
@@ -37,6 +39,7 @@ Samples = Annotated[
     typer.Option(
         "--toxicity-samples",
         min=1,
+        max=MOST,
         help="Completions of each prompt.",
         rich_help_panel=_TOXICITY,
     ),
@@ -52,6 +55,7 @@ PerspectiveQps = Annotated[
     float,
     typer.Option(
         min=0.001,
+        callback=finite,
         help="Requests a second that Perspective grants.",
         rich_help_panel=_TOXICITY,
     ),

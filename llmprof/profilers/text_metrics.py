@@ -52,7 +52,8 @@ def _pipeline() -> Any:
 def describe(text: str) -> dict[str, float | None]:
     """Metric name to value; None where a metric is not defined for this text.
 
-    `text` has at most `LONGEST_TEXT` characters. Booleans become 0 and 1. A text without a word has no metric at all but its lengths.
+    `text` has at most `LONGEST_TEXT` characters. Booleans become 0 and 1. A text without a word has
+    no metric at all but its lengths.
     """
     import textdescriptives
 

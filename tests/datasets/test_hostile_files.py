@@ -26,8 +26,9 @@ from llmprof.errors import LlmprofError
 
 _NAMES = """
 prompt text question input id qid completion response choices answer label answerKey question_stem
-sent_more sent_less bias_type stereo_antistereo data intrasentence intersentence sentences gold_label
-target context category examples targ1 targ2 attr1 attr2 inputs additional_metadata answer_info ans0
+sent_more sent_less bias_type stereo_antistereo data intrasentence intersentence sentences
+gold_label target context category examples targ1 targ2 attr1 attr2 inputs additional_metadata
+answer_info ans0
 ans1 ans2 example_id context_condition question_polarity question_index stereotyped_groups ind ctx_a
 ctx_b activity_label endings sample logprobs continuation tokens is_greedy TOXICITY INSULT unscored
 challenging
