@@ -9,10 +9,11 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from llmprof.benchmark.job import prepare_process
 from tests.torture import recording
 
 # What a fork inherits ready made; none of these starts a thread.
-_PRELOADED = (
+_PRELOADED: tuple[str, ...] = (
     "llmprof.profile",
     "llmprof.benchmark.run",
     "llmprof.report.terminal",
@@ -20,6 +21,7 @@ _PRELOADED = (
     "scipy.stats",
     "sqlite_utils",
 )
+_FOR_BENCHMARKS = ("lm_eval.evaluator", "lm_eval.tasks", "datasets", "torch")
 
 
 class Process:
@@ -28,8 +30,7 @@ class Process:
     def __init__(
         self, arguments: Sequence[object], output: Path, environment: Mapping[str, str]
     ) -> None:
-        for module in _PRELOADED:
-            __import__(module)
+        _preload(benchmark=arguments[0] == "benchmark")
         self.output = output
         self._code: int | None = None
         sys.stdout.flush()
@@ -67,6 +68,14 @@ def run(arguments: Sequence[object], output: Path, environment: Mapping[str, str
     printed = output.read_text()
     assert code == 0, printed
     return printed
+
+
+def _preload(*, benchmark: bool) -> None:
+    if benchmark:
+        # lm-eval and the packages below it read their settings when they are first imported.
+        prepare_process(offline=True)
+    for module in (*_PRELOADED, *(_FOR_BENCHMARKS if benchmark else ())):
+        __import__(module)
 
 
 def _become(arguments: list[str], output: Path, environment: Mapping[str, str]) -> None:
