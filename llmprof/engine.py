@@ -25,6 +25,9 @@ from llmprof.requests import (
 from llmprof.storable import storable
 
 _LOOKUP_CHUNK = 500
+# Seconds between looks at what another process is answering.
+_SHORTEST_PAUSE = 0.1
+_LONGEST_PAUSE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,7 @@ class Engine:
                 if self.backend_for(type(missing[key])) is backend
             }
             if backend is not None and mine:
-                await self._ask(backend, mine, ledger)
+                await self._share(backend, mine, ledger)
         return [Answer(key, ledger.outcomes[key]) for key in keys]
 
     def _keys(self, requests: Sequence[Request]) -> list[str]:
@@ -141,6 +144,20 @@ class Engine:
                     answered.append((key, response))
             await ledger.record(answered, cached=True)
         return missing
+
+    async def _share(self, backend: Backend, missing: dict[str, Request], ledger: _Ledger) -> None:
+        """Ask what no other process is asking; what others ask is read when they have it."""
+        pause = _SHORTEST_PAUSE
+        while missing:
+            with self._cache.claims.claim(missing) as free:
+                if free:
+                    mine = {key: missing[key] for key in missing if key in free}
+                    await self._ask(backend, mine, ledger)
+            missing = {key: ask for key, ask in missing.items() if key not in free}
+            if missing and not free:
+                await anyio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            missing = await self._look_up(missing, ledger)
 
     async def _ask(self, backend: Backend, asked: dict[str, Request], ledger: _Ledger) -> None:
         keys = list(asked)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llmprof.cache.claims import Claims
 from llmprof.errors import CacheError
 from llmprof.requests import Request, Response
 
@@ -35,12 +36,15 @@ class CacheInfo:
 class ResponseCache:
     """Responses by content address, kept until the user clears or prunes them.
 
+    `claims` tells what is being asked at this moment.
+
     Raises:
         CacheError: the folder cannot be created, read or written, or the disk is full.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self.claims = Claims(directory / "claims")
         self._open: diskcache.Cache | None = None
 
     @property
