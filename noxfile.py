@@ -92,6 +92,7 @@ def fuzz(session: nox.Session) -> None:
 def dependencies(session: nox.Session, resolution: str) -> None:
     """Run the tests with the lowest, or the newest, versions that pyproject.toml allows."""
     session.install("uv")
+    # The session's own environment, which has no pip of uv's.
     resolve = ("uv", "pip", "install", "--resolution", resolution)
     session.run(
         *resolve, "-e", ".", *group("tests"), env={"VIRTUAL_ENV": session.virtualenv.location}
@@ -110,25 +111,17 @@ def audit(session: nox.Session) -> None:
 
 @nox.session
 def sbom(session: nox.Session) -> None:
-    """Write dist/sbom.json, the bill of materials of a release, in CycloneDX's format."""
-    session.install(TORCH, ".")
-    environment = Path(session.virtualenv.location).resolve()
+    """Write dist/sbom.json: what a release brings with it, in CycloneDX's format."""
+    session.install("cyclonedx-bom")
+    environment = Path(session.create_tmp()).resolve() / "environment"
+    session.run(sys.executable, "-m", "venv", "--clear", str(environment), external=True)
+    python = str(environment / "bin" / "python")
+    session.run(python, "-m", "pip", "install", "--quiet", TORCH, ".", external=True)
     bill = Path("dist/sbom.json")
     bill.parent.mkdir(exist_ok=True)
     session.run(
-        "python",
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--target",
-        session.create_tmp(),
-        "cyclonedx-bom",
-    )
-    session.run(
-        *("python", "-m", "cyclonedx_py", "environment", "--pyproject", "pyproject.toml"),
-        *("--output-reproducible", "--output-file", str(bill), str(environment)),
-        env={"PYTHONPATH": session.create_tmp()},
+        *("cyclonedx-py", "environment", "--pyproject", "pyproject.toml"),
+        *("--output-reproducible", "--output-file", str(bill), python),
     )
 
 
