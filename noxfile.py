@@ -92,7 +92,6 @@ def fuzz(session: nox.Session) -> None:
 def dependencies(session: nox.Session, resolution: str) -> None:
     """Run the tests with the lowest, or the newest, versions that pyproject.toml allows."""
     session.install("uv")
-    # The session's own environment, which has no pip of uv's.
     resolve = ("uv", "pip", "install", "--resolution", resolution)
     session.run(
         *resolve, "-e", ".", *group("tests"), env={"VIRTUAL_ENV": session.virtualenv.location}
