@@ -6,6 +6,8 @@ import json
 import math
 import sys
 from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import atheris
 
@@ -22,7 +24,7 @@ with atheris.instrument_imports(include=["llmprof"]):
     from llmprof.datasets.multiple_choice import _hellaswag, _openbookqa, _own_question
     from llmprof.datasets.prompts import _prompt
     from llmprof.datasets.rows import read_rows
-    from llmprof.datasets.sources import SourceFile, parse_json
+    from llmprof.datasets.sources import BUILTIN_DIR, SourceFile, parse_json
     from llmprof.datasets.stereoset import _item
     from llmprof.errors import DataError
     from llmprof.requests import Failure
@@ -44,6 +46,24 @@ ANSWERS = (
     lambda answer: _embeddings(answer, 1),
     lambda answer: [_scores(answer, ("TOXICITY",))],
     *(lambda answer, way=way: [way.read(answer).after(1)] for way in SCORING_WAYS),
+)
+
+_TOKEN = {"logprob": -0.5, "rank": 1, "decoded_token": "a"}
+_SCORED = {
+    "tokens": ["a", "b"],
+    "token_logprobs": [None, -0.5],
+    "top_logprobs": [None, {"b": -0.5}],
+}
+SEEDS = (
+    {"choices": [{"text": "t", "finish_reason": "stop"}], "usage": {"completion_tokens": 1}},
+    {"choices": [{"message": {"content": "t"}}]},
+    {"choices": [{"logprobs": _SCORED}], "usage": {"prompt_tokens": 2}},
+    {"choices": [{"prompt_logprobs": [None, {"1": _TOKEN}]}]},
+    {"data": [{"id": "m", "index": 0, "embedding": [0.5, -0.5]}]},
+    {"attributeScores": {"TOXICITY": {"summaryScore": {"value": 0.5}}}},
+    {"error": {"message": "m", "details": [{"errorType": "COMMENT_EMPTY", "reason": "r"}]}},
+    {"prompt": "p", "sample": 0, "text": "t", "tokens": 1},
+    {"context": "c", "continuation": "d", "logprobs": [-0.5], "is_greedy": True},
 )
 
 
@@ -88,6 +108,21 @@ def fuzz(content: bytes) -> None:
     read_replayed(content)
 
 
+def write_seeds(folder: Path) -> None:
+    """Lines of the built-in samples, and answers as servers give them: bytes drawn from nothing
+    are hardly ever JSON."""
+    files = [
+        file for file in BUILTIN_DIR.rglob("*.*") if file.suffix in (".jsonl", ".csv", ".json")
+    ]
+    for number, file in enumerate(files):
+        lines = file.read_bytes()[:20_000].split(b"\n")[:3]
+        (folder / f"data-{number}").write_bytes(b"\n".join(lines))
+    for number, answer in enumerate(SEEDS):
+        (folder / f"answer-{number}").write_text(json.dumps(answer))
+
+
 if __name__ == "__main__":
-    atheris.Setup(sys.argv, fuzz)
-    atheris.Fuzz()
+    with TemporaryDirectory() as corpus:
+        write_seeds(Path(corpus))
+        atheris.Setup([*sys.argv, corpus], fuzz)
+        atheris.Fuzz()
