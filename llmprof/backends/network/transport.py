@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # httpx compares all connections of a client at every request: many small pools beat one.
 _CONNECTIONS_A_CLIENT = 8
 _CONNECT_SECONDS = 10.0
+# httpx's limit begins anew with every byte that arrives; an answer that drips has twice as long.
+_WHOLE_ANSWER = 2.0
 _LONGEST_BATCH = 500
 # The user is waiting for work to begin.
 _ATTEMPTS_NOW = 4
@@ -92,10 +94,9 @@ class Transport:
 
         def attempt() -> Any:
             method = "GET" if body is None else "POST"
-            deadline = time.monotonic() + self._timeout_seconds
+            deadline = time.monotonic() + self._timeout_seconds * _WHOLE_ANSWER
             try:
                 with client.stream(method, path, json=body) as response:
-                    # httpx's own limit begins anew with every byte that arrives.
                     parts = takewhile(lambda part: time.monotonic() < deadline, response.iter_raw())
                     content = b"".join(parts)
             except httpx.HTTPError as error:
@@ -190,8 +191,7 @@ class Transport:
 
         fault: RequestFault
         try:
-            # httpx's own limit begins anew with every byte that arrives.
-            with anyio.fail_after(self._timeout_seconds):
+            with anyio.fail_after(self._timeout_seconds * _WHOLE_ANSWER):
                 return await call.ask()
         except TimeoutError:
             fault = self.server.late()
