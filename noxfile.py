@@ -72,6 +72,59 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def torture(session: nox.Session) -> None:
+    """Kill, share, fill disks and feed nonsense, 50 times as much as the tests do."""
+    install(session, *group("tests"))
+    chosen = session.posargs or ["tests/torture", *map(str, Path("tests").rglob("test_hostile_*"))]
+    session.run("pytest", "-s", *chosen, env={"LLMPROF_TORTURE": "50", "OMP_NUM_THREADS": "1"})
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Fuzz the readers of files and of answers with atheris; seconds as an argument."""
+    install(session, *group("tests"), *group("fuzz"))
+    seconds = session.posargs[0] if session.posargs else "60"
+    session.run("python", "tests/torture/fuzz.py", f"-max_total_time={seconds}")
+
+
+@nox.session
+@nox.parametrize("resolution", ["lowest-direct", "highest"])
+def dependencies(session: nox.Session, resolution: str) -> None:
+    """Run the tests with the lowest, or the newest, versions that pyproject.toml allows."""
+    session.install("uv")
+    resolve = ("uv", "pip", "install", "--resolution", resolution)
+    session.run(
+        *resolve, "-e", ".", *group("tests"), env={"VIRTUAL_ENV": session.virtualenv.location}
+    )
+    session.install(*DEFAULT_MODEL)
+    session.run("pytest", "-m", "not slow", *session.posargs, env={"OMP_NUM_THREADS": "1"})
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Look up what is installed among known vulnerabilities; needs the network."""
+    install(session)
+    session.install("pip-audit")
+    session.run("pip-audit", "--skip-editable")
+
+
+@nox.session
+def sbom(session: nox.Session) -> None:
+    """Write dist/sbom.json: what a release brings with it, in CycloneDX's format."""
+    session.install("cyclonedx-bom")
+    environment = Path(session.create_tmp()).resolve() / "environment"
+    session.run(sys.executable, "-m", "venv", "--clear", str(environment), external=True)
+    python = str(environment / "bin" / "python")
+    session.run(python, "-m", "pip", "install", "--quiet", TORCH, ".", external=True)
+    bill = Path("dist/sbom.json")
+    bill.parent.mkdir(exist_ok=True)
+    session.run(
+        *("cyclonedx-py", "environment", "--pyproject", "pyproject.toml"),
+        *("--output-reproducible", "--output-file", str(bill), python),
+    )
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Write the pages made from the code, and run every command and Python block in the docs."""
     install(session, *group("tests"))

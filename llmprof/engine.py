@@ -22,8 +22,12 @@ from llmprof.requests import (
     TokenLogProbs,
     Toxicity,
 )
+from llmprof.storable import storable
 
 _LOOKUP_CHUNK = 500
+# Seconds between looks at what another process is answering.
+_SHORTEST_PAUSE = 0.1
+_LONGEST_PAUSE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,7 @@ class Engine:
                 if self.backend_for(type(missing[key])) is backend
             }
             if backend is not None and mine:
-                await self._ask(backend, mine, ledger)
+                await self._share(backend, mine, ledger)
         return [Answer(key, ledger.outcomes[key]) for key in keys]
 
     def _keys(self, requests: Sequence[Request]) -> list[str]:
@@ -141,6 +145,20 @@ class Engine:
                     answered.append((key, response))
             await ledger.record(answered, cached=True)
         return missing
+
+    async def _share(self, backend: Backend, missing: dict[str, Request], ledger: _Ledger) -> None:
+        """Ask what no other process is asking; what others ask is read when they have it."""
+        pause = _SHORTEST_PAUSE
+        while missing:
+            with self._cache.claims.claim(missing) as free:
+                if free:
+                    mine = {key: missing[key] for key in missing if key in free}
+                    await self._ask(backend, mine, ledger)
+            missing = {key: ask for key, ask in missing.items() if key not in free}
+            if missing and not free:
+                await anyio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            missing = await self._look_up(missing, ledger)
 
     async def _ask(self, backend: Backend, asked: dict[str, Request], ledger: _Ledger) -> None:
         keys = list(asked)
@@ -222,9 +240,10 @@ class _CachingSink:
         self._ledger = ledger
 
     async def deliver(self, answers: Sequence[tuple[int, Outcome]]) -> None:
+        checked = [(index, storable(outcome)) for index, outcome in answers]
         kept = [
             (self._keys[index], self._requests[index], outcome)
-            for index, outcome in answers
+            for index, outcome in checked
             if not isinstance(outcome, Failure)
         ]
         if kept:
@@ -232,7 +251,7 @@ class _CachingSink:
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(self._cache.put_many, self._model, kept)
         await self._ledger.record(
-            [(self._keys[index], outcome) for index, outcome in answers], cached=False
+            [(self._keys[index], outcome) for index, outcome in checked], cached=False
         )
 
     def retrying(self, index: int, reason: str, delay_seconds: float) -> None:

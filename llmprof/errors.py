@@ -65,3 +65,7 @@ class OutputError(LlmprofError):
 
 class StoreError(LlmprofError):
     """The results database cannot be read or written."""
+
+
+class VerificationError(LlmprofError):
+    """What is stored of a run does not agree with itself."""

@@ -114,8 +114,8 @@ class OpenAIBackend:
     @cached_property
     def _served(self) -> Mapping[str, Any]:
         """The server's entry for the model; a model that it does not list may still be there."""
-        answer = self._probe("/models", None) or {}
-        listed = [entry for entry in answer.get("data") or [] if "id" in entry]
+        answer = self._probe("/models", None)
+        listed = _listed(answer)
         if self._options.model is None:
             if len(listed) != 1:
                 names = ", ".join(str(entry["id"]) for entry in listed[:10])
@@ -137,7 +137,7 @@ class OpenAIBackend:
             try:
                 if answer is not None and (prompt := way.read(answer)).is_probe:
                     return way, prompt.first_is_added
-            except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+            except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError):
                 continue
         return None
 
@@ -232,6 +232,13 @@ class OpenAIBackend:
         answer = await self._post("/completions", prompt=text, max_tokens=1, temperature=0)
         read = partial(_prompt_tokens, answer)
         return self._server.understand(read, "a count of tokens")
+
+
+def _listed(answer: Any) -> list[Mapping[str, Any]]:
+    """The entries of a list of models that have an id; none of an answer of another shape."""
+    data = answer.get("data") if isinstance(answer, dict) else None
+    entries = data if isinstance(data, list) else []
+    return [entry for entry in entries if isinstance(entry, dict) and "id" in entry]
 
 
 def _completion(answer: Any, text: Any) -> Completion:

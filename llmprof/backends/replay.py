@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from llmprof.backends.protocol import BackendOptions, Sink
+from llmprof.datasets.sources import parse_json
 from llmprof.errors import BackendError, DataError, ModelNotFoundError
 from llmprof.requests import (
     Completion,
@@ -103,15 +104,16 @@ class ReplayBackend:
     def _answers(self) -> dict[_Address, Completion | TokenLogProbs]:
         answers: dict[_Address, Completion | TokenLogProbs] = {}
         try:
-            lines = self._file.read_text(encoding="utf-8").splitlines()
+            # Not `splitlines`: JSON may hold U+2028 and its like inside a text.
+            lines = self._file.read_text(encoding="utf-8").split("\n")
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"cannot read {self._file}: {error}; check the file") from error
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
             try:
-                address, answer = _read(json.loads(line))
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                address, answer = _read(parse_json(line))
+            except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
                 raise DataError(
                     f"{self._file}:{number} is not an answer ({error}); a line has prompt and "
                     "text, or context, continuation and logprobs"

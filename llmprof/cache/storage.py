@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llmprof.cache.claims import Claims
 from llmprof.errors import CacheError
 from llmprof.requests import Request, Response
 
@@ -35,12 +36,15 @@ class CacheInfo:
 class ResponseCache:
     """Responses by content address, kept until the user clears or prunes them.
 
+    `claims` tells what is being asked at this moment.
+
     Raises:
         CacheError: the folder cannot be created, read or written, or the disk is full.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self.claims = Claims(directory / "claims")
         self._open: diskcache.Cache | None = None
 
     @property
@@ -48,11 +52,13 @@ class ResponseCache:
         if self._open is None:
             import diskcache
 
+            from llmprof.cache.disk import CheckedJsonDisk
+
             self.directory.mkdir(parents=True, exist_ok=True)
             self._open = diskcache.Cache(
                 str(self.directory),
                 timeout=_LOCK_TIMEOUT_SECONDS,
-                disk=diskcache.JSONDisk,
+                disk=CheckedJsonDisk,
                 eviction_policy="none",
                 size_limit=2**62,
                 cull_limit=0,
@@ -68,16 +74,25 @@ class ResponseCache:
             yield
         except (OSError, sqlite3.Error, diskcache.Timeout) as error:
             raise CacheError(
-                f"cannot {doing} the cache in {self.directory}: {error or 'it is locked'}; check "
-                "the folder's permissions and free space, or choose another with --cache-dir"
+                f"cannot {doing} the cache in {self.directory}: {error or 'it is locked'}; "
+                f"{_advice(str(error))}, or choose another with --cache-dir"
             ) from error
+
+    def _get(self, key: str) -> Any:
+        """The entry, or None; a damaged one counts as absent, and is replaced by its new answer."""
+        from llmprof.cache.disk import DamagedEntryError
+
+        try:
+            return self._cache.get(key)
+        except DamagedEntryError:
+            return None
 
     def get_many(self, keys: Sequence[str], requests: Sequence[Request]) -> list[Response | None]:
         """The stored response of each key, or None; `requests` tells the type of each."""
         found: list[Response | None] = []
         with self._guard("read"):
             for key, request in zip(keys, requests, strict=True):
-                entry = self._cache.get(key)
+                entry = self._get(key)
                 found.append(None if entry is None else _decode(entry, request))
         return found
 
@@ -96,8 +111,8 @@ class ResponseCache:
 
     def _entries(self) -> Iterator[tuple[str, dict[str, Any]]]:
         for key in self._cache:
-            entry = self._cache.get(key)
-            if entry is not None:
+            entry = self._get(key)
+            if isinstance(entry, dict):
                 yield key, entry
 
     def info(self) -> CacheInfo:
@@ -151,6 +166,12 @@ def open_cache(cache_dir: Path) -> Iterator[ResponseCache]:
         yield cache
     finally:
         cache.close()
+
+
+def _advice(error: str) -> str:
+    if "malformed" in error or "not a database" in error:
+        return "it is damaged: remove the folder, and what is needed is asked again"
+    return "check the folder's permissions and free space"
 
 
 def _decode(entry: dict[str, Any], request: Request) -> Response | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
+from collections.abc import Sequence
 from typing import cast
 
 import typer
@@ -10,11 +13,12 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from llmprof.cli import benchmark, cache, export, profile, report, runs, score, sql
+from llmprof.cli import benchmark, cache, export, profile, report, runs, score, sql, verify
 from llmprof.cli.errors import print_error
-from llmprof.errors import LlmprofError
+from llmprof.cli.interrupts import INTERRUPTED, handle_interrupts
+from llmprof.errors import LlmprofError, UsageError
 
-INTERRUPTED = 130
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 app = typer.Typer(
     name="llmprof",
@@ -30,23 +34,48 @@ app.command("compare")(report.compare)
 app.command("score")(score.score)
 app.command("sql")(sql.sql)
 app.add_typer(runs.app, name="runs")
+app.command("verify")(verify.verify)
 app.add_typer(cache.app, name="cache")
 app.add_typer(export.app, name="export")
 
 
+def _check_encoding(arguments: Sequence[str]) -> None:
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError as error:
+            shown = argument.encode(errors="replace").decode()
+            raise UsageError(f"argument {shown!r} is not UTF-8; results hold UTF-8 only") from error
+
+
 def main() -> None:
     """Run the command line; an error is one line and exit code 2 (usage) or 1 (failure)."""
+    handle_interrupts()
     arguments = sys.argv[1:] or ["--help"]
     group = cast(TyperGroup, get_command(app))
     # The list of commands is plain text: importing rich would double the time it takes to appear.
     group.rich_markup_mode = None
     try:
+        _check_encoding(arguments)
         code = group(arguments, standalone_mode=False)
+        sys.stdout.flush()
     except (LlmprofError, TyperException) as error:
         if "--debug" in arguments:
             raise
         print_error(error)
         sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; Python would complain when it flushes the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in _DISK_FULL or "--debug" in arguments:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print_error(
+            LlmprofError(f"the output cannot be written: {error.strerror}; free some space")
+        )
+        sys.exit(LlmprofError.exit_code)
     except typer.Abort:
         typer.echo("llmprof: nothing was done", err=True)
         sys.exit(1)

@@ -11,6 +11,7 @@ from llmprof.cli import model_options as ask
 from llmprof.cli.errors import print_error
 from llmprof.cli.options import (
     DEFAULT_DB,
+    MOST,
     CacheDir,
     Config,
     Db,
@@ -57,6 +58,7 @@ def benchmark(
         int | None,
         typer.Option(
             min=0,
+            max=MOST,
             help="Examples in each prompt. Default: what each task says.",
             rich_help_panel=_TASKS,
             show_default=False,
@@ -64,11 +66,18 @@ def benchmark(
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, help="Take the first N items of each task.", rich_help_panel=_TASKS),
+        typer.Option(
+            min=1, max=MOST, help="Take the first N items of each task.", rich_help_panel=_TASKS
+        ),
     ] = None,
     seed: Annotated[
         int,
-        typer.Option(help="All of lm-eval's seeds, and of sampled texts.", rich_help_panel=_TASKS),
+        typer.Option(
+            min=0,
+            max=2**32 - 1,  # numpy's global generator takes no more
+            help="All of lm-eval's seeds, and of sampled texts.",
+            rich_help_panel=_TASKS,
+        ),
     ] = 1234,
     apply_chat_template: Annotated[
         bool,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from llmprof.cli.options import CacheDir, Debug
+from llmprof.cli.options import CacheDir, Debug, finite
 from llmprof.options import cache_folder
 
 app = typer.Typer(help="Look at or empty the cache of responses.", no_args_is_help=True)
@@ -49,7 +49,10 @@ def clear(
 @app.command()
 def prune(
     older_than: Annotated[
-        float | None, typer.Option(min=0, metavar="DAYS", help="Stored more than DAYS days ago.")
+        float | None,
+        typer.Option(
+            min=0, callback=finite, metavar="DAYS", help="Stored more than DAYS days ago."
+        ),
     ] = None,
     model: Annotated[str | None, typer.Option(help="Answered by this model.")] = None,
     cache_dir: CacheDir = None,

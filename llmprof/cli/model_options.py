@@ -7,9 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from llmprof.cli import completion
+from llmprof.cli.options import MOST, finite
 
 _MODEL = "The model"
 _NETWORK = "Models behind a network"
+_MOST_AT_ONCE = 10_000
 
 Model = Annotated[
     str | None,
@@ -80,9 +82,13 @@ SystemPrompt = Annotated[
     str | None, typer.Option(help="Said before each prompt.", rich_help_panel=_MODEL)
 ]
 MaxNewTokens = Annotated[
-    int, typer.Option(min=1, help="Tokens a completion.", rich_help_panel=_MODEL)
+    int, typer.Option(min=1, max=MOST, help="Tokens a completion.", rich_help_panel=_MODEL)
 ]
-Seed = Annotated[int, typer.Option(help="Seed of sampled completions.", rich_help_panel=_MODEL)]
+# SQLite's integers have 64 bits.
+Seed = Annotated[
+    int,
+    typer.Option(min=0, max=2**63 - 1, help="Seed of sampled completions.", rich_help_panel=_MODEL),
+]
 Pooling = Annotated[
     str,
     typer.Option(
@@ -107,13 +113,16 @@ BaseUrl = Annotated[
 ]
 Concurrency = Annotated[
     int | None,
-    typer.Option(min=1, help="Requests in flight at once.", rich_help_panel=_NETWORK),
+    typer.Option(
+        min=1, max=_MOST_AT_ONCE, help="Requests in flight at once.", rich_help_panel=_NETWORK
+    ),
 ]
 RequestsPerMinute = Annotated[
     float | None,
     typer.Option(
         "--rpm",
         min=0.001,
+        callback=finite,
         help="Requests a minute that the provider allows.",
         rich_help_panel=_NETWORK,
     ),
@@ -122,6 +131,7 @@ Timeout = Annotated[
     float | None,
     typer.Option(
         min=0.001,
+        callback=finite,
         metavar="SECONDS",
         help="How long one answer may take before it is asked for again.",
         rich_help_panel=_NETWORK,

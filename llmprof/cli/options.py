@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from pathlib import Path
@@ -14,6 +15,8 @@ from llmprof.errors import ConfigError
 from llmprof.options import DEFAULT_DB as DEFAULT_DB
 
 _DEFAULT_CONFIG = Path("llmprof.toml")
+# More items or tokens than anyone has; beyond 64 bits Python's own counting functions fail.
+MOST = 10**9
 
 
 def _read_config(context: typer.Context, file: Path | None) -> Path | None:
@@ -99,6 +102,17 @@ DryRun = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print errors only.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def finite(value: float | None) -> float | None:
+    """The option's value, which may not be nan or inf: no range leaves these out.
+
+    Raises:
+        BadParameter: it is.
+    """
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a number to work with")
+    return value
 
 
 def names_in(value: str, option: str) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from llmprof.cli import model_options as ask
 from llmprof.cli import scorer_options as toxicity
 from llmprof.cli.options import (
     DEFAULT_DB,
+    MOST,
     CacheDir,
     Config,
     Db,
@@ -113,7 +114,9 @@ def profile(
     ] = PROFILE.protocol,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, help="Take the first N items of each data set.", rich_help_panel=_DATA),
+        typer.Option(
+            min=1, max=MOST, help="Take the first N items of each data set.", rich_help_panel=_DATA
+        ),
     ] = None,
     db: Db = DEFAULT_DB,
     cache_dir: CacheDir = None,

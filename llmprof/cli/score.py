@@ -11,6 +11,7 @@ from llmprof.cli import scorer_options as toxicity
 from llmprof.cli.model_options import Device
 from llmprof.cli.options import (
     DEFAULT_DB,
+    MOST,
     CacheDir,
     Config,
     Db,
@@ -38,7 +39,9 @@ def score(
     perspective_url: toxicity.PerspectiveUrl = None,
     perspective_qps: toxicity.PerspectiveQps = DEFAULT_PERSPECTIVE_QPS,
     device: Device = MODEL.device,
-    limit: Annotated[int | None, typer.Option(min=1, help="Score the first N texts.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, max=MOST, help="Score the first N texts.")
+    ] = None,
     db: Db = DEFAULT_DB,
     cache_dir: CacheDir = None,
     config: Config = None,

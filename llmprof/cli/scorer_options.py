@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from llmprof.cli import completion
+from llmprof.cli.options import MOST, finite
 
 _TOXICITY = "Toxicity"
 
@@ -35,6 +36,7 @@ Samples = Annotated[
     typer.Option(
         "--toxicity-samples",
         min=1,
+        max=MOST,
         help="Completions of each prompt.",
         rich_help_panel=_TOXICITY,
     ),
@@ -50,6 +52,7 @@ PerspectiveQps = Annotated[
     float,
     typer.Option(
         min=0.001,
+        callback=finite,
         help="Requests a second that Perspective grants.",
         rich_help_panel=_TOXICITY,
     ),

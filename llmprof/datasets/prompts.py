@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,9 +79,10 @@ def _dolly(file: SourceFile, *, second_half: bool) -> list[Prompt]:
 
 def _dolly_column(file: SourceFile) -> list[str]:
     """The texts of a column-oriented JSON file: {"inputs": {row: text}}."""
+    values = file.json
     try:
-        return [str(text) for text in json.loads(file.text)["inputs"].values()]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return [str(text) for text in values["inputs"].values()]
+    except (LookupError, TypeError, AttributeError) as error:
         raise DataError(
             f"{file.name}: no column 'inputs' of row: text ({error}); fetch the file again"
         ) from error

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llmprof.datasets.sources import SourceFile
+from llmprof.datasets.sources import SourceFile, parse_json
 from llmprof.errors import DataError
+
+# The default, 131,072 characters, is less than some documents have; the setting is the module's.
+_LONGEST_FIELD = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ def read_rows(file: SourceFile) -> Iterator[Row]:
 
 
 def _csv_rows(file: SourceFile) -> Iterator[Row]:
+    csv.field_size_limit(_LONGEST_FIELD)
     reader = csv.DictReader(io.StringIO(file.text, newline=""))
     try:
         for values in reader:
@@ -125,8 +128,8 @@ def _json_rows(file: SourceFile) -> Iterator[Row]:
         if not text.strip():
             continue
         try:
-            values = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            values = parse_json(text)
+        except ValueError as error:
             raise DataError(f"{file.name}, line {line}: not JSON ({error}); mend it") from error
         if not isinstance(values, dict):
             raise DataError(f"{file.name}, line {line}: not a JSON object; mend it")
@@ -140,7 +143,8 @@ def _parquet_rows(file: SourceFile) -> Iterator[Row]:
     try:
         # One thread: a pool that still starts threads when Python exits aborts the process.
         table = parquet.ParquetFile(pa.BufferReader(file.content)).read(use_threads=False)
-    except (pa.ArrowException, OSError) as error:
+        rows = table.to_pylist()
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise DataError(f"{file.name}: not a Parquet file ({error}); fetch it again") from error
-    for line, values in enumerate(table.to_pylist(), 1):
+    for line, values in enumerate(rows, 1):
         yield Row(file.name, line, values)

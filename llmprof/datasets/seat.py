@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,10 +74,7 @@ def _folder(options: DataOptions) -> tuple[Path, str]:
 
 
 def _test(file: SourceFile) -> AssociationTest:
-    try:
-        values = json.loads(file.text)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{file.name}: not JSON ({error}); fetch it again") from error
+    values = file.json
     if not isinstance(values, dict):
         raise DataError(f"{file.name}: not a JSON object; fetch it again")
     row = Row(file.name, 1, values)

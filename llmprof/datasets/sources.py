@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from llmprof.datasets.hub import HubFile, download
 from llmprof.datasets.items import DataOptions
 from llmprof.errors import DataError, DataNotFoundError
 
+# How an escaped half of a surrogate pair begins.
+_SURROGATE = "\\ud"
 BUILTIN_DIR = Path(__file__).parent / "builtin"
 
 
@@ -43,6 +47,18 @@ class SourceFile:
         return Path(self.name).suffix.lower()
 
     @property
+    def json(self) -> Any:
+        """The content as one JSON value.
+
+        Raises:
+            DataError: it is not UTF-8, or not JSON.
+        """
+        try:
+            return parse_json(self.text)
+        except ValueError as error:
+            raise DataError(f"{self.name}: not JSON ({error}); fetch it again") from error
+
+    @property
     def text(self) -> str:
         """The content as UTF-8, with or without a byte-order mark.
 
@@ -55,6 +71,26 @@ class SourceFile:
             raise DataError(
                 f"{self.name}: byte {error.start} is not UTF-8; save the file as UTF-8"
             ) from error
+
+
+def parse_json(text: str) -> Any:
+    """The JSON value in a text.
+
+    Raises:
+        ValueError: it is not JSON, or holds NaN, an infinity, or half of a surrogate pair: these
+            are no JSON, no number and no text, although Python would read them.
+    """
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant)
+        if _SURROGATE in text.lower():
+            json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 def read_file(path: Path, source: str) -> SourceFile:

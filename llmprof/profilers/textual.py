@@ -41,13 +41,15 @@ class Textual:
         if not isinstance(outcome, Completion):
             error = outcome.error_class if isinstance(outcome, Failure) else "UnexpectedResponse"
             return [Sample(item.id, item.text, None, {}, error_class=error, cache_key=answer.key)]
+        too_long = len(outcome.text) > text_metrics.LONGEST_TEXT
         return [
             Sample(
                 sample_id=item.id,
                 prompt=item.text,
                 response=outcome.text,
-                scores=text_metrics.describe(outcome.text),
+                scores={} if too_long else text_metrics.describe(outcome.text),
                 cache_key=answer.key,
+                error_class="TextTooLong" if too_long else None,
             )
         ]
 

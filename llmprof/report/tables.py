@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import sys
 import unicodedata
 from collections.abc import Sequence
@@ -26,7 +27,8 @@ def print_rows(columns: Sequence[str], rows: Rows, format: str = "table") -> Non
     """Print rows as `table`, `csv` or `json`."""
     check_format(format)
     if format == "json":
-        print(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], indent=2))
+        objects = [dict(zip(columns, map(_json_value, row), strict=True)) for row in rows]
+        print(json.dumps(objects, indent=2))
     elif format == "csv":
         csv.writer(sys.stdout, lineterminator="\n").writerows([columns, *rows])
     else:
@@ -63,6 +65,13 @@ def print_table(
         table.add_row(*(Text("-" if value is None else printable(value)) for value in row))
     # A file or a pipe has no width of its own: what reads it should not find folded names.
     Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
+
+
+def _json_value(value: Any) -> Any:
+    """What JSON has for a value of SQLite: bytes in hexadecimal, null for an infinity."""
+    if isinstance(value, bytes):
+        return value.hex()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def printable(value: object) -> str:

@@ -20,7 +20,18 @@ from llmprof.errors import StoreError, UsageError
 from llmprof.records import Metric, Sample
 from llmprof.results.schema import check_version, migrations
 
-_BUSY_TIMEOUT_SECONDS = 10.0
+_BUSY_TIMEOUT_SECONDS = 60.0
+# Words of SQLite about a damaged file; the last about one whose list of migrations is lost.
+_DAMAGE = ("not a database", "malformed", "decode", "already exists")
+# What SQLite says when a statement is right and the file or its disk is not.
+_FAULTS_OF_FILE = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_NOTADB,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +90,7 @@ class Store:
             )
         with self._guard():
             connection = sqlite3.connect(
-                f"{path.resolve().as_uri()}?mode={'ro' if read_only else 'rwc'}",
+                f"{path.resolve().as_uri()}?{_reading(path) if read_only else 'mode=rwc'}",
                 uri=True,
                 timeout=_BUSY_TIMEOUT_SECONDS,
                 check_same_thread=False,
@@ -98,10 +109,13 @@ class Store:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise StoreError(
-                f"results database {self.path}: {error}; {_advice(str(error))}, or use another "
-                "file with --db"
-            ) from error
+            raise self._fault(error) from error
+
+    def _fault(self, error: Exception) -> StoreError:
+        return StoreError(
+            f"results database {self.path}: {error}; {_advice(str(error))}, or use another file "
+            "with --db"
+        )
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -210,21 +224,44 @@ class Store:
 
         Raises:
             UsageError: the SQL is wrong or would write.
+            StoreError: the file cannot be read.
         """
         try:
             cursor = self._db.conn.execute(sql, values)
             return [each[0] for each in cursor.description or ()], cursor.fetchall()
-        except (sqlite3.Error, sqlite3.Warning) as error:
+        except (sqlite3.Error, sqlite3.Warning, UnicodeEncodeError) as error:
+            if _is_fault_of_file(error):
+                raise self._fault(error) from error
             raise UsageError(f"SQL: {error}; see `llmprof sql --help`") from error
 
     def close(self) -> None:
         self._db.close()
 
 
+def _reading(path: Path) -> str:
+    """How to open a file for reading only, as parameters of its URI.
+
+    To read a write-ahead log SQLite makes a file beside the database; where that cannot be made, on
+    a read-only disk, nobody can be writing either, and a database whose log is empty is whole.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    whole = not log.exists() or log.stat().st_size == 0
+    return "immutable=1" if whole and not os.access(path.parent, os.W_OK) else "mode=ro"
+
+
+def _is_fault_of_file(error: Exception) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        # Not from SQLite itself, but about what it read: bytes that are no UTF-8.
+        return isinstance(error, sqlite3.OperationalError)
+    # The lowest byte is the primary code, the rest tells more.
+    return code & 0xFF in _FAULTS_OF_FILE
+
+
 def _advice(error: str) -> str:
     if "locked" in error:
         return "another process is writing to it: wait for it to finish"
-    if "not a database" in error or "malformed" in error:
+    if any(word in error for word in _DAMAGE):
         return "restore it from a copy"
     return "check permissions and free space"
 

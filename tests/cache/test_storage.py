@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+import diskcache
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -72,7 +73,7 @@ def test_nothing_is_evicted(cache: ResponseCache) -> None:
     settings = cache._cache
     assert settings.eviction_policy == "none"
     assert settings.size_limit >= 2**60
-    assert type(settings.disk).__name__ == "JSONDisk"
+    assert isinstance(settings.disk, diskcache.JSONDisk)
 
 
 def test_info_counts_by_model(cache: ResponseCache) -> None:

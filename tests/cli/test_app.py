@@ -153,6 +153,7 @@ def test_no_arguments_print_the_help() -> None:
         (["profile", "--config", "/no/such.toml"], 2, "/no/such.toml"),
         (["report", "--db", "/no/such.db"], 1, "llmprof profile"),
         (["runs", "--db", "/no/such.db"], 1, "llmprof profile"),
+        (["verify", "--db", "/no/such.db"], 1, "llmprof profile"),
         (["sql", "SELECT 1", "--db", "/no/such.db"], 1, "llmprof profile"),
         (["sql", "SELECT 1", "--format", "xml"], 2, "unknown format 'xml'"),
         (["sql", "nonsense"], 2, "unknown recipe 'nonsense'"),

@@ -66,3 +66,11 @@ def test_broken_file_is_one_clear_line(tmp_path: Path, content: str | bytes, wor
     assert done.returncode == 2
     assert words in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("value", ["nan", "inf"])
+@pytest.mark.parametrize("option", ["--rpm", "--timeout", "--perspective-qps"])
+def test_number_that_is_none_is_refused(tmp_path: Path, option: str, value: str) -> None:
+    done = run("profile", "--backend", "scripted", option, value, cwd=tmp_path)
+    assert done.returncode == 2
+    assert option in done.stderr

@@ -201,3 +201,50 @@ def test_query_reads_only(db: Path, sql: str) -> None:
     with pytest.raises(UsageError):
         rows(db, sql)
     assert rows(db, "SELECT count(*) FROM runs") == [(1,)]
+
+
+def damage(db: Path, step: int) -> None:
+    """Overwrite a little of every page but the first."""
+    content = bytearray(db.read_bytes())
+    for place in range(4096 + 8, len(content), step):
+        content[place : place + 4] = b"\xff\xff\xff\xff"
+    db.write_bytes(content)
+
+
+@pytest.mark.parametrize("harm", ["pages", "cut", "text"])
+def test_damaged_database_is_reported_and_never_overwritten(db: Path, harm: str) -> None:
+    store = Store(db)
+    for _ in range(30):
+        run_id = store.begin_run(START)
+        store.save_profile(run_id, RESULT)
+        store.finish_run(run_id, "complete")
+    store.close()
+    if harm == "text":
+        with sqlite3.connect(db) as connection:
+            connection.execute("UPDATE samples SET response = CAST(x'ff' AS TEXT)")
+    elif harm == "pages":
+        damage(db, 64)
+    else:
+        db.write_bytes(db.read_bytes()[: db.stat().st_size // 2])
+    before = db.read_bytes()
+    with pytest.raises(StoreError, match="restore it from a copy"):
+        rows(db, "SELECT * FROM samples ORDER BY prompt")
+    if harm != "text":
+        with pytest.raises(StoreError, match="restore it from a copy"):
+            save(db)
+    assert db.read_bytes() == before
+
+
+def test_lock_met_by_a_query_is_no_fault_of_the_query(
+    db: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(db)
+    monkeypatch.setattr("llmprof.results.store._BUSY_TIMEOUT_SECONDS", 0.2)
+    other = sqlite3.connect(db, isolation_level=None)
+    other.execute("PRAGMA locking_mode = EXCLUSIVE")
+    other.execute("BEGIN EXCLUSIVE")
+    other.execute("DELETE FROM metrics")
+    with pytest.raises(StoreError, match="database is locked"):
+        rows(db, "SELECT * FROM samples")
+    other.execute("ROLLBACK")
+    other.close()

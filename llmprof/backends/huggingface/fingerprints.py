@@ -8,6 +8,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+_DIGEST_CHARACTERS = 64
+
 
 def file_fingerprint(file: Path, memory: Path) -> str:
     """SHA-256 of one file, in hexadecimal.
@@ -18,8 +20,11 @@ def file_fingerprint(file: Path, memory: Path) -> str:
     status = file.stat()
     seen = f"{file.resolve()}\0{status.st_size}\0{status.st_mtime_ns}"
     note = memory / hashlib.sha256(seen.encode()).hexdigest()
-    with contextlib.suppress(FileNotFoundError):
-        return note.read_text()
+    # A note that cannot be read, or was torn when the machine went down, is as good as none.
+    with contextlib.suppress(OSError, ValueError):
+        known = note.read_text()
+        if len(known) == _DIGEST_CHARACTERS:
+            return known
     with file.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
     # A folder that cannot be written costs time at the next start, and nothing else.

@@ -89,12 +89,12 @@ class Server:
         if response.is_error:
             try:
                 body = response.json()
-            except ValueError:
+            except (ValueError, RecursionError):
                 body = response.text
             raise self.fault(response.status_code, response.headers, body)
         try:
             return response.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             pass
         raise self.invalid("an answer that is not JSON")
 
@@ -128,6 +128,10 @@ class Server:
             return PassingFault("Timeout", f"{self.provider} at {self.host}: {kind}")
         return PassingFault("ConnectionLost", f"{self.provider} at {self.host}: {kind}")
 
+    def late(self) -> PassingFault:
+        """What an answer means that had begun, and was not whole when its time was over."""
+        return PassingFault("Timeout", f"{self.provider} at {self.host}: the answer took too long")
+
     def invalid(self, what: str) -> PassingFault:
         """What an answer means that cannot be understood."""
         return PassingFault("InvalidResponse", f"{self.provider} at {self.host} gives {what}")
@@ -140,7 +144,7 @@ class Server:
         """
         try:
             return read()
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError):
             pass
         raise self.invalid(f"an answer without {what}")
 

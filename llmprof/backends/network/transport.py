@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 # httpx compares all connections of a client at every request: many small pools beat one.
 _CONNECTIONS_A_CLIENT = 8
 _CONNECT_SECONDS = 10.0
+# httpx's limit begins anew with every byte that arrives; an answer that drips has twice as long.
+_WHOLE_ANSWER = 2.0
 _LONGEST_BATCH = 500
 # The user is waiting for work to begin.
 _ATTEMPTS_NOW = 4
@@ -89,11 +93,21 @@ class Transport:
         import httpx
 
         def attempt() -> Any:
+            method = "GET" if body is None else "POST"
+            deadline = time.monotonic() + self._timeout_seconds * _WHOLE_ANSWER
             try:
-                method = "GET" if body is None else "POST"
-                return self.server.read(client.request(method, path, json=body))
+                with client.stream(method, path, json=body) as response:
+                    parts = takewhile(lambda part: time.monotonic() < deadline, response.iter_raw())
+                    content = b"".join(parts)
             except httpx.HTTPError as error:
                 fault = self.server.broken(error)
+            else:
+                if time.monotonic() < deadline:
+                    whole = httpx.Response(
+                        response.status_code, headers=response.headers, content=content
+                    )
+                    return self.server.read(whole)
+                fault = self.server.late()
             raise fault
 
         with httpx.Client(
@@ -177,7 +191,10 @@ class Transport:
 
         fault: RequestFault
         try:
-            return await call.ask()
+            with anyio.fail_after(self._timeout_seconds * _WHOLE_ANSWER):
+                return await call.ask()
+        except TimeoutError:
+            fault = self.server.late()
         except httpx.HTTPError as error:
             fault = self.server.broken(error)
         except UnicodeEncodeError as error:

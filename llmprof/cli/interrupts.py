@@ -1,0 +1,49 @@
+"""Ctrl-C and SIGTERM: once stops cleanly, twice at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from types import FrameType
+
+import typer
+
+INTERRUPTED = 130
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_STOPPING = "llmprof: stopping, and keeping what was answered; once more stops at once"
+_AT_ONCE = "llmprof: stopped at once; the same line again goes on from what was kept"
+
+
+def handle_interrupts() -> None:
+    """Let the first signal interrupt the work as Ctrl-C does, and the second end the process.
+
+    The second is seen by a thread of its own, through the file that Python's C code writes each
+    signal's number to: it works while the main thread is in a long computation, or waits for one.
+    Answers are written in transactions, so that nothing is lost by it.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    signal.signal(signal.SIGTERM, _as_ctrl_c)
+    threading.Thread(target=_watch, args=(reading,), daemon=True).start()
+
+
+def _as_ctrl_c(number: int, frame: FrameType | None) -> None:
+    """What Ctrl-C does at this moment: an event loop has a way of its own."""
+    handler = signal.getsignal(signal.SIGINT)
+    if callable(handler):
+        handler(number, frame)
+    else:
+        raise KeyboardInterrupt
+
+
+def _watch(reading: int) -> None:
+    pressed = 0
+    while True:
+        pressed += sum(number in _SIGNALS for number in os.read(reading, 64))
+        if pressed > 1:
+            typer.echo(_AT_ONCE, err=True)
+            os._exit(INTERRUPTED)
+        if pressed:
+            typer.echo(_STOPPING, err=True)

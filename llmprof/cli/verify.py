@@ -1,0 +1,29 @@
+"""`llmprof verify`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from llmprof.cli.options import DEFAULT_DB, Db, Debug
+
+
+def verify(
+    run: Annotated[
+        str, typer.Argument(help="A run's id or its beginning. Default: the latest run.")
+    ] = "",
+    db: Db = DEFAULT_DB,
+    debug: Debug = False,
+) -> None:
+    """Recompute a run's metrics from its samples alone; exit code 1 when one differs.
+
+    Example: llmprof verify
+    """
+    del debug
+    from llmprof.report.verification import print_verification
+    from llmprof.verify import check, verify_run
+
+    found, results = verify_run(db, run)
+    print_verification(found, results)
+    check(found, results)

@@ -1,0 +1,149 @@
+"""Recomputes a run's metrics from its samples alone, and compares them with what is stored."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from llmprof.errors import LlmprofError, StoreError, VerificationError
+from llmprof.profilers import Profiler, ProfilerOptions, create_profiler
+from llmprof.records import Metric
+from llmprof.results import Store
+from llmprof.results.stored import StoredResult, StoredRun, find_run, read_results
+
+# Another version of numpy may add in another order; a single changed sample shows far above this.
+_RELATIVE = 1e-9
+_ABSOLUTE = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """One profiler's metrics on one data set, recomputed.
+
+    `differences` are sentences; `unchecked` names the metrics that samples do not determine.
+    """
+
+    profiler: str
+    dataset: str
+    n_samples: int
+    n_metrics: int
+    differences: tuple[str, ...]
+    unchecked: tuple[str, ...]
+    n_unchecked: int
+
+
+def verify_run(db: Path, run: str) -> tuple[StoredRun, list[Verification]]:
+    """Verify the run whose id begins with `run`; the latest when it is empty.
+
+    Values and intervals are equal when they differ by less than one part in 1e9; counts and reasons
+    must be the same.
+
+    Raises:
+        StoreError: there is no such run, or the database is damaged.
+    """
+    store = Store(db, read_only=True)
+    try:
+        _check_file(store)
+        found = find_run(store, run)
+        return found, [_verify(found, result) for result in read_results(store, found.id)]
+    finally:
+        store.close()
+
+
+def check(run: StoredRun, results: Sequence[Verification]) -> None:
+    """Raise VerificationError where anything differs, or where there was nothing to verify."""
+    if not results:
+        raise VerificationError(f"run {run.id} has no results; run the same line again to go on")
+    differences = [(each, one) for each in results for one in each.differences]
+    if differences:
+        first, sentence = differences[0]
+        raise VerificationError(
+            f"run {run.id}: {len(differences)} differences between its metrics and its samples, "
+            f"the first in {first.profiler} on {first.dataset}: {sentence}; do not use its numbers"
+        )
+
+
+def _check_file(store: Store) -> None:
+    _, rows = store.query("PRAGMA integrity_check(1)")
+    if rows != [("ok",)]:
+        first = " ".join(str(rows[0][0]).split())
+        raise StoreError(
+            f"results database {store.path} is damaged ({first}); restore it from a copy"
+        )
+
+
+def _verify(run: StoredRun, result: StoredResult) -> Verification:
+    try:
+        recomputed, unchecked = _recompute(run, result)
+        differences = [*_missing_items(result), *_compare(result.metrics, recomputed, unchecked)]
+    except LlmprofError:
+        raise
+    except Exception as error:
+        # Samples of any shape can be met here: the profiler does not know what to make of them.
+        differences = [f"the samples do not fit the profile ({type(error).__name__}: {error})"]
+        unchecked = frozenset()
+    return Verification(
+        result.profiler,
+        result.dataset,
+        len(result.samples),
+        len(result.metrics),
+        tuple(differences),
+        tuple(sorted(unchecked)),
+        sum(metric.name in unchecked for metric in result.metrics),
+    )
+
+
+def _recompute(run: StoredRun, result: StoredResult) -> tuple[Sequence[Metric], frozenset[str]]:
+    if run.command == "benchmark":
+        from llmprof.benchmark.recompute import recompute_metrics
+
+        return recompute_metrics(result.metrics, result.samples)
+    return _profiler(run, result).metrics(result.samples), frozenset()
+
+
+def _profiler(run: StoredRun, result: StoredResult) -> Profiler:
+    """The profiler as the run had it, as far as its metrics go."""
+    if run.command == "score":
+        from llmprof.profilers.text_toxicity import TextToxicity
+
+        return TextToxicity(run.backend, run.model)
+    known = {each.name for each in fields(ProfilerOptions)}
+    given: Mapping[str, Any] = run.config.get("options", {})
+    options = {name: value for name, value in given.items() if name in known}
+    if scorer := run.config.get("scorer"):
+        options["toxicity_scorer"] = scorer["name"]
+    return create_profiler(result.profiler, ProfilerOptions(**options))
+
+
+def _missing_items(result: StoredResult) -> Iterator[str]:
+    items = len({sample.sample_id for sample in result.samples})
+    # A data set may give an id twice; a group of a benchmark has no samples of its own.
+    if result.samples and items < result.n_items and len(result.samples) < result.n_items:
+        yield f"{len(result.samples)} samples are stored of {result.n_items} items"
+
+
+def _compare(
+    stored: Sequence[Metric], recomputed: Sequence[Metric], unchecked: frozenset[str]
+) -> Iterator[str]:
+    was = {(each.name, each.group): each for each in stored if each.name not in unchecked}
+    now = {(each.name, each.group): each for each in recomputed}
+    for key in dict.fromkeys((*was, *now)):
+        name = f"{key[0]} ({key[1]})"
+        if key not in now:
+            yield f"{name} is stored, and does not follow from the samples"
+        elif key not in was:
+            yield f"{name} follows from the samples, and is not stored"
+        else:
+            for field in ("value", "ci_low", "ci_high", "n", "n_total", "reason"):
+                before, after = getattr(was[key], field), getattr(now[key], field)
+                if not _same(before, after):
+                    yield f"{name}: {field} is stored as {before!r}, recomputed {after!r}"
+
+
+def _same(before: Any, after: Any) -> bool:
+    if isinstance(before, float | int) and isinstance(after, float | int):
+        return math.isclose(before, after, rel_tol=_RELATIVE, abs_tol=_ABSOLUTE)
+    return bool(before == after)

@@ -1,0 +1,109 @@
+"""Ctrl-C and SIGTERM: once stops cleanly and says how to go on, twice at once."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.torture.recording import BLOCKING, RECORDED, SECONDS
+
+ROOT = Path(__file__).parents[2]
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Started:
+    """A profile of 144 requests that has begun to answer."""
+
+    def __init__(self, folder: Path, seconds: float, *, blocking: bool = False) -> None:
+        self.db = folder / "a.db"
+        self._record = folder / "record"
+        kept = {name: text for name, text in os.environ.items() if not name.startswith("LLMPROF_")}
+        self._environment = {
+            **kept,
+            "PYTHONPATH": str(ROOT),
+            RECORDED: str(self._record),
+            SECONDS: str(seconds),
+            **({BLOCKING: "1"} if blocking else {}),
+        }
+        self.line = [
+            *(sys.executable, "-m", "tests.torture.recording", "profile", "--backend", "recording"),
+            *("--data", "builtin", "--profilers", "crows_pairs"),
+            *("--db", str(self.db), "--cache-dir", str(folder / "cache")),
+        ]
+        self.process = subprocess.Popen(
+            self.line, env=self._environment, stderr=subprocess.PIPE, text=True
+        )
+        while not self.recorded("asked") and self.process.poll() is None:
+            time.sleep(0.01)
+
+    def recorded(self, what: str) -> list[str]:
+        lines = self._record.read_text().splitlines() if self._record.exists() else []
+        return [line.split()[1] for line in lines if line.startswith(what)]
+
+    def ended(self) -> tuple[int, str]:
+        _, stderr = self.process.communicate(timeout=60)
+        return self.process.returncode, stderr
+
+    def again(self) -> None:
+        """The same line, with a model that is fast."""
+        done = subprocess.run(
+            self.line, env={**self._environment, SECONDS: "0"}, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+
+    def status(self) -> str:
+        with sqlite3.connect(self.db) as connection:
+            ((status,),) = connection.execute("SELECT status FROM runs").fetchall()
+        return str(status)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_once_stops_cleanly_and_says_how_to_go_on(tmp_path: Path, number: int) -> None:
+    started = Started(tmp_path, 0.05)
+    started.process.send_signal(number)
+    code, stderr = started.ended()
+    assert code == 130
+    assert "the same line again goes on" in stderr
+    assert "Traceback" not in stderr
+    assert started.status() == "interrupted"
+    kept = started.recorded("kept")
+    started.again()
+    assert started.status() == "complete"
+    # The answer that was being waited for is asked again; nothing that was kept is.
+    again = started.recorded("asked")[len(kept) :]
+    assert not set(kept) & set(again[1:])
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_twice_stops_at_once_while_an_answer_cannot_be_interrupted(
+    tmp_path: Path, number: int
+) -> None:
+    started = Started(tmp_path, 3600.0, blocking=True)
+    started.process.send_signal(number)
+    with pytest.raises(subprocess.TimeoutExpired):
+        started.process.wait(0.3)
+    started.process.send_signal(number)
+    code, stderr = started.ended()
+    assert code == 130
+    assert "once more stops at once" in stderr
+    assert "stopped at once" in stderr
+    started.again()
+    assert started.status() == "complete"
+
+
+def test_interrupt_before_any_work_is_no_traceback(tmp_path: Path) -> None:
+    script = (
+        "import os, signal, sys; sys.argv = ['llmprof', 'runs']\n"
+        "import llmprof.report.terminal as terminal\n"
+        "terminal.print_runs = lambda db: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "from llmprof.cli.app import main\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 130
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,128 @@
+"""Fuzzes the readers of data files and of servers' answers: they read or refuse, nothing else."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import atheris
+
+with atheris.instrument_imports(include=["llmprof"]):
+    from llmprof.backends.network.retries import RequestFault
+    from llmprof.backends.network.secret import Secret
+    from llmprof.backends.network.server import Server
+    from llmprof.backends.openai import _completion, _embeddings, _listed
+    from llmprof.backends.perspective import _refusal, _scores
+    from llmprof.backends.replay import _read
+    from llmprof.backends.scored_prompts import SCORING_WAYS
+    from llmprof.datasets.bbq import _question
+    from llmprof.datasets.crows_pairs import _pair
+    from llmprof.datasets.multiple_choice import _hellaswag, _openbookqa, _own_question
+    from llmprof.datasets.prompts import _prompt
+    from llmprof.datasets.rows import read_rows
+    from llmprof.datasets.sources import BUILTIN_DIR, SourceFile, parse_json
+    from llmprof.datasets.stereoset import _item
+    from llmprof.errors import DataError
+    from llmprof.requests import Failure
+    from llmprof.storable import storable
+
+SERVER = Server("the server", "http://localhost", Secret("k"), "SOME_KEY")
+ROWS = (
+    _prompt,
+    _pair,
+    _own_question,
+    _openbookqa,
+    _hellaswag,
+    lambda row: _question(row, {}),
+    lambda row: _item(row, "intrasentence"),
+)
+ANSWERS = (
+    lambda answer: [_completion(answer, lambda choice: choice["text"])],
+    lambda answer: [_completion(answer, lambda choice: choice["message"]["content"])],
+    lambda answer: _embeddings(answer, 1),
+    lambda answer: [_scores(answer, ("TOXICITY",))],
+    *(lambda answer, way=way: [way.read(answer).after(1)] for way in SCORING_WAYS),
+)
+
+_TOKEN = {"logprob": -0.5, "rank": 1, "decoded_token": "a"}
+_SCORED = {
+    "tokens": ["a", "b"],
+    "token_logprobs": [None, -0.5],
+    "top_logprobs": [None, {"b": -0.5}],
+}
+SEEDS = (
+    {"choices": [{"text": "t", "finish_reason": "stop"}], "usage": {"completion_tokens": 1}},
+    {"choices": [{"message": {"content": "t"}}]},
+    {"choices": [{"logprobs": _SCORED}], "usage": {"prompt_tokens": 2}},
+    {"choices": [{"prompt_logprobs": [None, {"1": _TOKEN}]}]},
+    {"data": [{"id": "m", "index": 0, "embedding": [0.5, -0.5]}]},
+    {"attributeScores": {"TOXICITY": {"summaryScore": {"value": 0.5}}}},
+    {"error": {"message": "m", "details": [{"errorType": "COMMENT_EMPTY", "reason": "r"}]}},
+    {"prompt": "p", "sample": 0, "text": "t", "tokens": 1},
+    {"context": "c", "continuation": "d", "logprobs": [-0.5], "is_greedy": True},
+)
+
+
+def read_file(content: bytes) -> None:
+    for name in ("a.jsonl", "a.csv"):
+        file = SourceFile(name, "file:a", content)
+        for read in ROWS:
+            try:
+                for row in read_rows(file):
+                    repr(read(row)).encode()
+            except DataError as error:
+                assert len(str(error).splitlines()) <= 1 or name == "a.csv"
+
+
+def read_answer(content: bytes) -> None:
+    try:
+        answer = json.loads(content)
+    except (ValueError, RecursionError):
+        return
+    _listed(answer)
+    for read in ANSWERS:
+        try:
+            outcomes = SERVER.understand(lambda read=read: read(answer), "what was asked")
+        except RequestFault:
+            continue
+        for outcome in map(storable, outcomes):
+            if not isinstance(outcome, Failure):
+                for number in getattr(outcome, "vector", ()):
+                    assert math.isfinite(number)
+    with suppress(RequestFault):
+        _refusal(SERVER.fault(400, {}, answer))
+
+
+def read_replayed(content: bytes) -> None:
+    with suppress(LookupError, TypeError, ValueError, ArithmeticError, AttributeError):
+        _read(parse_json(content.decode(errors="replace")))
+
+
+def fuzz(content: bytes) -> None:
+    read_file(content)
+    read_answer(content)
+    read_replayed(content)
+
+
+def write_seeds(folder: Path) -> None:
+    """Lines of the built-in samples, and answers as servers give them: bytes drawn from nothing
+    are hardly ever JSON."""
+    files = [
+        file for file in BUILTIN_DIR.rglob("*.*") if file.suffix in (".jsonl", ".csv", ".json")
+    ]
+    for number, file in enumerate(files):
+        lines = file.read_bytes()[:20_000].split(b"\n")[:3]
+        (folder / f"data-{number}").write_bytes(b"\n".join(lines))
+    for number, answer in enumerate(SEEDS):
+        (folder / f"answer-{number}").write_text(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    with TemporaryDirectory() as corpus:
+        write_seeds(Path(corpus))
+        atheris.Setup([*sys.argv, corpus], fuzz)
+        atheris.Fuzz()
