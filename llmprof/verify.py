@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from llmprof.errors import LlmprofError, StoreError, VerificationError
-from llmprof.profilers import Profiler, ProfilerOptions, create_profiler
+from llmprof.profilers.stored import stored_profiler
 from llmprof.records import Metric
 from llmprof.results import Store
-from llmprof.results.stored import StoredResult, StoredRun, find_run, read_results
+from llmprof.results.rows import RunRow, find_run
+from llmprof.results.stored import StoredResult, read_results
 
 # Another version of numpy may add in another order; a single changed sample shows far above this.
 _RELATIVE = 1e-9
@@ -35,7 +36,7 @@ class Verification:
     n_unchecked: int
 
 
-def verify_run(db: Path, run: str) -> tuple[StoredRun, list[Verification]]:
+def verify_run(db: Path, run: str) -> tuple[RunRow, list[Verification]]:
     """Verify the run whose id begins with `run`; the latest when it is empty.
 
     Values and intervals are equal when they differ by less than one part in 1e9; counts and reasons
@@ -53,7 +54,7 @@ def verify_run(db: Path, run: str) -> tuple[StoredRun, list[Verification]]:
         store.close()
 
 
-def check(run: StoredRun, results: Sequence[Verification]) -> None:
+def check(run: RunRow, results: Sequence[Verification]) -> None:
     """Raise VerificationError where anything differs, or where there was nothing to verify."""
     if not results:
         raise VerificationError(f"run {run.id} has no results; run the same line again to go on")
@@ -75,7 +76,7 @@ def _check_file(store: Store) -> None:
         )
 
 
-def _verify(run: StoredRun, result: StoredResult) -> Verification:
+def _verify(run: RunRow, result: StoredResult) -> Verification:
     try:
         recomputed, unchecked = _recompute(run, result)
         differences = [*_missing_items(result), *_compare(result.metrics, recomputed, unchecked)]
@@ -96,26 +97,15 @@ def _verify(run: StoredRun, result: StoredResult) -> Verification:
     )
 
 
-def _recompute(run: StoredRun, result: StoredResult) -> tuple[Sequence[Metric], frozenset[str]]:
+def _recompute(run: RunRow, result: StoredResult) -> tuple[Sequence[Metric], frozenset[str]]:
     if run.command == "benchmark":
         from llmprof.benchmark.recompute import recompute_metrics
 
         return recompute_metrics(result.metrics, result.samples)
-    return _profiler(run, result).metrics(result.samples), frozenset()
-
-
-def _profiler(run: StoredRun, result: StoredResult) -> Profiler:
-    """The profiler as the run had it, as far as its metrics go."""
-    if run.command == "score":
-        from llmprof.profilers.text_toxicity import TextToxicity
-
-        return TextToxicity(run.backend, run.model)
-    known = {each.name for each in fields(ProfilerOptions)}
-    given: Mapping[str, Any] = run.config.get("options", {})
-    options = {name: value for name, value in given.items() if name in known}
-    if scorer := run.config.get("scorer"):
-        options["toxicity_scorer"] = scorer["name"]
-    return create_profiler(result.profiler, ProfilerOptions(**options))
+    profiler = stored_profiler(
+        result.profiler, backend=run.backend, model=run.model, config=run.config
+    )
+    return profiler.metrics(result.samples), frozenset()
 
 
 def _missing_items(result: StoredResult) -> Iterator[str]:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llmprof.report.comparable import SCORE, comparable
+from llmprof.profilers.stored import SCORE
+from llmprof.report.comparable import comparable
 from llmprof.report.contents import Omission, ReportedRun, Row, Section, Value
 from llmprof.results import Store
 

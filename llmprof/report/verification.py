@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from llmprof.report.tables import print_table, printable
 
 if TYPE_CHECKING:
-    from llmprof.results.stored import StoredRun
+    from llmprof.results.rows import RunRow
     from llmprof.verify import Verification
 
 # A tampered sample changes every metric that it is part of.
 _SHOWN = 5
 
 
-def print_verification(run: StoredRun, results: Sequence[Verification]) -> None:
+def print_verification(run: RunRow, results: Sequence[Verification]) -> None:
     """Print what was checked, one row a profiler and data set, and the first differences."""
     print(f"{printable(run.model)} on {run.backend}, run {run.id}: {run.status}")
     rows = [

@@ -96,19 +96,22 @@ WHERE s.run_id = ? AND (? IS NULL OR s.profiler = ?) ORDER BY s.id
 
 def complete_runs(store: Store) -> list[RunRow]:
     """Every run that came to its end, the oldest first."""
-    return [_run(row) for row in _rows(store, f"{_RUN} WHERE status = 'complete' ORDER BY id")]
+    return [
+        _run(store, row) for row in _rows(store, f"{_RUN} WHERE status = 'complete' ORDER BY id")
+    ]
 
 
 def find_run(store: Store, name: str) -> RunRow:
-    """The run with this id; of several ids that begin with `name`, the latest.
+    """The run whose id begins with `name`; the latest of several, and of all when it is empty.
 
     Raises:
-        StoreError: there is none.
+        StoreError: there is none, or what is stored of it cannot be read.
     """
     begins = f"{_RUN} WHERE substr(id, 1, ?) = ? ORDER BY id DESC LIMIT 1"
     for row in _rows(store, begins, len(name), name):
-        return _run(row)
-    raise StoreError(f"{store.path} holds no run {name!r}; `llmprof runs` lists what there is")
+        return _run(store, row)
+    wanted = f"no run {name!r}" if name else "no run yet"
+    raise StoreError(f"{store.path} holds {wanted}; `llmprof runs` lists what there is")
 
 
 def metrics_of(store: Store, run_id: str) -> Iterator[MetricRow]:
@@ -120,12 +123,29 @@ def metrics_of(store: Store, run_id: str) -> Iterator[MetricRow]:
 def samples_of(store: Store, run_id: str, profiler: str | None = None) -> Iterator[SampleRow]:
     """The samples of a run, of one profiler or of all, in the order of its data sets."""
     for row in _rows(store, _SAMPLES, run_id, profiler, profiler):
-        yield SampleRow(**{**row, "scores": json.loads(row["scores"])})
+        scores = parsed(store, row["scores"], f"the scores of sample {row['sample_id']!r}")
+        yield SampleRow(**{**row, "scores": scores})
 
 
-def _run(row: Mapping[str, Any]) -> RunRow:
-    parsed = {name: json.loads(row[name]) for name in ("config", "versions")}
-    return RunRow(**{**row, **parsed})
+def parsed(store: Store, text: str, what: str) -> Mapping[str, Any]:
+    """The JSON object in a column; `what` names it in an error.
+
+    Raises:
+        StoreError: it is none.
+    """
+    try:
+        value = json.loads(text)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise StoreError(f"{store.path}: {what} is not JSON; restore it from a copy") from error
+    if not isinstance(value, dict):
+        raise StoreError(f"{store.path}: {what} is not a JSON object; restore it from a copy")
+    return value
+
+
+def _run(store: Store, row: Mapping[str, Any]) -> RunRow:
+    config = parsed(store, row["config"], f"the configuration of run {row['id']}")
+    versions = parsed(store, row["versions"], f"the versions of run {row['id']}")
+    return RunRow(**{**row, "config": config, "versions": versions})
 
 
 def _rows(store: Store, sql: str, *values: Any) -> Iterator[dict[str, Any]]:

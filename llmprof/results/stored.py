@@ -1,20 +1,15 @@
-"""Reads what is stored of a run back into the records that were written."""
+"""Reads a run's samples and metrics back into the records that were written."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from llmprof.errors import StoreError
 from llmprof.records import Metric, Sample
+from llmprof.results.rows import parsed
 from llmprof.results.store import Store
 
-_RUN = """
-SELECT id, command, model, backend, status, config FROM runs WHERE substr(id, 1, ?) = ?
-ORDER BY id DESC LIMIT 1
-"""
 _RESULTS = """
 SELECT d.profiler, d.dataset, d.n_items, (
   SELECT protocol_version FROM metrics m WHERE m.run_id = d.run_id AND m.profiler = d.profiler
@@ -32,18 +27,6 @@ FROM metrics WHERE run_id = ? AND profiler = ? AND dataset = ? ORDER BY rowid
 
 
 @dataclass(frozen=True, slots=True)
-class StoredRun:
-    """A row of `runs`; `config` is what the run was asked to do."""
-
-    id: str
-    command: str
-    model: str
-    backend: str
-    status: str
-    config: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
 class StoredResult:
     """One profiler's samples and metrics on one data set, in the order they were written."""
 
@@ -53,21 +36,6 @@ class StoredResult:
     protocol_version: str | None
     samples: tuple[Sample, ...]
     metrics: tuple[Metric, ...]
-
-
-def find_run(store: Store, run: str) -> StoredRun:
-    """The run whose id begins with `run`; the latest of several, and of all when it is empty.
-
-    Raises:
-        StoreError: there is no such run, or its configuration cannot be read.
-    """
-    _, found = store.query(_RUN, (len(run), run))
-    if not found:
-        wanted = f"no run {run!r}" if run else "no run yet"
-        raise StoreError(f"{store.path} holds {wanted}; `llmprof runs` lists what there is")
-    run_id, command, model, backend, status, config = found[0]
-    values = _parsed(store, config, f"the configuration of run {run_id}")
-    return StoredRun(run_id, command, model, backend, status, values)
 
 
 def read_results(store: Store, run_id: str) -> Iterator[StoredResult]:
@@ -86,15 +54,5 @@ def read_results(store: Store, run_id: str) -> Iterator[StoredResult]:
 
 def _sample(store: Store, row: tuple[Any, ...]) -> Sample:
     sample_id, prompt, response, scores, *rest = row
-    values = _parsed(store, scores, f"the scores of sample {sample_id!r}")
+    values = parsed(store, scores, f"the scores of sample {sample_id!r}")
     return Sample(sample_id, prompt, response, values, *rest)
-
-
-def _parsed(store: Store, text: str, what: str) -> Mapping[str, Any]:
-    try:
-        value = json.loads(text)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise StoreError(f"{store.path}: {what} is not JSON; restore it from a copy") from error
-    if not isinstance(value, dict):
-        raise StoreError(f"{store.path}: {what} is not a JSON object; restore it from a copy")
-    return value
