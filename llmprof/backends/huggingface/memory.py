@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # More tokens than these at once are not faster: on CPU the matrix products are at full speed and
 # activations no longer fit the caches; on a GPU they fill it.
 _FASTEST_TOKENS = {"cpu": 2048, "cuda": 32768}
-_FASTEST_ROWS = {"cpu": 512, "cuda": 1024}
+_FASTEST_ROWS = {"cpu": 256, "cuda": 1024}
 _SHARE_OF_FREE = 0.6
 _PROBED_TOKENS = (256, 1024)
 _WORDS = ("out of memory", "not enough memory", "can't allocate memory")
