@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from llmprof.cli import benchmark, cache, export, profile, report, runs, score, sql
+from llmprof.cli import benchmark, cache, export, profile, report, runs, score, select, sql
 from llmprof.cli.errors import print_error
 from llmprof.errors import LlmprofError
 
@@ -27,6 +27,7 @@ app.command("benchmark")(benchmark.benchmark)
 app.command("report")(report.report)
 app.command("runs")(runs.runs)
 app.command("score")(score.score)
+app.command("select")(select.select)
 app.command("sql")(sql.sql)
 app.add_typer(cache.app, name="cache")
 app.add_typer(export.app, name="export")

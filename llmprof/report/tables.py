@@ -65,6 +65,17 @@ def print_table(
     Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
 
 
+def number(value: object) -> str | None:
+    """Four significant digits, as people read them; large counts whole.
+
+    >>> number(0.123456), number(41234.5), number(None)
+    ('0.1235', '41,234', None)
+    """
+    if not isinstance(value, int | float):
+        return None
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+
+
 def printable(value: object) -> str:
     r"""Text that cannot steer a terminal: control characters but line feeds are escaped.
 

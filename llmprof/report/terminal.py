@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from llmprof.errors import StoreError
 from llmprof.records import OVERALL
-from llmprof.report.tables import check_format, print_rows, print_table, printable
+from llmprof.report.tables import check_format, number, print_rows, print_table, printable
 from llmprof.results import Store
 
 if TYPE_CHECKING:
@@ -103,20 +103,13 @@ def _print_metrics(title: str, rows: Sequence[tuple[object, ...]]) -> None:
             continue
         if reason is not None:
             cautions.setdefault(reason, []).append(" ".join(map(str, name)))
-        interval = None if low is None else f"{_number(low)} to {_number(high)}"
-        shown.append([*name, _number(value), interval, n if n == n_total else f"{n}/{n_total}"])
+        interval = None if low is None else f"{number(low)} to {number(high)}"
+        shown.append([*name, number(value), interval, n if n == n_total else f"{n}/{n_total}"])
     print_table(columns, shown, title=title, numbers=("value", "95% interval", "n"))
     for reason, names in undefined.items():
         print(f"not defined ({reason}): {', '.join(names)}")
     for reason, names in cautions.items():
         print(f"note ({reason}): {', '.join(names)}")
-
-
-def _number(value: object) -> str | None:
-    """Four significant digits, as people read them; large counts whole."""
-    if not isinstance(value, int | float):
-        return None
-    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
 
 
 def print_plan(plans: Sequence[Plan]) -> None:
