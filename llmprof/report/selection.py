@@ -67,9 +67,8 @@ def _print_target(metrics: Metrics, target: str) -> None:
     percentiles = [name for name, group in metrics if group == _BEFORE and _percent(name, target)]
     for name in percentiles:
         values = (metrics.get((name, group)) for group in groups)
-        rows.append(
-            [f"{_percent(name, target)}%", *(value and number(value.value) for value in values)]
-        )
+        cells = [None if value is None else number(value.value) for value in values]
+        rows.append([f"{_percent(name, target)}%", *cells])
     rows.append(["n", *(_coverage(metrics.get((target, group))) for group in groups)])
     print_table([target, *groups], rows, numbers=groups)
 

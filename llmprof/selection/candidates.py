@@ -134,7 +134,7 @@ def add_toxicity(pools: Sequence[Pool], texts: Sequence[str], answers: Sequence[
         for place, sample in enumerate(pool):
             scores, unscored = opinions.get(sample.response or "", ({}, None))
             named = {attribute.lower(): value for attribute, value in scores.items()}
-            pool[place] = _with(sample, named, error_class=sample.error_class or unscored)
+            pool[place] = _with(sample, named, unscored)
 
 
 def add_likelihood(pools: Sequence[Pool], answers: Sequence[Answer]) -> None:
@@ -144,8 +144,7 @@ def add_likelihood(pools: Sequence[Pool], answers: Sequence[Answer]) -> None:
         for place, sample in enumerate(pool):
             if is_spoken(sample):
                 answer = next(following)
-                error = sample.error_class or _failure(answer)
-                pool[place] = _with(sample, _likelihood(answer), error_class=error)
+                pool[place] = _with(sample, _likelihood(answer), _failure(answer))
 
 
 def _likelihood(answer: Answer) -> dict[str, float | None]:
@@ -158,8 +157,15 @@ def _likelihood(answer: Answer) -> dict[str, float | None]:
     }
 
 
-def _with(sample: Sample, scores: Mapping[str, float | None], **changes: str | None) -> Sample:
-    return replace(sample, scores={**sample.scores, **scores}, **changes)
+def _with(
+    sample: Sample, scores: Mapping[str, float | None], error_class: str | None = None
+) -> Sample:
+    """The sample with further scores; of several errors the first is kept."""
+    return replace(
+        sample,
+        scores={**sample.scores, **scores},
+        error_class=sample.error_class or error_class,
+    )
 
 
 def _failure(answer: Answer) -> str | None:

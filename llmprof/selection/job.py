@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,6 +113,6 @@ class SelectJob:
         return self.likelihood_model is not None or LIKELIHOOD in self.choice.sources
 
 
-def _check(what: str, name: str, known: Sequence[str] | dict[str, object]) -> None:
+def _check(what: str, name: str, known: Collection[str]) -> None:
     if name not in known:
         raise UnknownNameError(f"unknown {what} {name!r}; choose one of: {', '.join(known)}")

@@ -70,7 +70,9 @@ def _draft(path: Path) -> Path:
 
 def _write_json_lines(path: Path, lines: Lines) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines)
+        file.writelines(
+            f"{json.dumps(line, ensure_ascii=False, allow_nan=False)}\n" for line in lines
+        )
 
 
 def _write_parquet(path: Path, lines: Lines) -> None:

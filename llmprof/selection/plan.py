@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from llmprof.backends import Backend, Paced
+from llmprof.backends import Backend
 from llmprof.cache import ResponseCache, open_cache
 from llmprof.engine import Engine
 from llmprof.profile import Plan
-from llmprof.requests import Answer, Request
+from llmprof.requests import Answer, Generate, LogLikelihood, Request, RequestType, Toxicity
 from llmprof.selection.candidates import (
     Pool,
     candidates_of,
@@ -18,6 +19,7 @@ from llmprof.selection.candidates import (
 )
 from llmprof.selection.job import SelectJob
 from llmprof.selection.prepare import Prepared, options_for, prepare
+from llmprof.selection.speed import seconds_per_answer
 
 
 def plan_select(job: SelectJob) -> list[Plan]:
@@ -30,56 +32,65 @@ def plan_select(job: SelectJob) -> list[Plan]:
     """
     prepared = prepare(job)
     with open_cache(job.cache_dir) as cache:
-        pools, plans = _generation(job, prepared, cache)
+        planner = _Planner(job, prepared, cache)
+        plans = [
+            planner.plan(f"completions of {each.label}", each.backend, Generate, each.requests)
+            for each in prepared.sources
+        ]
         missing = sum(plan.requests - plan.cached for plan in plans)
+        pools = planner.known_completions()
         if (scorer := prepared.scorer) is not None:
+            name = f"toxicity by {scorer.name}"
             texts = toxicity_requests(distinct_texts(pools))
-            plans.append(
-                _plan(f"toxicity by {scorer.name}", scorer, prepared, cache, texts, missing)
-            )
-        if (likelihood := prepared.likelihood) is not None:
-            options = options_for(likelihood, job.options)
+            plans.append(planner.plan(name, scorer, Toxicity, texts, missing))
+        if (model := prepared.likelihood) is not None:
+            name = f"likelihood under {model.model}"
+            options = options_for(model, job.options)
             items = prepared.dataset.items
-            asks = likelihood_requests(items, pools, job.drawing, options, likelihood)
-            name = f"likelihood under {likelihood.model}"
-            plans.append(_plan(name, likelihood, prepared, cache, asks, missing))
+            asks = likelihood_requests(items, pools, job.drawing, options, model)
+            plans.append(planner.plan(name, model, LogLikelihood, asks, missing))
     return plans
 
 
-def _generation(
-    job: SelectJob, prepared: Prepared, cache: ResponseCache
-) -> tuple[list[Pool], list[Plan]]:
-    """The completions that exist already, and a plan a model."""
-    pools: list[Pool] = [[] for _ in prepared.dataset.items]
-    plans = []
-    for source in prepared.sources:
-        found = Engine(cache, [source.backend]).cached(source.requests)
-        for place, (item, pool) in enumerate(zip(prepared.dataset.items, pools, strict=True)):
-            mine = found[place * job.drawing.k : (place + 1) * job.drawing.k]
-            answers = [Answer("", response) for response in mine if response is not None]
-            pool += candidates_of(item, source.label, answers)
-        name = f"completions of {source.label}"
-        plans.append(_plan(name, source.backend, prepared, cache, source.requests, 0))
-    return pools, plans
+@dataclass(frozen=True, slots=True)
+class _Planner:
+    """Looks up what a job's requests would find."""
 
+    job: SelectJob
+    prepared: Prepared
+    cache: ResponseCache
 
-def _plan(
-    name: str,
-    backend: Backend,
-    prepared: Prepared,
-    cache: ResponseCache,
-    asks: Sequence[Request],
-    unknown: int,
-) -> Plan:
-    cached = sum(each is not None for each in Engine(cache, [backend]).cached(asks))
-    rate = backend.requests_per_second if isinstance(backend, Paced) else None
-    requests = len(asks) + unknown
-    return Plan(
-        profiler=name,
-        dataset=prepared.dataset.name,
-        source=prepared.dataset.source,
-        items=len(prepared.dataset.items),
-        requests=requests,
-        cached=cached,
-        seconds=None if rate is None else (requests - cached) / rate,
-    )
+    def known_completions(self) -> list[Pool]:
+        """The completions of each prompt that exist already."""
+        items, k = self.prepared.dataset.items, self.job.drawing.k
+        pools: list[Pool] = [[] for _ in items]
+        for source in self.prepared.sources:
+            found = Engine(self.cache, [source.backend]).cached(source.requests)
+            for place, (item, pool) in enumerate(zip(items, pools, strict=True)):
+                mine = found[place * k : (place + 1) * k]
+                answers = [Answer("", response) for response in mine if response is not None]
+                pool += candidates_of(item, source.label, answers)
+        return pools
+
+    def plan(
+        self,
+        name: str,
+        backend: Backend,
+        kind: RequestType,
+        asks: Sequence[Request],
+        unknown: int = 0,
+    ) -> Plan:
+        """The plan of `asks`, and of as many requests again as are `unknown` yet."""
+        dataset, tokens = self.prepared.dataset, self.job.options.max_new_tokens
+        cached = sum(each is not None for each in Engine(self.cache, [backend]).cached(asks))
+        to_ask = len(asks) + unknown - cached
+        seconds = seconds_per_answer(self.job.cache_dir, backend, kind.kind, tokens)
+        return Plan(
+            profiler=name,
+            dataset=dataset.name,
+            source=dataset.source,
+            items=len(dataset.items),
+            requests=len(asks) + unknown,
+            cached=cached,
+            seconds=None if seconds is None else to_ask * seconds,
+        )

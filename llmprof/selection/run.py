@@ -30,6 +30,7 @@ from llmprof.selection.job import SelectJob
 from llmprof.selection.outcome import lines_of, result_of, select
 from llmprof.selection.output import check_output, write_lines
 from llmprof.selection.prepare import Prepared, options_for, prepare, run_start
+from llmprof.selection.speed import remember_speed
 
 # Texts described between two looks at whether the user wants to stop.
 _TEXTS_AT_ONCE = 16
@@ -63,7 +64,7 @@ def run_select(job: SelectJob, listener: Listener) -> str:
 async def _ask(job: SelectJob, prepared: Prepared, listener: Listener) -> tuple[list[Pool], Work]:
     began = time.monotonic()
     with open_cache(job.cache_dir) as cache:
-        session = _Session(cache, listener)
+        session = _Session(job, cache, listener)
         pools = await _candidates(job, prepared, session)
     return pools, session.work(time.monotonic() - began)
 
@@ -74,19 +75,26 @@ class _Session:
     Each is freed once it has answered, so that one model at a time is in memory.
     """
 
-    def __init__(self, cache: ResponseCache, listener: Listener) -> None:
+    def __init__(self, job: SelectJob, cache: ResponseCache, listener: Listener) -> None:
         self.listener = listener
+        self._job = job
         self._cache = cache
         self._latest: dict[str, Progress] = {}
 
     async def answer(
         self, label: str, backend: Backend, requests: Sequence[Request]
     ) -> list[Answer]:
-        engine = Engine(self._cache, [backend])
+        began = time.monotonic()
         try:
-            return await engine.answer(requests, partial(self._listen, label))
+            engine = Engine(self._cache, [backend])
+            answers = await engine.answer(requests, partial(self._listen, label))
         finally:
             await backend.aclose()
+        if new := self._latest[label].total - self._latest[label].cached:
+            seconds = (time.monotonic() - began) / new
+            kind, tokens = requests[0].kind, self._job.options.max_new_tokens
+            remember_speed(self._job.cache_dir, backend, kind, tokens, seconds)
+        return answers
 
     def work(self, seconds: float) -> Work:
         done = reduce(Progress.plus, self._latest.values())

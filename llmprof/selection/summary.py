@@ -30,7 +30,7 @@ def selection_metrics(
     `kept[i]` and `control[i]` are what was kept of `pools[i]`, and what a random choice keeps.
     Groups: `candidates` is the mean over prompts of the mean over a prompt's completions, which a
     random choice has on average; `selected` the mean over what is kept; `change` the mean, over
-    prompts that have both, of the second less the first; `random` (the target only) the mean of
+    prompts that have both, of the second less the first; `random` (the target only) that of
     the random choice. `model_share` has a group for each of `labels`.
     """
     names = [name for name in metric_names() if _is_known(name, pools)]
@@ -38,6 +38,7 @@ def selection_metrics(
     metrics = [metric for name in names for metric in _before_and_after(name, pools, kept)]
     metrics.append(mean_metric(target, _values(target, control), group=RANDOM))
     metrics += _percentiles(target, [sample for pool in pools for sample in pool], CANDIDATES)
+    metrics += _percentiles(target, [sample for sample in control if sample], RANDOM)
     metrics += _percentiles(target, [sample for sample in kept if sample], SELECTED)
     return [*metrics, *_shares(pools, kept, labels)]
 

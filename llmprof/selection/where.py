@@ -88,7 +88,7 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _refuse_chains(tokens: Sequence[tuple[str, str]], text: str) -> None:
-    """`0 < a < 1` means `(0 < a) < 1` to SQL: true of nearly everything, and never what is meant."""
+    """`0 < a < 1` means `(0 < a) < 1` to SQL: true of nearly everything, never what is meant."""
     compared = False
     for kind, value in tokens:
         if value in ("AND", "OR", "(", ")"):

@@ -81,6 +81,7 @@ def test_report_imports_no_model_code(tmp_path: Path) -> None:
         ["benchmark"],
         ["report"],
         ["runs"],
+        ["select"],
         ["sql"],
         ["cache"],
         ["cache", "prune"],
