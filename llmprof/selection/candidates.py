@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from llmprof.backends import Backend, ChatRenderer
 from llmprof.datasets import Prompt
-from llmprof.errors import CapabilityError
 from llmprof.profilers import ProfilerOptions
 from llmprof.profilers.prompt_formats import continuation_prompt, question_prompt
 from llmprof.profilers.toxicity import opinion
@@ -90,33 +88,14 @@ def toxicity_requests(texts: Sequence[str]) -> list[Toxicity]:
     return [Toxicity(text, ATTRIBUTES) for text in texts]
 
 
-def likelihood_requests(
-    items: Sequence[Prompt],
-    pools: Sequence[Pool],
-    drawing: Drawing,
-    options: ProfilerOptions,
-    backend: Backend,
-) -> list[LogLikelihood]:
-    """One for each completion that is not blank, after its prompt, pool by pool.
-
-    Raises:
-        CapabilityError: the model is asked with messages, and its backend cannot write them as one
-            text.
-    """
-    requests = []
-    for item, pool in zip(items, pools, strict=True):
-        prompt = put(item, drawing, options)
-        if not isinstance(prompt, str):
-            if not isinstance(backend, ChatRenderer):
-                raise CapabilityError(
-                    f"backend {backend.name!r} cannot score a text after a conversation; use "
-                    "--prompt-format completion, or --backend huggingface"
-                )
-            prompt = backend.render(prompt)
-        requests += [
-            LogLikelihood(prompt, str(sample.response)) for sample in pool if is_spoken(sample)
-        ]
-    return requests
+def likelihood_requests(contexts: Sequence[str], pools: Sequence[Pool]) -> list[LogLikelihood]:
+    """One for each completion that is not blank, after its prompt's context, pool by pool."""
+    return [
+        LogLikelihood(context, str(sample.response))
+        for context, pool in zip(contexts, pools, strict=True)
+        for sample in pool
+        if is_spoken(sample)
+    ]
 
 
 def add_text_scores(

@@ -18,7 +18,7 @@ from llmprof.selection.candidates import (
     toxicity_requests,
 )
 from llmprof.selection.job import SelectJob
-from llmprof.selection.prepare import Prepared, options_for, prepare
+from llmprof.selection.prepare import Prepared, prepare
 from llmprof.selection.speed import seconds_per_answer
 
 
@@ -43,12 +43,10 @@ def plan_select(job: SelectJob) -> list[Plan]:
             name = f"toxicity by {scorer.name}"
             texts = toxicity_requests(distinct_texts(pools))
             plans.append(planner.plan(name, scorer, Toxicity, texts, missing))
-        if (model := prepared.likelihood) is not None:
-            name = f"likelihood under {model.model}"
-            options = options_for(model, job.options)
-            items = prepared.dataset.items
-            asks = likelihood_requests(items, pools, job.drawing, options, model)
-            plans.append(planner.plan(name, model, LogLikelihood, asks, missing))
+        if (likelihood := prepared.likelihood) is not None:
+            name = f"likelihood under {likelihood.backend.model}"
+            asks = likelihood_requests(likelihood.contexts, pools)
+            plans.append(planner.plan(name, likelihood.backend, LogLikelihood, asks, missing))
     return plans
 
 

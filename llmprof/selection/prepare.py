@@ -8,14 +8,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from llmprof.backends import Backend, create_backend
+from llmprof.backends import Backend, ChatRenderer, create_backend
 from llmprof.datasets import Dataset, Prompt, load_prompts
 from llmprof.errors import CapabilityError, DataNotFoundError
-from llmprof.profilers import ProfilerOptions
-from llmprof.requests import Generate, LogLikelihood, RequestType
+from llmprof.requests import Generate, LogLikelihood, Message, RequestType
 from llmprof.results import RunStart
 from llmprof.scorers import create_scorer
-from llmprof.selection.candidates import generation_requests
+from llmprof.selection.candidates import generation_requests, put
 from llmprof.selection.job import SelectJob
 from llmprof.versions import git_revision, package_versions
 
@@ -32,13 +31,21 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Likelihood:
+    """A model that completions are likely under, after each prompt as one text."""
+
+    backend: Backend
+    contexts: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
-    """Prompts and backends; `scorer` and `likelihood` are there when completions need them."""
+    """Prompts and models; `scorer` and `likelihood` are there when completions need them."""
 
     dataset: Dataset[Prompt]
     sources: Sequence[Source]
     scorer: Backend | None
-    likelihood: Backend | None
+    likelihood: Likelihood | None
 
     @property
     def labels(self) -> list[str]:
@@ -56,13 +63,8 @@ def prepare(job: SelectJob) -> Prepared:
         dataset=dataset,
         sources=_sources(job, dataset),
         scorer=create_scorer(job.scorer) if job.scorer else None,
-        likelihood=_likelihood(job) if job.scores_likelihood else None,
+        likelihood=_likelihood(job, dataset) if job.scores_likelihood else None,
     )
-
-
-def options_for(backend: Backend, options: ProfilerOptions) -> ProfilerOptions:
-    """The user's options, with what follows from the model that is asked."""
-    return replace(options, chat=backend.chat)
 
 
 def run_start(job: SelectJob, prepared: Prepared) -> RunStart:
@@ -84,7 +86,8 @@ def run_start(job: SelectJob, prepared: Prepared) -> RunStart:
         "baseline": choice.baseline,
         "format": job.format,
     }
-    for name, backend in (("scorer", prepared.scorer), ("likelihood", prepared.likelihood)):
+    likelihood = prepared.likelihood.backend if prepared.likelihood else None
+    for name, backend in (("scorer", prepared.scorer), ("likelihood", likelihood)):
         if backend is not None:
             config[name] = {"name": backend.name, "identity": dict(backend.identity)}
     model, seed = ", ".join(prepared.labels), options.seed
@@ -103,7 +106,7 @@ def protocol_version(job: SelectJob, prepared: Prepared) -> str:
     if prepared.scorer:
         parts.append(f"toxicity-by-{prepared.scorer.name}({prepared.scorer.model})")
     if prepared.likelihood:
-        parts.append(f"likelihood-by-{prepared.likelihood.model}")
+        parts.append(f"likelihood-by-{prepared.likelihood.backend.model}")
     return "-".join([*parts, "1"])
 
 
@@ -124,14 +127,14 @@ def _sources(job: SelectJob, dataset: Dataset[Prompt]) -> list[Source]:
     sources = []
     for name, backend in zip(job.models, backends, strict=True):
         _check_capability(backend, Generate)
-        options = options_for(backend, job.options)
+        options = replace(job.options, chat=backend.chat)
         requests = generation_requests(dataset.items, job.drawing, options)
         label = backend.model if count[backend.model] == 1 else f"{backend.model} ({name})"
         sources.append(Source(label, backend, requests))
     return sources
 
 
-def _likelihood(job: SelectJob) -> Backend:
+def _likelihood(job: SelectJob, dataset: Dataset[Prompt]) -> Likelihood:
     """The model that says how likely a completion is: the one named, or the first of all."""
     named = job.likelihood_model
     options = (
@@ -141,7 +144,20 @@ def _likelihood(job: SelectJob) -> Backend:
     )
     backend = create_backend(job.backend, options)
     _check_capability(backend, LogLikelihood)
-    return backend
+    asked = replace(job.options, chat=backend.chat)
+    prompts = (put(item, job.drawing, asked) for item in dataset.items)
+    return Likelihood(backend, [_as_text(prompt, backend) for prompt in prompts])
+
+
+def _as_text(prompt: str | tuple[Message, ...], backend: Backend) -> str:
+    if isinstance(prompt, str):
+        return prompt
+    if isinstance(backend, ChatRenderer):
+        return backend.render(prompt)
+    raise CapabilityError(
+        f"backend {backend.name!r} cannot score a text after a conversation; use --prompt-format "
+        "completion, or --backend huggingface"
+    )
 
 
 def _check_capability(backend: Backend, kind: RequestType) -> None:

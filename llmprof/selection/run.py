@@ -29,7 +29,7 @@ from llmprof.selection.candidates import (
 from llmprof.selection.job import SelectJob
 from llmprof.selection.outcome import lines_of, result_of, select
 from llmprof.selection.output import check_output, write_lines
-from llmprof.selection.prepare import Prepared, options_for, prepare, run_start
+from llmprof.selection.prepare import Prepared, prepare, run_start
 from llmprof.selection.speed import remember_speed
 
 # Texts described between two looks at whether the user wants to stop.
@@ -128,9 +128,8 @@ async def _candidates(job: SelectJob, prepared: Prepared, session: _Session) -> 
         answers = await session.answer("toxicity", scorer, toxicity_requests(texts))
         add_toxicity(pools, texts, answers)
     if (likelihood := prepared.likelihood) is not None:
-        options = options_for(likelihood, job.options)
-        asks = likelihood_requests(items, pools, job.drawing, options, likelihood)
-        add_likelihood(pools, await session.answer("likelihood", likelihood, asks))
+        asks = likelihood_requests(likelihood.contexts, pools)
+        add_likelihood(pools, await session.answer("likelihood", likelihood.backend, asks))
     return pools
 
 
