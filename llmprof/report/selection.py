@@ -58,7 +58,7 @@ def _print_summary(
         f"{settings['target']}{printable(where)}, from {made} completions of {printable(models)}"
     )
     if failed:
-        print(f"{failed} completions failed; the same line again asks for those only")
+        print(f"failed completions: {failed}; the same line again asks for those only")
 
 
 def _print_target(metrics: Metrics, target: str) -> None:
@@ -92,11 +92,10 @@ def _print_changes(metrics: Metrics, target: str) -> None:
         (name for name in others if _certainty(metrics[name, _CHANGE]) > 1),
         key=lambda name: -_certainty(metrics[name, _CHANGE]),
     )
-    print_table(
-        ["also changed", _BEFORE, _AFTER, _CHANGE, "95% interval", "n"],
-        list(_change_rows(metrics, changed[:_SHOWN_CHANGES])),
-        numbers=[_BEFORE, _AFTER, _CHANGE, "95% interval", "n"],
-    )
+    numbers = (_BEFORE, _AFTER, _CHANGE, "95% interval", "n")
+    if changed:
+        rows = list(_change_rows(metrics, changed[:_SHOWN_CHANGES]))
+        print_table(["also changed", *numbers], rows, numbers=numbers)
     print(
         f"{len(changed)} of {len(others)} other metrics changed beyond their interval; "
         "`llmprof report` shows all"
