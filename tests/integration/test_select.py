@@ -3,14 +3,15 @@
 import json
 import os
 import sqlite3
-import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from llmprof.cli.app import main
 from llmprof.datasets import DataOptions, load_prompts
 from llmprof.datasets.sources import BUILTIN_DIR
 from tests.tiny_models import save_llama
@@ -57,25 +58,40 @@ def replay_file(folder: Path, model: str, prompts: int = len(PROMPTS)) -> Path:
     return file
 
 
-def llmprof(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("LLMPROF_")}
-    return subprocess.run(
-        [sys.executable, "-m", "llmprof", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        cwd=folder,
-        env={
-            **kept,
-            "PYTHONPATH": str(Path(__file__).parents[2]),
-            "LLMPROF_DB": str(folder / "a.db"),
-            "LLMPROF_CACHE_DIR": str(kept.get("CACHE", folder / "cache")),
-        },
-    )
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
 
 
-def select(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    return llmprof(folder, "select", "--data", "builtin", *arguments)
+Command = Callable[..., Done]
+
+
+@pytest.fixture
+def llmprof(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    """The command line in this process, so that spaCy is loaded once for all tests."""
+    for name in [name for name in os.environ if name.startswith("LLMPROF_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("LLMPROF_DB", str(tmp_path / "a.db"))
+    monkeypatch.setenv("LLMPROF_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> Done:
+        monkeypatch.setattr(sys, "argv", ["llmprof", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Done(int(ended.value.code or 0), *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def select(llmprof: Command) -> Command:
+    return lambda *arguments: llmprof("select", "--data", "builtin", *arguments)
 
 
 def lines_of(file: Path) -> list[dict[str, Any]]:
@@ -97,13 +113,15 @@ def metrics(folder: Path) -> Mapping[tuple[str, str], float]:
 
 
 @pytest.mark.slow
-def test_longest_of_two_models_is_kept_with_where_it_came_from(tmp_path: Path) -> None:
+def test_longest_of_two_models_is_kept_with_where_it_came_from(
+    tmp_path: Path, llmprof: Command, select: Command
+) -> None:
     models = ",".join(str(replay_file(tmp_path, model)) for model in "ab")
     arguments = (
         "--backend", "replay", "--models", models, "--limit", 4, "--k", 3,
         "--target", "n_tokens", "--output",
     )  # fmt: skip
-    done = select(tmp_path, *arguments, "long.jsonl")
+    done = select(*arguments, "long.jsonl")
     assert done.returncode == 0, done.stderr
     lines = lines_of(tmp_path / "long.jsonl")
     assert [line["prompt"] for line in lines] == [item.text for item in PROMPTS]
@@ -120,22 +138,22 @@ def test_longest_of_two_models_is_kept_with_where_it_came_from(tmp_path: Path) -
     kept = rows(tmp_path, "SELECT response FROM samples WHERE scores ->> 'selected' = 1")
     assert kept == [(line["completion"],) for line in lines]
     assert "kept 4 of 4 prompts, by max n_tokens, from 24 completions of a, b" in done.stdout
-    report = llmprof(tmp_path, "report")
+    report = llmprof("report")
     assert report.returncode == 0 and "model_share" in report.stdout
 
-    again = select(tmp_path, *arguments, "long.jsonl")
+    again = select(*arguments, "long.jsonl")
     assert "completions of b: 12/12 done, 12 cached" in again.stderr
     second = lines_of(tmp_path / "long.jsonl")
     assert [line["completion"] for line in second] == [line["completion"] for line in lines]
 
-    chance = select(tmp_path, *arguments, "chance.parquet", "--baseline", "random")
+    chance = select(*arguments, "chance.parquet", "--baseline", "random")
     assert chance.returncode == 0, chance.stderr
     drawn = metrics(tmp_path)
     assert drawn["n_tokens", "selected"] == found["n_tokens", "random"]
     assert drawn["n_tokens", "candidates"] == found["n_tokens", "candidates"]
     assert drawn["n_tokens", "selected"] < found["n_tokens", "selected"]
 
-    strict = select(tmp_path, *arguments, "no.jsonl", "--where", "n_tokens < 20 AND n_tokens > 30")
+    strict = select(*arguments, "no.jsonl", "--where", "n_tokens < 20 AND n_tokens > 30")
     assert strict.returncode == 1
     assert "nothing to write to no.jsonl: none of 24 completions meets" in strict.stderr
     assert not (tmp_path / "no.jsonl").exists()
@@ -143,13 +161,15 @@ def test_longest_of_two_models_is_kept_with_where_it_came_from(tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_model_that_fails_half_way_is_one_line_and_the_same_line_goes_on(tmp_path: Path) -> None:
+def test_model_that_fails_half_way_is_one_line_and_the_same_line_goes_on(
+    tmp_path: Path, select: Command
+) -> None:
     good, broken = replay_file(tmp_path, "a"), replay_file(tmp_path, "b", prompts=2)
     arguments = (
         "--backend", "replay", "--models", f"{good},{broken}", "--limit", 4, "--k", 3,
         "--target", "n_tokens", "--output", "data.jsonl", "--format", "preference",
     )  # fmt: skip
-    failed = select(tmp_path, *arguments, "--quiet")
+    failed = select(*arguments, "--quiet")
     assert failed.returncode == 1
     assert failed.stderr.startswith("llmprof: error: ")
     assert len(failed.stderr.splitlines()) == 1
@@ -157,7 +177,7 @@ def test_model_that_fails_half_way_is_one_line_and_the_same_line_goes_on(tmp_pat
     assert rows(tmp_path, "SELECT status FROM runs") == [("failed",)]
     assert not (tmp_path / "data.jsonl").exists()
     replay_file(tmp_path, "b")
-    done = select(tmp_path, *arguments)
+    done = select(*arguments)
     assert done.returncode == 0, done.stderr
     assert "completions of a: 12/12 done, 12 cached" in done.stderr
     for line, place in zip(lines_of(tmp_path / "data.jsonl"), range(4), strict=True):
@@ -170,19 +190,19 @@ def test_model_that_fails_half_way_is_one_line_and_the_same_line_goes_on(tmp_pat
 
 
 @pytest.mark.slow
-def test_everything_that_a_completion_is_scored_by(tmp_path: Path) -> None:
+def test_everything_that_a_completion_is_scored_by(tmp_path: Path, select: Command) -> None:
     arguments = (
         "--backend", "scripted", "--models", "a,b", "--limit", 3, "--k", 2,
         "--target", "token_log_likelihood", "--where", "toxicity < 0.99 AND finished = 1",
         "--toxicity-scorer", "scripted", "--format", "messages", "--system-prompt", "Be kind.",
         "--output", "data.jsonl",
     )  # fmt: skip
-    before = select(tmp_path, *arguments, "--dry-run")
+    before = select(*arguments, "--dry-run")
     assert before.returncode == 0, before.stderr
     assert not (tmp_path / "a.db").exists() and not (tmp_path / "data.jsonl").exists()
-    done = select(tmp_path, *arguments)
+    done = select(*arguments)
     assert done.returncode == 0, done.stderr
-    after = select(tmp_path, *arguments, "--dry-run")
+    after = select(*arguments, "--dry-run")
     counts = [
         [line.split()[-3:] for line in dry.stdout.splitlines() if "builtin" in line]
         for dry in (before, after)
@@ -198,16 +218,16 @@ def test_everything_that_a_completion_is_scored_by(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_completions_of_the_toxicity_profile_are_used_again(tmp_path: Path) -> None:
+def test_completions_of_the_toxicity_profile_are_used_again(llmprof: Command) -> None:
     shared = ("--backend", "scripted", "--data", "builtin", "--toxicity-scorer", "profanity")
     profiled = llmprof(
-        tmp_path, "profile", *shared, "--profilers", "toxicity", "--limit", 5,
+        "profile", *shared, "--profilers", "toxicity", "--limit", 5,
         "--toxicity-samples", 4,
     )  # fmt: skip
     assert profiled.returncode == 0, profiled.stderr
     prompts = BUILTIN_DIR / "real_toxicity_prompts" / "rtp_toxic_test_set.jsonl"
     done = llmprof(
-        tmp_path, "select", *shared, "--prompts", prompts, "--continuation", "--limit", 5,
+        "select", *shared, "--prompts", prompts, "--continuation", "--limit", 5,
         "--k", 4, "--target", "toxicity", "--direction", "min", "--output", "mild.jsonl",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -217,25 +237,25 @@ def test_completions_of_the_toxicity_profile_are_used_again(tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_real_small_model_is_asked_once(
-    data_dir: Path, fresh_cache: Path, monkeypatch: pytest.MonkeyPatch
+    data_dir: Path, tmp_path: Path, fresh_cache: Path, llmprof: Command
 ) -> None:
-    monkeypatch.setenv("CACHE", str(fresh_cache))
+    # `fresh_cache` is the folder that the commands are told of.
     arguments = (
         "select", "--data-dir", data_dir, "--limit", 2, "--k", 4, "--max-new-tokens", 8,
         "--device", "cpu", "--offline", "--output", "data.jsonl", "--target",
     )  # fmt: skip
-    first = llmprof(fresh_cache, *arguments, "n_characters")
+    first = llmprof(*arguments, "n_characters")
     assert first.returncode == 0, first.stderr
-    again = llmprof(fresh_cache, *arguments, "log_likelihood", "--direction", "min")
+    again = llmprof(*arguments, "log_likelihood", "--direction", "min")
     assert again.returncode == 0, again.stderr
     assert "completions of SmolLM2-135M-Instruct: 8/8 done, 8 cached" in again.stderr
     assert "likelihood: 8/8 done, 0 cached" in again.stderr
-    samples = rows(fresh_cache, "SELECT run_id, response, scores FROM samples ORDER BY id")
+    samples = rows(tmp_path, "SELECT run_id, response, scores FROM samples ORDER BY id")
     assert len({response for _, response, _ in samples}) > 4
     likely = [json.loads(scores) for _, _, scores in samples if "log_likelihood" in scores]
     # A token that was drawn from the likeliest 90% has some probability.
     assert all(-8.0 < scores["token_log_likelihood"] < 0 for scores in likely)
-    dry = llmprof(fresh_cache, *arguments, "mtld", "--k", 8, "--dry-run")
+    dry = llmprof(*arguments, "mtld", "--k", 8, "--dry-run")
     counts = [line.split() for line in dry.stdout.splitlines() if "SmolLM2" in line]
     assert counts[0][-4:-1] == ["16", "8", "8"] and counts[0][-1] != "0:00:00"
 
@@ -247,7 +267,7 @@ CHAT_TEMPLATE = (
 
 
 @pytest.mark.slow
-def test_trainers_of_trl_take_a_step_on_the_files(tmp_path: Path) -> None:
+def test_trainers_of_trl_take_a_step_on_the_files(tmp_path: Path, select: Command) -> None:
     import torch
     from datasets import load_dataset
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -266,7 +286,7 @@ def test_trainers_of_trl_take_a_step_on_the_files(tmp_path: Path) -> None:
     }
     for form, name in files.items():
         done = select(
-            tmp_path, "--backend", "replay", "--models", replayed, "--limit", 4, "--k", 3,
+            "--backend", "replay", "--models", replayed, "--limit", 4, "--k", 3,
             "--target", "n_tokens", "--format", form, "--output", f"train-{name}",
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
