@@ -18,7 +18,7 @@ COMPONENTS = (
     "information_theory",
     "quality",
 )
-# What `describe` gives, in its order; here, so that a name can be checked without spaCy.
+# What `describe` gives; here, so that a name can be checked without spaCy.
 NAMES = (
     "token_length_mean",
     "token_length_median",
