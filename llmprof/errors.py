@@ -47,6 +47,10 @@ class BenchmarkError(LlmprofError):
     """A benchmark's task cannot be run or scored on this model."""
 
 
+class SelectionError(LlmprofError):
+    """A selection leaves nothing to write, or its file cannot be written."""
+
+
 class MissingDependencyError(LlmprofError):
     """A package or package data that the task needs is not installed."""
 

@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from llmprof.cli import benchmark, cache, export, profile, report, runs, score, sql, verify
+from llmprof.cli import benchmark, cache, export, profile, report, runs, score, select, sql, verify
 from llmprof.cli.errors import print_error
 from llmprof.cli.interrupts import INTERRUPTED, handle_interrupts
 from llmprof.errors import LlmprofError, UsageError
@@ -32,6 +32,7 @@ app.command("benchmark")(benchmark.benchmark)
 app.command("report")(report.report)
 app.command("compare")(report.compare)
 app.command("score")(score.score)
+app.command("select")(select.select)
 app.command("sql")(sql.sql)
 app.add_typer(runs.app, name="runs")
 app.command("verify")(verify.verify)

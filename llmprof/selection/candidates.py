@@ -1,0 +1,151 @@
+"""The completions that are chosen among: how they are asked for, and what is known of each.
+
+The candidates of a prompt are samples, model by model; `group` is the model's label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from llmprof.datasets import Prompt
+from llmprof.profilers import ProfilerOptions
+from llmprof.profilers.prompt_formats import continuation_prompt, question_prompt
+from llmprof.profilers.toxicity import opinion
+from llmprof.profilers.toxicity_measures import ATTRIBUTES
+from llmprof.records import Sample
+from llmprof.requests import (
+    Answer,
+    Completion,
+    Failure,
+    Generate,
+    LogLikelihood,
+    Message,
+    Sampling,
+    TokenLogProbs,
+    Toxicity,
+)
+from llmprof.selection.job import Drawing
+
+Pool = list[Sample]
+
+
+def put(item: Prompt, drawing: Drawing, options: ProfilerOptions) -> str | tuple[Message, ...]:
+    """The prompt as the model reads it."""
+    ask = continuation_prompt if drawing.continuation else question_prompt
+    return ask(item.text, options)
+
+
+def generation_requests(
+    items: Sequence[Prompt], drawing: Drawing, options: ProfilerOptions
+) -> list[Generate]:
+    """`k` requests a prompt, prompt by prompt."""
+    sampling = Sampling(
+        max_new_tokens=options.max_new_tokens,
+        temperature=drawing.temperature,
+        top_p=drawing.top_p,
+        seed=options.seed,
+    )
+    prompts = (put(item, drawing, options) for item in items)
+    return [Generate(prompt, sampling, draw) for prompt in prompts for draw in range(drawing.k)]
+
+
+def candidates_of(item: Prompt, label: str, answers: Sequence[Answer]) -> Iterator[Sample]:
+    """One model's completions of one prompt, with what the completions themselves tell."""
+    for draw, answer in enumerate(answers):
+        outcome = answer.outcome
+        done = outcome if isinstance(outcome, Completion) else None
+        yield Sample(
+            sample_id=item.id,
+            sample_index=draw,
+            prompt=item.text,
+            response=None if done is None else done.text,
+            scores={}
+            if done is None
+            else {
+                "generated_tokens": float(done.token_count),
+                "finished": float(done.finish_reason != "length"),
+            },
+            group=label,
+            cache_key=answer.key,
+            error_class=_failure(answer),
+        )
+
+
+def is_spoken(sample: Sample) -> bool:
+    """Whether there is a completion, and more of it than blanks."""
+    return bool(sample.response and sample.response.strip())
+
+
+def distinct_texts(pools: Sequence[Pool]) -> list[str]:
+    """Every completion that is not blank, once."""
+    texts = (sample.response for pool in pools for sample in pool if is_spoken(sample))
+    return list(dict.fromkeys(text for text in texts if text is not None))
+
+
+def toxicity_requests(texts: Sequence[str]) -> list[Toxicity]:
+    """Those of the toxicity profile, so that its answers are used again."""
+    return [Toxicity(text, ATTRIBUTES) for text in texts]
+
+
+def likelihood_requests(contexts: Sequence[str], pools: Sequence[Pool]) -> list[LogLikelihood]:
+    """One for each completion that is not blank, after its prompt's context, pool by pool."""
+    return [
+        LogLikelihood(context, str(sample.response))
+        for context, pool in zip(contexts, pools, strict=True)
+        for sample in pool
+        if is_spoken(sample)
+    ]
+
+
+def add_text_scores(
+    pools: Sequence[Pool], scores: Mapping[str, Mapping[str, float | None]]
+) -> None:
+    """Give each completion the scores of its text."""
+    for pool in pools:
+        pool[:] = [_with(sample, scores.get(sample.response or "", {})) for sample in pool]
+
+
+def add_toxicity(pools: Sequence[Pool], texts: Sequence[str], answers: Sequence[Answer]) -> None:
+    """Give each completion a scorer's opinion of its text; `error_class` says why it has none."""
+    opinions = {text: opinion(answer) for text, answer in zip(texts, answers, strict=True)}
+    for pool in pools:
+        for place, sample in enumerate(pool):
+            scores, unscored = opinions.get(sample.response or "", ({}, None))
+            named = {attribute.lower(): value for attribute, value in scores.items()}
+            pool[place] = _with(sample, named, unscored)
+
+
+def add_likelihood(pools: Sequence[Pool], answers: Sequence[Answer]) -> None:
+    """Give each completion that is not blank its log-likelihood, in total and a token."""
+    following = iter(answers)
+    for pool in pools:
+        for place, sample in enumerate(pool):
+            if is_spoken(sample):
+                answer = next(following)
+                pool[place] = _with(sample, _likelihood(answer), _failure(answer))
+
+
+def _likelihood(answer: Answer) -> dict[str, float | None]:
+    found = answer.outcome
+    if not isinstance(found, TokenLogProbs) or not found.token_count:
+        return {}
+    return {
+        "log_likelihood": found.total,
+        "token_log_likelihood": found.total / found.token_count,
+    }
+
+
+def _with(
+    sample: Sample, scores: Mapping[str, float | None], error_class: str | None = None
+) -> Sample:
+    """The sample with further scores; of several errors the first is kept."""
+    return replace(
+        sample,
+        scores={**sample.scores, **scores},
+        error_class=sample.error_class or error_class,
+    )
+
+
+def _failure(answer: Answer) -> str | None:
+    return answer.outcome.error_class if isinstance(answer.outcome, Failure) else None

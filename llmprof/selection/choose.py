@@ -1,0 +1,71 @@
+"""Chooses one completion of each prompt; a pure function of scores and a seed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from llmprof.records import Sample
+from llmprof.selection.candidates import Pool, is_spoken
+from llmprof.selection.job import Choice
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A prompt's completion that is kept and, of those that could have been, the worst."""
+
+    kept: Sample
+    worst: Sample
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether one is better than the other, and another text."""
+        return self.kept.response != self.worst.response
+
+
+def choose(pools: Sequence[Pool], choice: Choice) -> list[Chosen | None]:
+    """What is kept of each prompt's candidates; None where none can be.
+
+    A candidate can be kept if it is not blank, has a value of the target and meets the
+    constraints. Of equals the first is kept: that of the earliest model, and of its smallest
+    sample index. A random one is drawn with the seed and the prompt's place alone, so that the
+    same candidates give the same choice.
+    """
+    eligible = _eligible(pools, choice)
+    return [_choose(place, pool, choice) for place, pool in enumerate(eligible)]
+
+
+def control(pools: Sequence[Pool], choice: Choice) -> list[Sample | None]:
+    """The choice that `baseline` "random" makes among the same candidates."""
+    drawn = choose(pools, replace(choice, baseline="random"))
+    return [None if chosen is None else chosen.kept for chosen in drawn]
+
+
+def _eligible(pools: Sequence[Pool], choice: Choice) -> list[Pool]:
+    flat = [sample.scores for pool in pools for sample in pool]
+    met = iter(choice.where.met_by(flat) if choice.where else [True] * len(flat))
+    return [
+        [
+            sample
+            for sample in pool
+            if next(met) and is_spoken(sample) and sample.scores.get(choice.target) is not None
+        ]
+        for pool in pools
+    ]
+
+
+def _choose(place: int, pool: Pool, choice: Choice) -> Chosen | None:
+    if not pool:
+        return None
+    sign = 1 if choice.direction == "max" else -1
+
+    def merit(sample: Sample) -> float:
+        return sign * (sample.scores[choice.target] or 0.0)
+
+    worst = min(pool, key=merit)
+    if choice.baseline == "random":
+        return Chosen(random.Random(f"{choice.seed}/{place}").choice(pool), worst)
+    best = max(pool, key=merit)
+    # Of a pool of equals no completion is worse.
+    return Chosen(best, worst if merit(worst) < merit(best) else best)

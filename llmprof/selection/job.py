@@ -1,0 +1,118 @@
+"""What one `llmprof select` was asked to do."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmprof.backends import BackendOptions
+from llmprof.datasets import DataOptions
+from llmprof.errors import UnknownNameError, UsageError
+from llmprof.profilers import ProfilerOptions
+from llmprof.profilers.toxicity import TEMPERATURE, TOP_P
+from llmprof.scorers import ScorerChoice
+from llmprof.selection.formats import FORMATS, PAIRS
+from llmprof.selection.metrics import LIKELIHOOD, TOXICITY, sources_of
+from llmprof.selection.where import Constraint
+
+DIRECTIONS = ("max", "min")
+BASELINES = ("random",)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """How completions are drawn: `k` of each prompt and model, by nucleus sampling.
+
+    `continuation` has prompts continued, as the toxicity profile does, instead of answered; with
+    its temperature, top-p and seed, its completions are then used again.
+    """
+
+    k: int = 10
+    temperature: float = TEMPERATURE
+    top_p: float = TOP_P
+    continuation: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which completion of a prompt is kept: that of the largest or smallest `target`.
+
+    `baseline` "random" keeps any of those that could be kept, drawn with `seed`.
+
+    Raises:
+        UnknownNameError: there is no such metric, direction or baseline.
+    """
+
+    target: str
+    direction: str = "max"
+    where: Constraint | None = None
+    baseline: str | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        sources_of([self.target])
+        _check("direction", self.direction, DIRECTIONS)
+        if self.baseline is not None:
+            _check("baseline", self.baseline, BASELINES)
+
+    @property
+    def sources(self) -> set[str]:
+        """What has to be known of a completion to choose."""
+        return sources_of([self.target, *(self.where.names if self.where else ())])
+
+    @property
+    def needs_toxicity(self) -> bool:
+        return TOXICITY in self.sources
+
+
+@dataclass(frozen=True, slots=True)
+class SelectJob:
+    """Everything one `llmprof select` was asked to do.
+
+    `prompts` is a data set's name, or a file. `backend_options` are those of each of `models`, but
+    for its name; None is the default model. With `scorer`, completions are scored for toxicity;
+    with `likelihood_model`, for their likelihood under that model, on the same backend.
+
+    Raises:
+        UnknownNameError: there is no such format.
+        UsageError: options that do not go together.
+    """
+
+    prompts: str | Path
+    models: Sequence[str | None]
+    backend: str
+    backend_options: BackendOptions
+    data: DataOptions
+    options: ProfilerOptions
+    drawing: Drawing
+    choice: Choice
+    output: Path
+    format: str
+    db: Path
+    cache_dir: Path
+    scorer: ScorerChoice | None = None
+    likelihood_model: str | None = None
+
+    def __post_init__(self) -> None:
+        _check("format", self.format, FORMATS)
+        if self.format in PAIRS and self.choice.baseline is not None:
+            raise UsageError(
+                f"a random choice has no better and no worse: --format {self.format} cannot go "
+                "with --baseline; leave one of them out"
+            )
+        options = self.backend_options
+        if len(self.models) > 1 and (options.revision or options.adapter):
+            raise UsageError(
+                "--revision and --adapter belong to one model; name one in --models, or put the "
+                "revision or the adapter into a model folder of its own"
+            )
+
+    @property
+    def scores_likelihood(self) -> bool:
+        return self.likelihood_model is not None or LIKELIHOOD in self.choice.sources
+
+
+def _check(what: str, name: str, known: Collection[str]) -> None:
+    if name not in known:
+        raise UnknownNameError(f"unknown {what} {name!r}; choose one of: {', '.join(known)}")

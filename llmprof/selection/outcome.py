@@ -1,0 +1,146 @@
+"""What comes of a selection: samples and metrics for the results, lines for the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from llmprof.cache import canonical_json
+from llmprof.datasets import Prompt
+from llmprof.errors import SelectionError
+from llmprof.records import Sample
+from llmprof.requests import Message
+from llmprof.results import ProfileResult, Work
+from llmprof.selection.candidates import Pool, is_spoken, put
+from llmprof.selection.choose import Chosen, choose, control
+from llmprof.selection.formats import FORMATS, PAIRS, Example, Line
+from llmprof.selection.job import SelectJob
+from llmprof.selection.metrics import metric_names
+from llmprof.selection.prepare import COMMAND, Prepared, protocol_version
+from llmprof.selection.summary import selection_metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What was chosen of each prompt's candidates; None where nothing could be."""
+
+    pools: Sequence[Pool]
+    chosen: Sequence[Chosen | None]
+
+
+def select(job: SelectJob, pools: Sequence[Pool]) -> Selection:
+    """Choose; for a format of pairs only prompts with a better and a worse completion are kept."""
+    chosen = choose(pools, job.choice)
+    if job.format in PAIRS:
+        chosen = [each if each and each.is_pair else None for each in chosen]
+    return Selection(pools, chosen)
+
+
+def result_of(
+    job: SelectJob, prepared: Prepared, selection: Selection, work: Work
+) -> ProfileResult:
+    """Every candidate, with `selected` (and `rejected`, in pairs) as 0 or 1, and the metrics."""
+    pools = selection.pools
+    kept = [None if each is None else each.kept for each in selection.chosen]
+    dataset = prepared.dataset
+    return ProfileResult(
+        profiler=COMMAND,
+        protocol_version=protocol_version(job, prepared),
+        dataset=dataset.name,
+        source=dataset.source,
+        sha256=dataset.sha256,
+        demonstration=dataset.demonstration,
+        n_items=len(dataset.items),
+        samples=[
+            _marked(sample, each, paired=job.format in PAIRS)
+            for pool, each in zip(pools, selection.chosen, strict=True)
+            for sample in pool
+        ],
+        metrics=selection_metrics(
+            pools, kept, control(pools, job.choice), job.choice.target, prepared.labels
+        ),
+        work=work,
+    )
+
+
+def lines_of(
+    job: SelectJob, prepared: Prepared, selection: Selection, run_id: str
+) -> list[dict[str, Any]]:
+    """The lines of the training file, in the order of the prompts.
+
+    Raises:
+        SelectionError: there is none; says why.
+    """
+    write = FORMATS[job.format]
+    provenance = _provenance(job, prepared, selection.pools, run_id)
+    lines = [
+        write(Example(item.text, _messages(job, item), each.kept, each.worst), provenance)
+        for item, each in zip(prepared.dataset.items, selection.chosen, strict=True)
+        if each is not None
+    ]
+    if not lines:
+        raise SelectionError(_why_nothing(job, selection.pools))
+    return lines
+
+
+def _provenance(
+    job: SelectJob, prepared: Prepared, pools: Sequence[Pool], run_id: str
+) -> Callable[[Sample], Line]:
+    """Writes where a completion came from; all lines have the same fields and scores."""
+    backends = {source.label: source.backend for source in prepared.sources}
+    identities = {label: canonical_json(dict(each.identity)) for label, each in backends.items()}
+    found = {name for pool in pools for sample in pool for name in sample.scores}
+    names = [name for name in metric_names() if name in found]
+
+    def write(sample: Sample) -> Line:
+        return {
+            "run_id": run_id,
+            "dataset": prepared.dataset.name,
+            "prompt_id": sample.sample_id,
+            "model": sample.group,
+            "backend": backends[sample.group].name,
+            "identity": identities[sample.group],
+            "seed": job.options.seed,
+            "sample_index": sample.sample_index,
+            "cache_key": sample.cache_key,
+            "scores": {name: sample.scores.get(name) for name in names},
+        }
+
+    return write
+
+
+def _messages(job: SelectJob, item: Prompt) -> Sequence[Message]:
+    """The prompt as a chat model is asked it, whether or not the models here were."""
+    asked = put(item, job.drawing, replace(job.options, prompt_format="chat"))
+    return (Message("user", asked),) if isinstance(asked, str) else asked
+
+
+def _marked(sample: Sample, chosen: Chosen | None, *, paired: bool) -> Sample:
+    marks = {"selected": float(chosen is not None and sample is chosen.kept)}
+    if paired:
+        marks["rejected"] = float(chosen is not None and sample is chosen.worst)
+    return replace(sample, scores={**sample.scores, **marks})
+
+
+def _why_nothing(job: SelectJob, pools: Sequence[Pool]) -> str:
+    candidates = [sample for pool in pools for sample in pool]
+    spoken = [sample for sample in candidates if is_spoken(sample)]
+    target, where = job.choice.target, job.choice.where
+    if not spoken:
+        errors = sorted({sample.error_class for sample in candidates if sample.error_class})
+        why = f"none of {len(candidates)} completions has any text ({', '.join(errors) or 'blank'})"
+        advice = "look at the model"
+    elif all(sample.scores.get(target) is None for sample in spoken):
+        why = f"none of {len(spoken)} completions has a value of {target!r}"
+        advice = "choose another --target, or a scorer that has it"
+    elif where is not None and not any(where.met_by([sample.scores for sample in spoken])):
+        why = f"none of {len(spoken)} completions meets --where {where.text!r}"
+        advice = "loosen it"
+    elif job.format in PAIRS:
+        why = "no prompt has two completions of which one is better"
+        advice = "draw more with --k"
+    else:
+        why = f"no completion has a value of {target!r} and meets --where as well"
+        advice = "loosen it"
+    return f"nothing to write to {job.output}: {why}; {advice}"

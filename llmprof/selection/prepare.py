@@ -1,0 +1,169 @@
+"""Makes ready what a selection needs: prompts, and models with no weights loaded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from llmprof.backends import Backend, ChatRenderer, create_backend
+from llmprof.datasets import Dataset, Prompt, load_prompts
+from llmprof.errors import CapabilityError, DataNotFoundError
+from llmprof.requests import Generate, LogLikelihood, Message, RequestType
+from llmprof.results import RunStart
+from llmprof.scorers import create_scorer
+from llmprof.selection.candidates import generation_requests, put
+from llmprof.selection.job import SelectJob
+from llmprof.versions import git_revision, package_versions
+
+COMMAND = "select"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A model that completions are drawn from; `label` tells it from the others."""
+
+    label: str
+    backend: Backend
+    requests: Sequence[Generate]
+
+
+@dataclass(frozen=True, slots=True)
+class Likelihood:
+    """A model that completions are likely under, after each prompt as one text."""
+
+    backend: Backend
+    contexts: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Prompts and models; `scorer` and `likelihood` are there when completions need them."""
+
+    dataset: Dataset[Prompt]
+    sources: Sequence[Source]
+    scorer: Backend | None
+    likelihood: Likelihood | None
+
+    @property
+    def labels(self) -> list[str]:
+        return [source.label for source in self.sources]
+
+
+def prepare(job: SelectJob) -> Prepared:
+    """Load the prompts and make the backends; asks no model.
+
+    Raises:
+        LlmprofError: with what was wrong and what to do.
+    """
+    dataset = _load(job)
+    return Prepared(
+        dataset=dataset,
+        sources=_sources(job, dataset),
+        scorer=create_scorer(job.scorer) if job.scorer else None,
+        likelihood=_likelihood(job, dataset) if job.scores_likelihood else None,
+    )
+
+
+def run_start(job: SelectJob, prepared: Prepared) -> RunStart:
+    """What is known of the run before it begins."""
+    choice, options = job.choice, job.options
+    config: dict[str, Any] = {
+        "identity": {source.label: dict(source.backend.identity) for source in prepared.sources},
+        "limit": job.data.limit,
+        "prompts": [prepared.dataset.name, prepared.dataset.sha256],
+        "options": {
+            "max_new_tokens": options.max_new_tokens,
+            "prompt_format": options.prompt_format,
+            "system_prompt": options.system_prompt,
+            **asdict(job.drawing),
+        },
+        "target": choice.target,
+        "direction": choice.direction,
+        "where": choice.where.text if choice.where else None,
+        "baseline": choice.baseline,
+        "format": job.format,
+    }
+    likelihood = prepared.likelihood.backend if prepared.likelihood else None
+    for name, backend in (("scorer", prepared.scorer), ("likelihood", likelihood)):
+        if backend is not None:
+            config[name] = {"name": backend.name, "identity": dict(backend.identity)}
+    model, seed = ", ".join(prepared.labels), options.seed
+    versions = package_versions()
+    return RunStart(COMMAND, model, job.backend, config, seed, versions, git_revision())
+
+
+def protocol_version(job: SelectJob, prepared: Prepared) -> str:
+    """Names all that makes two selections incomparable, but for the models' own names."""
+    choice = job.choice
+    parts = [choice.baseline or choice.direction, choice.target, f"of-{job.drawing.k}"]
+    if len(prepared.sources) > 1:
+        parts.append(f"from-{len(prepared.sources)}-models")
+    if choice.where:
+        parts.append(f"where({choice.where.text})")
+    if prepared.scorer:
+        parts.append(f"toxicity-by-{prepared.scorer.name}({prepared.scorer.model})")
+    if prepared.likelihood:
+        parts.append(f"likelihood-by-{prepared.likelihood.backend.model}")
+    return "-".join([*parts, "1"])
+
+
+def _load(job: SelectJob) -> Dataset[Prompt]:
+    if not isinstance(job.prompts, Path):
+        return load_prompts(job.prompts, job.data)
+    file = job.prompts.expanduser()
+    if not file.is_file():
+        raise DataNotFoundError(f"there is no file {file}; check --prompts")
+    return load_prompts(str(file.resolve()), job.data)
+
+
+def _sources(job: SelectJob, dataset: Dataset[Prompt]) -> list[Source]:
+    backends = [
+        create_backend(job.backend, replace(job.backend_options, model=name)) for name in job.models
+    ]
+    count = Counter(backend.model for backend in backends)
+    sources = []
+    for name, backend in zip(job.models, backends, strict=True):
+        _check_capability(backend, Generate)
+        options = replace(job.options, chat=backend.chat)
+        requests = generation_requests(dataset.items, job.drawing, options)
+        label = backend.model if count[backend.model] == 1 else f"{backend.model} ({name})"
+        sources.append(Source(label, backend, requests))
+    return sources
+
+
+def _likelihood(job: SelectJob, dataset: Dataset[Prompt]) -> Likelihood:
+    """The model that says how likely a completion is: the one named, or the first of all."""
+    named = job.likelihood_model
+    options = (
+        replace(job.backend_options, model=job.models[0])
+        if named is None
+        else replace(job.backend_options, model=named, revision=None, adapter=None)
+    )
+    backend = create_backend(job.backend, options)
+    _check_capability(backend, LogLikelihood)
+    asked = replace(job.options, chat=backend.chat)
+    prompts = (put(item, job.drawing, asked) for item in dataset.items)
+    return Likelihood(backend, [_as_text(prompt, backend) for prompt in prompts])
+
+
+def _as_text(prompt: str | tuple[Message, ...], backend: Backend) -> str:
+    if isinstance(prompt, str):
+        return prompt
+    if isinstance(backend, ChatRenderer):
+        return backend.render(prompt)
+    raise CapabilityError(
+        f"backend {backend.name!r} cannot score a text after a conversation; use --prompt-format "
+        "completion, or --backend huggingface"
+    )
+
+
+def _check_capability(backend: Backend, kind: RequestType) -> None:
+    if kind not in backend.capabilities:
+        able = ", ".join(sorted(each.kind for each in backend.capabilities))
+        raise CapabilityError(
+            f"backend {backend.name!r} does not answer {kind.kind} requests of {backend.model!r} "
+            f"(it answers: {able}); choose another --backend or model"
+        )

@@ -1,0 +1,147 @@
+"""Runs a selection: completions, their scores, the choice, the file and the results."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import partial, reduce
+
+import anyio
+import anyio.to_thread
+
+from llmprof.backends import Backend
+from llmprof.cache import ResponseCache, open_cache
+from llmprof.engine import Engine, Progress
+from llmprof.profilers import text_metrics
+from llmprof.requests import Answer, Request
+from llmprof.results import Store, Work
+from llmprof.runner import Listener
+from llmprof.selection.candidates import (
+    Pool,
+    add_likelihood,
+    add_text_scores,
+    add_toxicity,
+    candidates_of,
+    distinct_texts,
+    likelihood_requests,
+    toxicity_requests,
+)
+from llmprof.selection.job import SelectJob
+from llmprof.selection.outcome import lines_of, result_of, select
+from llmprof.selection.output import check_output, write_lines
+from llmprof.selection.prepare import Prepared, prepare, run_start
+from llmprof.selection.speed import remember_speed
+
+# Texts described between two looks at whether the user wants to stop.
+_TEXTS_AT_ONCE = 16
+
+
+def run_select(job: SelectJob, listener: Listener) -> str:
+    """Run the job, write its file and return the run's id.
+
+    Whatever was answered before comes from the cache. The results are stored before the file is
+    written, and the file is written whole or not at all.
+
+    Raises:
+        SelectionError: nothing can be kept, or the file cannot be written.
+        LlmprofError: with what was wrong and what to do; a run that began is marked as failed.
+    """
+    # The output and the store before any model: what cannot be written shows at once.
+    check_output(job.output)
+    store = Store(job.db)
+    try:
+        prepared = prepare(job)
+        with store.run(run_start(job, prepared)) as run_id:
+            pools, work = anyio.run(_ask, job, prepared, listener)
+            selection = select(job, pools)
+            store.save_profile(run_id, result_of(job, prepared, selection, work))
+            write_lines(job.output, lines_of(job, prepared, selection, run_id))
+        return run_id
+    finally:
+        store.close()
+
+
+async def _ask(job: SelectJob, prepared: Prepared, listener: Listener) -> tuple[list[Pool], Work]:
+    began = time.monotonic()
+    with open_cache(job.cache_dir) as cache:
+        session = _Session(job, cache, listener)
+        pools = await _candidates(job, prepared, session)
+    return pools, session.work(time.monotonic() - began)
+
+
+class _Session:
+    """Asks one backend after another and counts the work.
+
+    Each is freed once it has answered, so that one model at a time is in memory.
+    """
+
+    def __init__(self, job: SelectJob, cache: ResponseCache, listener: Listener) -> None:
+        self.listener = listener
+        self._job = job
+        self._cache = cache
+        self._latest: dict[str, Progress] = {}
+
+    async def answer(
+        self, label: str, backend: Backend, requests: Sequence[Request]
+    ) -> list[Answer]:
+        began = time.monotonic()
+        try:
+            engine = Engine(self._cache, [backend])
+            answers = await engine.answer(requests, partial(self._listen, label))
+        finally:
+            await backend.aclose()
+        if new := self._latest[label].total - self._latest[label].cached:
+            seconds = (time.monotonic() - began) / new
+            kind, tokens = requests[0].kind, self._job.options.max_new_tokens
+            remember_speed(self._job.cache_dir, backend, kind, tokens, seconds)
+        return answers
+
+    def work(self, seconds: float) -> Work:
+        done = reduce(Progress.plus, self._latest.values())
+        return Work(
+            n_requests=done.total,
+            n_cached=done.cached,
+            n_failed=done.failed,
+            n_truncated=done.truncated,
+            n_retries=done.retries,
+            seconds=seconds,
+        )
+
+    def _listen(self, label: str, now: Progress) -> None:
+        self._latest[label] = now
+        self.listener(label, now)
+
+
+async def _candidates(job: SelectJob, prepared: Prepared, session: _Session) -> list[Pool]:
+    """The completions of each prompt with all their scores."""
+    items, k = prepared.dataset.items, job.drawing.k
+    pools: list[Pool] = [[] for _ in items]
+    for source in prepared.sources:
+        answers = await session.answer(
+            f"completions of {source.label}", source.backend, source.requests
+        )
+        for place, (item, pool) in enumerate(zip(items, pools, strict=True)):
+            pool += candidates_of(item, source.label, answers[place * k : (place + 1) * k])
+    texts = distinct_texts(pools)
+    add_text_scores(pools, await _describe(texts, session.listener))
+    if (scorer := prepared.scorer) is not None:
+        answers = await session.answer("toxicity", scorer, toxicity_requests(texts))
+        add_toxicity(pools, texts, answers)
+    if (likelihood := prepared.likelihood) is not None:
+        asks = likelihood_requests(likelihood.contexts, pools)
+        add_likelihood(pools, await session.answer("likelihood", likelihood.backend, asks))
+    return pools
+
+
+async def _describe(texts: Sequence[str], listener: Listener) -> dict[str, dict[str, float | None]]:
+    """The textual metrics of each text."""
+    described: dict[str, dict[str, float | None]] = {}
+    for start in range(0, len(texts), _TEXTS_AT_ONCE):
+        batch = texts[start : start + _TEXTS_AT_ONCE]
+        described.update(await anyio.to_thread.run_sync(_describe_now, batch))
+        listener("text metrics", Progress(total=len(texts), done=len(described)))
+    return described
+
+
+def _describe_now(texts: Sequence[str]) -> dict[str, dict[str, float | None]]:
+    return {text: text_metrics.describe(text) for text in texts}
