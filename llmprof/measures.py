@@ -96,7 +96,7 @@ class Weighted:
     @property
     def value(self) -> float | None:
         """The metric's value."""
-        return statistic_value(*self._counted()) if self.n else None
+        return statistic_value(*self._counted()) if self.n and self.rows else None
 
     @property
     def covered(self) -> int:
@@ -105,6 +105,10 @@ class Weighted:
 
     def metric(self) -> Metric:
         """The value with its interval."""
+        if not self.rows:
+            return Metric(
+                self.name, None, None, None, self.n, self.n_total, self.group, self.undefined
+            )
         return statistic_metric(
             self.name,
             *self._counted(),

@@ -62,14 +62,18 @@ def association_test(first: Vector, second: Vector, *, parametric: bool) -> Asso
 
     values = np.concatenate((first, second))
     size = len(first)
-    if not np.isfinite(values).all() or np.ptp(values) == 0.0:
+    if not np.isfinite(values).all():
         return None
-    effect_size = (first.mean() - second.mean()) / values.std(ddof=1)
+    # Zero where the values are equal, or nearer to each other than squares can tell.
+    deviation = values.std(ddof=1)
+    if deviation == 0.0:
+        return None
+    effect_size = (first.mean() - second.mean()) / deviation
     exact = not parametric and math.comb(2 * size, size) <= PARTITIONS
     if parametric:
         sums = _sampled_sums(values, size, PARTITIONS)
-        deviation = (first.sum() - sums.mean()) / sums.std(ddof=1)
-        p_value = math.erfc(deviation / math.sqrt(2.0)) / 2.0
+        score = (first.sum() - sums.mean()) / sums.std(ddof=1)
+        p_value = math.erfc(score / math.sqrt(2.0)) / 2.0
     else:
         # The observed partition is one of the sampled, so that no p-value is 0.
         sums = _all_sums(values, size) if exact else _sampled_sums(values, size, PARTITIONS - 1)

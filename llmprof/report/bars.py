@@ -9,7 +9,7 @@ def bar(value: float, limit: float, width: int) -> str:
     """A bar from zero whose full width is `limit`; a negative value has an empty one.
 
     >>> bar(0.5, 1.0, 4), bar(0.3, 1.0, 4)
-    ('██  ', '█▏  ')
+    ('██  ', '█▎  ')
     """
     if limit <= 0 or value <= 0:
         return " " * width

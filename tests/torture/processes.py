@@ -14,7 +14,7 @@ from tests.torture import recording
 
 # What a fork inherits ready made; none of these starts a thread.
 _PRELOADED: tuple[str, ...] = (
-    "llmprof.profile",
+    "llmprof.profiling",
     "llmprof.benchmark.run",
     "llmprof.report.terminal",
     "llmprof.profilers.crows_pairs",
