@@ -151,3 +151,9 @@ def test_not_defined_without_variation_or_with_a_zero_vector() -> None:
     x, y, a, b = stimuli(1, (3, 4, 6, 7))
     x[0] = 0.0
     assert association_test(*halves(x, y, a, b), parametric=False) is None
+
+
+@pytest.mark.parametrize("parametric", [False, True])
+def test_values_nearer_than_squares_can_tell_have_no_effect_size(parametric: bool) -> None:
+    first, second = np.array([1e-200, 2e-200]), np.array([3e-200, 4e-200])
+    assert association_test(first, second, parametric=parametric) is None
