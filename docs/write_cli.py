@@ -7,6 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from pages import write_or_check
+
 PAGE = Path(__file__).parent / "cli.md"
 _TAIL = """\
 ## Environment
@@ -57,13 +59,5 @@ def render() -> str:
         return output.read_text(encoding="utf-8").rstrip("\n") + "\n\n" + _TAIL
 
 
-def main() -> None:
-    page = render()
-    if "--check" not in sys.argv[1:]:
-        PAGE.write_text(page, encoding="utf-8")
-    elif PAGE.read_text(encoding="utf-8") != page:
-        sys.exit(f"{PAGE} is out of date; run `python docs/write_cli.py`")
-
-
 if __name__ == "__main__":
-    main()
+    write_or_check(PAGE, render())

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from pages import write_or_check
 
 from llmprof.results.recipes import Recipe, recipes
 
@@ -69,13 +70,5 @@ def _lines(recipe: Recipe) -> Iterator[str]:
     yield f"```sql\n{recipe.sql}\n```\n"
 
 
-def main() -> None:
-    page = render()
-    if "--check" not in sys.argv[1:]:
-        PAGE.write_text(page, encoding="utf-8")
-    elif PAGE.read_text(encoding="utf-8") != page:
-        sys.exit(f"{PAGE} is out of date; run `python docs/write_recipes.py`")
-
-
 if __name__ == "__main__":
-    main()
+    write_or_check(PAGE, render())
