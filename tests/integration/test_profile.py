@@ -61,6 +61,24 @@ def test_log_likelihoods_agree_with_lm_eval(
 
 
 @pytest.mark.slow
+def test_a_run_that_asks_nothing_imports_no_model_library(
+    fresh_cache: Path, tmp_path: Path
+) -> None:
+    line = [
+        "profile", "--profilers", "crows_pairs,seat,bbq", "--data", "builtin", "--limit", 2,
+        "--db", tmp_path / "a.db", "--cache-dir", fresh_cache, "--quiet",
+    ]  # fmt: skip
+    assert run(*line).returncode == 0
+    again = command(*line)
+    again.insert(1, "-Ximporttime")
+    done = subprocess.run(again, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "llmprof.engine" in imported
+    assert imported.isdisjoint({"torch", "transformers", "spacy", "lm_eval"})
+
+
+@pytest.mark.slow
 def test_killed_run_resumes_to_identical_metrics(
     data_dir: Path, cache_dir: Path, tmp_path: Path
 ) -> None:

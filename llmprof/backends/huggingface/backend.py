@@ -12,12 +12,13 @@ import anyio.to_thread
 from platformdirs import user_cache_path
 
 from llmprof.backends.huggingface.decoder import Decoder
+from llmprof.backends.huggingface.devices import device_name
 from llmprof.backends.huggingface.embedding import embed
 from llmprof.backends.huggingface.generation import completions
 from llmprof.backends.huggingface.loading import LocalModel
 from llmprof.backends.huggingface.log_likelihood import log_likelihoods
 from llmprof.backends.huggingface.masked import pseudo_log_likelihoods
-from llmprof.backends.huggingface.memory import Budget, device_name, halving_batches
+from llmprof.backends.huggingface.memory import Budget, halving_batches
 from llmprof.backends.huggingface.rolling import rolling_log_likelihoods
 from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.requests import (
@@ -62,7 +63,7 @@ class HuggingFaceBackend:
 
     @property
     def chat(self) -> bool:
-        return Generate in self.capabilities and bool(self._model.tokenizer.chat_template)
+        return Generate in self.capabilities and bool(self._model.chat_template)
 
     @property
     def identity(self) -> Mapping[str, Any]:

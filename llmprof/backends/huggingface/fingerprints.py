@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-_DIGEST_CHARACTERS = 64
+from llmprof.backends.huggingface.notes import remembered
 
 
 def file_fingerprint(file: Path, memory: Path) -> str:
@@ -19,21 +18,7 @@ def file_fingerprint(file: Path, memory: Path) -> str:
     """
     status = file.stat()
     seen = f"{file.resolve()}\0{status.st_size}\0{status.st_mtime_ns}"
-    note = memory / hashlib.sha256(seen.encode()).hexdigest()
-    # A note that cannot be read, or was torn when the machine went down, is as good as none.
-    with contextlib.suppress(OSError, ValueError):
-        known = note.read_text()
-        if len(known) == _DIGEST_CHARACTERS:
-            return known
-    with file.open("rb") as content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
-    # A folder that cannot be written costs time at the next start, and nothing else.
-    with contextlib.suppress(OSError):
-        memory.mkdir(parents=True, exist_ok=True)
-        partial = note.with_name(f"{note.name}.{os.getpid()}.partial")
-        partial.write_text(digest)
-        partial.replace(note)
-    return digest
+    return remembered(memory, seen, partial(_digest, file))
 
 
 def folder_fingerprint(files: Sequence[Path], memory: Path) -> str:
@@ -42,3 +27,8 @@ def folder_fingerprint(files: Sequence[Path], memory: Path) -> str:
     for file in sorted(files, key=lambda file: file.name):
         digest.update(f"{file.name}\0{file_fingerprint(file, memory)}\0".encode())
     return digest.hexdigest()
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

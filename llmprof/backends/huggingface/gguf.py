@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+from llmprof.backends.huggingface.quiet import quiet_transformers
 from llmprof.errors import BackendError
 
 
@@ -17,6 +18,7 @@ def convert_gguf(file: Path, target: Path) -> None:
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
+    quiet_transformers()
     partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
     try:
         partial.mkdir(parents=True, exist_ok=True)

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from functools import cached_property
+from importlib.metadata import version
 from typing import Any, Literal
 
 from platformdirs import user_cache_path
 
 from llmprof.backends.huggingface.adapters import apply_adapter
+from llmprof.backends.huggingface.devices import best_device
 from llmprof.backends.huggingface.model_files import find_adapter, find_model
+from llmprof.backends.huggingface.notes import remembered
 from llmprof.backends.huggingface.options import TORCH_DTYPES, check_options
 from llmprof.backends.huggingface.quantization import (
     bitsandbytes_config,
     check_quantization,
     checkpoint_quantization,
 )
+from llmprof.backends.huggingface.quiet import quiet_transformers
 from llmprof.backends.protocol import BackendOptions
 from llmprof.errors import BackendError, MissingDependencyError, UsageError
 
@@ -43,13 +48,9 @@ class LocalModel:
     """
 
     def __init__(self, options: BackendOptions, task: Task | None = None) -> None:
-        import transformers
-
         check_options(options)
-        transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-        transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         self._options = options
-        cache_dir = options.cache_dir or user_cache_path("llmprof")
+        self._cache_dir = cache_dir = options.cache_dir or user_cache_path("llmprof")
         self._files = find_model(
             options.model,
             revision=options.revision,
@@ -73,24 +74,19 @@ class LocalModel:
     @cached_property
     def identity(self) -> Mapping[str, Any]:
         """What can change an answer of this model, and nothing else."""
-        template = str(getattr(self.tokenizer, "chat_template", None) or "")
         return {
             **self._files.identity,
             "adapter": None if self._adapter is None else self._adapter.identity,
             "dtype": self.dtype,
             "quantization": self._checkpoint_quantization or self._options.quantize,
-            "chat_template": hashlib.sha256(template.encode()).hexdigest(),
+            "chat_template": hashlib.sha256(self.chat_template.encode()).hexdigest(),
             "own_code": self._options.trust_remote_code and "auto_map" in self._config_values,
         }
 
     @cached_property
     def device(self) -> str:
         """Where token ids go: `cpu`, `cuda` or `cuda:N`."""
-        import torch
-
-        if self._options.device != "auto":
-            return self._options.device
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        return best_device() if self._options.device == "auto" else self._options.device
 
     @cached_property
     def dtype(self) -> str:
@@ -161,15 +157,37 @@ class LocalModel:
         """Free the weights; they load again when next used."""
         self.__dict__.pop("network", None)
 
-    @cached_property
+    @property
+    def chat_template(self) -> str:
+        """The tokenizer's chat template; empty where it has none."""
+        return str(self._facts["chat_template"])
+
+    @property
     def _config_values(self) -> Mapping[str, Any]:
         """The configuration file as it is, before any code of the model's own is asked for."""
+        return dict(self._facts["config"])
+
+    @cached_property
+    def _facts(self) -> Mapping[str, Any]:
+        """What a run needs to know of a model whose every answer is in the cache.
+
+        Remembered, since transformers and torch together take seconds to import.
+        """
+        seen = {
+            **self._files.identity,
+            "own_code": self._options.trust_remote_code,
+            "transformers": version("transformers"),
+        }
+        return remembered(self._cache_dir / "facts", json.dumps(seen), self._read_facts)
+
+    def _read_facts(self) -> Mapping[str, Any]:
         from transformers import PreTrainedConfig
 
         values, _ = self._load(
             "the configuration", PreTrainedConfig.get_config_dict, self._files.path
         )
-        return dict(values)
+        template = getattr(self.tokenizer, "chat_template", None)
+        return {"config": dict(values), "chat_template": str(template or "")}
 
     @property
     def _torch_dtype(self) -> Any:
@@ -190,6 +208,7 @@ class LocalModel:
         import torch
         from safetensors import SafetensorError
 
+        quiet_transformers()
         try:
             return load(
                 *arguments,

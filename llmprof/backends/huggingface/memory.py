@@ -62,13 +62,6 @@ def halving_batches(
         places = places[size:]
 
 
-def device_name(device: str) -> str:
-    """What the memory belongs to: a GPU by its name, or `cpu`."""
-    import torch
-
-    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
-
-
 class Budget:
     """What may run at once. Starts from what is remembered for this model and device.
 
