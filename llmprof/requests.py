@@ -171,7 +171,7 @@ class LogLikelihood:
     response: ClassVar[type[TokenLogProbs]] = TokenLogProbs
 
     def canonical(self) -> Json:
-        return dataclasses.asdict(self)
+        return {"context": self.context, "continuation": self.continuation}
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ class RollingLogLikelihood:
     response: ClassVar[type[TokenLogProbs]] = TokenLogProbs
 
     def canonical(self) -> Json:
-        return dataclasses.asdict(self)
+        return {"text": self.text}
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +208,7 @@ class PseudoLogLikelihood:
     response: ClassVar[type[TokenLogProbs]] = TokenLogProbs
 
     def canonical(self) -> Json:
-        return dataclasses.asdict(self)
+        return {"sentence": self.sentence, "other": self.other}
 
 
 POOLINGS = ("mean", "last", "cls")
@@ -232,7 +232,7 @@ class Embed:
     response: ClassVar[type[Embedding]] = Embedding
 
     def canonical(self) -> Json:
-        return dataclasses.asdict(self)
+        return {"text": self.text, "pooling": self.pooling, "layer": self.layer}
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +246,7 @@ class Toxicity:
     response: ClassVar[type[ToxicityScores]] = ToxicityScores
 
     def canonical(self) -> Json:
-        return dataclasses.asdict(self)
+        return {"text": self.text, "attributes": self.attributes}
 
 
 Request: TypeAlias = (
