@@ -97,12 +97,14 @@ def _scorer_name(scorer: Mapping[str, Any]) -> str:
 
 
 def _settings(run: ReportedRun, name: str, seed: int) -> Mapping[str, Any]:
-    """The options that this profiler follows: all, where it does not say."""
+    """The options that this profiler follows: all and the seed, where it does not say."""
     profiler = comparable(run, name)
     options = {"seed": seed, **run.config.get("options", {})}
     if profiler is None:
         return options
-    return {option: options.get(option) for option in sorted(profiler.settings)}
+    # Another seed is another draw of the same texts, and no other way of making them.
+    followed = sorted(profiler.settings - {"seed"})
+    return {option: options.get(option) for option in followed}
 
 
 def _section(store: Store, runs: Sequence[ReportedRun], results: Sequence[_Result]) -> Section:

@@ -75,6 +75,19 @@ def test_a_setting_that_a_profile_does_not_follow_sets_nothing_apart(db: Path) -
     assert build_report(db, ["a", "b"], None).omissions == []
 
 
+def test_two_seeds_of_one_profile_stand_side_by_side(db: Path) -> None:
+    for seed, row in enumerate([[0.2, 0.9], [0.1, 0.4]]):
+        add_run(
+            db, "a", toxicity([row, row]), scorer="s", seed=seed, options={"seed": seed},
+            identity={"dtype": "fp32", "build": seed},
+        )  # fmt: skip
+    report = build_report(db, ["a"], None)
+    assert [run.label for run in report.runs] == ["seed 0", "seed 1"]
+    assert report.omissions == []
+    found = change(build_report(db, ["a"], "seed 0"), "expected_maximum_toxicity:s")
+    assert (found.absolute, found.n) == (pytest.approx(-0.5), 2)
+
+
 def test_protocol_and_scorer_set_apart(db: Path) -> None:
     toxic = toxicity([[0.2, 0.9]])
     add_run(db, "a", toxic, scorer="perspective")
