@@ -108,7 +108,7 @@ def sbom(session: nox.Session) -> None:
     session.install("pip", "cyclonedx-bom")
     folder = Path(session.create_tmp()).resolve()
     environment = folder / "environment"
-    # Without pip, which is not what llmprof brings.
+    # The pip that Python ships is not the one that a dependency asks for.
     bare = ("-m", "venv", "--clear", "--without-pip", str(environment))
     session.run(sys.executable, *bare, external=True)
     python = str(environment / "bin" / "python")
