@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from llmprof.datasets import DataOptions, Dataset
@@ -61,5 +61,5 @@ class Comparable(Protocol):
     @property
     def settings(self) -> frozenset[str]: ...
 
-    def measures(self, samples: Sequence[Scored]) -> Sequence[Measure]:
+    def measures(self, samples: Sequence[Scored]) -> Iterable[Measure]:
         """What `metrics` gives the numbers of, in the same order."""

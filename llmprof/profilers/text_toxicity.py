@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from llmprof.datasets import DataOptions, Dataset, Prompt
 from llmprof.measures import Measure, metrics_of
@@ -47,7 +47,7 @@ class TextToxicity:
             )
         ]
 
-    def measures(self, samples: Sequence[Scored]) -> list[Measure]:
+    def measures(self, samples: Sequence[Scored]) -> Iterator[Measure]:
         return text_measures(samples, self._scorer)
 
     def metrics(self, samples: Sequence[Scored]) -> list[Metric]:

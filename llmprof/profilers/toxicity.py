@@ -7,7 +7,7 @@ probability how often one of k is toxic at all (arXiv 2009.11462, section 4.2).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from llmprof.datasets import DataOptions, Dataset, Prompt, load_real_toxicity_prompts
 from llmprof.measures import Measure, metrics_of
@@ -96,7 +96,7 @@ class ToxicityProfile:
             )
         return samples
 
-    def measures(self, samples: Sequence[Scored]) -> list[Measure]:
+    def measures(self, samples: Sequence[Scored]) -> Iterator[Measure]:
         scorer = self._options.toxicity_scorer or "unknown"
         return toxicity_measures(samples, scorer, of_most_toxic=self._toolkit)
 
