@@ -70,7 +70,9 @@ def test_sample_takes_a_hundred_bytes_however_long_its_texts_are() -> None:
     tracemalloc.start()
     try:
         kept.add(
-            Sample(name, "p" * 500, "r" * 500, {score: n / 7 for score in "abcdef"}, f"group {n % 3}")
+            Sample(
+                name, "p" * 500, "r" * 500, {score: n / 7 for score in "abcdef"}, f"group {n % 3}"
+            )
             for n, name in enumerate(ids)
         )
         size, _ = tracemalloc.get_traced_memory()

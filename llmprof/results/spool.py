@@ -12,14 +12,14 @@ from tempfile import SpooledTemporaryFile
 from llmprof.errors import StoreError
 from llmprof.records import Sample
 
-_BYTES_IN_MEMORY = 2**23
+_BYTES_IN_MEMORY = 2**20
 _FIELDS = tuple(field.name for field in fields(Sample))
 
 
 class SampleSpool:
     """Samples in the order they were added; they take little memory, however many there are.
 
-    What does not fit in a few megabytes is in a file in `folder` that has no name and ends with the
+    What is more than a megabyte is in a file in `folder` that has no name and ends with the
     process, so that the database never holds a part of a profile, and a kill leaves nothing behind.
 
     Raises:
