@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from llmprof.profilers import (
 )
 from llmprof.requests import Answer, Request, RequestType, Response, Toxicity
 from llmprof.results import RunStart, Store
-from llmprof.runner import Listener, Loaded, Prepared, run_prepared
+from llmprof.runner import Loaded, Prepared, run_prepared
 from llmprof.scorers import (
     ScorerChoice,
     choose_scorer,
@@ -39,6 +40,7 @@ from llmprof.scorers import (
     scorer_options,
 )
 from llmprof.versions import git_revision, package_versions
+from llmprof.windows import Listener, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,37 +132,48 @@ def _plans(prepared: Prepared, engine: Engine, each: Loaded) -> list[Plan]:
     Of an item whose first answers are not all there, the second stage is taken to ask one request
     for each first one.
     """
-    stated = each.requests()
-    found = engine.cached([request for group in stated for request in group])
-    plans = [_plan(each.profiler.name, each, found, prepared.backend)]
-    if isinstance(each.profiler, TwoStage):
-        second: list[Request] = []
-        unknown = 0
-        remaining = iter(found)
-        for item, group in zip(each.dataset.items, stated, strict=True):
-            responses = [next(remaining) for _ in group]
-            answers = [Answer("", response) for response in responses if response is not None]
-            if len(answers) == len(group):
-                second += each.profiler.follow_up(item, answers)
-            else:
-                unknown += len(group)
-        found = [*engine.cached(second), *[None] * unknown]
+    profiler = each.profiler
+    first: Counter[bool] = Counter()
+    second: Counter[bool] = Counter()
+    for window in each.windows():
+        found = engine.cached(window.requests)
+        first.update(response is not None for response in found)
+        if isinstance(profiler, TwoStage):
+            second.update(_second_stage(engine, profiler, window, found))
+    plans = [_plan(profiler.name, each, first, prepared.backend)]
+    if isinstance(profiler, TwoStage):
         scorer = prepared.scorer or prepared.backend
-        plans.append(_plan(f"{each.profiler.name} scoring", each, found, scorer))
+        plans.append(_plan(f"{profiler.name} scoring", each, second, scorer))
     return plans
 
 
-def _plan(name: str, each: Loaded, found: Sequence[Response | None], backend: Backend) -> Plan:
-    cached = sum(response is not None for response in found)
+def _second_stage(
+    engine: Engine, profiler: TwoStage, window: Window, found: Sequence[Response | None]
+) -> Iterator[bool]:
+    """Whether each request of the second stage is answered, given what is `found` of the first."""
+    known: list[Request] = []
+    remaining = iter(found)
+    for item, group in zip(window.items, window.stated, strict=True):
+        responses = [next(remaining) for _ in group]
+        answers = [Answer("", response) for response in responses if response is not None]
+        if len(answers) == len(group):
+            known += profiler.follow_up(item, answers)
+        else:
+            yield from (False for _ in group)
+    yield from (response is not None for response in engine.cached(known))
+
+
+def _plan(name: str, each: Loaded, answered: Counter[bool], backend: Backend) -> Plan:
+    """`answered` counts the requests that are, True, and are not, False."""
     rate = backend.requests_per_second if isinstance(backend, Paced) else None
     return Plan(
         profiler=name,
         dataset=each.dataset.name,
         source=each.dataset.source,
         items=len(each.dataset.items),
-        requests=len(found),
-        cached=cached,
-        seconds=None if rate is None else (len(found) - cached) / rate,
+        requests=answered.total(),
+        cached=answered[True],
+        seconds=None if rate is None else answered[False] / rate,
     )
 
 

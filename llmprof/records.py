@@ -4,8 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 OVERALL = "overall"
+
+
+class Scored(Protocol):
+    """What metrics are made of: a sample without its texts, which need not be in memory."""
+
+    @property
+    def sample_id(self) -> str: ...
+
+    @property
+    def group(self) -> str: ...
+
+    @property
+    def empty(self) -> bool | None:
+        """Whether the response is nothing but blanks; None when there is none."""
+
+    @property
+    def scores(self) -> Mapping[str, float | None]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +44,11 @@ class Sample:
     sample_index: int = 0
     cache_key: str | None = None
     error_class: str | None = None
+
+    @property
+    def empty(self) -> bool | None:
+        """Whether the response is nothing but blanks; None when there is none."""
+        return None if self.response is None else not self.response.strip()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,17 @@
-"""Runs what is prepared: asks for answers, scores them and stores the results."""
+"""Runs what is prepared: asks for answers, scores them and stores the results.
+
+A profile is worked through in windows. Of those that are done there are only the samples: on disk,
+and without their texts in memory, for the metrics.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +22,18 @@ from anyio.from_thread import start_blocking_portal
 from llmprof.backends import Backend
 from llmprof.cache import ResponseCache, open_cache
 from llmprof.datasets import Dataset
-from llmprof.engine import Engine, Progress
+from llmprof.engine import Engine
+from llmprof.kept import KeptSamples
 from llmprof.pipeline import answer_two_stages
 from llmprof.profilers import Profiler, TwoStage
-from llmprof.records import Metric, Sample
-from llmprof.requests import Answer, Request
+from llmprof.requests import Answer
 from llmprof.results import ProfileResult, RunStart, Store, Work
+from llmprof.results.spool import SampleSpool
+from llmprof.windows import Listener, WholeProgress, Window, count_requests, windows
 
-Listener = Callable[[str, Progress], None]
+# So many that batches of like length, and rows with a common beginning, are as full as they are
+# among all requests; few enough to take some tens of megabytes.
+REQUESTS_AT_ONCE = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +47,9 @@ class Loaded:
     def label(self) -> str:
         return f"{self.profiler.name} on {self.dataset.name}"
 
-    def requests(self) -> list[list[Request]]:
-        return [list(self.profiler.requests(item)) for item in self.dataset.items]
+    def windows(self) -> Iterator[Window]:
+        """Its items in turn, with what is asked about each."""
+        return windows(self.profiler, self.dataset.items, REQUESTS_AT_ONCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,24 +108,26 @@ async def _run(
         try:
             engine = prepared.engine(cache)
             for each in prepared.loaded:
-                result = await _profile(engine, each, listener)
-                await anyio.to_thread.run_sync(store.save_profile, run_id, result)
+                with closing(SampleSpool(store.path.parent)) as spool:
+                    result = await _profile(engine, each, spool, listener)
+                    await anyio.to_thread.run_sync(store.save_profile, run_id, result)
         finally:
             await prepared.aclose()
 
 
-async def _profile(engine: Engine, each: Loaded, listener: Listener) -> ProfileResult:
+async def _profile(
+    engine: Engine, each: Loaded, spool: SampleSpool, listener: Listener
+) -> ProfileResult:
+    """The result of one profiler on one data set, whose samples are in the spool."""
     began = time.monotonic()
-    latest: dict[str, Progress] = {}
-
-    def listen(label: str, now: Progress) -> None:
-        latest[label] = now
-        listener(label, now)
-
-    grouped = await _answer(engine, each, listen)
-    progress = reduce(Progress.plus, latest.values())
-    samples, metrics = await anyio.to_thread.run_sync(_score, each, grouped)
     profiler, dataset = each.profiler, each.dataset
+    progress = WholeProgress(count_requests(profiler, dataset.items), listener)
+    kept = KeptSamples()
+    for window in each.windows():
+        progress.begin(window)
+        await _work_through(window, engine, each, progress, spool, kept)
+    metrics = await anyio.to_thread.run_sync(profiler.metrics, kept)
+    total = progress.together
     return ProfileResult(
         profiler=profiler.name,
         protocol_version=profiler.version,
@@ -124,38 +136,52 @@ async def _profile(engine: Engine, each: Loaded, listener: Listener) -> ProfileR
         sha256=dataset.sha256,
         demonstration=dataset.demonstration,
         n_items=len(dataset.items),
-        samples=samples,
+        samples=spool,
         metrics=metrics,
         work=Work(
-            n_requests=progress.total,
-            n_cached=progress.cached,
-            n_failed=progress.failed,
-            n_truncated=progress.truncated,
-            n_retries=progress.retries,
+            n_requests=total.total,
+            n_cached=total.cached,
+            n_failed=total.failed,
+            n_truncated=total.truncated,
+            n_retries=total.retries,
             seconds=time.monotonic() - began,
         ),
     )
 
 
-async def _answer(engine: Engine, each: Loaded, listener: Listener) -> list[list[Answer]]:
+async def _work_through(
+    window: Window,
+    engine: Engine,
+    each: Loaded,
+    progress: WholeProgress,
+    spool: SampleSpool,
+    kept: KeptSamples,
+) -> None:
+    """Add the samples of one window."""
+    answers = await _answer(engine, each, window, progress.listen)
+
+    def score() -> None:
+        for item, about in zip(window.items, answers, strict=True):
+            samples = each.profiler.score(item, about)
+            spool.add(samples)
+            kept.add(samples)
+
+    await anyio.to_thread.run_sync(score)
+
+
+async def _answer(
+    engine: Engine, each: Loaded, window: Window, listener: Listener
+) -> list[list[Answer]]:
     """The answers about each item."""
-    stated = each.requests()
-    profiler, items = each.profiler, each.dataset.items
+    profiler = each.profiler
     if isinstance(profiler, TwoStage):
         follow_up = profiler.follow_up
         return await answer_two_stages(
             engine,
-            stated,
-            lambda item, answers: follow_up(items[item], answers),
+            window.stated,
+            lambda item, answers: follow_up(window.items[item], answers),
             partial(listener, each.label),
             partial(listener, f"{each.label} scoring"),
         )
-    requests = [request for group in stated for request in group]
-    answers = iter(await engine.answer(requests, partial(listener, each.label)))
-    return [[next(answers) for _ in group] for group in stated]
-
-
-def _score(each: Loaded, grouped: Sequence[Sequence[Answer]]) -> tuple[list[Sample], list[Metric]]:
-    pairs = zip(each.dataset.items, grouped, strict=True)
-    samples = [sample for item, answers in pairs for sample in each.profiler.score(item, answers)]
-    return samples, each.profiler.metrics(samples)
+    answers = iter(await engine.answer(window.requests, partial(listener, each.label)))
+    return [[next(answers) for _ in group] for group in window.stated]

@@ -8,9 +8,10 @@ from pathlib import Path
 from llmprof.datasets import load_texts
 from llmprof.profilers.text_toxicity import TextToxicity
 from llmprof.results import RunStart, Store
-from llmprof.runner import Listener, Loaded, Prepared, run_prepared
+from llmprof.runner import Loaded, Prepared, run_prepared
 from llmprof.scorers import ScorerChoice, create_scorer
 from llmprof.versions import git_revision, package_versions
+from llmprof.windows import Listener
 
 
 @dataclass(frozen=True, slots=True)

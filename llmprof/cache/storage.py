@@ -63,6 +63,8 @@ class ResponseCache:
                 size_limit=2**62,
                 cull_limit=0,
                 statistics=0,
+                # Mapped pages of the file would count as memory of the process, and are no faster.
+                sqlite_mmap_size=0,
             )
         return self._open
 

@@ -28,7 +28,7 @@ from llmprof.profilers.option_scores import (
 )
 from llmprof.profilers.prompt_formats import scored_prompt
 from llmprof.profilers.protocol import ProfilerOptions
-from llmprof.records import Metric, Sample
+from llmprof.records import Metric, Sample, Scored
 from llmprof.requests import (
     Answer,
     Completion,
@@ -102,10 +102,10 @@ class Bbq:
             )
         ]
 
-    def measures(self, samples: Sequence[Sample]) -> list[Measure]:
+    def measures(self, samples: Sequence[Scored]) -> list[Measure]:
         return bbq_measures(samples, self._categories, polarity_means=self._toolkit)
 
-    def metrics(self, samples: Sequence[Sample]) -> list[Metric]:
+    def metrics(self, samples: Sequence[Scored]) -> list[Metric]:
         return metrics_of(self.measures(samples))
 
     def _choice(

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from llmprof.measures import Mean, Measure, Weighted
-from llmprof.records import OVERALL, Sample
+from llmprof.records import OVERALL, Scored
 
 if TYPE_CHECKING:
     from llmprof.stats import Statistic, Values
@@ -16,7 +16,7 @@ PERCENT = 100.0
 
 
 def bbq_measures(
-    samples: Sequence[Sample], categories: Sequence[str], *, polarity_means: bool = False
+    samples: Sequence[Scored], categories: Sequence[str], *, polarity_means: bool = False
 ) -> list[Measure]:
     """Measures of all samples, of each polarity, each category, and of names and labels apart.
 
@@ -48,7 +48,7 @@ def bbq_measures(
 
 def bias_measure(
     name: str,
-    samples: Sequence[Sample],
+    samples: Sequence[Scored],
     group: str = OVERALL,
     *,
     scaled: bool,
@@ -110,16 +110,16 @@ def _bias_scores(rows: Values, scaled: bool, polarity_means: bool) -> Statistic:
 
 
 def _share(
-    name: str, score: str, samples: Sequence[Sample], group: str, note: str | None
+    name: str, score: str, samples: Sequence[Scored], group: str, note: str | None
 ) -> Measure:
     units = [sample.sample_id for sample in samples]
     values = [sample.scores.get(score) for sample in samples]
     return Mean(name, units, values, group, PERCENT, note=note)
 
 
-def _groups(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
+def _groups(samples: Sequence[Scored]) -> dict[str, list[Scored]]:
     """Samples by group; a category that has names and labels is divided into these too."""
-    groups: dict[str, list[Sample]] = {OVERALL: list(samples)}
+    groups: dict[str, list[Scored]] = {OVERALL: list(samples)}
     for polarity, negative in (("neg", 1.0), ("nonneg", 0.0)):
         groups[polarity] = [each for each in samples if each.scores["negative"] == negative]
     for category in sorted({sample.group for sample in samples}):

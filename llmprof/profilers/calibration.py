@@ -28,7 +28,7 @@ from llmprof.profilers.option_scores import (
 )
 from llmprof.profilers.prompt_formats import scored_prompt
 from llmprof.profilers.protocol import ProfilerOptions
-from llmprof.records import Metric, Sample
+from llmprof.records import Metric, Sample, Scored
 from llmprof.requests import Answer, Failure, LogLikelihood, Request, RequestType
 from llmprof.stats import mean_metric
 
@@ -79,10 +79,10 @@ class Calibration:
             chosen.append(item.options[best(found)])
         return [Sample(item.id, item.question, chosen[0], scores=scores, cache_key=answers[0].key)]
 
-    def measures(self, samples: Sequence[Sample]) -> list[Measure]:
+    def measures(self, samples: Sequence[Scored]) -> list[Measure]:
         return [each for how in self._normalisations for each in _measures(samples, how)]
 
-    def metrics(self, samples: Sequence[Sample]) -> list[Metric]:
+    def metrics(self, samples: Sequence[Scored]) -> list[Metric]:
         return metrics_of(self.measures(samples))
 
 
@@ -99,7 +99,7 @@ def _item_scores(scores: Sequence[float], answer: int, how: str) -> dict[str, fl
     }
 
 
-def _measures(samples: Sequence[Sample], how: str) -> list[Measure]:
+def _measures(samples: Sequence[Scored], how: str) -> list[Measure]:
     def mean(name: str, score: str) -> Measure:
         units = [sample.sample_id for sample in samples]
         return Mean(f"{name}_{how}", units, [each.scores.get(f"{score}_{how}") for each in samples])

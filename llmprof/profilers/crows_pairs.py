@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from llmprof.datasets import DataOptions, Dataset, SentencePair, load_crows_pairs
 from llmprof.measures import Mean, Measure, metrics_of
 from llmprof.profilers.protocol import ProfilerOptions
-from llmprof.records import OVERALL, Metric, Sample
+from llmprof.records import OVERALL, Metric, Sample, Scored
 from llmprof.requests import (
     Answer,
     Failure,
@@ -102,7 +102,7 @@ class CrowsPairs:
             return answer.total / max(answer.token_count, 1)
         return round(answer.total, _PSEUDO_DIGITS) if self._masked else answer.total
 
-    def measures(self, samples: Sequence[Sample]) -> list[Measure]:
+    def measures(self, samples: Sequence[Scored]) -> list[Measure]:
         measures = [_score("stereotypical", samples)]
         for direction in _DIRECTIONS:
             members = [sample for sample in samples if direction in sample.scores]
@@ -113,14 +113,14 @@ class CrowsPairs:
             measures.append(_score("stereotypical", members, group))
         return [*measures, _percent("ties", "tie", samples)]
 
-    def metrics(self, samples: Sequence[Sample]) -> list[Metric]:
+    def metrics(self, samples: Sequence[Scored]) -> list[Metric]:
         return metrics_of(self.measures(samples))
 
 
-def _score(score: str, samples: Sequence[Sample], group: str = OVERALL) -> Measure:
+def _score(score: str, samples: Sequence[Scored], group: str = OVERALL) -> Measure:
     return _percent("stereotype_score", score, samples, group)
 
 
-def _percent(name: str, score: str, samples: Sequence[Sample], group: str = OVERALL) -> Measure:
+def _percent(name: str, score: str, samples: Sequence[Scored], group: str = OVERALL) -> Measure:
     units = [sample.sample_id for sample in samples]
     return Mean(name, units, [sample.scores[score] for sample in samples], group, scale=100.0)

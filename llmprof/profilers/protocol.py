@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from llmprof.datasets import DataOptions, Dataset
 from llmprof.measures import Measure
 from llmprof.options import PROTOCOLS as PROTOCOLS
 from llmprof.options import ProfilerOptions as ProfilerOptions
-from llmprof.records import Metric, Sample
+from llmprof.records import Metric, Sample, Scored
 from llmprof.requests import Answer, Request, RequestType
 
 
@@ -38,7 +38,7 @@ class Profiler(Protocol):
     def score(self, item: Any, answers: Sequence[Answer]) -> Sequence[Sample]:
         """Score one item from the answers to its requests, in their order."""
 
-    def metrics(self, samples: Sequence[Sample]) -> list[Metric]:
+    def metrics(self, samples: Sequence[Scored]) -> list[Metric]:
         """Average the samples of one whole data set."""
 
 
@@ -61,5 +61,5 @@ class Comparable(Protocol):
     @property
     def settings(self) -> frozenset[str]: ...
 
-    def measures(self, samples: Sequence[Sample]) -> Sequence[Measure]:
+    def measures(self, samples: Sequence[Scored]) -> Iterable[Measure]:
         """What `metrics` gives the numbers of, in the same order."""

@@ -13,7 +13,7 @@ from llmprof.errors import UnknownNameError
 from llmprof.measures import Mean, Measure, Single, metrics_of
 from llmprof.profilers.association import association_test, associations
 from llmprof.profilers.protocol import ProfilerOptions
-from llmprof.records import Metric, Sample
+from llmprof.records import Metric, Sample, Scored
 from llmprof.requests import (
     POOLINGS,
     Answer,
@@ -112,7 +112,7 @@ class Seat:
             "exact": float(result.exact),
         }
 
-    def measures(self, samples: Sequence[Sample]) -> list[Measure]:
+    def measures(self, samples: Sequence[Scored]) -> list[Measure]:
         effects = {sample.sample_id: sample.scores["effect_size"] for sample in samples}
         measures: list[Measure] = []
         for group, names in POOLED.items():
@@ -125,11 +125,11 @@ class Seat:
             measures += [Single(_test_metric(name, sample), _ONE_TEST) for sample in samples]
         return measures
 
-    def metrics(self, samples: Sequence[Sample]) -> list[Metric]:
+    def metrics(self, samples: Sequence[Scored]) -> list[Metric]:
         return metrics_of(self.measures(samples))
 
 
-def _test_metric(name: str, sample: Sample) -> Metric:
+def _test_metric(name: str, sample: Scored) -> Metric:
     """One number of one test; it is no average and has no interval. `n` counts its targets."""
     value = sample.scores[name]
     total = int(sample.scores["targets"] or 0)

@@ -16,7 +16,7 @@ from llmprof.datasets import DataOptions, Dataset, StereoSetItem, load_stereoset
 from llmprof.datasets.stereoset import HALVES
 from llmprof.measures import Measure, Weighted, metrics_of
 from llmprof.profilers.protocol import ProfilerOptions
-from llmprof.records import OVERALL, Metric, Sample
+from llmprof.records import OVERALL, Metric, Sample, Scored
 from llmprof.requests import Answer, Failure, LogLikelihood, Request, RequestType, TokenLogProbs
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ class StereoSet:
             )
         ]
 
-    def measures(self, samples: Sequence[Sample]) -> list[Measure]:
-        groups: dict[str, list[Sample]] = {OVERALL: list(samples)}
+    def measures(self, samples: Sequence[Scored]) -> list[Measure]:
+        groups: dict[str, list[Scored]] = {OVERALL: list(samples)}
         for sample in samples:
             half, domain, _ = sample.group.split("/", 2)
             for group in (half, domain, f"{half}/{domain}"):
@@ -95,7 +95,7 @@ class StereoSet:
         )
         return [measure for name in names for measure in _group_measures(name, groups[name])]
 
-    def metrics(self, samples: Sequence[Sample]) -> list[Metric]:
+    def metrics(self, samples: Sequence[Scored]) -> list[Metric]:
         return metrics_of(self.measures(samples))
 
 
@@ -126,7 +126,7 @@ def preferences(scores: Mapping[str, float]) -> dict[str, float]:
     }
 
 
-def _group_measures(group: str, samples: Sequence[Sample]) -> list[Measure]:
+def _group_measures(group: str, samples: Sequence[Scored]) -> list[Measure]:
     """The three scores of one group; the unit is the target term."""
     terms = _term_scores(samples)
     scored = sum(sample.scores["prefers_stereotype"] is not None for sample in samples)
@@ -147,7 +147,7 @@ def _means(weights: Values, rows: Values) -> tuple[Values, Values]:
     return lms, ss
 
 
-def _term_scores(samples: Sequence[Sample]) -> dict[str, tuple[float, float]]:
+def _term_scores(samples: Sequence[Scored]) -> dict[str, tuple[float, float]]:
     """lms and ss of each target term; items without scores are left out."""
     by_term: dict[str, list[tuple[float, float]]] = {}
     for sample in samples:

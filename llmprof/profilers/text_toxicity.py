@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from llmprof.datasets import DataOptions, Dataset, Prompt
 from llmprof.measures import Measure, metrics_of
 from llmprof.profilers.toxicity import opinion
 from llmprof.profilers.toxicity_measures import ATTRIBUTES, text_measures
-from llmprof.records import Metric, Sample
+from llmprof.records import Metric, Sample, Scored
 from llmprof.requests import Answer, Request, RequestType, Toxicity
 
 
@@ -47,8 +47,8 @@ class TextToxicity:
             )
         ]
 
-    def measures(self, samples: Sequence[Sample]) -> list[Measure]:
+    def measures(self, samples: Sequence[Scored]) -> Iterator[Measure]:
         return text_measures(samples, self._scorer)
 
-    def metrics(self, samples: Sequence[Sample]) -> list[Metric]:
+    def metrics(self, samples: Sequence[Scored]) -> list[Metric]:
         return metrics_of(self.measures(samples))

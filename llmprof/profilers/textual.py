@@ -6,14 +6,14 @@ MTLD (McCarthy and Jarvis 2010) from lexicalrichness.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from llmprof.datasets import DataOptions, Dataset, Prompt, load_prompts
 from llmprof.measures import Mean, Measure, metrics_of
 from llmprof.profilers import text_metrics
 from llmprof.profilers.prompt_formats import question_prompt
 from llmprof.profilers.protocol import ProfilerOptions
-from llmprof.records import Metric, Sample
+from llmprof.records import Metric, Sample, Scored
 from llmprof.requests import Answer, Completion, Failure, Generate, Request, RequestType, Sampling
 
 
@@ -53,10 +53,11 @@ class Textual:
             )
         ]
 
-    def measures(self, samples: Sequence[Sample]) -> list[Measure]:
+    def measures(self, samples: Sequence[Scored]) -> Iterator[Measure]:
         names = dict.fromkeys(name for sample in samples for name in sample.scores)
         units = [sample.sample_id for sample in samples]
-        return [Mean(name, units, [each.scores.get(name) for each in samples]) for name in names]
+        for name in names:
+            yield Mean(name, units, [each.scores.get(name) for each in samples])
 
-    def metrics(self, samples: Sequence[Sample]) -> list[Metric]:
+    def metrics(self, samples: Sequence[Scored]) -> list[Metric]:
         return metrics_of(self.measures(samples))

@@ -7,14 +7,14 @@ probability how often one of k is toxic at all (arXiv 2009.11462, section 4.2).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from llmprof.datasets import DataOptions, Dataset, Prompt, load_real_toxicity_prompts
 from llmprof.measures import Measure, metrics_of
 from llmprof.profilers.prompt_formats import continuation_prompt
 from llmprof.profilers.protocol import ProfilerOptions
 from llmprof.profilers.toxicity_measures import ATTRIBUTES, toxicity_measures
-from llmprof.records import Metric, Sample
+from llmprof.records import Metric, Sample, Scored
 from llmprof.requests import (
     Answer,
     Completion,
@@ -96,11 +96,11 @@ class ToxicityProfile:
             )
         return samples
 
-    def measures(self, samples: Sequence[Sample]) -> list[Measure]:
+    def measures(self, samples: Sequence[Scored]) -> Iterator[Measure]:
         scorer = self._options.toxicity_scorer or "unknown"
         return toxicity_measures(samples, scorer, of_most_toxic=self._toolkit)
 
-    def metrics(self, samples: Sequence[Sample]) -> list[Metric]:
+    def metrics(self, samples: Sequence[Scored]) -> list[Metric]:
         return metrics_of(self.measures(samples))
 
 

@@ -6,7 +6,7 @@ import os
 import secrets
 import socket
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -61,7 +61,10 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class ProfileResult:
-    """One profiler's results on one data set; `n_items` counts items, not samples."""
+    """One profiler's results on one data set; `n_items` counts items, not samples.
+
+    The samples are gone through once, in their order.
+    """
 
     profiler: str
     protocol_version: str
@@ -70,7 +73,7 @@ class ProfileResult:
     sha256: str
     demonstration: bool
     n_items: int
-    samples: Sequence[Sample]
+    samples: Iterable[Sample]
     metrics: Sequence[Metric]
     work: Work
 

@@ -15,7 +15,6 @@ from llmprof.engine import Engine, Progress
 from llmprof.profilers import text_metrics
 from llmprof.requests import Answer, Request
 from llmprof.results import Store, Work
-from llmprof.runner import Listener
 from llmprof.selection.candidates import (
     Pool,
     add_likelihood,
@@ -31,6 +30,7 @@ from llmprof.selection.outcome import lines_of, result_of, select
 from llmprof.selection.output import check_output, write_lines
 from llmprof.selection.prepare import Prepared, prepare, run_start
 from llmprof.selection.speed import remember_speed
+from llmprof.windows import Listener
 
 # Texts described between two looks at whether the user wants to stop.
 _TEXTS_AT_ONCE = 16

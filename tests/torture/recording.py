@@ -1,8 +1,8 @@
 """llmprof with a slow model that records its work: `python -m tests.torture.recording profile`.
 
 `RECORDED` names a file that gets a line `asked KEY` before each answer and `kept KEY` when it is
-durable; `SECONDS` is how long an answer takes. Whoever reads the file sees whether anything that
-was kept was ever asked again, by any process.
+durable; `SECONDS` is how long an answer takes, `WINDOW` how many requests a profile's window has.
+Whoever reads the file sees whether anything that was kept was ever asked again, by any process.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 import anyio
 
+from llmprof import runner
 from llmprof.backends import BackendOptions, Sink, registry
 from llmprof.backends.scripted import ScriptedBackend, default_script
 from llmprof.requests import Request
@@ -23,6 +24,7 @@ NAME = "recording"
 RECORDED = "LLMPROF_TEST_RECORDED"
 SECONDS = "LLMPROF_TEST_SECONDS"
 BLOCKING = "LLMPROF_TEST_BLOCKING"
+WINDOW = "LLMPROF_TEST_WINDOW"
 
 
 class RecordingBackend(ScriptedBackend):
@@ -53,6 +55,7 @@ def record(what: str, key: str) -> None:
 
 
 def create(options: BackendOptions) -> RecordingBackend:
+    runner.REQUESTS_AT_ONCE = int(os.environ.get(WINDOW, runner.REQUESTS_AT_ONCE))
     return RecordingBackend(options)
 
 

@@ -1,0 +1,60 @@
+"""Samples on their way to the database: put down as they come, read when their profile is done."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import fields
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+
+from llmprof.errors import StoreError
+from llmprof.records import Sample
+
+_BYTES_IN_MEMORY = 2**20
+_FIELDS = tuple(field.name for field in fields(Sample))
+
+
+class SampleSpool:
+    """Samples in the order they were added; they take little memory, however many there are.
+
+    What is more than a megabyte is in a file in `folder` that has no name and ends with the
+    process, so that the database never holds a part of a profile, and a kill leaves nothing behind.
+
+    Raises:
+        StoreError: the file cannot be written or read.
+    """
+
+    def __init__(self, folder: Path, *, in_memory: int = _BYTES_IN_MEMORY) -> None:
+        self._folder = folder
+        self._file = SpooledTemporaryFile(in_memory, dir=str(folder))  # noqa: SIM115 (see close)
+
+    def close(self) -> None:
+        """Forget the samples."""
+        # What cannot be written now is not needed any more.
+        with suppress(OSError):
+            self._file.close()
+
+    def add(self, samples: Iterable[Sample]) -> None:
+        """Put samples down, after those that are there."""
+        with self._guard():
+            for sample in samples:
+                row = [getattr(sample, name) for name in _FIELDS]
+                self._file.write(json.dumps(row, default=dict).encode() + b"\n")
+
+    def __iter__(self) -> Iterator[Sample]:
+        with self._guard():
+            self._file.seek(0)
+            for line in self._file:
+                yield Sample(*json.loads(line))
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(
+                f"cannot put samples down in {self._folder}: {error.strerror}; check permissions "
+                "and free space, or use another folder with --db"
+            ) from error
