@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from llmprof.records import OVERALL, Metric
+from llmprof.resampling import SEED, counted_weights, even_weights
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,11 +24,6 @@ Row: TypeAlias = tuple[float, ...]
 
 CONFIDENCE = 0.95
 RESAMPLES = 1_000
-# Above this many items numpy's vectorised resampling would need too much memory at once.
-_BATCH_CELLS = 2_000_000
-# Of single values; more at once are no faster, and the draws are the same.
-_BATCH_VALUES = 2**18
-_SEED = 20_240_701
 _FEW_VALUES = 100
 _MORE_RESAMPLES = 10_000
 NO_VALUE = "no item has a value for this metric"
@@ -36,11 +32,11 @@ NO_VALUE = "no item has a value for this metric"
 def bootstrap_interval(values: Sequence[float]) -> tuple[float, float] | None:
     """95% percentile bootstrap interval of the mean; None for fewer than two values.
 
-    Percentile bootstrap with 1,000 resamples (Efron and Tibshirani 1993, section 13.3), by
-    `scipy.stats.bootstrap` with a fixed seed, so that the same data give the same interval.
+    Percentile bootstrap with 1,000 resamples (Efron and Tibshirani 1993, section 13.3). The seed is
+    fixed, so that the same data give the same interval: that of `scipy.stats.bootstrap`, whose
+    import takes longer than all else.
     """
     import numpy as np
-    from scipy import stats
 
     if len(values) < 2:
         return None
@@ -48,16 +44,8 @@ def bootstrap_interval(values: Sequence[float]) -> tuple[float, float] | None:
     data = np.sort(np.asarray(values, dtype=float))
     if np.all(data == data[0]):
         return float(data[0]), float(data[0])
-    result = stats.bootstrap(
-        (data,),
-        np.mean,
-        n_resamples=RESAMPLES,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        batch=max(1, _BATCH_VALUES // len(data)),
-        rng=np.random.default_rng(_SEED),
-    )
-    return float(result.confidence_interval.low), float(result.confidence_interval.high)
+    means = [weights @ data / len(data) for weights in even_weights(len(data), RESAMPLES)]
+    return _percentiles(np.concatenate(means))
 
 
 def statistic_interval(
@@ -72,20 +60,17 @@ def statistic_interval(
     """
     import numpy as np
 
-    total = sum(counts)
-    if total < 2:
+    if sum(counts) < 2:
         return None
-    shares = np.asarray(counts, dtype=float) / total
-    generator = np.random.default_rng(_SEED)
-    batch = max(1, _BATCH_CELLS // len(counts))
-    drawn = [
-        statistic(generator.multinomial(total, shares, size=min(batch, resamples - start)) * 1.0)
-        for start in range(0, resamples, batch)
-    ]
-    values = np.concatenate(drawn)
+    values = np.concatenate([statistic(drawn) for drawn in counted_weights(counts, resamples)])
     values = values[np.isfinite(values)]
-    if not len(values):
-        return None
+    return _percentiles(values) if len(values) else None
+
+
+def _percentiles(values: Values | Sequence[float]) -> tuple[float, float]:
+    """The ends of the interval that the values of all resamples give."""
+    import numpy as np
+
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(values, [tail, 1 - tail])
     return float(low), float(high)
@@ -103,12 +88,9 @@ def bootstrap_statistic(
 
     if len(items) < 2:
         return None
-    rng = np.random.default_rng(_SEED)
+    rng = np.random.default_rng(SEED)
     draws = rng.integers(len(items), size=(RESAMPLES, len(items)))
-    values = [statistic([items[place] for place in draw]) for draw in draws]
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
-    return float(low), float(high)
+    return _percentiles([statistic([items[place] for place in draw]) for draw in draws])
 
 
 def statistic_metric(
