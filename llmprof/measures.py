@@ -7,9 +7,9 @@ knows what each unit adds; its metric is a number of one model, its `difference`
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from llmprof.records import OVERALL, Metric
 from llmprof.stats import (
@@ -27,6 +27,8 @@ from llmprof.stats import (
 
 if TYPE_CHECKING:
     from llmprof.stats import Statistic, Values
+
+PartT = TypeVar("PartT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +67,6 @@ class Mean:
             undefined=self.undefined,
             note=self.note,
         )
-
-    def by_unit(self) -> Mapping[str, float | None]:
-        """The value of each unit, scaled."""
-        return {
-            unit: None if value is None else value * self.scale
-            for unit, value in zip(self.units, self.values, strict=True)
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +123,6 @@ class Weighted:
         rows = np.asarray([row for row, _ in counted], dtype=float)
         return [count for _, count in counted], self.statistic(rows)
 
-    def by_unit(self) -> Mapping[str, Row]:
-        """The row of each unit."""
-        return dict(zip(self.units, self.rows, strict=True))
-
 
 @dataclass(frozen=True, slots=True)
 class Single:
@@ -174,7 +165,26 @@ def difference(before: Measure, after: Measure) -> Difference | str:
     if any(len(set(each.units)) < len(each.units) for each in (before, after)):
         return "several items have the same id"
     if isinstance(before, Mean) and isinstance(after, Mean):
-        return paired_difference(before.by_unit(), after.by_unit())
+        pairs = _paired(before.units, before.values, after.units, after.values)
+        return paired_difference(pairs, after.scale)
     if isinstance(before, Weighted) and isinstance(after, Weighted):
-        return paired_statistic_difference(before.by_unit(), after.by_unit(), after.statistic)
+        rows = _paired(before.units, before.rows, after.units, after.rows)
+        return paired_statistic_difference(rows, after.statistic)
     return "the two are made in different ways"
+
+
+def _paired(
+    units_before: Sequence[str],
+    before: Sequence[PartT],
+    units_after: Sequence[str],
+    after: Sequence[PartT],
+) -> Iterable[tuple[PartT, PartT]]:
+    """What the two have for each unit of both."""
+    if units_before == units_after:
+        return zip(before, after, strict=True)
+    of_unit = dict(zip(units_after, after, strict=True))
+    return (
+        (part, of_unit[unit])
+        for unit, part in zip(units_before, before, strict=True)
+        if unit in of_unit
+    )

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 SEED = 20_240_701
 # More at once would need too much memory.
-_BATCH_CELLS = 2_000_000
-# One byte each, as a rule: what is kept of the last draw of either kind.
-_KEPT_CELLS = 100_000_000
+_BATCH_CELLS = 200_000
+# One byte each, as a rule; of either kind the last four draws are kept.
+_KEPT_CELLS = 25_000_000
 
 
 def even_weights(items: int, resamples: int) -> Iterator[Values]:
@@ -45,12 +45,12 @@ def _as_floats(batches: Iterator[_Counts] | Sequence[_Counts]) -> Iterator[Value
     return (batch * 1.0 for batch in batches)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=4)
 def _kept_even(items: int, resamples: int) -> tuple[_Counts, ...]:
     return tuple(map(_compact, _even(items, resamples)))
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=4)
 def _kept_counted(counts: tuple[int, ...], resamples: int) -> tuple[_Counts, ...]:
     return tuple(map(_compact, _counted(counts, resamples)))
 

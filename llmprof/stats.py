@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
@@ -170,21 +170,21 @@ class Difference:
 
 
 def paired_difference(
-    first: Mapping[str, float | None], second: Mapping[str, float | None]
+    pairs: Iterable[tuple[float | None, float | None]], scale: float = 1.0
 ) -> Difference:
-    """How much higher `second` is than `first`, over the items (by key) that both have a value for.
+    """How much higher the second values are than the first, over the pairs that have both.
 
-    The interval is a bootstrap over the items' differences, so that what both models find hard
+    The interval is a bootstrap over the pairs' differences, so that what both models find hard
     does not widen it (Efron and Tibshirani 1993, section 10.3).
 
-    >>> paired_difference({"a": 1.0, "b": 0.0, "c": None}, {"a": 1.0, "b": 1.0, "c": 1.0}).value
+    >>> paired_difference([(1.0, 1.0), (0.0, 1.0), (None, 1.0)]).value
     0.5
     """
-    differences = []
-    for key, before in first.items():
-        after = second.get(key)
-        if before is not None and after is not None:
-            differences.append(after - before)
+    differences = [
+        (after - before) * scale
+        for before, after in pairs
+        if before is not None and after is not None
+    ]
     if not differences:
         return Difference(None, None, None, 0)
     low, high = _difference_interval(differences) or (None, None)
@@ -195,9 +195,10 @@ def _difference_interval(differences: Sequence[float]) -> tuple[float, float] | 
     """`bootstrap_interval`; by more resamples where few values are distinct, which costs little."""
     import numpy as np
 
-    counted = sorted(Counter(differences).items())
-    if not 1 < len(counted) <= _FEW_VALUES:
+    distinct = Counter(differences)
+    if not 1 < len(distinct) <= _FEW_VALUES:
         return bootstrap_interval(differences)
+    counted = sorted(distinct.items())
     values = np.asarray([value for value, _ in counted])
     return statistic_interval(
         [count for _, count in counted],
@@ -207,20 +208,19 @@ def _difference_interval(differences: Sequence[float]) -> tuple[float, float] | 
 
 
 def paired_statistic_difference(
-    first: Mapping[str, Row], second: Mapping[str, Row], statistic: Callable[[Values], Statistic]
+    pairs: Iterable[tuple[Row, Row]], statistic: Callable[[Values], Statistic]
 ) -> Difference:
-    """How much higher a statistic of weighted rows is in `second`, over the units of both.
+    """How much higher a statistic of weighted rows is of the second rows than of the first.
 
     `statistic` takes rows, shape (rows, columns), and gives a function of their weights (see
-    `statistic_interval`). Every resample draws the same units for both models.
+    `statistic_interval`). Every resample draws the same pairs.
     """
     import numpy as np
 
-    pairs = Counter((row, second[unit]) for unit, row in first.items() if unit in second)
-    if not pairs:
-        return Difference(None, None, None, 0)
     # Sorted, so that the order of the units changes nothing.
-    counted = sorted(pairs.items())
+    counted = sorted(Counter(pairs).items())
+    if not counted:
+        return Difference(None, None, None, 0)
     before = statistic(np.asarray([row for (row, _), _ in counted], dtype=float))
     after = statistic(np.asarray([row for (_, row), _ in counted], dtype=float))
 

@@ -61,29 +61,27 @@ def test_nothing_defined_is_null_with_a_reason() -> None:
     assert (metric.n, metric.n_total) == (0, 2)
 
 
-def test_paired_difference_is_over_the_items_of_both() -> None:
-    first = {"a": 1.0, "b": 0.0, "c": None, "d": 5.0}
-    second = {"b": 1.0, "a": 1.0, "c": 4.0, "e": 9.0}
-    difference = paired_difference(first, second)
+def test_paired_difference_is_over_the_pairs_that_have_both() -> None:
+    difference = paired_difference([(1.0, 1.0), (0.0, 1.0), (None, 4.0), (5.0, None)])
     assert (difference.value, difference.n) == (0.5, 2)
-    assert paired_difference(first, {"e": 1.0}).value is None
-    single = paired_difference({"a": 1.0}, {"a": 3.0})
+    assert paired_difference([(1.0, None)]).value is None
+    single = paired_difference([(1.0, 3.0)])
     assert (single.value, single.ci_low, single.n) == (2.0, None, 1)
 
 
 def test_paired_interval_is_narrower_than_that_of_unpaired_models() -> None:
     """Both models find the same items hard: pairing takes that out."""
     generator = random.Random(3)
-    first: dict[str, float | None] = {}
-    second: dict[str, float | None] = {}
-    for number in range(400):
+    pairs = []
+    for _ in range(400):
         hardness = generator.gauss(0, 5)
-        first[str(number)] = hardness + generator.gauss(0, 0.5)
-        second[str(number)] = hardness + 0.3 + generator.gauss(0, 0.5)
-    difference = paired_difference(first, second)
+        pairs.append(
+            (hardness + generator.gauss(0, 0.5), hardness + 0.3 + generator.gauss(0, 0.5))
+        )
+    difference = paired_difference(pairs)
     assert difference.ci_low is not None and difference.ci_high is not None
     assert 0 < difference.ci_low < 0.3 < difference.ci_high
-    opposite = paired_difference(second, first)
+    opposite = paired_difference((after, before) for before, after in pairs)
     assert opposite.ci_high == pytest.approx(-difference.ci_low, abs=0.02)
 
 

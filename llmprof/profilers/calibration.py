@@ -113,7 +113,8 @@ def _measures(samples: Sequence[Scored], how: str) -> list[Measure]:
     pairs = [pair for _, pair in scored]
     note = _FEW if len(pairs) < MINIMUM_ITEMS else None
     errors: list[tuple[str, Callable[[Values], Statistic]]] = [
-        ("ece_1_bin", lambda rows: equal_mass_error(rows[:, 0], rows[:, 1], 1)),
+        # A single bin is the same of either kind, and this one is found sooner.
+        ("ece_1_bin", lambda rows: equal_width_error(rows[:, 0], rows[:, 1], 1)),
         (f"ece_{BINS}_bins", lambda rows: equal_mass_error(rows[:, 0], rows[:, 1], BINS)),
         (
             f"ece_{BINS}_bins_equal_width",

@@ -26,17 +26,15 @@ def equal_mass_error(confidence: Values, correct: Values, bins: int) -> Statisti
     """
     import numpy as np
 
-    order, starts, values = _distinct(confidence)
-    hits = correct[order]
+    order, last_equal = _ordered(confidence)
+    gaps = (confidence - correct)[order]
 
     def statistic(weights: Values) -> Values:
-        weights = weights[:, order]
-        mass = np.add.reduceat(weights, starts, axis=1).cumsum(1)
-        right = np.add.reduceat(weights * hits, starts, axis=1).cumsum(1)
-        believed = (np.add.reduceat(weights, starts, axis=1) * values).cumsum(1)
-        ends = _ends(mass, bins)
-        gaps = np.take_along_axis(believed - right, ends, axis=1)
-        errors = np.abs(np.diff(gaps, axis=1, prepend=0.0)).sum(1) / mass[:, -1]
+        weights = np.take(weights, order, axis=1)
+        mass = weights.cumsum(1)
+        ends = last_equal[_ends(mass, bins)]
+        found = np.take_along_axis((weights * gaps).cumsum(1), ends, axis=1)
+        errors = np.abs(np.diff(found, axis=1, prepend=0.0)).sum(1) / mass[:, -1]
         return np.asarray(errors, dtype=float)
 
     return statistic
@@ -46,9 +44,9 @@ def equal_mass_bins(confidence: Values, bins: int) -> NDArray[np.int64]:
     """The bin of each item, from 0, as `equal_mass_error` divides them; empty bins get none."""
     import numpy as np
 
-    order, starts, values = _distinct(confidence)
-    mass = np.add.reduceat(np.ones((1, len(order))), starts, axis=1).cumsum(1)
-    upper = values[_ends(mass, bins)[0]]
+    order, _ = _ordered(confidence)
+    mass = np.arange(1.0, len(order) + 1)[None]
+    upper = confidence[order][_ends(mass, bins)[0]]
     return np.searchsorted(upper, confidence, side="left")
 
 
@@ -67,17 +65,17 @@ def equal_width_error(confidence: Values, correct: Values, bins: int) -> Statist
     return statistic
 
 
-def _distinct(confidence: Values) -> tuple[NDArray[np.int64], NDArray[np.int64], Values]:
-    """The items' order by confidence, where each distinct value starts in it, and these values."""
+def _ordered(confidence: Values) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The items' order by confidence, and for each place in it the last of equal confidence."""
     import numpy as np
 
     order = np.argsort(confidence, kind="stable")
-    values, starts = np.unique(confidence[order], return_index=True)
-    return order, starts, values
+    ordered = confidence[order]
+    return order, np.searchsorted(ordered, ordered, side="right") - 1
 
 
 def _ends(mass: Values, bins: int) -> NDArray[np.int64]:
-    """Index of the distinct value that each bin ends with; `mass` is cumulative, a row a resample.
+    """Place of the item that completes each bin; `mass` is cumulative, a row a resample.
 
     A bin ends where the run that `numpy.array_split` would give it is complete.
     """
@@ -87,4 +85,4 @@ def _ends(mass: Values, bins: int) -> NDArray[np.int64]:
     runs = np.array_split(np.arange(total), min(bins, total))
     last = np.cumsum([len(run) for run in runs])
     # Half a unit: the weights are whole, and sums of them may be a little off.
-    return np.stack([(mass < end - 0.5).sum(1) for end in last], axis=1)
+    return np.stack([np.searchsorted(row, last - 0.5) for row in mass])

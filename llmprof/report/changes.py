@@ -49,10 +49,12 @@ def compare_with_baseline(
 
 def _measures(store: Store, run: ReportedRun, section: Section) -> _Measures:
     """What the run's metrics are made of, by metric and group; those that are known."""
-    place = (run.run_id, section.profiler, section.dataset)
+    rows = store.query(_SAMPLES, (run.run_id, section.profiler, section.dataset))[1]
+    # All at once: a call for each would take longer than its work.
+    scores = json.loads(f"[{','.join(row[3] for row in rows)}]")
     samples = [
-        Sample(sample_id, prompt, response, json.loads(scores), *rest)
-        for sample_id, prompt, response, scores, *rest in store.query(_SAMPLES, place)[1]
+        Sample(sample_id, prompt, response, found, *rest)
+        for (sample_id, prompt, response, _, *rest), found in zip(rows, scores, strict=True)
     ]
     if not samples:
         return {}

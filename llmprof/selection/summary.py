@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import fsum
 
 from llmprof.records import Metric, Sample
@@ -46,7 +46,7 @@ def selection_metrics(
 def _before_and_after(name: str, pools: Sequence[Pool], kept: Picks) -> list[Metric]:
     before = [_mean([sample.scores.get(name) for sample in pool]) for pool in pools]
     after = _values(name, kept)
-    change = paired_difference(_by_place(before), _by_place(after))
+    change = paired_difference(zip(before, after, strict=True))
     reason = None if change.n else "no prompt has it before and after"
     return [
         mean_metric(name, before, group=CANDIDATES),
@@ -90,10 +90,6 @@ def _is_known(name: str, pools: Sequence[Pool]) -> bool:
 
 def _values(name: str, picks: Picks) -> list[float | None]:
     return [None if sample is None else sample.scores.get(name) for sample in picks]
-
-
-def _by_place(values: Sequence[float | None]) -> Mapping[str, float | None]:
-    return {str(place): value for place, value in enumerate(values)}
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from llmprof.datasets import BiasQuestion, DataOptions, load_bbq
 from llmprof.profilers import ProfilerOptions
 from llmprof.profilers.bbq import Bbq
-from llmprof.profilers.bbq_scores import bias_measure
+from llmprof.profilers.bbq_scores import bias_measure, judged
 from llmprof.profilers.bbq_targets import biased_option
 from llmprof.requests import Answer, Failure
 from tests.profilers.questions import ASK, QUESTION, answered, bias_scores, chosen, question
@@ -86,7 +86,7 @@ def test_intervals_cover_zero_for_most_random_models() -> None:
     covered = 0
     for _ in range(100):
         samples = answered((item, generator.randrange(3)) for item in asked)
-        metric = bias_measure("b", samples, scaled=True).metric()
+        metric = bias_measure("b", list(map(judged, samples)), scaled=True).metric()
         assert metric.ci_low is not None and metric.ci_high is not None
         covered += metric.ci_low <= 0 <= metric.ci_high
     assert 88 <= covered <= 100
@@ -142,8 +142,9 @@ def test_toolkit_averages_the_accuracy_of_the_polarities() -> None:
     # Three negative questions answered "unknown" (right), one non-negative with a person (wrong).
     pairs = [(question(polarity="neg"), 1)] * 3 + [(question(polarity="nonneg"), 0)]
     samples = answered(pairs)
-    ours = bias_measure("b", samples, scaled=True).metric()
-    theirs = bias_measure("b", samples, scaled=True, polarity_means=True).metric()
+    items = list(map(judged, samples))
+    ours = bias_measure("b", items, scaled=True).metric()
+    theirs = bias_measure("b", items, scaled=True, polarity_means=True).metric()
     assert ours.value == pytest.approx(100 * (1 - 3 / 4))
     assert theirs.value == pytest.approx(100 * (1 - (1 + 0) / 2))
     toolkit = Bbq(ProfilerOptions(protocol="toolkit")).metrics(samples)
