@@ -75,9 +75,7 @@ def test_paired_interval_is_narrower_than_that_of_unpaired_models() -> None:
     pairs = []
     for _ in range(400):
         hardness = generator.gauss(0, 5)
-        pairs.append(
-            (hardness + generator.gauss(0, 0.5), hardness + 0.3 + generator.gauss(0, 0.5))
-        )
+        pairs.append((hardness + generator.gauss(0, 0.5), hardness + 0.3 + generator.gauss(0, 0.5)))
     difference = paired_difference(pairs)
     assert difference.ci_low is not None and difference.ci_high is not None
     assert 0 < difference.ci_low < 0.3 < difference.ci_high

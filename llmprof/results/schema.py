@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from sqlite_utils import Database, Migrations
+import sqlite3
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from llmprof.errors import StoreError
 
-migrations = Migrations("llmprof")
+# Reading needs no migration, and this import takes longer than reading: it brings pandas.
+if TYPE_CHECKING:
+    from sqlite_utils import Database, Migrations
+
+_NAME = "llmprof"
+_APPLIED = f"SELECT name FROM _sqlite_migrations WHERE migration_set = '{_NAME}' ORDER BY id"
+_STEPS: list[Callable[[Database], None]] = []
 
 # A transaction of its own is opened around each migration, so statements run one by one:
 # `executescript` would commit it.
@@ -76,7 +84,22 @@ WHERE place = 1 GROUP BY model, backend
 """
 
 
-@migrations()
+def migrations() -> Migrations:
+    """All that lead to this schema, in their order."""
+    from sqlite_utils import Migrations
+
+    known = Migrations(_NAME)
+    for step in _STEPS:
+        known()(step)
+    return known
+
+
+def _step(function: Callable[[Database], None]) -> Callable[[Database], None]:
+    _STEPS.append(function)
+    return function
+
+
+@_step
 def create_tables(db: Database) -> None:
     for statement in _TABLES:
         db.execute(statement)
@@ -85,17 +108,17 @@ def create_tables(db: Database) -> None:
 _WORK_COUNTS = ("n_requests", "n_cached", "n_failed", "n_truncated", "n_retries")
 
 
-@migrations()
+@_step
 def create_latest_metrics_view(db: Database) -> None:
     db.execute(_LATEST_METRICS)
 
 
-@migrations()
+@_step
 def add_sample_index(db: Database) -> None:
     db.execute("ALTER TABLE samples ADD COLUMN sample_index INTEGER NOT NULL DEFAULT 0")
 
 
-@migrations()
+@_step
 def add_work_counts(db: Database) -> None:
     """What the engine had to do; NULL in runs of older versions."""
     for column in _WORK_COUNTS:
@@ -103,25 +126,27 @@ def add_work_counts(db: Database) -> None:
     db.execute("ALTER TABLE run_datasets ADD COLUMN seconds REAL")
 
 
-@migrations()
+@_step
 def create_model_overview_view(db: Database) -> None:
     db.execute(_MODEL_OVERVIEW)
 
 
-@migrations()
+@_step
 def create_most_toxic_completion_view(db: Database) -> None:
     """One row a prompt of a run, with the completion whose TOXICITY is highest."""
     db.execute(_MOST_TOXIC_COMPLETION)
 
 
-def check_version(db: Database, name: str) -> None:
+def check_version(connection: sqlite3.Connection, name: str) -> None:
     """Refuse a database that a newer llmprof wrote.
 
     Raises:
         StoreError: it has migrations that this version does not know.
     """
-    known = {each.name for each in migrations.pending(Database(memory=True))}
-    unknown = [each.name for each in migrations.applied(db) if each.name not in known]
+    known = {step.__name__ for step in _STEPS}
+    tables = "SELECT 1 FROM sqlite_master WHERE name = '_sqlite_migrations'"
+    applied = connection.execute(_APPLIED) if connection.execute(tables).fetchone() else ()
+    unknown = [migration for (migration,) in applied if migration not in known]
     if unknown:
         raise StoreError(
             f"{name} was written by a newer llmprof (it has {', '.join(unknown)}); upgrade "

@@ -10,15 +10,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-from sqlite_utils import Database
+from typing import TYPE_CHECKING, Any
 
 from llmprof.cache.keys import canonical_json
 from llmprof.errors import StoreError, UsageError
 from llmprof.records import Metric, Sample
 from llmprof.results.schema import check_version, migrations
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
 _BUSY_TIMEOUT_SECONDS = 60.0
 # Words of SQLite about a damaged file; the last about one whose list of migrations is lost.
@@ -92,20 +94,26 @@ class Store:
                 f"there are no results in {path}; run `llmprof profile` first, or pass --db FILE"
             )
         with self._guard():
-            connection = sqlite3.connect(
+            self._connection = sqlite3.connect(
                 f"{path.resolve().as_uri()}?{_reading(path) if read_only else 'mode=rwc'}",
                 uri=True,
                 timeout=_BUSY_TIMEOUT_SECONDS,
                 check_same_thread=False,
             )
-            self._db = Database(connection)
-            check_version(self._db, str(path))
+            check_version(self._connection, str(path))
             if not read_only:
                 self._db.enable_wal()
                 self._db.execute("PRAGMA foreign_keys = ON")
-                if migrations.pending(self._db):
+                if migrations().pending(self._db):
                     with self._transaction():
-                        migrations.apply(self._db)
+                        migrations().apply(self._db)
+
+    @cached_property
+    def _db(self) -> Database:
+        """The same connection, for writing."""
+        from sqlite_utils import Database
+
+        return Database(self._connection)
 
     @contextmanager
     def _guard(self) -> Iterator[None]:
@@ -230,7 +238,7 @@ class Store:
             StoreError: the file cannot be read.
         """
         try:
-            cursor = self._db.conn.execute(sql, values)
+            cursor = self._connection.execute(sql, values)
             return [each[0] for each in cursor.description or ()], cursor.fetchall()
         except (sqlite3.Error, sqlite3.Warning, UnicodeEncodeError) as error:
             if _is_fault_of_file(error):
@@ -238,7 +246,7 @@ class Store:
             raise UsageError(f"SQL: {error}; see `llmprof sql --help`") from error
 
     def close(self) -> None:
-        self._db.close()
+        self._connection.close()
 
 
 def _reading(path: Path) -> str:

@@ -147,7 +147,7 @@ def test_write_ahead_log_and_migrations_are_on(db: Path) -> None:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         applied = connection.execute("SELECT name FROM _sqlite_migrations ORDER BY id").fetchall()
     store = Store(db)
-    assert migrations.pending(store._db) == []
+    assert migrations().pending(store._db) == []
     store.close()
     assert applied[0] == ("create_tables",)
 
