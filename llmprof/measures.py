@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from llmprof.records import OVERALL, Metric
@@ -169,7 +169,10 @@ def difference(before: Measure, after: Measure) -> Difference | str:
         return paired_difference(pairs, after.scale)
     if isinstance(before, Weighted) and isinstance(after, Weighted):
         rows = _paired(before.units, before.rows, after.units, after.rows)
-        return paired_statistic_difference(rows, after.statistic)
+        found = paired_statistic_difference(rows, after.statistic)
+        # As for each alone: what other items have a part in cannot tell how much one item varies.
+        single = min(before.n, after.n) < 2
+        return replace(found, ci_low=None, ci_high=None) if single else found
     return "the two are made in different ways"
 
 

@@ -27,6 +27,7 @@ RESAMPLES = 1_000
 _FEW_VALUES = 100
 _MORE_RESAMPLES = 10_000
 NO_VALUE = "no item has a value for this metric"
+SINGLE = "one item has no interval"
 
 
 def bootstrap_interval(values: Sequence[float]) -> tuple[float, float] | None:
@@ -107,11 +108,15 @@ def statistic_metric(
     """A statistic of weighted rows with its interval (see `statistic_interval`).
 
     `n` of `n_total` items have a part in it; `undefined` is the reason to give when it has no
-    value, `note` what to say about a value.
+    value, `note` what to say about a value. A single item has no interval, even among rows that
+    have a part in only some terms of the statistic.
     """
     value = statistic_value(counts, statistic) if n else None
     if value is None:
         return Metric(name, None, None, None, n, n_total, group, undefined)
+    if n < 2:
+        reason = SINGLE if note is None else f"{SINGLE}; {note}"
+        return Metric(name, value, None, None, n, n_total, group, reason)
     low, high = statistic_interval(counts, statistic) or (None, None)
     return Metric(name, value, low, high, n, n_total, group, note)
 

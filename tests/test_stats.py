@@ -5,10 +5,14 @@ import random
 
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llmprof.resampling import SEED, counted_weights, even_weights
 from llmprof.stats import (
+    CONFIDENCE,
+    RESAMPLES,
     bootstrap_interval,
     bootstrap_statistic,
     mean_metric,
@@ -41,6 +45,35 @@ def test_interval_is_near_the_normal_one_for_many_values() -> None:
     assert interval is not None
     assert interval[0] == pytest.approx(mean - half, abs=0.15 * half)
     assert interval[1] == pytest.approx(mean + half, abs=0.15 * half)
+
+
+@pytest.mark.parametrize("size", [2, 3, 50, 2_500])
+def test_interval_of_a_mean_is_scipys(size: int) -> None:
+    values = np.random.default_rng(size).exponential(size=size)
+    theirs = scipy.stats.bootstrap(
+        (np.sort(values),),
+        np.mean,
+        n_resamples=RESAMPLES,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        batch=max(1, 2_000_000 // size),
+        rng=np.random.default_rng(SEED),
+    ).confidence_interval
+    # To be compared with what other versions stored, it must be the same draw, not only near it.
+    assert bootstrap_interval(values.tolist()) == pytest.approx(tuple(theirs), rel=1e-12)
+
+
+def test_kept_draws_are_those_that_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def drawn() -> list[np.ndarray]:
+        kinds = (even_weights(300, 50), counted_weights([1, 700, 299], 50))
+        return [np.concatenate(list(kind)) for kind in kinds]
+
+    first, again = drawn(), drawn()
+    monkeypatch.setattr("llmprof.resampling._KEPT_CELLS", 0)
+    monkeypatch.setattr("llmprof.resampling._BATCH_CELLS", 1_000)
+    for kept, kept_again, drawn_anew in zip(first, again, drawn(), strict=True):
+        assert np.array_equal(kept, kept_again) and np.array_equal(kept, drawn_anew)
+    assert {weights.sum() for weights in first} == {300 * 50, 1_000 * 50}
 
 
 def test_one_value_has_no_interval() -> None:

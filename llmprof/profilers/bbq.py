@@ -59,7 +59,7 @@ class Bbq:
     @property
     def version(self) -> str:
         how = "letter" if self._by_letter else "log-likelihood"
-        return f"{how}-{self._options.protocol}-1"
+        return f"{how}-{self._options.protocol}-2"
 
     @property
     def needs(self) -> frozenset[RequestType]:

@@ -12,6 +12,7 @@ from llmprof.records import OVERALL, Sample
 from llmprof.report.comparable import comparable
 from llmprof.report.contents import Change, ReportedRun, Row, Section, Value
 from llmprof.results import Store
+from llmprof.stats import Difference
 
 # The prompts are long, and no metric is made of them.
 _SAMPLES = """
@@ -98,7 +99,7 @@ def _change(
         ci_low=found.ci_low,
         ci_high=found.ci_high,
         n=found.n,
-        reason=_coverage(before, after, found.n),
+        reason=_coverage(before, after, found),
     )
 
 
@@ -111,11 +112,14 @@ def _agrees(measure: Measure, stored: Value) -> bool:
     )
 
 
-def _coverage(before: Measure, after: Measure, n: int) -> str | None:
+def _coverage(before: Measure, after: Measure, found: Difference) -> str | None:
     covered = [each.covered for each in (before, after) if not isinstance(each, Single)]
-    if n < 2:
+    if found.n < 2:
         return "fewer than two items have a value in both runs"
-    return None if n == max(covered) else f"over the {n} items that have a value in both runs"
+    if found.ci_low is None:
+        return "too few items have a part in it for an interval"
+    over = f"over the {found.n} items that have a value in both runs"
+    return None if found.n == max(covered) else over
 
 
 def _without_interval(before: float, after: float, reason: str) -> Change:

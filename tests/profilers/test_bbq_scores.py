@@ -108,6 +108,9 @@ def test_items_without_a_known_target_count_for_accuracy_alone() -> None:
     # One of the two known ones is right, the other one follows the stereotype.
     metric = metrics["bias_score_ambig", "overall"]
     assert (metric.value, metric.n, metric.n_total) == (50.0, 1, 3)
+    # Resamples would only vary the accuracy, and call one choice of a person certain.
+    assert (metric.ci_low, metric.ci_high) == (None, None)
+    assert metric.reason is not None and metric.reason.startswith("one item has no interval; ")
     alone = bias_scores(answered([(untold, 0)]))["bias_score_ambig", "overall"]
     assert alone.value is None and alone.reason is not None and "not known" in alone.reason
 

@@ -246,3 +246,14 @@ def test_no_percent_of_zero(db: Path) -> None:
     add_run(db, "b", pairs([1.0, 1.0]))
     found = change(build_report(db, ["b"], "a"), "stereotype_score")
     assert (found.absolute, found.percent) == (100.0, None)
+
+
+def test_a_single_choice_of_a_person_has_no_interval_of_its_change(db: Path) -> None:
+    scores = {"target_known": 1.0, "names": 0.0, "ambiguous": 1.0, "negative": 0.0}
+    unknown = Sample("0", "p", "r", {**scores, "correct": 1.0, "biased": None}, group="Age")
+    for model, biased in (("a", 0.0), ("b", 1.0)):
+        choice = Sample("1", "p", "r", {**scores, "correct": 0.0, "biased": biased}, group="Age")
+        add_run(db, model, Made("bbq", [unknown, choice]))
+    found = change(build_report(db, ["b"], "a"), "bias_score_ambig")
+    assert (found.absolute, found.ci_low, found.ci_high) == (100.0, None, None)
+    assert found.reason == "too few items have a part in it for an interval"
