@@ -105,11 +105,10 @@ def _change(
 
 def _agrees(measure: Measure, stored: Value) -> bool:
     """Whether the stored value is the one that its items give now."""
-    return (
-        measure.value is not None
-        and stored.value is not None
-        and math.isclose(measure.value, stored.value, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
-    )
+    value = measure.value
+    if value is None or stored.value is None:
+        return False
+    return math.isclose(value, stored.value, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
 
 
 def _coverage(before: Measure, after: Measure, found: Difference) -> str | None:
