@@ -19,6 +19,7 @@ def convert_gguf(file: Path, target: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     quiet_transformers()
+    _quiet_conversion()
     partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
     try:
         partial.mkdir(parents=True, exist_ok=True)
@@ -39,3 +40,11 @@ def convert_gguf(file: Path, target: Path) -> None:
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _quiet_conversion() -> None:
+    """Make the conversion's progress bar heed the setting that turns all others off."""
+    from transformers import modeling_gguf_pytorch_utils as conversion
+    from transformers.utils.logging import tqdm
+
+    conversion.tqdm = tqdm  # type: ignore[attr-defined]
