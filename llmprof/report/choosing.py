@@ -51,7 +51,7 @@ class _Known:
 
 
 def choose_runs(store: Store, wanted: Sequence[str], baseline: str | None) -> Chosen:
-    """The runs that are named, each once; the latest run when nothing is.
+    """The runs that are named, each once; when nothing is, the latest run that has results.
 
     A name is a run's id or its beginning, or a model: then the latest complete run of each of its
     configurations (backend, number format, quantization and the like). `baseline` may also be one
@@ -65,7 +65,7 @@ def choose_runs(store: Store, wanted: Sequence[str], baseline: str | None) -> Ch
         raise _no_run(store)
     omissions: list[Omission] = []
     run_ids: list[str] = []
-    for name in wanted or [known[-1].run_id]:
+    for name in wanted or [_latest_with_results(known, omissions)]:
         run_ids += _find(name, known, omissions)
     runs = _read(store, run_ids)
     if baseline is not None:
@@ -113,6 +113,15 @@ def _find(name: str, known: Sequence[_Known], omissions: list[Omission]) -> list
     if not beginning:
         raise _unknown(name, known)
     return [_only(name, beginning)]
+
+
+def _latest_with_results(known: Sequence[_Known], omissions: list[Omission]) -> str:
+    """The latest run that has results of some profile; the latest of all when none has."""
+    chosen = next((run for run in reversed(known) if run.results), known[-1])
+    for run in known[known.index(chosen) + 1 :]:
+        why = f"it is {run.status}, and no profile of it is done"
+        omissions.append(Omission(f"run {run.run_id} of {run.model}", why))
+    return chosen.run_id
 
 
 def _latest(runs: Sequence[_Known], omissions: list[Omission]) -> str:

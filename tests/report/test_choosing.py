@@ -30,6 +30,19 @@ def test_the_latest_run_when_nothing_is_named(db: Path) -> None:
     assert labels(db) == ["large"]
 
 
+def test_a_run_without_results_yet_is_passed_over_when_nothing_is_named(db: Path) -> None:
+    begun = add_run(db, "org/large", status="started")
+    report = build_report(db, [], None)
+    assert [run.status for run in report.runs] == ["complete"]
+    assert [each.what for each in report.omissions] == [f"run {begun} of org/large"]
+    assert report.omissions[0].why == "it is started, and no profile of it is done"
+
+
+def test_a_database_with_no_results_shows_the_latest_run(tmp_path: Path) -> None:
+    begun = add_run(tmp_path / "a.db", "m", status="interrupted")
+    assert [run.run_id for run in build_report(tmp_path / "a.db", [], None).runs] == [begun]
+
+
 def test_a_model_is_the_latest_run_of_each_configuration(db: Path) -> None:
     report = build_report(db, ["small"], None)
     assert [run.label for run in report.runs] == ["fp32", "4bit"]

@@ -81,7 +81,7 @@ def completions(
         width = max(task.width for task in pending.values())
         groups = _groups(pending.values())
         try:
-            slots = budget.rows(width)
+            slots = min(budget.rows(width), len(pending))
             rows: Rows = (
                 SlotRows(decoder, slots, width)
                 if side_by_side and decoder.within_reach(width)

@@ -10,6 +10,7 @@ import torch
 
 from llmprof.backends import BackendOptions
 from llmprof.backends.huggingface.backend import HuggingFaceBackend
+from llmprof.backends.huggingface.rows import SlotRows
 from llmprof.errors import BackendError
 from llmprof.requests import Embed, Generate, LogLikelihood, Request, Sampling
 from tests.backends.conftest import Ask
@@ -99,3 +100,18 @@ def test_a_broken_file_of_sizes_is_measured_anew(
     backend = HuggingFaceBackend(BackendOptions(model=str(tiny_llama), cache_dir=tmp_path))
     ask(backend, SCORES[:2])
     assert json.loads((tmp_path / "batch_sizes.json").read_text())
+
+
+def test_no_room_is_made_for_more_rows_than_there_are(
+    tiny_llama: Path, ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+
+    class Noted(SlotRows):
+        def __init__(self, decoder: Any, slots: int, width: int) -> None:
+            made.append(slots)
+            super().__init__(decoder, slots, width)
+
+    monkeypatch.setattr("llmprof.backends.huggingface.generation.SlotRows", Noted)
+    ask(HuggingFaceBackend(BackendOptions(model=str(tiny_llama), cache_dir=tmp_path)), TEXTS[:3])
+    assert made == [3]
