@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from llmprof.profiling import Plan
 
 _RUNS = """
-SELECT id, status, model, backend,
-       (SELECT group_concat(DISTINCT profiler) FROM run_datasets d WHERE run_id = r.id) AS profiles,
+SELECT id, status, model,
+       backend || coalesce(' ' || (config ->> '$.identity.dtype'), '')
+       || coalesce(' ' || nullif(config ->> '$.identity.quantization', 'none'), '') AS backend,
+       (SELECT replace(group_concat(DISTINCT profiler), ',', ', ') FROM run_datasets
+        WHERE run_id = r.id) AS profiles,
        substr(replace(started_at, 'T', ' '), 1, 16) AS "started (UTC)",
        (SELECT printf('%.0f s', sum(seconds)) FROM run_datasets WHERE run_id = r.id) AS work
 FROM runs r ORDER BY id DESC
