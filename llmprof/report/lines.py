@@ -79,18 +79,21 @@ def _to_read(section: Section) -> list[Row]:
 
 
 def _said_of(row: Row, report: Report, places: Sequence[int]) -> Iterator[str]:
-    cautions = set()
+    """Each thing to be said, with the runs that it is said of; of all runs where none is named."""
+    said: dict[tuple[str, str], list[str]] = {}
     for place in places:
-        label = f" in {report.runs[place].label}" if len(places) > 1 else ""
+        label = report.runs[place].label
         value, change = row.values[place], row.changes[place]
         if value is not None and value.value is None:
-            yield f"not defined{label} ({value.reason})"
-        elif value is not None and value.reason is not None and value.reason not in cautions:
-            cautions.add(value.reason)
-            yield f"note ({value.reason})"
+            said.setdefault(("not defined", value.reason or "no reason"), []).append(label)
+        elif value is not None and value.reason is not None:
+            said.setdefault(("note", value.reason), [])
         if change is not None and change.reason is not None:
             kind = "no interval of the change" if change.ci_low is None else "change"
-            yield f"{kind}{label} ({change.reason})"
+            said.setdefault((kind, change.reason), []).append(label)
+    for (kind, reason), labels in said.items():
+        where = f" in {', '.join(labels)}" if 0 < len(labels) < len(places) else ""
+        yield f"{kind}{where} ({reason})"
 
 
 def _listed(names: Sequence[str]) -> str:

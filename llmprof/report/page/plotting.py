@@ -9,6 +9,7 @@ import html
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 from llmprof.report.contents import Report
@@ -18,7 +19,11 @@ Figure = dict[str, Any]
 _SYMBOLS = ("circle", "square", "diamond", "cross", "x", "pentagon", "hexagram", "star")
 _LABEL_WIDTH = 24
 _ROW_PIXELS = 26
-_LINE_PIXELS = 15
+# A line of a label, at Plotly's line height, and what parts a label from the next.
+_LINE_PIXELS = 17
+_GAP_PIXELS = 6
+# From one run of a row to the next.
+_RUN_PIXELS = 9
 # Room for the axis.
 _MARGIN_PIXELS = 50
 
@@ -106,7 +111,7 @@ def dot_plot(
     traces = []
     for order, run in enumerate(shown):
         # The first run on top.
-        offset = (order - (len(shown) - 1) / 2) * 0.7 / max(len(shown), 1)
+        offset = (order - (len(shown) - 1) / 2) * _RUN_PIXELS
         found = [
             (place - offset, row.points[run])
             for place, row in zip(places, rows, strict=True)
@@ -119,7 +124,7 @@ def dot_plot(
         "yaxis": {
             "tickvals": places,
             "ticktext": labels,
-            "range": [-0.8, max(places, default=0) + 0.8],
+            "range": [_MARGIN_PIXELS - height, 0],
             "automargin": True,
             "showgrid": False,
             "zeroline": False,
@@ -130,12 +135,19 @@ def dot_plot(
     return {"data": traces, "layout": layout}, shown, height
 
 
-def _places(rows: Sequence[PlotRow], runs: int) -> tuple[list[int], int]:
-    """Where each row stands, the first on top, and the height that all need."""
-    places = list(range(len(rows) - 1, -1, -1))
-    tallest = max((len(textwrap.wrap(row.label, _LABEL_WIDTH)) for row in rows), default=1)
-    pixels = max(_ROW_PIXELS, tallest * _LINE_PIXELS, (runs + 1) * 9)
-    return places, len(rows) * pixels + _MARGIN_PIXELS
+def _places(rows: Sequence[PlotRow], runs: int) -> tuple[list[float], int]:
+    """Where the middle of each row is, in pixels from the top, and the height that all need."""
+    heights = [
+        max(
+            _ROW_PIXELS,
+            len(textwrap.wrap(row.label, _LABEL_WIDTH)) * _LINE_PIXELS + _GAP_PIXELS,
+            0 if row.is_heading else (runs + 1) * _RUN_PIXELS,
+        )
+        for row in rows
+    ]
+    ends = list(accumulate(heights))
+    places = [height / 2 - end for height, end in zip(heights, ends, strict=True)]
+    return places, sum(heights) + _MARGIN_PIXELS
 
 
 def _dots(points: Sequence[tuple[float, Point]], run: int) -> Figure:
