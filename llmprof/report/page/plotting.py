@@ -164,6 +164,8 @@ def _dots(points: Sequence[tuple[float, Point]], run: int) -> Figure:
         },
         "error_x": {
             "type": "data",
+            # The ends of no interval at all would be drawn inside an open sign.
+            "visible": any(point.low is not None for _, point in points),
             "symmetric": False,
             "array": [_gap(point.high, point.value) for _, point in points],
             "arrayminus": [_gap(point.value, point.low) for _, point in points],

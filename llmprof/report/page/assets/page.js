@@ -7,8 +7,12 @@
   const system = matchMedia("(prefers-color-scheme: dark)");
   const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
 
+  function name() {
+    button.textContent = isDark() ? "Light theme" : "Dark theme";
+  }
+
   function repaint() {
-    button.setAttribute("aria-pressed", String(isDark()));
+    name();
     return charts.repaint();
   }
 
@@ -35,5 +39,5 @@
     repaint();
   });
 
-  button.setAttribute("aria-pressed", String(isDark()));
+  name();
 })();
