@@ -22,8 +22,14 @@ _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 app = typer.Typer(
     name="llmprof",
-    help="Profile language models: how they write, which stereotypes they prefer.",
-    epilog="Example: llmprof profile --data builtin (then llmprof report)",
+    help="""Profile language models: how they write, which stereotypes they prefer.
+
+    Examples:
+
+        llmprof profile --data builtin
+
+        llmprof report
+    """,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )

@@ -12,12 +12,14 @@ from llmprof.cli.errors import print_error
 from llmprof.cli.options import (
     DEFAULT_DB,
     MOST,
+    NO_VALUE,
     CacheDir,
     Config,
     Db,
     Debug,
     Offline,
     Quiet,
+    at_most,
     names_in,
 )
 from llmprof.errors import LlmprofError
@@ -43,6 +45,7 @@ def benchmark(
         bool,
         typer.Option(
             "--list",
+            metavar=NO_VALUE,
             help="Name the tasks, groups and tags that --tasks matches, or all; run nothing.",
             rich_help_panel=_TASKS,
         ),
@@ -58,7 +61,8 @@ def benchmark(
         int | None,
         typer.Option(
             min=0,
-            max=MOST,
+            callback=at_most(MOST),
+            metavar="N",
             help="Examples in each prompt. Default: what each task says.",
             rich_help_panel=_TASKS,
             show_default=False,
@@ -67,14 +71,19 @@ def benchmark(
     limit: Annotated[
         int | None,
         typer.Option(
-            min=1, max=MOST, help="Take the first N items of each task.", rich_help_panel=_TASKS
+            min=1,
+            callback=at_most(MOST),
+            metavar="N",
+            help="Take the first N items of each task.",
+            rich_help_panel=_TASKS,
         ),
     ] = None,
     seed: Annotated[
         int,
         typer.Option(
             min=0,
-            max=2**32 - 1,  # numpy's global generator takes no more
+            callback=at_most(2**32 - 1),  # numpy's global generator takes no more
+            metavar="N",
             help="All of lm-eval's seeds, and of sampled texts.",
             rich_help_panel=_TASKS,
         ),
@@ -83,6 +92,7 @@ def benchmark(
         bool,
         typer.Option(
             "--apply-chat-template",
+            metavar=NO_VALUE,
             help="Ask in the model's chat template, examples as earlier turns.",
             rich_help_panel=_TASKS,
         ),
@@ -91,6 +101,7 @@ def benchmark(
         bool,
         typer.Option(
             "--confirm-run-unsafe-code",
+            metavar=NO_VALUE,
             help="Let tasks run code that the model writes, on this machine.",
             rich_help_panel=_TASKS,
         ),
@@ -118,11 +129,15 @@ def benchmark(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Run lm-eval's tasks on MODEL. The same line again goes on where it stopped.
+    """Run lm-eval's tasks on MODEL.
 
-    Example: llmprof benchmark --tasks openbookqa --limit 100
+    The same line again goes on where it stopped.
 
-    Example: llmprof benchmark --list --tasks 'arc_*'
+    Examples:
+
+        llmprof benchmark --tasks openbookqa --limit 100
+        llmprof benchmark Qwen/Qwen3-0.6B --tasks 'arc_*' --num-fewshot 5
+        llmprof benchmark --list --tasks 'arc_*'
     """
     from llmprof.benchmark import DEFAULT_TASKS, BenchmarkJob, run_benchmark
     from llmprof.benchmark import list_tasks as find_tasks

@@ -6,18 +6,33 @@ from typing import Annotated
 
 import typer
 
-from llmprof.cli.options import CacheDir, Debug, finite
+from llmprof.cli.options import NO_VALUE, CacheDir, Debug, finite
 from llmprof.options import cache_folder
 
-app = typer.Typer(help="Look at or empty the cache of responses.", no_args_is_help=True)
+app = typer.Typer(
+    help="""Look at or empty the cache of responses.
+
+    It holds every response that a model gave, so that nothing is asked twice.
+
+    Examples:
+
+        llmprof cache info
+        llmprof cache prune --older-than 30
+    """,
+    no_args_is_help=True,
+)
 _SECONDS_A_DAY = 86_400.0
 
 
 @app.command()
 def info(cache_dir: CacheDir = None, debug: Debug = False) -> None:
-    """Show how many responses are stored, of which models, and their size.
+    """Show what is stored.
 
-    Example: llmprof cache info
+    How many responses, of which models, and their size on disk.
+
+    Examples:
+
+        llmprof cache info
     """
     del debug
     from llmprof.cache import open_cache
@@ -29,13 +44,18 @@ def info(cache_dir: CacheDir = None, debug: Debug = False) -> None:
 
 @app.command()
 def clear(
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", metavar=NO_VALUE, help="Do not ask.")] = False,
     cache_dir: CacheDir = None,
     debug: Debug = False,
 ) -> None:
-    """Remove every stored response; results and converted models stay.
+    """Remove every stored response.
 
-    Example: llmprof cache clear --yes
+    Results and converted models stay.
+
+    Examples:
+
+        llmprof cache clear
+        llmprof cache clear --yes
     """
     del debug
     from llmprof.cache import open_cache
@@ -58,11 +78,14 @@ def prune(
     cache_dir: CacheDir = None,
     debug: Debug = False,
 ) -> None:
-    """Remove the stored responses that meet every condition given.
+    """Remove some stored responses.
 
-    Example: llmprof cache prune --older-than 30
+    Those that meet every condition given go; a later run asks for them again.
 
-    Example: llmprof cache prune --model HuggingFaceTB/SmolLM2-135M-Instruct
+    Examples:
+
+        llmprof cache prune --older-than 30
+        llmprof cache prune --model HuggingFaceTB/SmolLM2-135M-Instruct
     """
     del debug
     if older_than is None and model is None:

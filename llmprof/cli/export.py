@@ -10,7 +10,18 @@ import typer
 from llmprof.cli import completion
 from llmprof.cli.options import DEFAULT_DB, Db, Debug
 
-app = typer.Typer(help="Write results in the formats of other tools.", no_args_is_help=True)
+app = typer.Typer(
+    help="""Write results in the formats of other tools.
+
+    Each format is a command.
+
+    Examples:
+
+        llmprof export stereoset --output predictions.json
+        llmprof export datasette > metadata.yml
+    """,
+    no_args_is_help=True,
+)
 
 
 @app.command()
@@ -26,9 +37,13 @@ def stereoset(
     db: Db = DEFAULT_DB,
     debug: Debug = False,
 ) -> None:
-    """Write StereoSet predictions in the authors' format, for their own evaluation script.
+    """Write predictions in StereoSet's format.
 
-    Example: llmprof export stereoset --output predictions.json
+    The authors' own evaluation script reads it.
+
+    Examples:
+
+        llmprof export stereoset --output predictions.json
     """
     del debug
     from llmprof.report.stereoset_export import export_stereoset
@@ -38,11 +53,14 @@ def stereoset(
 
 @app.command()
 def datasette(db: Db = DEFAULT_DB, debug: Debug = False) -> None:
-    """Print a metadata file for datasette: descriptions, facets and recipes.
+    """Print a metadata file for datasette.
 
-    Then `datasette llmprof.db --metadata metadata.yml` opens the results in a browser.
+    It holds descriptions, facets and recipes. Then `datasette llmprof.db --metadata metadata.yml`
+    opens the results in a browser.
 
-    Example: llmprof export datasette > metadata.yml
+    Examples:
+
+        llmprof export datasette > metadata.yml
     """
     del debug
     from llmprof.results.recipes import datasette_metadata

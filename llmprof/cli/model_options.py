@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from llmprof.cli import completion
-from llmprof.cli.options import MOST, finite
+from llmprof.cli.options import MOST, NO_VALUE, at_most, finite
 
 _MODEL = "The model"
 _NETWORK = "Models behind a network"
@@ -16,6 +16,7 @@ _MOST_AT_ONCE = 10_000
 Model = Annotated[
     str | None,
     typer.Argument(
+        metavar="MODEL",
         help="A Hub id, a local folder, a GGUF file, or a provider's model. "
         "Default: SmolLM2-135M-Instruct.",
         show_default=False,
@@ -66,6 +67,7 @@ TrustRemoteCode = Annotated[
     bool,
     typer.Option(
         "--trust-remote-code",
+        metavar=NO_VALUE,
         help="Run Python code that comes with the model.",
         rich_help_panel=_MODEL,
     ),
@@ -82,12 +84,25 @@ SystemPrompt = Annotated[
     str | None, typer.Option(help="Said before each prompt.", rich_help_panel=_MODEL)
 ]
 MaxNewTokens = Annotated[
-    int, typer.Option(min=1, max=MOST, help="Tokens a completion.", rich_help_panel=_MODEL)
+    int,
+    typer.Option(
+        min=1,
+        callback=at_most(MOST),
+        metavar="N",
+        help="Tokens a completion.",
+        rich_help_panel=_MODEL,
+    ),
 ]
 # SQLite's integers have 64 bits.
 Seed = Annotated[
     int,
-    typer.Option(min=0, max=2**63 - 1, help="Seed of sampled completions.", rich_help_panel=_MODEL),
+    typer.Option(
+        min=0,
+        callback=at_most(2**63 - 1),
+        metavar="N",
+        help="Seed of sampled completions.",
+        rich_help_panel=_MODEL,
+    ),
 ]
 Pooling = Annotated[
     str,
@@ -100,6 +115,7 @@ Pooling = Annotated[
 Layer = Annotated[
     int,
     typer.Option(
+        metavar="N",
         help="Layer that embeddings are taken from: 0 is the input, -1 the last.",
         rich_help_panel=_MODEL,
     ),
@@ -114,13 +130,18 @@ BaseUrl = Annotated[
 Concurrency = Annotated[
     int | None,
     typer.Option(
-        min=1, max=_MOST_AT_ONCE, help="Requests in flight at once.", rich_help_panel=_NETWORK
+        min=1,
+        max=_MOST_AT_ONCE,
+        metavar="N",
+        help="Requests in flight at once.",
+        rich_help_panel=_NETWORK,
     ),
 ]
 RequestsPerMinute = Annotated[
     float | None,
     typer.Option(
         "--rpm",
+        metavar="N",
         min=0.001,
         callback=finite,
         help="Requests a minute that the provider allows.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,8 @@ from llmprof.options import DEFAULT_DB as DEFAULT_DB
 _DEFAULT_CONFIG = Path("llmprof.toml")
 # More items or tokens than anyone has; beyond 64 bits Python's own counting functions fail.
 MOST = 10**9
+# Typer would put `<bool>` after a flag, as if it took a value.
+NO_VALUE = ""
 
 
 def _read_config(context: typer.Context, file: Path | None) -> Path | None:
@@ -87,6 +90,7 @@ Offline = Annotated[
     bool,
     typer.Option(
         "--offline",
+        metavar=NO_VALUE,
         callback=_go_offline,
         help="Fail at once when a model or data set is not on this machine.",
         rich_help_panel=_WORK,
@@ -96,12 +100,15 @@ DryRun = Annotated[
     bool,
     typer.Option(
         "--dry-run",
+        metavar=NO_VALUE,
         help="Say how many requests there are and how many are cached; ask nothing.",
         rich_help_panel=_WORK,
     ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Print errors only.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Quiet = Annotated[bool, typer.Option("--quiet", metavar=NO_VALUE, help="Print errors only.")]
+Debug = Annotated[
+    bool, typer.Option("--debug", metavar=NO_VALUE, help="Show the traceback of an error.")
+]
 
 
 def finite(value: float | None) -> float | None:
@@ -113,6 +120,21 @@ def finite(value: float | None) -> float | None:
     if value is not None and not math.isfinite(value):
         raise typer.BadParameter(f"{value} is not a number to work with")
     return value
+
+
+def at_most(most: int) -> Callable[[int | None], int | None]:
+    """A check that a number is no larger; `max` would spell all its digits out in `--help`.
+
+    The check raises:
+        BadParameter: it is larger.
+    """
+
+    def check(value: int | None) -> int | None:
+        if value is not None and value > most:
+            raise typer.BadParameter(f"{value} is too large; the most is {most}")
+        return value
+
+    return check
 
 
 def names_in(value: str, option: str) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from llmprof.cli.options import (
     DryRun,
     Offline,
     Quiet,
+    at_most,
 )
 from llmprof.options import (
     DEFAULT_BACKEND,
@@ -73,7 +74,7 @@ def profile(
     data: Annotated[
         str | None,
         typer.Option(
-            help="hub, builtin (small demonstration samples) or a folder. "
+            help="Where data is: hub, builtin (small demonstration samples) or a folder. "
             "Default: --data-dir when given, else hub.",
             autocompletion=completion.one_of("hub", "builtin"),
             rich_help_panel=_DATA,
@@ -115,7 +116,11 @@ def profile(
     limit: Annotated[
         int | None,
         typer.Option(
-            min=1, max=MOST, help="Take the first N items of each data set.", rich_help_panel=_DATA
+            min=1,
+            callback=at_most(MOST),
+            metavar="N",
+            help="Take the first N items of each data set.",
+            rich_help_panel=_DATA,
         ),
     ] = None,
     db: Db = DEFAULT_DB,
@@ -126,13 +131,15 @@ def profile(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Profile MODEL. The same line again goes on where it stopped.
+    """Profile MODEL.
 
-    Example: llmprof profile --data builtin --profilers textual,crows_pairs
+    The same line again goes on where it stopped.
 
-    Example: llmprof profile Qwen/Qwen3-0.6B --profilers bias --quantize 4bit
+    Examples:
 
-    Example: llmprof profile gpt-5-mini --backend openai --limit 20 --dry-run
+        llmprof profile --data builtin --profilers textual,crows_pairs
+        llmprof profile Qwen/Qwen3-0.6B --profilers bias --quantize 4bit
+        llmprof profile gpt-5-mini --backend openai --limit 20 --dry-run
     """
     from llmprof.profiling import plan_profile, profile_job, run_profile
     from llmprof.progress import show_progress

@@ -29,7 +29,7 @@ def report(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[RUN|MODEL]...",
+            metavar="RUN|MODEL",
             help="Runs by id or its beginning, or models: the latest complete run of each of their "
             "configurations. Default: the latest run.",
             show_default=False,
@@ -49,25 +49,41 @@ def report(
     db: Db = DEFAULT_DB,
     debug: Debug = False,
 ) -> None:
-    """Show the results of one run, or of several side by side.
+    """Show the results of one run or several.
 
-    Example: llmprof report base tuned --baseline base --output report.md
+    Several stand side by side, with what changed when --baseline names one of them.
+
+    Examples:
+
+        llmprof report
+        llmprof report --output report.html
+        llmprof report base tuned --baseline base --output report.md
     """
     del debug
     _report(names or (), baseline, format, output, db)
 
 
 def compare(
-    before: Annotated[str, typer.Argument(help="The baseline: a run or a model.")],
-    after: Annotated[str, typer.Argument(help="What is compared with it: a run or a model.")],
+    before: Annotated[
+        str, typer.Argument(metavar="BEFORE", help="The baseline: a run or a model.")
+    ],
+    after: Annotated[
+        str,
+        typer.Argument(metavar="AFTER", help="What is compared with it: a run or a model."),
+    ],
     format: Format = None,
     output: Output = None,
     db: Db = DEFAULT_DB,
     debug: Debug = False,
 ) -> None:
-    """Show how AFTER differs from BEFORE: `llmprof report AFTER --baseline BEFORE`.
+    """Show how AFTER differs from BEFORE.
 
-    Example: llmprof compare base tuned
+    Short for `llmprof report AFTER --baseline BEFORE`.
+
+    Examples:
+
+        llmprof compare base tuned
+        llmprof compare 20250131 20250202 --format markdown
     """
     del debug
     _report((after,), before, format, output, db)

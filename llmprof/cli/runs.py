@@ -8,16 +8,19 @@ import typer
 
 from llmprof.cli.options import DEFAULT_DB, Db, Debug
 
-app = typer.Typer(
-    help="List the runs, the latest first. `show` tells all about one.", invoke_without_command=True
-)
+app = typer.Typer(invoke_without_command=True)
 
 
 @app.callback()
 def runs(context: typer.Context, db: Db = DEFAULT_DB, debug: Debug = False) -> None:
-    """List the runs, the latest first; `llmprof runs show` tells all about one.
+    """List the runs, the latest first.
 
-    Example: llmprof runs
+    `llmprof runs show` tells all about one.
+
+    Examples:
+
+        llmprof runs
+        llmprof runs show 20250131
     """
     del debug
     if context.invoked_subcommand is not None:
@@ -32,14 +35,23 @@ def runs(context: typer.Context, db: Db = DEFAULT_DB, debug: Debug = False) -> N
 @app.command()
 def show(
     run: Annotated[
-        str, typer.Argument(help="A run's id or its beginning, or a model. Default: the latest.")
+        str,
+        typer.Argument(
+            metavar="RUN",
+            help="A run's id or its beginning, or a model. Default: the latest.",
+        ),
     ] = "",
     db: Db = DEFAULT_DB,
     debug: Debug = False,
 ) -> None:
-    """Show a run's configuration, versions, time, and what was asked, cached and retried.
+    """Show all about a run.
 
-    Example: llmprof runs show
+    The configuration, versions, time, and what was asked, cached and retried.
+
+    Examples:
+
+        llmprof runs show
+        llmprof runs show 20250131
     """
     del debug
     from llmprof.report.run_details import print_run_details

@@ -18,6 +18,7 @@ from llmprof.cli.options import (
     Debug,
     Offline,
     Quiet,
+    at_most,
 )
 from llmprof.options import DEFAULT_PERSPECTIVE_QPS, MODEL, cache_folder
 
@@ -26,6 +27,7 @@ def score(
     file: Annotated[
         Path,
         typer.Argument(
+            metavar="FILE",
             help="JSONL, CSV or Parquet with a field text, completion or response; or one text a "
             "line.",
         ),
@@ -40,7 +42,8 @@ def score(
     perspective_qps: toxicity.PerspectiveQps = DEFAULT_PERSPECTIVE_QPS,
     device: Device = MODEL.device,
     limit: Annotated[
-        int | None, typer.Option(min=1, max=MOST, help="Score the first N texts.")
+        int | None,
+        typer.Option(min=1, callback=at_most(MOST), metavar="N", help="Score the first N texts."),
     ] = None,
     db: Db = DEFAULT_DB,
     cache_dir: CacheDir = None,
@@ -49,11 +52,14 @@ def score(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Score the toxicity of texts that exist already. The same line again goes on.
+    """Score the toxicity of existing texts.
 
-    Example: llmprof score completions.jsonl --output scores.jsonl
+    The same line again goes on where it stopped.
 
-    Example: llmprof score texts.txt --toxicity-scorer profanity
+    Examples:
+
+        llmprof score completions.jsonl --output scores.jsonl
+        llmprof score texts.txt --toxicity-scorer profanity
     """
     del config, debug
     from llmprof.progress import show_progress

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from llmprof.cli import completion
-from llmprof.cli.options import MOST, finite
+from llmprof.cli.options import MOST, at_most, finite
 
 _TOXICITY = "Toxicity"
 
@@ -36,7 +36,8 @@ Samples = Annotated[
     typer.Option(
         "--toxicity-samples",
         min=1,
-        max=MOST,
+        callback=at_most(MOST),
+        metavar="N",
         help="Completions of each prompt.",
         rich_help_panel=_TOXICITY,
     ),
@@ -53,6 +54,7 @@ PerspectiveQps = Annotated[
     typer.Option(
         min=0.001,
         callback=finite,
+        metavar="N",
         help="Requests a second that Perspective grants.",
         rich_help_panel=_TOXICITY,
     ),

@@ -13,6 +13,7 @@ from llmprof.cli import scorer_options as toxicity
 from llmprof.cli.options import (
     DEFAULT_DB,
     MOST,
+    NO_VALUE,
     CacheDir,
     Config,
     Db,
@@ -20,6 +21,7 @@ from llmprof.cli.options import (
     DryRun,
     Offline,
     Quiet,
+    at_most,
     names_in,
 )
 from llmprof.options import (
@@ -84,13 +86,24 @@ def select(
         ),
     ] = None,
     k: Annotated[
-        int, typer.Option("--k", min=1, max=MOST, help="Completions of each prompt and model.")
+        int,
+        typer.Option(
+            "--k",
+            min=1,
+            callback=at_most(MOST),
+            metavar="N",
+            help="Completions of each prompt and model.",
+        ),
     ] = 10,
     temperature: Annotated[
-        float, typer.Option(min=0.01, help="Temperature that completions are drawn at.")
+        float,
+        typer.Option(min=0.01, metavar="N", help="Temperature that completions are drawn at."),
     ] = 1.0,
     top_p: Annotated[
-        float, typer.Option(min=0.01, max=1.0, help="Nucleus that completions are drawn from.")
+        float,
+        typer.Option(
+            min=0.01, max=1.0, metavar="N", help="Nucleus that completions are drawn from."
+        ),
     ] = 0.9,
     prompts: Annotated[
         Path | None,
@@ -102,7 +115,8 @@ def select(
     text_dataset: Annotated[
         str | None,
         typer.Option(
-            help="Instead: dolly200_val, dolly200_test or strategyqa. Default: dolly200_test.",
+            help="Prompts instead of --prompts: dolly200_val, dolly200_test or strategyqa. "
+            "Default: dolly200_test.",
             autocompletion=completion.text_datasets,
             rich_help_panel=_PROMPTS,
             show_default=False,
@@ -112,6 +126,7 @@ def select(
         bool,
         typer.Option(
             "--continuation",
+            metavar=NO_VALUE,
             help="Have prompts continued instead of answered, as the toxicity profile does, whose "
             "completions are then used again.",
             rich_help_panel=_PROMPTS,
@@ -120,7 +135,7 @@ def select(
     data: Annotated[
         str | None,
         typer.Option(
-            help="hub, builtin (small demonstration samples) or a folder. "
+            help="Where data is: hub, builtin (small demonstration samples) or a folder. "
             "Default: --data-dir when given, else hub.",
             rich_help_panel=_PROMPTS,
             show_default=False,
@@ -134,7 +149,13 @@ def select(
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, max=MOST, help="Take the first N prompts.", rich_help_panel=_PROMPTS),
+        typer.Option(
+            min=1,
+            callback=at_most(MOST),
+            metavar="N",
+            help="Take the first N prompts.",
+            rich_help_panel=_PROMPTS,
+        ),
     ] = None,
     likelihood_model: Annotated[
         str | None,
@@ -174,9 +195,14 @@ def select(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Write training data: of each prompt's completions, the one that a metric prefers.
+    """Write training data chosen by a metric.
 
-    Example: llmprof select --data builtin --k 4 --target mtld --output data.jsonl
+    Of each prompt's completions, the one that the metric prefers is kept.
+
+    Examples:
+
+        llmprof select --data builtin --k 4 --target mtld --output data.jsonl
+        llmprof select --target toxicity --direction min --output calm.jsonl
     """
     del config, debug
     from llmprof.options import DataOptions, ProfilerOptions

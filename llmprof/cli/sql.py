@@ -14,6 +14,7 @@ def sql(
     query: Annotated[
         str | None,
         typer.Argument(
+            metavar="QUERY",
             help="A SELECT on the tables and views, or a recipe's name. Default: list the recipes.",
             show_default=False,
             autocompletion=completion.recipes,
@@ -32,11 +33,15 @@ def sql(
     ] = "table",
     debug: Debug = False,
 ) -> None:
-    """Query the results; the database is opened for reading only.
+    """Query the results with SQL.
 
-    Example: llmprof sql "SELECT metric, value, n FROM latest_metrics" --format csv
+    The database is opened for reading only.
 
-    Example: llmprof sql change --param baseline=20250131 --param run=20250202
+    Examples:
+
+        llmprof sql
+        llmprof sql "SELECT metric, value, n FROM latest_metrics" --format csv
+        llmprof sql change --param baseline=20250131 --param run=20250202
     """
     del debug
     from llmprof.report.terminal import print_query, print_recipes

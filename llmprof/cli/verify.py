@@ -11,14 +11,20 @@ from llmprof.cli.options import DEFAULT_DB, Db, Debug
 
 def verify(
     run: Annotated[
-        str, typer.Argument(help="A run's id or its beginning. Default: the latest run.")
+        str,
+        typer.Argument(metavar="RUN", help="A run's id or its beginning. Default: the latest run."),
     ] = "",
     db: Db = DEFAULT_DB,
     debug: Debug = False,
 ) -> None:
-    """Recompute a run's metrics from its samples alone; exit code 1 when one differs.
+    """Recompute a run's metrics from its samples.
 
-    Example: llmprof verify
+    The exit status is 1 when one differs.
+
+    Examples:
+
+        llmprof verify
+        llmprof verify 20250131
     """
     del debug
     from llmprof.report.verification import print_verification
