@@ -150,6 +150,7 @@ def docs(session: nox.Session) -> None:
     """Write the pages made from the code, and run every command and Python block in the docs."""
     install(session, *group("tests"))
     session.run("python", "docs/write_cli.py")
+    session.run("python", "docs/write_man.py")
     session.run("python", "docs/write_recipes.py")
     session.run("pytest", "tests/test_docs.py")
 
@@ -165,6 +166,8 @@ def clean_install(session: nox.Session) -> None:
     session.run(sys.executable, "-m", "venv", "--clear", str(environment), external=True)
     python = str(environment / "bin" / "python")
     session.run(python, "-m", "pip", "install", "--quiet", TORCH, str(wheel), external=True)
+    if not (environment / "share/man/man1/llmprof.1").is_file():
+        session.error("the wheel does not install the man page")
     session.chdir(folder)
     session.run(python, "-m", "llmprof", "--help", external=True)
     session.run(

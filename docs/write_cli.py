@@ -2,48 +2,18 @@
 
 from __future__ import annotations
 
+import html
+import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pages import write_or_check
+from reference import ENVIRONMENT, EXIT_STATUS, FILES, PRECEDENCE, STREAMS
 
 PAGE = Path(__file__).parent / "cli.md"
-_TAIL = """\
-## Environment
-
-| variable | what |
-|---|---|
-| `LLMPROF_DB` | results database, as `--db` |
-| `LLMPROF_CACHE_DIR` | folder of cached responses, as `--cache-dir` |
-| `LLMPROF_DATA_DIR` | folder of data sets, as `--data-dir` |
-| `LLMPROF_CONFIG` | configuration file, as `--config` |
-| `OPENAI_API_KEY`, `CO_API_KEY`, `PERSPECTIVE_API_KEY` | keys of [providers](backends.md) |
-| `CO_API_URL` | address of Cohere's API |
-| `HF_TOKEN`, `HF_HOME`, … | those of the Hub's client |
-
-An option goes before its variable, and a variable before the configuration file.
-
-## Files
-
-| file | what |
-|---|---|
-| `llmprof.toml` | values of options by their long names, read where llmprof is started |
-| `llmprof.db` | [results](results.md), in SQLite; made where llmprof is started |
-| the user's cache folder | [responses](results.md#the-cache-of-responses) and converted models |
-
-## Exit status
-
-| code | meaning |
-|---|---|
-| 0 | done |
-| 1 | the work failed: one line on standard error says what was wrong and what to do |
-| 2 | the command was asked for something that does not exist or makes no sense |
-| 130 | interrupted; the same line again goes on |
-
-Results go to standard output; progress, notes and errors to standard error.
-"""
 
 
 def render() -> str:
@@ -56,7 +26,21 @@ def render() -> str:
             check=True,
             capture_output=True,
         )
-        return output.read_text(encoding="utf-8").rstrip("\n") + "\n\n" + _TAIL
+        written = output.read_text(encoding="utf-8").rstrip("\n")
+    # Typer writes HTML's entities everywhere; in an indented block they would be shown as they are.
+    commands = re.sub(r"^    .*$", lambda line: html.unescape(line[0]), written, flags=re.M)
+    return "\n\n".join([commands, *_tail()]) + "\n"
+
+
+def _tail() -> Iterator[str]:
+    yield from ("## Environment", _table("variable", ENVIRONMENT), PRECEDENCE)
+    yield from ("## Files", _table("file", FILES))
+    yield from ("## Exit status", _table("code", EXIT_STATUS, "meaning"), STREAMS)
+
+
+def _table(what: str, rows: Mapping[str, str], meaning: str = "what") -> str:
+    lines = (f"| {name} | {text} |" for name, text in rows.items())
+    return "\n".join([f"| {what} | {meaning} |", "|---|---|", *lines])
 
 
 if __name__ == "__main__":

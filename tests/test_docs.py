@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # Made by `docs/write_cli.py`, with usage lines that are no commands.
 GENERATED = ROOT / "docs" / "cli.md"
-SCRIPTS = ["write_cli.py", "write_recipes.py"]
+SCRIPTS = ["write_cli.py", "write_man.py", "write_recipes.py"]
 
 
 def blocks(page: Path, language: str) -> list[str]:

@@ -55,8 +55,9 @@ def stereoset(
 def datasette(db: Db = DEFAULT_DB, debug: Debug = False) -> None:
     """Print a metadata file for datasette.
 
-    It holds descriptions, facets and recipes. Then `datasette llmprof.db --metadata metadata.yml`
-    opens the results in a browser.
+    It holds descriptions, facets and recipes of the results.
+
+    With it, `datasette llmprof.db -m metadata.yml` opens them in a browser.
 
     Examples:
 

@@ -51,7 +51,7 @@ def report(
 ) -> None:
     """Show the results of one run or several.
 
-    Several stand side by side, with what changed when --baseline names one of them.
+    Several stand side by side; --baseline adds what changed.
 
     Examples:
 

@@ -94,27 +94,37 @@ COMMANDS = dict(_commands(typer.main.get_command(app)))
 LEAVES = [path for path, command in COMMANDS.items() if not hasattr(command, "commands")]
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_every_command_has_help(command: tuple[str, ...]) -> None:
-    done = run(*command, "--help")
-    assert done.returncode == 0
-    assert "Usage" in done.stdout
-
-
-@pytest.mark.parametrize("path", LEAVES, ids=" ".join)
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_help_ends_with_examples_that_the_command_takes(
     path: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # Restored afterwards: `--offline` sets it.
     help_text = inspect.cleandoc(COMMANDS[path].help)
-    examples = re.findall(r"^Example: (.*)$", help_text, re.M)
+    examples = help_text.partition("\n\nExamples:\n\n")[2].replace("\n\n", "\n").splitlines()
     assert examples
-    assert help_text.endswith(examples[-1])
     for example in examples:
-        words = shlex.split(example.split(" > ")[0])
-        assert words[: len(path) + 1] == ["llmprof", *path]
+        assert example.startswith("    llmprof")
+        words = tuple(shlex.split(example.split(" > ")[0])[1:])
+        assert words[: len(path)] == path
+        named = next(words[:end] for end in (2, 1) if words[:end] in COMMANDS)
         # Parsed as it would be, but not run.
-        COMMANDS[path].make_context(path[-1], words[len(path) + 1 :])
+        COMMANDS[named].make_context(named[-1], list(words[len(named) :]))
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_has_help_that_fits_80_columns(path: tuple[str, ...]) -> None:
+    done = run(*path, "--help", COLUMNS="80")
+    shown = done.stdout
+    assert done.returncode == 0
+    assert "Usage" in shown
+    assert not path or not COMMANDS[path].get_short_help_str().endswith("...")
+    help_text = inspect.cleandoc(COMMANDS[path].help)
+    for line in filter(None, help_text.splitlines()):
+        assert re.search(rf"^ +{re.escape(line)} *$", shown, re.M), f"{line!r} is wrapped"
+    for option in COMMANDS[path].params:
+        names = option.opts if option.param_type_name == "option" else [option.metavar]
+        assert all(re.search(rf" {re.escape(name)} ", shown) for name in names), option.name
+    assert not re.search(r"\d{6}", re.sub(r"20\d{6}", "", shown))
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)
@@ -134,6 +144,9 @@ def test_no_arguments_print_the_help() -> None:
         (["profile", "--nonsense"], 2, "No such option: --nonsense"),
         (["profile", "--limit", "0"], 2, "--limit"),
         (["profile", "--limit", "many"], 2, "--limit"),
+        (["profile", "--limit", "1000000001"], 2, "the most is 1000000000"),
+        (["profile", "--seed", str(2**63)], 2, "the most is 9223372036854775807"),
+        (["benchmark", "--seed", str(2**32)], 2, "the most is 4294967295"),
         (["profile", "--profilers", "textual,nonsense"], 2, "unknown profiler 'nonsense'"),
         (["profile", "--profilers", ","], 2, "no profiler named"),
         (["profile", "--backend", "nonsense"], 2, "unknown backend 'nonsense'"),
