@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import typer
 from pages import write_or_check
@@ -156,7 +157,7 @@ def _examples(every: Iterable[Command]) -> Iterator[str]:
 
 
 def _lines() -> Iterator[str]:
-    root, *every = commands(get_command(app))
+    root, *every = commands(cast(TyperGroup, get_command(app)))
     # A group that takes nothing itself is its commands.
     complete = [command for command in every if command.arguments or command.options]
     uses = Counter(option for command in complete for option in command.options)
