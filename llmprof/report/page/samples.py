@@ -27,7 +27,7 @@ WITH ranked AS (
 ), chosen AS (SELECT * FROM placed ORDER BY place, id LIMIT ?)
 SELECT s.id, s.run_id, s.profiler, s.dataset, s.sample_id, s.sample_index, s."group", s.prompt,
        s.response, s.scores, s.error_class, c.rank
-FROM chosen c JOIN samples s USING (id) ORDER BY c.place, c.id
+FROM chosen c JOIN samples s USING (id) ORDER BY c.rank IS NULL, c.place, c.id
 """
 _COUNT = """
 SELECT count(*) FROM samples WHERE (run_id, profiler, dataset) IN (VALUES {sets})

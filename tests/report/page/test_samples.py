@@ -36,6 +36,13 @@ def test_most_toxic_first_and_unscored_last(tmp_path: Path) -> None:
     assert order(tmp_path, "toxicity", samples) == ["high", "low", "none"]
 
 
+def test_of_several_runs_unscored_samples_come_last_too(tmp_path: Path) -> None:
+    db = tmp_path / "a.db"
+    failed = save(db, "toxicity", [sample("none")])
+    scored = save(db, "toxicity", [sample("high", TOXICITY=0.9), sample("low", TOXICITY=0.1)])
+    assert items(packed(db, "toxicity", failed, scored)) == ["high", "low", "none"]
+
+
 def test_bbq_wrong_answers_with_the_stereotype_by_their_lead(tmp_path: Path) -> None:
     def answer(name: str, correct: float, biased: float | None, *scores: float) -> Sample:
         options = {f"score_{place}": score for place, score in enumerate(scores)}
