@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from llmprof.engine import Progress
 
 _LOG_SECONDS = 10.0
+# Imports, data, and a GGUF file that is converted once.
+_PREPARING = "preparing model and data"
 
 
 @contextmanager
@@ -39,8 +41,12 @@ def _live() -> Iterator[Callable[[str, Progress], None]]:
         console=Console(stderr=True),
     ) as display:
         tasks: dict[str, bars.TaskID] = {}
+        # A bar without end, until there is something to count.
+        preparing = display.add_task(_PREPARING, total=None, note="", rate="")
 
         def listen(name: str, progress: Progress) -> None:
+            if not tasks:
+                display.update(preparing, visible=False)
             if name not in tasks:
                 tasks[name] = display.add_task(name, total=progress.total, note="", rate="")
             display.update(tasks[name], completed=progress.done, total=progress.total)

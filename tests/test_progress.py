@@ -1,4 +1,9 @@
-"""How progress is shown where the output is no terminal."""
+"""How progress is shown, on a terminal and elsewhere."""
+
+import os
+import pty
+import subprocess
+import sys
 
 import pytest
 
@@ -21,3 +26,28 @@ def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with show_progress(quiet=True) as listen:
         listen("textual on d", Progress(1, done=1))
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_terminal_shows_that_something_happens_before_there_is_anything_to_count() -> None:
+    script = """
+from llmprof.engine import Progress
+from llmprof.progress import show_progress
+with show_progress(quiet=False) as listen:
+    input()
+    listen("textual on d", Progress(4, done=4))
+"""
+    terminal, inside = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stderr=inside, text=True
+    )
+    os.close(inside)
+    before = b""
+    while b"preparing" not in before:
+        before += os.read(terminal, 1024)
+    process.communicate("\n", timeout=60)
+    assert process.returncode == 0
+    after = b""
+    while b"textual on d" not in after:
+        after += os.read(terminal, 1024)
+    os.close(terminal)
+    assert b"preparing" not in after.rpartition(b"textual on d")[2]
