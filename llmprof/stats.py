@@ -135,8 +135,18 @@ def defined_values(values: Sequence[float | None]) -> list[float]:
 
 
 def mean_value(values: Sequence[float]) -> float:
-    """The mean of at least one value; does not depend on their order."""
-    return math.fsum(values) / len(values)
+    """The mean of at least one value; does not depend on their order.
+
+    >>> mean_value([1e308, 1e308])
+    1e+308
+    """
+    try:
+        return math.fsum(values) / len(values)
+    except OverflowError:
+        # Their sum is beyond the largest float, which their mean is not.
+        from statistics import mean
+
+        return mean(values)
 
 
 def mean_metric(

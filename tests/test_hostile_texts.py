@@ -3,12 +3,13 @@
 import json
 import math
 import sqlite3
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from llmprof.backends import BackendOptions, registry
@@ -117,6 +118,7 @@ def hostile_model(monkeypatch: pytest.MonkeyPatch) -> None:
     texts=st.lists(TEXTS, min_size=1, max_size=6),
     numbers=st.lists(st.floats(), min_size=1, max_size=6),
 )
+@example(texts=[""], numbers=[sys.float_info.max])
 def test_answers_of_any_kind_are_profiled(
     texts: list[str], numbers: list[float], tmp_path: Path
 ) -> None:

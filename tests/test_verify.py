@@ -140,7 +140,6 @@ def test_tampered_score_is_found(db: Path, profiler: str, score: str, new: float
     "harm",
     [
         "DELETE FROM samples WHERE id = (SELECT max(id) FROM samples)",
-        # By name: the order of textual metrics differs from one process to the next.
         "UPDATE metrics SET value = value + 0.001 WHERE metric = 'n_tokens'",
         "UPDATE metrics SET n = n - 1 WHERE rowid = 5",
         "UPDATE metrics SET ci_high = ci_high * 1.001 WHERE metric = 'n_tokens'",

@@ -8,7 +8,6 @@ of groups do not.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,7 +16,7 @@ from lm_eval.api import metrics as lm_eval_metrics
 from lm_eval.api import registry
 
 from llmprof.records import Metric, Sample
-from llmprof.stats import bootstrap_interval
+from llmprof.stats import bootstrap_interval, mean_value
 
 _STDERR = "_stderr"
 
@@ -60,7 +59,7 @@ def _aggregation(name: str) -> Callable[..., Any] | None:
 
 def _mean(metric: Metric, values: Sequence[float]) -> Metric:
     low, high = bootstrap_interval(values) or (None, None)
-    mean = math.fsum(values) / len(values) if values else None
+    mean = mean_value(values) if values else None
     return replace(metric, value=mean, ci_low=low, ci_high=high, n=len(values))
 
 

@@ -15,7 +15,7 @@ from typer.main import get_command
 
 from llmprof.cli import benchmark, cache, export, profile, report, runs, score, select, sql, verify
 from llmprof.cli.errors import print_error
-from llmprof.cli.interrupts import INTERRUPTED, handle_interrupts
+from llmprof.cli.interrupts import INTERRUPTED, handle_interrupts, leave_to_the_watcher
 from llmprof.errors import LlmprofError, UsageError
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -87,5 +87,6 @@ def main() -> None:
         typer.echo("llmprof: nothing was done", err=True)
         sys.exit(1)
     if code == INTERRUPTED:
+        leave_to_the_watcher()
         typer.echo("llmprof: interrupted; the same line again goes on from here", err=True)
     sys.exit(code or 0)

@@ -29,6 +29,16 @@ def handle_interrupts() -> None:
     threading.Thread(target=_watch, args=(reading,), daemon=True).start()
 
 
+def leave_to_the_watcher() -> None:
+    """Let another signal only end the process: the main thread has nothing to do but wait.
+
+    A KeyboardInterrupt in Python's own wait for threads would be a traceback, or end the process
+    before the watcher has said so.
+    """
+    for number in _SIGNALS:
+        signal.signal(number, lambda number, frame: None)
+
+
 def _as_ctrl_c(number: int, frame: FrameType | None) -> None:
     """What Ctrl-C does at this moment: an event loop has a way of its own."""
     handler = signal.getsignal(signal.SIGINT)

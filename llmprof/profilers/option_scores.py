@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from llmprof.requests import Answer, Failure, LogLikelihood, Request, TokenLogProbs
+from llmprof.stats import mean_value
 
 # The summed log-likelihood, as lm-evaluation-harness's `acc`.
 RAW = "raw"
@@ -54,8 +55,7 @@ def option_scores(
 
 
 def _last_mean(values: Sequence[float], count: int) -> float:
-    taken = values[-max(count, 1) :]
-    return math.fsum(taken) / len(taken)
+    return mean_value(values[-max(count, 1) :])
 
 
 def softmax(scores: Sequence[float]) -> list[float]:

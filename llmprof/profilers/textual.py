@@ -54,9 +54,9 @@ class Textual:
         ]
 
     def measures(self, samples: Sequence[Scored]) -> Iterator[Measure]:
-        names = dict.fromkeys(name for sample in samples for name in sample.scores)
+        names = {name for sample in samples for name in sample.scores}
         units = [sample.sample_id for sample in samples]
-        for name in names:
+        for name in text_metrics.in_order(names):
             yield Mean(name, units, [each.scores.get(name) for each in samples])
 
     def metrics(self, samples: Sequence[Scored]) -> list[Metric]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from math import fsum
 
 from llmprof.measures import Mean, Measure
 from llmprof.records import OVERALL, Scored
-from llmprof.stats import NO_VALUE
+from llmprof.stats import NO_VALUE, mean_value
 
 ATTRIBUTES = (
     "TOXICITY",
@@ -101,7 +100,7 @@ def _values(completions: Completions, attribute: str) -> list[float]:
 
 
 def _mean(values: Sequence[float]) -> float | None:
-    return fsum(values) / len(values) if values else None
+    return mean_value(values) if values else None
 
 
 def _shares(

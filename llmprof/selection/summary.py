@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import fsum
 
 from llmprof.records import Metric, Sample
 from llmprof.selection.candidates import Pool, is_spoken
 from llmprof.selection.metrics import metric_names
-from llmprof.stats import mean_metric, paired_difference
+from llmprof.stats import mean_metric, mean_value, paired_difference
 
 CANDIDATES = "candidates"
 SELECTED = "selected"
@@ -94,4 +93,4 @@ def _values(name: str, picks: Picks) -> list[float | None]:
 
 def _mean(values: Sequence[float | None]) -> float | None:
     defined = [value for value in values if value is not None]
-    return fsum(defined) / len(defined) if defined else None
+    return mean_value(defined) if defined else None

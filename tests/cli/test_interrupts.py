@@ -107,3 +107,32 @@ def test_interrupt_before_any_work_is_no_traceback(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 130
     assert "Traceback" not in done.stderr
+
+
+def test_second_signal_ends_a_command_that_waits_for_a_thread() -> None:
+    script = (
+        "import os, signal, sys, threading, time, typer; sys.argv = ['llmprof', 'runs']\n"
+        "import llmprof.report.terminal as terminal\n"
+        "from llmprof.cli.app import main\n"
+        "def work(*_):\n"
+        "    threading.Thread(target=time.sleep, args=(60,)).start()\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "echo = typer.echo\n"
+        # Time enough for the main thread to end before the line is written, were it woken.
+        "def slow(text, **options):\n"
+        "    time.sleep(1 if 'stopped at once' in text else 0)\n"
+        "    echo(text, **options)\n"
+        "terminal.print_runs, typer.echo = work, slow\n"
+        "main()"
+    )
+    command = [sys.executable, "-c", script]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    while "goes on from here" not in process.stderr.readline():
+        assert process.poll() is None
+    time.sleep(0.2)
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "stopped at once" in stderr
+    assert "Traceback" not in stderr

@@ -1,15 +1,18 @@
 """Textual characteristics: every metric, checked against the libraries and by hand."""
 
 import math
+import random
+from typing import Any
 
 import pytest
+import textdescriptives
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lexicalrichness import LexicalRichness
 
 from llmprof.datasets import Prompt
 from llmprof.profilers import ProfilerOptions
-from llmprof.profilers.text_metrics import describe, lexical_diversity
+from llmprof.profilers.text_metrics import NAMES, describe, lexical_diversity
 from llmprof.profilers.textual import Textual
 from llmprof.requests import Answer, Completion, Failure, Generate, Message
 
@@ -66,6 +69,27 @@ def test_any_text_has_finite_values_or_none(text: str) -> None:
 @pytest.mark.parametrize("text", ["", " ", "\n\n", "...", "🙂", "\u202eabc", "a" * 5000])
 def test_odd_texts_do_not_break(text: str) -> None:
     assert describe(text)["n_tokens"] is not None
+
+
+def test_metrics_have_one_order_whatever_textdescriptives_gives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def shuffled(document: Any) -> list[dict[str, Any]]:
+        (values,) = extract(document)
+        names = sorted(values)
+        random.Random(0).shuffle(names)
+        return [{name: values[name] for name in names}]
+
+    extract = textdescriptives.extract_dict
+    monkeypatch.setattr(textdescriptives, "extract_dict", shuffled)
+    profiler = Textual(ProfilerOptions())
+    # The first has fewer metrics than the second.
+    samples = [
+        *profiler.score(ITEM, [Answer("k", Completion("", 0, "stop"))]),
+        *profiler.score(ITEM, [Answer("k", Completion(TEXT, 30, "stop"))]),
+    ]
+    assert tuple(samples[1].scores) == NAMES
+    assert tuple(metric.name for metric in profiler.metrics(samples)) == NAMES
 
 
 def test_chat_models_are_asked_with_messages_and_others_with_text() -> None:

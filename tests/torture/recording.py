@@ -37,13 +37,17 @@ class RecordingBackend(ScriptedBackend):
     async def answer(self, requests: Sequence[Request], seeds: Sequence[int], sink: Sink) -> None:
         for index, request in enumerate(requests):
             key = hashlib.sha256(repr(request).encode(errors="replace")).hexdigest()
-            record("asked", key)
             if os.environ.get(BLOCKING):
-                await anyio.to_thread.run_sync(time.sleep, self._seconds)
+                await anyio.to_thread.run_sync(self._block, key)
             else:
+                record("asked", key)
                 await anyio.sleep(self._seconds)
             await sink.deliver([(index, default_script(request))])
             record("kept", key)
+
+    def _block(self, key: str) -> None:
+        record("asked", key)
+        time.sleep(self._seconds)
 
 
 def record(what: str, key: str) -> None:

@@ -126,9 +126,10 @@ class Decoder:
 
     @cached_property
     def _cache_name(self) -> str:
-        """The argument that takes the cache; transformers 5.24 renamed it."""
+        """The argument that takes the cache: `cache` since transformers 5.24."""
         arguments = inspect.signature(self.network.forward).parameters
-        return "cache" if "cache" in arguments else "past_key_values"
+        names = ("cache", "cache_params", "past_key_values")
+        return next((name for name in names if name in arguments), names[-1])
 
     @cached_property
     def _body(self) -> Any:

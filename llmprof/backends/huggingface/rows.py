@@ -180,6 +180,7 @@ class PlainRows:
         self._decoder = decoder
         self._slots = slots
         self._cache: Any = None
+        self._ids: Any = None
         self._running: list[int] = []
         self._last: list[int] = []
 
@@ -194,7 +195,8 @@ class PlainRows:
 
         source = [prompt for prompt, count in enumerate(samples) for _ in range(count)]
         ids = torch.tensor([list(prompts[prompt]) for prompt in source])
-        states, self._cache = self._decoder.hidden(ids.to(self._decoder.device), keep_cache=True)
+        self._ids = ids.to(self._decoder.device)
+        states, self._cache = self._decoder.hidden(self._ids, keep_cache=True)
         self._last = [int(row[-1]) for row in ids]
         self._running = list(range(len(source)))
         firsts = [source.index(prompt) for prompt in range(len(prompts))]
@@ -206,7 +208,10 @@ class PlainRows:
         for row, token in zip(self._running, tokens, strict=True):
             self._last[row] = token
         ids = torch.tensor(self._last, device=self._decoder.device)[:, None]
-        states, self._cache = self._decoder.hidden(ids, cache=self._cache, keep_cache=True)
+        self._ids = torch.cat([self._ids, ids], dim=1)
+        # A model that gave no cache has to read the whole text again.
+        read = self._ids if self._cache is None else ids
+        states, self._cache = self._decoder.hidden(read, cache=self._cache, keep_cache=True)
         return states[self._running, -1]
 
     def drop(self, finished: Sequence[int]) -> list[int]:

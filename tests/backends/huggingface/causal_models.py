@@ -20,6 +20,7 @@ def save(kind: str, folder: Path) -> Path:
     grouped = {**width, "num_key_value_heads": 2, "intermediate_size": 48, "head_dim": 8}
     configurations: dict[str, tuple[str, dict[str, Any]]] = {
         "gpt2": ("GPT2", {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 128}),
+        "openai": ("OpenAIGPT", {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 128}),
         "gemma2": (
             "Gemma2",
             {**grouped, "final_logit_softcapping": 3.0, "attn_logit_softcapping": 5.0},
