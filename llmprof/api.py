@@ -118,6 +118,7 @@ def profile(
     device_map: str | None = None,
     batch_size: int | None = None,
     trust_remote_code: bool = False,
+    allow_pickle: bool = False,
     prompt_format: str = PROFILE.prompt_format,
     system_prompt: str | None = None,
     max_new_tokens: int = PROFILE.max_new_tokens,

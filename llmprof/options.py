@@ -51,6 +51,7 @@ class BackendOptions:
     device_map: str | None = None
     batch_size: int | None = None
     trust_remote_code: bool = False
+    allow_pickle: bool = False
     offline: bool = False
     base_url: str | None = None
     concurrency: int | None = None

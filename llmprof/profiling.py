@@ -80,6 +80,7 @@ def profile_job(values: Mapping[str, Any]) -> ProfileJob:
         values["perspective_url"],
         values["perspective_qps"],
         cache_dir,
+        allow_pickle=values["allow_pickle"],
     )
     return ProfileJob(
         profilers=parse_profilers(values["profilers"]),

@@ -34,6 +34,8 @@ def scorer_options(
     perspective_url: str | None,
     perspective_qps: float,
     cache_dir: Path,
+    *,
+    allow_pickle: bool = False,
 ) -> BackendOptions:
     """How the scorer is loaded or reached; `perspective_qps` is in requests a second.
 
@@ -45,6 +47,7 @@ def scorer_options(
         model=model,
         device=device,
         offline=offline,
+        allow_pickle=allow_pickle,
         base_url=perspective_url,
         requests_per_minute=perspective_qps * _SECONDS_A_MINUTE,
         cache_dir=cache_dir,

@@ -41,6 +41,7 @@ OTHER: dict[str, Any] = {
     "device_map": "auto",
     "batch_size": 3,
     "trust_remote_code": True,
+    "allow_pickle": True,
     "prompt_format": "chat",
     "system_prompt": "s",
     "max_new_tokens": 7,

@@ -115,6 +115,7 @@ def benchmark(
     device_map: ask.DeviceMap = None,
     batch_size: ask.BatchSize = "auto",
     trust_remote_code: ask.TrustRemoteCode = False,
+    allow_pickle: ask.AllowPickle = False,
     system_prompt: ask.SystemPrompt = None,
     base_url: ask.BaseUrl = None,
     concurrency: ask.Concurrency = None,

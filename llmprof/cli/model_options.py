@@ -72,6 +72,15 @@ TrustRemoteCode = Annotated[
         rich_help_panel=_MODEL,
     ),
 ]
+AllowPickle = Annotated[
+    bool,
+    typer.Option(
+        "--allow-pickle",
+        metavar=NO_VALUE,
+        help="Read weights from a pickle (.bin) where there are no safetensors.",
+        rich_help_panel=_MODEL,
+    ),
+]
 PromptFormat = Annotated[
     str,
     typer.Option(

@@ -54,6 +54,7 @@ def profile(
     device_map: ask.DeviceMap = None,
     batch_size: ask.BatchSize = "auto",
     trust_remote_code: ask.TrustRemoteCode = False,
+    allow_pickle: ask.AllowPickle = False,
     prompt_format: ask.PromptFormat = PROFILE.prompt_format,
     system_prompt: ask.SystemPrompt = None,
     max_new_tokens: ask.MaxNewTokens = PROFILE.max_new_tokens,

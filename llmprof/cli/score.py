@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from llmprof.cli import scorer_options as toxicity
-from llmprof.cli.model_options import Device
+from llmprof.cli.model_options import AllowPickle, Device
 from llmprof.cli.options import (
     DEFAULT_DB,
     MOST,
@@ -41,6 +41,7 @@ def score(
     perspective_url: toxicity.PerspectiveUrl = None,
     perspective_qps: toxicity.PerspectiveQps = DEFAULT_PERSPECTIVE_QPS,
     device: Device = MODEL.device,
+    allow_pickle: AllowPickle = False,
     limit: Annotated[
         int | None,
         typer.Option(min=1, callback=at_most(MOST), metavar="N", help="Score the first N texts."),
@@ -70,7 +71,15 @@ def score(
     cache = cache_folder(cache_dir)
     scorer = choose_scorer(
         toxicity_scorer,
-        scorer_options(toxicity_model, device, offline, perspective_url, perspective_qps, cache),
+        scorer_options(
+            toxicity_model,
+            device,
+            offline,
+            perspective_url,
+            perspective_qps,
+            cache,
+            allow_pickle=allow_pickle,
+        ),
     )
     if scorer.notice and not quiet:
         typer.echo(f"llmprof: {scorer.notice}", err=True)

@@ -177,6 +177,7 @@ def select(
     device_map: ask.DeviceMap = None,
     batch_size: ask.BatchSize = "auto",
     trust_remote_code: ask.TrustRemoteCode = False,
+    allow_pickle: ask.AllowPickle = False,
     prompt_format: ask.PromptFormat = PROFILE.prompt_format,
     system_prompt: ask.SystemPrompt = None,
     max_new_tokens: ask.MaxNewTokens = PROFILE.max_new_tokens,
@@ -230,7 +231,13 @@ def select(
         scorer = choose_scorer(
             toxicity_scorer,
             scorer_options(
-                toxicity_model, device, offline, perspective_url, perspective_qps, cache
+                toxicity_model,
+                device,
+                offline,
+                perspective_url,
+                perspective_qps,
+                cache,
+                allow_pickle=allow_pickle,
             ),
         )
         if scorer.notice and not quiet:

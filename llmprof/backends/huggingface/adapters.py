@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 from llmprof.backends.huggingface.model_files import ModelFiles
+from llmprof.backends.huggingface.pickles import check_pickles
+from llmprof.backends.huggingface.weights import ADAPTER
 from llmprof.errors import BackendError, UsageError
 
 
@@ -17,12 +20,17 @@ def apply_adapter(network: Any, adapter: ModelFiles) -> Any:
 
     Raises:
         UsageError: the adapter is of a kind that is not part of the network (a learned prompt).
-        BackendError: the adapter does not fit the network.
+        BackendError: the adapter does not fit the network, or holds a pickle of more than tensors.
     """
     from peft import PeftConfig, PeftModel
     from safetensors import SafetensorError
 
     folder = _folder(adapter)
+    # PEFT takes the other format when the one that was asked for is not there.
+    if not (Path(folder) / adapter.weights).is_file():
+        raise BackendError(f"adapter {adapter.path} lacks {adapter.weights}; get it again")
+    if adapter.pickled:
+        check_pickles(Path(folder), adapter.weights)
     try:
         config = PeftConfig.from_pretrained(folder)
         if config.is_prompt_learning:
@@ -49,4 +57,5 @@ def _folder(adapter: ModelFiles) -> str:
         return adapter.path
     from huggingface_hub import snapshot_download
 
-    return snapshot_download(adapter.path, revision=adapter.revision, allow_patterns=["adapter_*"])
+    wanted = [ADAPTER.config, adapter.weights]
+    return snapshot_download(adapter.path, revision=adapter.revision, allow_patterns=wanted)

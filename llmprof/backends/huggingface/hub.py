@@ -2,59 +2,68 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from llmprof.backends.huggingface.weights import PICKLE_ADVICE, Kind, index_of, whole_weights
 from llmprof.errors import ModelNotFoundError
 
 _SECONDS = 20
 
 
 def find_on_hub(
-    repository: str, revision: str | None, config: str, weights: str, *, offline: bool
-) -> str:
-    """The commit hash that will be loaded.
+    repository: str, revision: str | None, kind: Kind, *, allow_pickle: bool, offline: bool
+) -> tuple[str, str]:
+    """The commit hash that will be loaded, and which of its weights.
 
     A complete copy in the Hub's cache is used as it is and nothing is asked of the network;
     `hf download` refreshes it. The token is the Hub's own affair (HF_TOKEN or `hf auth login`).
 
     Raises:
-        ModelNotFoundError: it is neither here nor there, or has no safetensors weights.
+        ModelNotFoundError: it is neither here nor there, or has no weights that may be read.
     """
     from huggingface_hub.errors import HFValidationError
 
+    acceptable = kind.acceptable(allow_pickle)
     try:
-        commit = _cached_commit(repository, revision, config, weights)
+        found = _cached(repository, revision, kind.config, acceptable)
     except HFValidationError as error:
         raise ModelNotFoundError(
             f"{repository!r} is neither a folder, a GGUF file nor a Hub id; check the name"
         ) from error
-    if commit is not None:
-        return commit
+    if found is not None:
+        folder, weights = found
+        return folder.name, weights
     if offline:
+        if _cached(repository, revision, kind.config, (kind.pickle,)):
+            raise _pickled(_named(repository, revision))
         raise ModelNotFoundError(
             f"{_named(repository, revision)} is not whole on this machine and --offline forbids a "
             f"download; run `{_download(repository, revision)}` first, or give a local folder"
         )
-    return _remote_commit(repository, revision, weights)
+    return _remote_commit(repository, revision, kind, acceptable)
 
 
-def missing_weights(folder: Path, weights: str) -> list[str]:
-    """Names of the weight files that `folder` lacks; an index names those of a sharded model.
+def pickle_folder(repository: str, commit: str, kind: Kind) -> Path:
+    """The folder of a pickled model; from an id, transformers would have the Hub convert it.
 
     Raises:
-        ModelNotFoundError: the index is broken.
+        ModelNotFoundError: it is not whole on this machine and cannot be had.
     """
-    index = folder / f"{weights}.index.json"
-    needed = [weights]
-    if index.is_file():
-        try:
-            needed = sorted(set(json.loads(index.read_text())["weight_map"].values()))
-        except (ValueError, KeyError, TypeError) as error:
-            raise ModelNotFoundError(
-                f"{index} is not an index of weights; get the model again"
-            ) from error
-    return [name for name in needed if not (folder / name).is_file()]
+    import httpx
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    found = _cached(repository, commit, kind.config, (kind.pickle,))
+    if found is not None:
+        return found[0]
+    patterns = ["*.json", "*.py", f"{Path(kind.pickle).stem}*.bin"]
+    try:
+        return Path(snapshot_download(repository, revision=commit, allow_patterns=patterns))
+    except (HfHubHTTPError, httpx.HTTPError, OSError) as error:
+        raise ModelNotFoundError(
+            f"cannot get {_named(repository, commit)} ({type(error).__name__}); check the network "
+            f"and the disk, or run `{_download(repository, commit)}`"
+        ) from error
 
 
 def _named(repository: str, revision: str | None) -> str:
@@ -65,17 +74,30 @@ def _download(repository: str, revision: str | None) -> str:
     return f"hf download {repository}" + (f" --revision {revision}" if revision else "")
 
 
-def _cached_commit(repository: str, revision: str | None, config: str, weights: str) -> str | None:
+def _cached(
+    repository: str, revision: str | None, config: str, acceptable: tuple[str, ...]
+) -> tuple[Path, str] | None:
+    """The folder of a complete copy on this machine, and which weights it holds."""
     from huggingface_hub import try_to_load_from_cache
 
     file = try_to_load_from_cache(repository, config, revision=revision)
     if not isinstance(file, str):
         return None
     folder = Path(file).parent
-    return None if missing_weights(folder, weights) else folder.name
+    weights = whole_weights(folder, acceptable)
+    return None if weights is None else (folder, weights)
 
 
-def _remote_commit(repository: str, revision: str | None, weights: str) -> str:
+def _pickled(name: str) -> ModelNotFoundError:
+    return ModelNotFoundError(
+        f"the weights of {name} are pickles, which could run any code; choose a model that has "
+        f"safetensors, {PICKLE_ADVICE}"
+    )
+
+
+def _remote_commit(
+    repository: str, revision: str | None, kind: Kind, acceptable: tuple[str, ...]
+) -> tuple[str, str]:
     import httpx
     from huggingface_hub import HfApi
     from huggingface_hub.errors import (
@@ -105,9 +127,13 @@ def _remote_commit(repository: str, revision: str | None, weights: str) -> str:
             f"`{_download(repository, revision)}`, or give a local folder or GGUF file"
         ) from error
     files = {sibling.rfilename for sibling in info.siblings or ()}
-    if files.isdisjoint({weights, f"{weights}.index.json"}):
-        raise ModelNotFoundError(
-            f"{name} has no {weights}: its weights are pickles, which could run any code, or "
-            "another format; choose a model that has safetensors"
-        )
-    return str(info.sha)
+    for weights in (*acceptable, kind.pickle):
+        if files.isdisjoint({weights, index_of(weights)}):
+            continue
+        if weights not in acceptable:
+            raise _pickled(name)
+        return str(info.sha), weights
+    raise ModelNotFoundError(
+        f"{name} has no {' or '.join(acceptable)}: its weights are in another format; choose a "
+        "model that has safetensors"
+    )

