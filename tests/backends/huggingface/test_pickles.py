@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from llmprof.backends import BackendOptions, create_backend
 from llmprof.backends.huggingface.loading import LocalModel
 from llmprof.backends.huggingface.model_files import find_model
-from llmprof.cli.app import app
+from llmprof.cli.app import main
 from llmprof.errors import (
     BackendError,
     LlmprofError,
@@ -47,7 +46,7 @@ def to_pickle(folder: Path, safetensors: str, name: str, shards: int = 1) -> Pat
         part = dict(list(weights.items())[number::shards])
         torch.save(part, folder / file)
         places |= dict.fromkeys(part, file)
-    (folder / f"{name}.index.json").write_text(json.dumps({"weight_map": places}))
+    (folder / f"{name}.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
     return folder
 
 
@@ -201,7 +200,7 @@ def test_malicious_adapter_is_refused_and_runs_nothing(
 def test_environment_does_not_make_torch_obey(
     pickled: Path, tiny_llama: Path, pickled_adapter: Path, tmp_path: Path
 ) -> None:
-    """The libraries' own calls, without the look that comes first, on torch's least safe setting."""
+    """The libraries' own calls, without the look that comes first, on torch's unsafe setting."""
     from peft.utils.save_and_load import load_peft_weights
     from transformers import AutoModelForCausalLM
 
@@ -250,10 +249,10 @@ def test_pickle_of_something_else_is_refused(pickled: Path) -> None:
 def test_missing_files_are_named(copy: Path) -> None:
     folder = to_pickle(copy, "model.safetensors", "pytorch_model.bin", shards=2)
     (folder / "pytorch_model-00001-of-00002.bin").unlink()
-    with pytest.raises(ModelNotFoundError, match="lacks pytorch_model-00001-of-00002.bin"):
+    with pytest.raises(ModelNotFoundError, match=r"lacks pytorch_model-00001-of-00002\.bin"):
         create_backend("huggingface", allowed(folder))
     (folder / "pytorch_model.bin.index.json").unlink()
-    with pytest.raises(ModelNotFoundError, match="lacks model.safetensors or pytorch_model.bin"):
+    with pytest.raises(ModelNotFoundError, match=r"lacks model\.safetensors or pytorch_model\.bin"):
         create_backend("huggingface", allowed(folder))
 
 
@@ -362,15 +361,27 @@ def test_weights_on_the_hub(
         find_model(HUB_ID, allow_pickle=allow, **settings)
 
 
-def run_line(*arguments: object) -> tuple[int, str]:
-    result = CliRunner().invoke(app, [str(each) for each in arguments])
-    return result.exit_code, " ".join(result.output.split())
+RunLine = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def run_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> RunLine:
+    """The exit code of a command line, and all that it wrote."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # Restored afterwards: `--offline` sets it.
+
+    def run(*arguments: object) -> tuple[int, str]:
+        monkeypatch.setattr("sys.argv", ["llmprof", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit:
+            main()
+        written = capsys.readouterr()
+        return int(exit.value.code or 0), written.out + written.err
+
+    return run
 
 
 def test_command_line_profiles_a_pickled_model(
-    pickled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pickled: Path, tmp_path: Path, run_line: RunLine
 ) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # Restored afterwards: `--offline` sets it.
     places = ("--db", tmp_path / "a.db", "--cache-dir", tmp_path / "cache", "--offline")
     what = ("--profilers", "crows_pairs", "--data", "builtin", "--limit", 2, "--dtype", "fp32")
     code, output = run_line("profile", pickled, *what, *places)
@@ -379,10 +390,7 @@ def test_command_line_profiles_a_pickled_model(
     assert code == 0 and "complete" in output
 
 
-def test_command_line_scores_with_a_pickled_classifier(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+def test_command_line_scores_with_a_pickled_classifier(tmp_path: Path, run_line: RunLine) -> None:
     scorer = save_classifier(tmp_path / "scorer", ["toxic", "neutral"])
     to_pickle(scorer, "model.safetensors", "pytorch_model.bin")
     texts = tmp_path / "texts.txt"
