@@ -24,10 +24,10 @@ def check_pickles(folder: Path, weights: str) -> None:
     """
     import torch
 
-    if torch.__version__ < "2.6":
+    if torch.__version__ < "2.10":
         raise MissingDependencyError(
             f"torch {torch.__version__} can be tricked into running what a pickle holds "
-            "(CVE-2025-32434); upgrade to torch 2.6 or newer, or use safetensors"
+            "(CVE-2026-24747); upgrade to torch 2.10 or newer, or use safetensors"
         )
     for name in weight_files(folder, weights):
         _check(folder / name)

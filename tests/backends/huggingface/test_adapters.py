@@ -111,5 +111,5 @@ def test_folder_that_is_no_adapter_is_refused(tiny_llama: Path, tmp_path: Path) 
         create_backend("huggingface", asked)
     (tmp_path / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA"}))
     (tmp_path / "adapter_model.bin").write_bytes(b"not even a pickle")
-    with pytest.raises(ModelNotFoundError, match="as a pickle.*--allow-pickle"):
+    with pytest.raises(ModelNotFoundError, match=r"as a pickle.*--allow-pickle"):
         create_backend("huggingface", asked)

@@ -109,7 +109,7 @@ def test_device_map_gives_the_same_answers(tiny_llama: Path, ask: Ask) -> None:
 def test_pickled_weights_are_refused_unread(copy: Path) -> None:
     (copy / "model.safetensors").unlink()
     (copy / "pytorch_model.bin").write_bytes(b"not even a pickle")
-    with pytest.raises(ModelNotFoundError, match="as a pickle.*--allow-pickle"):
+    with pytest.raises(ModelNotFoundError, match=r"as a pickle.*--allow-pickle"):
         create_backend("huggingface", options(copy))
 
 
