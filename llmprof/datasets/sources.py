@@ -102,9 +102,9 @@ def read_file(path: Path, source: str) -> SourceFile:
     try:
         return SourceFile(str(path), source, path.read_bytes())
     except OSError as error:
-        raise DataNotFoundError(
-            f"cannot read {path}: {error.strerror}; check --data-dir, or use --data builtin"
-        ) from error
+        in_folder = source.startswith("folder:")
+        advice = "check --data-dir, or use --data builtin" if in_folder else "check the path"
+        raise DataNotFoundError(f"cannot read {path}: {error.strerror}; {advice}") from error
 
 
 def is_there(file: DataFile, options: DataOptions) -> bool:

@@ -43,5 +43,5 @@ def test_no_texts_and_no_file(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("\n", encoding="utf-8")
     with pytest.raises(DataError, match="holds no texts"):
         load_texts(tmp_path / "a.txt")
-    with pytest.raises(DataNotFoundError):
+    with pytest.raises(DataNotFoundError, match="No such file or directory; check the path"):
         load_texts(tmp_path / "b.txt")
