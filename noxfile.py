@@ -33,7 +33,7 @@ def tests(session: nox.Session) -> None:
     install(session, *group("tests"))
     # Two processes of one thread each finish sooner than one of two, and do not stall each other.
     parallel = ("--numprocesses", "2", "--dist", "loadfile")
-    session.run("pytest", *parallel, *session.posargs, env={"OMP_NUM_THREADS": "1"})
+    session.run("pytest", *parallel, "--durations", "20", *session.posargs, env={"OMP_NUM_THREADS": "1"})
 
 
 @nox.session
