@@ -32,8 +32,8 @@ def tests(session: nox.Session) -> None:
     """Run the tests; those on real data need LLMPROF_DATA_DIR."""
     install(session, *group("tests"))
     # Two processes of one thread each finish sooner than one of two, and do not stall each other.
-    parallel = ("--numprocesses", "2", "--dist", "loadfile")
-    session.run("pytest", *parallel, "--durations", "20", *session.posargs, env={"OMP_NUM_THREADS": "1"})
+    how = ("--numprocesses", "2", "--dist", "loadfile", "--durations", "20")
+    session.run("pytest", *how, *session.posargs, env={"OMP_NUM_THREADS": "1"})
 
 
 @nox.session

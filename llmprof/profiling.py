@@ -194,10 +194,10 @@ def run_profile(job: ProfileJob, listener: Listener) -> str:
 
 
 def _prepare(job: ProfileJob) -> Prepared:
-    # Data first: a missing file shows before a model is looked for.
+    # Data and the scorer first: what is missing shows before a model is looked for or converted.
     data = [create_profiler(name, job.options).load(job.data) for name in job.profilers]
-    backend = create_backend(job.backend, job.backend_options)
     scorer = create_scorer(job.scorer) if job.scorer and needs_scorer(job.profilers) else None
+    backend = create_backend(job.backend, job.backend_options)
     options = replace(job.options, chat=backend.chat, capabilities=backend.capabilities)
     if scorer is not None:
         options = replace(

@@ -54,7 +54,10 @@ def _live() -> Iterator[Callable[[str, Progress], None]]:
             rate = f"{speed:.3g}/s" if speed else ""
             display.update(tasks[name], rate=rate, note=_note(progress))
 
-        yield listen
+        try:
+            yield listen
+        finally:
+            display.update(preparing, visible=False)
 
 
 def _note(progress: Progress) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmprof.backends import Backend, create_backend
-from llmprof.errors import CapabilityError
+from llmprof.backends import Backend, backend_names, create_backend
+from llmprof.errors import CapabilityError, UnknownNameError
 from llmprof.options import BackendOptions, ProfilerOptions, check_positive
 from llmprof.profilers import create_profiler
 from llmprof.requests import Toxicity
@@ -80,9 +80,14 @@ def create_scorer(choice: ScorerChoice) -> Backend:
     """Make the scorer; loads no weights and asks nothing.
 
     Raises:
-        UnknownNameError: there is no such backend.
-        CapabilityError: there is, but it does not score toxicity.
+        UnknownNameError: there is no such scorer.
+        CapabilityError: it is a backend that does not score toxicity.
     """
+    if choice.name not in backend_names():
+        raise UnknownNameError(
+            f"unknown scorer {choice.name!r}; choose one of: {', '.join(SCORERS)}, or an "
+            "installed one"
+        )
     scorer = create_backend(choice.name, choice.options)
     if Toxicity not in scorer.capabilities:
         raise CapabilityError(

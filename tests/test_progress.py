@@ -1,5 +1,6 @@
 """How progress is shown, on a terminal and elsewhere."""
 
+import contextlib
 import os
 import pty
 import subprocess
@@ -29,25 +30,48 @@ def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_terminal_shows_that_something_happens_before_there_is_anything_to_count() -> None:
-    script = """
+    shown = on_a_terminal("""
 from llmprof.engine import Progress
 from llmprof.progress import show_progress
 with show_progress(quiet=False) as listen:
     input()
     listen("textual on d", Progress(4, done=4))
-"""
+""")
+    assert b"textual on d" in shown
+    assert b"preparing" not in shown.rpartition(b"textual on d")[2]
+
+
+def test_nothing_is_prepared_any_more_when_an_error_is_told() -> None:
+    shown = on_a_terminal("""
+import sys
+from llmprof.progress import show_progress
+try:
+    with show_progress(quiet=False):
+        input()
+        raise ValueError
+except ValueError:
+    print("error", file=sys.stderr)
+""")
+    # The line is erased last, after it was drawn last.
+    assert shown.rpartition(b"preparing")[2].count(b"\x1b[2K") > 0
+    assert shown.rstrip().endswith(b"error")
+
+
+def on_a_terminal(script: str) -> bytes:
+    """What a script shows on a terminal that is told to go on once something is prepared."""
     terminal, inside = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-c", script], stdin=subprocess.PIPE, stderr=inside, text=True
     )
     os.close(inside)
-    before = b""
-    while b"preparing" not in before:
-        before += os.read(terminal, 1024)
+    shown = b""
+    while b"preparing" not in shown:
+        shown += os.read(terminal, 1024)
     process.communicate("\n", timeout=60)
     assert process.returncode == 0
-    after = b""
-    while b"textual on d" not in after:
-        after += os.read(terminal, 1024)
+    with contextlib.suppress(OSError):
+        # At its end a terminal that nobody holds open raises EIO.
+        while more := os.read(terminal, 1024):
+            shown += more
     os.close(terminal)
-    assert b"preparing" not in after.rpartition(b"textual on d")[2]
+    return shown

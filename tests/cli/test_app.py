@@ -164,6 +164,15 @@ def test_no_arguments_print_the_help() -> None:
         (["profile", "--profilers", "bbq", "--data", "/no/such/folder"], 1, "Age.jsonl"),
         (["profile", "--data", "/no/such/folder"], 1, "/no/such/folder"),
         (["profile", "--config", "/no/such.toml"], 2, "/no/such.toml"),
+        # Before the model is looked for, which may take long.
+        (
+            [
+                *("profile", "./none", "--backend", "huggingface"),
+                *("--profilers", "toxicity", "--toxicity-scorer", "nonsense"),
+            ],
+            2,
+            "unknown scorer 'nonsense'",
+        ),
         (["report", "--db", "/no/such.db"], 1, "llmprof profile"),
         (["runs", "--db", "/no/such.db"], 1, "llmprof profile"),
         (["verify", "--db", "/no/such.db"], 1, "llmprof profile"),
