@@ -5,6 +5,11 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A first call may import for seconds, and no test is about time.
+settings.register_profile("llmprof", deadline=None)
+settings.load_profile("llmprof")
 
 
 @pytest.fixture(scope="session", autouse=True)

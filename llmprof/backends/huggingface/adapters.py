@@ -55,6 +55,8 @@ def apply_adapter(network: Any, adapter: ModelFiles) -> Any:
 def _folder(adapter: ModelFiles) -> str:
     if adapter.revision is None:
         return adapter.path
+    if adapter.folder is not None:
+        return str(adapter.folder)
     from huggingface_hub import snapshot_download
 
     wanted = [ADAPTER.config, adapter.weights]

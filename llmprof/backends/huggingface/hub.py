@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from llmprof.backends.huggingface.weights import PICKLE_ADVICE, Kind, index_of, whole_weights
 from llmprof.errors import ModelNotFoundError
@@ -10,10 +11,18 @@ from llmprof.errors import ModelNotFoundError
 _SECONDS = 20
 
 
+class OnHub(NamedTuple):
+    """The commit hash that will be loaded, which of its weights, and where they are, if here."""
+
+    commit: str
+    weights: str
+    folder: Path | None
+
+
 def find_on_hub(
     repository: str, revision: str | None, kind: Kind, *, allow_pickle: bool, offline: bool
-) -> tuple[str, str]:
-    """The commit hash that will be loaded, and which of its weights.
+) -> OnHub:
+    """What will be loaded of a repository.
 
     A complete copy in the Hub's cache is used as it is and nothing is asked of the network;
     `hf download` refreshes it. The token is the Hub's own affair (HF_TOKEN or `hf auth login`).
@@ -32,7 +41,7 @@ def find_on_hub(
         ) from error
     if found is not None:
         folder, weights = found
-        return folder.name, weights
+        return OnHub(folder.name, weights, folder)
     if offline:
         if _cached(repository, revision, kind.config, (kind.pickle,)):
             raise _pickled(_named(repository, revision))
@@ -97,7 +106,7 @@ def _pickled(name: str) -> ModelNotFoundError:
 
 def _remote_commit(
     repository: str, revision: str | None, kind: Kind, acceptable: tuple[str, ...]
-) -> tuple[str, str]:
+) -> OnHub:
     import httpx
     from huggingface_hub import HfApi
     from huggingface_hub.errors import (
@@ -132,7 +141,7 @@ def _remote_commit(
             continue
         if weights not in acceptable:
             raise _pickled(name)
-        return str(info.sha), weights
+        return OnHub(str(info.sha), weights, None)
     raise ModelNotFoundError(
         f"{name} has no {' or '.join(acceptable)}: its weights are in another format; choose a "
         "model that has safetensors"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -235,20 +236,32 @@ class LocalModel:
                 f"more; it is not a model for this use ({_AUTO_CLASSES[self.task]})"
             )
 
-    def _load(self, what: str, load: Any, *arguments: Any, **settings: Any) -> Any:
+    def _from_here_first(self, load: Any, path: str, **settings: Any) -> Any:
+        """Load, asking the Hub only for what is not on this machine.
+
+        By a model's id transformers would ask it for every file that a model may have, and wait
+        long for each where there is no network.
+        """
+        settings["trust_remote_code"] = self._options.trust_remote_code
+        if self._files.folder is not None:
+            # The weights are here; a tokenizer or code may still be missing.
+            with suppress(OSError, ValueError):
+                return load(str(self._files.folder), local_files_only=True, **settings)
+        return load(
+            path,
+            revision=self._files.revision,
+            local_files_only=self._options.offline,
+            **settings,
+        )
+
+    def _load(self, what: str, load: Any, path: str, **settings: Any) -> Any:
         """Call one of transformers' loaders and put its errors into words of one line."""
         import torch
         from safetensors import SafetensorError
 
         quiet_transformers()
         try:
-            return load(
-                *arguments,
-                revision=self._files.revision,
-                local_files_only=self._options.offline,
-                trust_remote_code=self._options.trust_remote_code,
-                **settings,
-            )
+            return self._from_here_first(load, path, **settings)
         except torch.OutOfMemoryError as error:
             raise BackendError(
                 f"model {self._files.name} does not fit on {self.device}; try --dtype bf16, "

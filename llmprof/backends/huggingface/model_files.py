@@ -34,7 +34,8 @@ class ModelFiles:
 
     `path` is what transformers loads: a folder or a Hub id; `revision` the commit hash of a Hub
     model, else None; `fingerprint` the SHA-256 of local files, None for the Hub; `weights` the
-    name of the weights, or of what its shards are named after.
+    name of the weights, or of what its shards are named after; `folder` where the Hub's cache has
+    them, if it does.
     """
 
     name: str
@@ -42,6 +43,7 @@ class ModelFiles:
     revision: str | None
     fingerprint: str | None
     weights: str
+    folder: Path | None = None
 
     @property
     def pickled(self) -> bool:
@@ -90,10 +92,8 @@ def find_model(
         _refuse_inner_pickle(path, weights)
         return _from_folder(path, weights, cache_dir)
     _refuse_missing_path(model, "model")
-    commit, weights = find_on_hub(
-        model, revision, MODEL, allow_pickle=allow_pickle, offline=offline
-    )
-    return ModelFiles(model, model, commit, None, weights)
+    found = find_on_hub(model, revision, MODEL, allow_pickle=allow_pickle, offline=offline)
+    return ModelFiles(model, model, found.commit, None, found.weights, found.folder)
 
 
 def find_adapter(
@@ -111,10 +111,8 @@ def find_adapter(
         fingerprint = folder_fingerprint(files, _memory(cache_dir))
         return ModelFiles(path.resolve().name, str(path), None, fingerprint, weights)
     _refuse_missing_path(adapter, "adapter")
-    commit, weights = find_on_hub(
-        adapter, None, ADAPTER, allow_pickle=allow_pickle, offline=offline
-    )
-    return ModelFiles(adapter, adapter, commit, None, weights)
+    found = find_on_hub(adapter, None, ADAPTER, allow_pickle=allow_pickle, offline=offline)
+    return ModelFiles(adapter, adapter, found.commit, None, found.weights, found.folder)
 
 
 def _memory(cache_dir: Path) -> Path:

@@ -295,11 +295,17 @@ def hub_cache(pickled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """A Hub's cache that holds the pickled model; the commit that it is at."""
     commit = "0123456789abcdef0123456789abcdef01234567"
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    repository = tmp_path / "hub" / f"models--{HUB_ID.replace('/', '--')}"
-    (repository / "refs").mkdir(parents=True)
-    (repository / "refs" / "main").write_text(commit)
-    shutil.copytree(pickled, repository / "snapshots" / commit)
+    folder = snapshot(tmp_path, commit)
+    refs = folder.parents[1] / "refs"
+    refs.mkdir(parents=True)
+    (refs / "main").write_text(commit)
+    shutil.copytree(pickled, folder)
     return commit
+
+
+def snapshot(tmp_path: Path, commit: str) -> Path:
+    """Where the Hub's cache has the model's files."""
+    return tmp_path / "hub" / f"models--{HUB_ID.replace('/', '--')}" / "snapshots" / commit
 
 
 def test_pickled_model_in_the_hubs_cache(
@@ -318,25 +324,52 @@ def test_pickled_model_in_the_hubs_cache(
         "revision": hub_cache,
         "weights": "pytorch_model.bin",
     }
-    safe = tmp_path / "hub" / f"models--{HUB_ID.replace('/', '--')}" / "snapshots" / hub_cache
-    shutil.copy(tiny_llama / "model.safetensors", safe)
+    shutil.copy(tiny_llama / "model.safetensors", snapshot(tmp_path, hub_cache))
     assert find(allow_pickle=True).identity == {"model": HUB_ID, "revision": hub_cache}
 
 
-def test_pickled_model_in_the_hubs_cache_is_not_converted_by_the_hub(
-    hub_cache: str, ask: Ask, tiny_llama: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("safetensors", [False, True])
+def test_model_in_the_hubs_cache_asks_nothing_of_the_network(
+    hub_cache: str,
+    ask: Ask,
+    tiny_llama: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    safetensors: bool,
 ) -> None:
-    """transformers would start a thread that has a service on the Hub convert the weights."""
+    """Of a pickle transformers would have a service on the Hub convert the weights."""
+    asked: list[object] = []
 
     def no_network(*arguments: object, **settings: object) -> None:
-        raise AssertionError("the network was asked")
+        asked.append(arguments)
+        raise OSError("there is no network")
 
+    if safetensors:
+        shutil.copy(tiny_llama / "model.safetensors", snapshot(tmp_path, hub_cache))
     monkeypatch.setattr("transformers.modeling_utils.has_file", no_network)
     monkeypatch.setattr("transformers.modeling_utils.auto_conversion", no_network)
-    # Files that a tokenizer may have are asked for, and waited for where there is no network.
-    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("socket.getaddrinfo", no_network)
     found = answers(ask, allowed(HUB_ID))
     assert found == answers(ask, BackendOptions(model=str(tiny_llama)))
+    assert asked == []
+
+
+def test_what_the_hubs_cache_lacks_is_asked_of_the_hub(
+    hub_cache: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    def no_network(*arguments: object, **settings: object) -> None:
+        asked.append(arguments)
+        raise OSError("there is no network")
+
+    for file in snapshot(tmp_path, hub_cache).glob("tokenizer*"):
+        file.unlink()
+    monkeypatch.setattr("socket.getaddrinfo", no_network)
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
+    with pytest.raises(BackendError, match="cannot load the tokenizer"):
+        LocalModel(BackendOptions(model=HUB_ID, allow_pickle=True, cache_dir=tmp_path))
+    assert asked
 
 
 @pytest.mark.parametrize(
