@@ -85,7 +85,7 @@ def test_killed_run_resumes_to_identical_metrics(
 ) -> None:
     def arguments(name: str) -> list[object]:
         return [
-            "profile", "--profilers", "textual,crows_pairs", "--limit", 24, "--data-dir", data_dir,
+            "profile", "--profilers", "textual,crows_pairs", "--limit", 12, "--data-dir", data_dir,
             "--max-new-tokens", 12, "--db", tmp_path / f"{name}.db",
             # So that answers come a few at a time, and there are moments between them.
             "--cache-dir", tmp_path / name, "--batch-size", 4,
@@ -97,7 +97,7 @@ def test_killed_run_resumes_to_identical_metrics(
     whole = run(*arguments("whole"))
     assert whole.returncode == 0, whole.stderr
     stored = 0
-    for target in (1, 20, 40):
+    for target in (1, 8, 20):
         process = subprocess.Popen(command(*arguments("killed")), stderr=subprocess.DEVNULL)
         while process.poll() is None and entries(tmp_path / "killed") < target:
             time.sleep(0.02)

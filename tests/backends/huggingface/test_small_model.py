@@ -24,10 +24,8 @@ def small(cache: Path, batch_size: int | None = None) -> HuggingFaceBackend:
     return HuggingFaceBackend(BackendOptions(dtype="fp32", cache_dir=cache, batch_size=batch_size))
 
 
-def test_conversion_draws_no_bar_of_its_own(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    find_model(None, revision=None, offline=True, cache_dir=tmp_path)
+def test_conversion_draws_no_bar_of_its_own(cache: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    find_model(None, revision=None, offline=True, cache_dir=cache)
     assert capfd.readouterr() == ("", "")
 
 
