@@ -68,13 +68,16 @@ def statistic_interval(
     return _percentiles(values) if len(values) else None
 
 
-def _percentiles(values: Values | Sequence[float]) -> tuple[float, float]:
-    """The ends of the interval that the values of all resamples give."""
+def _percentiles(values: Values | Sequence[float]) -> tuple[float, float] | None:
+    """The ends of the interval that the values of all resamples give; None for one without end.
+
+    Sums of values near the largest float are beyond it.
+    """
     import numpy as np
 
     tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
-    return float(low), float(high)
+    low, high = map(float, np.quantile(values, [tail, 1 - tail]))
+    return (low, high) if math.isfinite(low) and math.isfinite(high) else None
 
 
 def bootstrap_statistic(

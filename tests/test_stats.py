@@ -24,7 +24,7 @@ from llmprof.stats import (
 values_of_metrics = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=40)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(values_of_metrics)
 def test_interval_lies_within_the_values_and_is_reproducible(values: list[float]) -> None:
     interval = bootstrap_interval(values)
@@ -74,6 +74,15 @@ def test_kept_draws_are_those_that_are_not_kept(monkeypatch: pytest.MonkeyPatch)
     for kept, kept_again, drawn_anew in zip(first, again, drawn(), strict=True):
         assert np.array_equal(kept, kept_again) and np.array_equal(kept, drawn_anew)
     assert {weights.sum() for weights in first} == {300 * 50, 1_000 * 50}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_no_end_of_an_interval_is_beyond_the_largest_float() -> None:
+    assert bootstrap_interval([0.0, 1.797693134336922e308]) is None
+    assert bootstrap_interval([-1.7e308, 1.7e308]) is None
+    metric = mean_metric("m", [0.0, 1.797693134336922e308])
+    assert metric.value == pytest.approx(8.98846567168461e307)
+    assert (metric.ci_low, metric.ci_high) == (None, None)
 
 
 def test_one_value_has_no_interval() -> None:
