@@ -32,13 +32,7 @@ from llmprof.profilers import (
 from llmprof.requests import Answer, Request, RequestType, Response, Toxicity
 from llmprof.results import RunStart, Store
 from llmprof.runner import Loaded, Prepared, run_prepared
-from llmprof.scorers import (
-    ScorerChoice,
-    choose_scorer,
-    create_scorer,
-    needs_scorer,
-    scorer_options,
-)
+from llmprof.scorers import ScorerChoice, asked_scorer, create_scorer, needs_scorer
 from llmprof.versions import git_revision, package_versions
 from llmprof.windows import Listener, Window
 
@@ -73,15 +67,6 @@ def profile_job(values: Mapping[str, Any]) -> ProfileJob:
         UsageError: a value is out of its range or names nothing.
     """
     cache_dir = cache_folder(values["cache_dir"])
-    scorer = scorer_options(
-        values["toxicity_model"],
-        values["device"],
-        values["offline"],
-        values["perspective_url"],
-        values["perspective_qps"],
-        cache_dir,
-        allow_pickle=values["allow_pickle"],
-    )
     return ProfileJob(
         profilers=parse_profilers(values["profilers"]),
         backend=values["backend"],
@@ -95,7 +80,7 @@ def profile_job(values: Mapping[str, Any]) -> ProfileJob:
         options=profiler_options(values),
         db=database_file(values["db"]),
         cache_dir=cache_dir,
-        scorer=choose_scorer(values["toxicity_scorer"], scorer),
+        scorer=asked_scorer(values, cache_dir),
     )
 
 

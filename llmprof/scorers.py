@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from llmprof.backends import Backend, backend_names, create_backend
 from llmprof.errors import CapabilityError, UnknownNameError
@@ -27,31 +28,23 @@ class ScorerChoice:
     notice: str | None = None
 
 
-def scorer_options(
-    model: str | None,
-    device: str,
-    offline: bool,
-    perspective_url: str | None,
-    perspective_qps: float,
-    cache_dir: Path,
-    *,
-    allow_pickle: bool = False,
-) -> BackendOptions:
-    """How the scorer is loaded or reached; `perspective_qps` is in requests a second.
+def asked_scorer(values: Mapping[str, Any], cache_dir: Path) -> ScorerChoice:
+    """The scorer that `values` ask for, which have the command line's names.
 
     Raises:
-        UsageError: `perspective_qps` is not above 0.
+        UsageError: `perspective_qps`, in requests a second, is not above 0.
     """
-    check_positive(perspective_qps=perspective_qps)
-    return BackendOptions(
-        model=model,
-        device=device,
-        offline=offline,
-        allow_pickle=allow_pickle,
-        base_url=perspective_url,
-        requests_per_minute=perspective_qps * _SECONDS_A_MINUTE,
+    check_positive(perspective_qps=values["perspective_qps"])
+    options = BackendOptions(
+        model=values["toxicity_model"],
+        device=values["device"],
+        offline=values["offline"],
+        allow_pickle=values["allow_pickle"],
+        base_url=values["perspective_url"],
+        requests_per_minute=values["perspective_qps"] * _SECONDS_A_MINUTE,
         cache_dir=cache_dir,
     )
+    return choose_scorer(values["toxicity_scorer"], options)
 
 
 def choose_scorer(name: str | None, options: BackendOptions) -> ScorerChoice:

@@ -24,6 +24,7 @@ from llmprof.options import DEFAULT_PERSPECTIVE_QPS, MODEL, cache_folder
 
 
 def score(
+    context: typer.Context,
     file: Annotated[
         Path,
         typer.Argument(
@@ -66,23 +67,9 @@ def score(
     from llmprof.progress import show_progress
     from llmprof.report.scores import score_lines, write_scores
     from llmprof.score import ScoreJob, run_score
-    from llmprof.scorers import choose_scorer, scorer_options
 
     cache = cache_folder(cache_dir)
-    scorer = choose_scorer(
-        toxicity_scorer,
-        scorer_options(
-            toxicity_model,
-            device,
-            offline,
-            perspective_url,
-            perspective_qps,
-            cache,
-            allow_pickle=allow_pickle,
-        ),
-    )
-    if scorer.notice and not quiet:
-        typer.echo(f"llmprof: {scorer.notice}", err=True)
+    scorer = toxicity.asked(context, cache)
     with show_progress(quiet=quiet) as listener:
         run_id = run_score(ScoreJob(file, scorer, limit, db, cache), listener)
     if output is None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from llmprof.cli import completion
 from llmprof.cli.options import MOST, at_most, finite
+
+if TYPE_CHECKING:
+    from llmprof.scorers import ScorerChoice
 
 _TOXICITY = "Toxicity"
 
@@ -59,3 +63,13 @@ PerspectiveQps = Annotated[
         rich_help_panel=_TOXICITY,
     ),
 ]
+
+
+def asked(context: typer.Context, cache_dir: Path) -> ScorerChoice:
+    """The scorer that the command was given, or one that is chosen for the user and named."""
+    from llmprof.scorers import asked_scorer
+
+    scorer = asked_scorer(context.params, cache_dir)
+    if scorer.notice and not context.params["quiet"]:
+        typer.echo(f"llmprof: {scorer.notice}", err=True)
+    return scorer

@@ -210,7 +210,6 @@ def select(
     from llmprof.progress import show_progress
     from llmprof.report.selection import print_selection
     from llmprof.report.terminal import print_plan
-    from llmprof.scorers import choose_scorer, scorer_options
     from llmprof.selection import (
         Choice,
         Constraint,
@@ -228,20 +227,7 @@ def select(
     )
     scorer = None
     if choice.needs_toxicity or toxicity_scorer or toxicity_model:
-        scorer = choose_scorer(
-            toxicity_scorer,
-            scorer_options(
-                toxicity_model,
-                device,
-                offline,
-                perspective_url,
-                perspective_qps,
-                cache,
-                allow_pickle=allow_pickle,
-            ),
-        )
-        if scorer.notice and not quiet:
-            typer.echo(f"llmprof: {scorer.notice}", err=True)
+        scorer = toxicity.asked(context, cache)
     job = SelectJob(
         prompts=prompts or text_dataset or PROFILE.text_dataset,
         models=(None,) if models is None else names_in(models, "--models"),
