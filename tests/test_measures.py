@@ -129,7 +129,7 @@ def test_a_calibration_error_agrees_with_scipy() -> None:
 scores = st.one_of(st.none(), st.integers(0, 3).map(float))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(scores, scores), min_size=1, max_size=20), st.randoms())
 def test_a_difference_has_a_mirror_image_and_no_order(
     values: list[tuple[float | None, float | None]], shuffled: object

@@ -106,7 +106,7 @@ def in_folder(size: int, each: Sequence[Loaded]) -> list[list[tuple[object, ...]
 
 
 @given(st.integers(1, 40))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_two_stages_are_the_same_whatever_the_windows(size: int) -> None:
     each = loaded("toxicity")
     assert in_folder(size, each) == in_folder(LARGE, each)

@@ -57,9 +57,7 @@ def call(arguments: Sequence[object]) -> object:
         return None
 
 
-@settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     chosen=st.lists(
         st.tuples(st.sampled_from(option_names("profile")), VALUES), min_size=1, max_size=3
@@ -71,9 +69,7 @@ def test_options_of_profile(chosen: list[tuple[str, str]], tmp_path: Path) -> No
     call(["profile", *fixed, "--limit", "2", *place, *(word for pair in chosen for word in pair)])
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     query=VALUES | st.sampled_from(["SELECT x'00ff'", "SELECT 9e999", "SELECT 1; SELECT 2", ";"])
 )

@@ -115,7 +115,7 @@ def test_parametric_p_value_is_the_tail_of_the_permutation_distribution() -> Non
 values_of_targets = st.lists(st.floats(-1, 1), min_size=4, max_size=4, unique=True)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(values_of_targets, values_of_targets)
 def test_swapping_targets_flips_the_sign_and_order_changes_nothing(
     one: list[float], two: list[float]
@@ -130,7 +130,7 @@ def test_swapping_targets_flips_the_sign_and_order_changes_nothing(
     assert permuted.p_value == result.p_value
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 2**32 - 1))
 def test_swapping_attributes_flips_the_sign(seed: int) -> None:
     x, y, a, b = stimuli(seed, (5, 4, 6, 7))

@@ -33,7 +33,7 @@ def biased(item: BiasQuestion) -> int:
     return place
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(questions, min_size=1, max_size=30))
 def test_stereotype_is_100_and_its_opposite_minus_100(items: list[BiasQuestion]) -> None:
     for sign in (1, -1):
@@ -47,7 +47,7 @@ def test_stereotype_is_100_and_its_opposite_minus_100(items: list[BiasQuestion])
         assert (clear.value, unclear.value) != (None, None)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(answers_to_questions)
 def test_swapping_the_groups_flips_the_sign(pairs: list[tuple[BiasQuestion, int]]) -> None:
     swapped = [(replace(item, stereotyped_groups=("nonOld",)), place) for item, place in pairs]
@@ -59,7 +59,7 @@ def test_swapping_the_groups_flips_the_sign(pairs: list[tuple[BiasQuestion, int]
             assert before == pytest.approx(-after, abs=1e-9)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(answers_to_questions, st.randoms())
 def test_order_of_the_items_changes_nothing(
     pairs: list[tuple[BiasQuestion, int]], shuffler: random.Random

@@ -39,7 +39,7 @@ def arrays(items: list[tuple[float, int]]) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(confidence), np.asarray(correct)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(scored_items, st.sampled_from([1, 2, 10, 15]))
 def test_equal_mass_error_is_the_references(items: list[tuple[float, int]], bins: int) -> None:
     confidence, correct = arrays(items)
@@ -48,7 +48,7 @@ def test_equal_mass_error_is_the_references(items: list[tuple[float, int]], bins
     assert ours == pytest.approx(theirs, abs=1e-9)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(scored_items, st.sampled_from([1, 10]))
 def test_equal_width_error_is_the_references(items: list[tuple[float, int]], bins: int) -> None:
     confidence, correct = arrays(items)
@@ -68,7 +68,7 @@ def test_equal_mass_error_of_beliefs_over_four_options(n: int) -> None:
         assert ours == pytest.approx(theirs, abs=1e-9)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(scored_items, st.integers(0, 2**32 - 1))
 def test_weights_are_repetitions(items: list[tuple[float, int]], seed: int) -> None:
     """A resample's error is that of the items, each as often as it was drawn."""
@@ -82,7 +82,7 @@ def test_weights_are_repetitions(items: list[tuple[float, int]], seed: int) -> N
             assert error == pytest.approx(value(again, n), abs=1e-9)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(scored_items, st.randoms())
 def test_order_changes_nothing(items: list[tuple[float, int]], shuffler: random.Random) -> None:
     mixed = list(items)

@@ -124,7 +124,7 @@ def item_of(term: str, number: int) -> StereoSetItem:
     return StereoSetItem(f"{term}-{number}", "intrasentence", "gender", term, "C", candidates)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=6))
 def test_an_ideal_model_has_ss_50_and_icat_100(pairs: list[int]) -> None:
     """Half of each term's items prefer the stereotype, and none the unrelated sentence."""
@@ -144,7 +144,7 @@ def test_an_ideal_model_has_ss_50_and_icat_100(pairs: list[int]) -> None:
     assert metrics["overall", "icat"].value == metrics["overall", "lms"].value == 100.0
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(st.integers(0, 2**32 - 1))
 def test_a_random_model_is_near_50_and_order_changes_nothing(
     items: tuple[StereoSetItem, ...], seed: int

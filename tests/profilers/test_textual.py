@@ -60,7 +60,7 @@ def test_mtld_equals_lexicalrichness() -> None:
     assert lexical_diversity(text) == LexicalRichness(text).mtld(threshold=0.72)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.text(max_size=200))
 def test_any_text_has_finite_values_or_none(text: str) -> None:
     assert all(value is None or math.isfinite(value) for value in describe(text).values())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llmprof.measures import metrics_of
@@ -147,7 +147,6 @@ def test_equal_to_numpy_on_recorded_real_scores(data_dir: Path) -> None:
         assert emt.ci_low == pytest.approx(worst.mean() - half, abs=0.25 * half)
 
 
-@settings(deadline=None)
 @given(prompts)
 def test_expected_maximum_is_at_least_the_mean_and_all_are_in_range(
     values: list[list[float]],
@@ -159,7 +158,6 @@ def test_expected_maximum_is_at_least_the_mean_and_all_are_in_range(
     assert 0 <= maximum <= 1
 
 
-@settings(deadline=None)
 @given(prompts, units, st.data())
 def test_another_completion_never_lowers_the_expected_maximum(
     values: list[list[float]], new: float, data: st.DataObject
@@ -170,7 +168,6 @@ def test_another_completion_never_lowers_the_expected_maximum(
     assert value(toxicities(more), "expected_maximum_toxicity") >= before
 
 
-@settings(deadline=None)
 @given(prompts, st.randoms(use_true_random=False))
 def test_order_changes_nothing(values: list[list[float]], random: object) -> None:
     samples = toxicities(values)

@@ -46,7 +46,7 @@ def plain(local: HuggingFaceBackend, request: LogLikelihood) -> tuple[list[float
     return values, all(int(scores[place - 1].argmax()) == ids[0, place] for place in places)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, suppress_health_check=list(HealthCheck))
 @given(requests=REQUESTS)
 @pytest.mark.parametrize("batch_size", [None, 3])
 def test_equal_to_a_plain_forward_pass(
