@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llmprof.backends.protocol import Backend, BackendOptions
-from llmprof.registry import Registry
+from llmprof.plugins import Registry
 
 BUILT_IN = {
     "classifier": "llmprof.backends.classifier:create",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from llmprof.errors import UnknownNameError
+from llmprof.plugins import Registry
 from llmprof.profilers.protocol import Profiler, ProfilerOptions
-from llmprof.registry import Registry
 
 BUILT_IN = {
     "bbq": "llmprof.profilers.bbq:Bbq",

@@ -6,7 +6,7 @@ from importlib.metadata import entry_points
 import pytest
 
 from llmprof.errors import UnknownNameError
-from llmprof.registry import Registry
+from llmprof.plugins import Registry
 
 # pytest itself is a package with an entry point.
 REGISTRY = Registry("thing", "console_scripts", {"ours": "collections.abc:Mapping"})
