@@ -14,14 +14,14 @@ from llmprof.backends.network.retries import RequestFault, RetryPolicy
 from llmprof.backends.network.secret import secret_from_environment
 from llmprof.backends.network.server import Server
 from llmprof.backends.network.transport import Call, Transport
-from llmprof.backends.protocol import BackendOptions, Sink
-from llmprof.backends.scored_prompts import (
+from llmprof.backends.openai_logprobs import (
     PROBE,
     SCORING_WAYS,
     ScoringWay,
     first_of_continuation,
     split_blanks,
 )
+from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.errors import BackendError, UnknownNameError, UsageError
 from llmprof.requests import (
     Completion,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmprof.backends.scored_prompts import (
+from llmprof.backends.openai_logprobs import (
     PROBE,
     SCORING_WAYS,
     ScoredPrompt,
