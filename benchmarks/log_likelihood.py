@@ -25,7 +25,7 @@ from _shared import (
 )
 
 from llmprof.backends.huggingface.backend import HuggingFaceBackend
-from llmprof.backends.huggingface.encoding import Scored, encode_pairs
+from llmprof.backends.huggingface.tokenization import Scored, encode_pairs
 from llmprof.requests import LogLikelihood
 
 BATCH_SIZES = (4, 16, 64)

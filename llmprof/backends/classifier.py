@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-from llmprof.backends.huggingface.loading import LocalModel
+from llmprof.backends.huggingface.model import LocalModel
 from llmprof.backends.huggingface.padding import pad
 from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.backends.toxicity_labels import LabelScheme, scheme_of

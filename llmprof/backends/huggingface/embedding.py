@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from llmprof.backends.huggingface.loading import LocalModel
+from llmprof.backends.huggingface.model import LocalModel
 from llmprof.backends.huggingface.padding import pad
 from llmprof.errors import BackendError
 from llmprof.requests import POOLINGS, Embed, Embedding

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from llmprof.backends.huggingface.batch_size import TOO_LARGE, Budget, is_out_of_memory
 from llmprof.backends.huggingface.decoder import Decoder
-from llmprof.backends.huggingface.encoding import encode_prompts
-from llmprof.backends.huggingface.memory import TOO_LARGE, Budget, is_out_of_memory
-from llmprof.backends.huggingface.rows import PlainRows, Rows, SlotRows, slots_agree
+from llmprof.backends.huggingface.kv_cache import PlainRows, Rows, SlotRows, slots_agree
 from llmprof.backends.huggingface.sampling import next_tokens
 from llmprof.backends.huggingface.stopping import StopWatch, cut, decode
+from llmprof.backends.huggingface.tokenization import encode_prompts
 from llmprof.errors import BackendError
 from llmprof.requests import Completion, Generate, Outcome, Sampling
 

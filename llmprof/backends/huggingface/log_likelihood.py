@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
+from llmprof.backends.huggingface.batch_size import TOO_LARGE, Budget, is_out_of_memory
 from llmprof.backends.huggingface.decoder import Decoder
-from llmprof.backends.huggingface.encoding import Scored, encode_pairs
-from llmprof.backends.huggingface.memory import TOO_LARGE, Budget, is_out_of_memory
 from llmprof.backends.huggingface.prefix_tree import Row, pack
+from llmprof.backends.huggingface.tokenization import Scored, encode_pairs
 from llmprof.errors import BackendError
 from llmprof.requests import Failure, LogLikelihood, Outcome, TokenLogProbs
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
-from llmprof.backends.huggingface.loading import LocalModel
+from llmprof.backends.huggingface.model import LocalModel
 from llmprof.backends.huggingface.padding import pad
 from llmprof.requests import PseudoLogLikelihood, TokenLogProbs
 

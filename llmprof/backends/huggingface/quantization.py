@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from llmprof.backends.huggingface.options import require
+from llmprof.backends.huggingface.load_options import require
 from llmprof.errors import UsageError
 
 # What transformers asks for when it loads a checkpoint of each method.

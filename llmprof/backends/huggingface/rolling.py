@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from llmprof.backends.huggingface.loading import LocalModel
+from llmprof.backends.huggingface.model import LocalModel
 from llmprof.requests import RollingLogLikelihood, TokenLogProbs
 
 

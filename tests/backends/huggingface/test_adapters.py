@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from llmprof.backends import BackendOptions, create_backend
-from llmprof.backends.huggingface.loading import LocalModel
+from llmprof.backends.huggingface.model import LocalModel
 from llmprof.errors import BackendError, ModelNotFoundError, UsageError
 from llmprof.requests import LogLikelihood, TokenLogProbs
 from tests.backends.conftest import Ask

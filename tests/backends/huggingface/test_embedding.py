@@ -6,7 +6,7 @@ import pytest
 
 from llmprof.backends import BackendOptions, create_backend
 from llmprof.backends.huggingface.embedding import embed
-from llmprof.backends.huggingface.loading import LocalModel
+from llmprof.backends.huggingface.model import LocalModel
 from llmprof.errors import BackendError
 from llmprof.requests import POOLINGS, Embed, Embedding
 from tests.backends.conftest import Ask

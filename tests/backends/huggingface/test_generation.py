@@ -7,7 +7,7 @@ import torch
 
 from llmprof.backends import BackendOptions
 from llmprof.backends.huggingface.backend import HuggingFaceBackend
-from llmprof.backends.huggingface.rows import slots_agree
+from llmprof.backends.huggingface.kv_cache import slots_agree
 from llmprof.backends.huggingface.sampling import next_tokens
 from llmprof.requests import Completion, Generate, Request, Sampling
 from tests.backends.conftest import Ask

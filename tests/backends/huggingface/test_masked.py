@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from llmprof.backends import BackendOptions, create_backend
-from llmprof.backends.huggingface.loading import LocalModel
 from llmprof.backends.huggingface.masked import pseudo_log_likelihoods
+from llmprof.backends.huggingface.model import LocalModel
 from llmprof.requests import Embed, PseudoLogLikelihood, TokenLogProbs
 from tests.backends.conftest import Ask
 from tests.tiny_models import SENTENCES, save_masked, word_piece_tokenizer

@@ -13,7 +13,7 @@ import pytest
 from packaging.version import Version
 
 from llmprof.backends import BackendOptions, create_backend
-from llmprof.backends.huggingface.loading import LocalModel
+from llmprof.backends.huggingface.model import LocalModel
 from llmprof.backends.huggingface.model_files import find_model
 from llmprof.cli.app import main
 from llmprof.errors import (

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from llmprof.backends import BackendOptions, create_backend
-from llmprof.backends.huggingface.loading import LocalModel
+from llmprof.backends.huggingface.model import LocalModel
 from llmprof.requests import (
     Completion,
     Embed,

@@ -10,7 +10,7 @@ import torch
 
 from llmprof.backends import BackendOptions
 from llmprof.backends.huggingface.backend import HuggingFaceBackend
-from llmprof.backends.huggingface.rows import SlotRows
+from llmprof.backends.huggingface.kv_cache import SlotRows
 from llmprof.errors import BackendError
 from llmprof.requests import Embed, Generate, LogLikelihood, Request, Sampling
 from tests.backends.conftest import Ask

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from llmprof.backends import BackendOptions, create_backend
-from llmprof.backends.huggingface.loading import LocalModel
+from llmprof.backends.huggingface.model import LocalModel
 from llmprof.errors import (
     BackendError,
     MissingDependencyError,

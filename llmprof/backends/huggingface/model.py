@@ -16,9 +16,9 @@ from platformdirs import user_cache_path
 from llmprof.backends.huggingface.adapters import apply_adapter
 from llmprof.backends.huggingface.devices import best_device
 from llmprof.backends.huggingface.hub import pickle_folder
+from llmprof.backends.huggingface.load_options import TORCH_DTYPES, check_options
 from llmprof.backends.huggingface.model_files import find_adapter, find_model
 from llmprof.backends.huggingface.notes import remembered
-from llmprof.backends.huggingface.options import TORCH_DTYPES, check_options
 from llmprof.backends.huggingface.pickles import check_pickles
 from llmprof.backends.huggingface.quantization import (
     bitsandbytes_config,
