@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from llmprof.backends import BackendOptions
-from llmprof.backends.perspective import PerspectiveBackend
+from llmprof.backends.toxicity.perspective import PerspectiveBackend
 from llmprof.requests import Toxicity
 from tests.backends.asking import MemorySink, ask
 from tests.servers.perspective import KEY, PerspectiveServer

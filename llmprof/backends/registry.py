@@ -6,13 +6,13 @@ from llmprof.backends.protocol import Backend, BackendOptions
 from llmprof.plugins import Registry
 
 BUILT_IN = {
-    "classifier": "llmprof.backends.classifier:create",
+    "classifier": "llmprof.backends.toxicity.classifier:create",
     "cohere": "llmprof.backends.cohere:create",
     "huggingface": "llmprof.backends.huggingface:create",
     "openai": "llmprof.backends.openai:create",
-    "perspective": "llmprof.backends.perspective:create",
-    "profanity": "llmprof.backends.profanity:create",
-    "recorded": "llmprof.backends.recorded:create",
+    "perspective": "llmprof.backends.toxicity.perspective:create",
+    "profanity": "llmprof.backends.toxicity.profanity:create",
+    "recorded": "llmprof.backends.toxicity.recorded:create",
     "replay": "llmprof.backends.replay:create",
     "scripted": "llmprof.backends.scripted:create",
 }

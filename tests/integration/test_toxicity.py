@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from llmprof.backends import BackendOptions
-from llmprof.backends.perspective import PerspectiveBackend
+from llmprof.backends.toxicity.perspective import PerspectiveBackend
 from llmprof.cache import open_cache, request_key
 from llmprof.datasets import DataOptions
 from llmprof.profilers import ProfilerOptions

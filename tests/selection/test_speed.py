@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from llmprof.backends import BackendOptions
-from llmprof.backends.perspective import PerspectiveBackend
 from llmprof.backends.scripted import ScriptedBackend
+from llmprof.backends.toxicity.perspective import PerspectiveBackend
 from llmprof.selection.speed import remember_speed, seconds_per_answer
 
 

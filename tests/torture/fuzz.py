@@ -17,8 +17,8 @@ with atheris.instrument_imports(include=["llmprof"]):
     from llmprof.backends.network.server import Server
     from llmprof.backends.openai import _completion, _embeddings, _listed
     from llmprof.backends.openai_logprobs import SCORING_WAYS
-    from llmprof.backends.perspective import _refusal, _scores
     from llmprof.backends.replay import _read
+    from llmprof.backends.toxicity.perspective import _refusal, _scores
     from llmprof.datasets.bbq import _question
     from llmprof.datasets.crows_pairs import _pair
     from llmprof.datasets.multiple_choice import _hellaswag, _openbookqa, _own_question

@@ -19,7 +19,7 @@ from llmprof.backends.network.secret import Secret
 from llmprof.backends.network.server import Server
 from llmprof.backends.openai import OpenAIBackend, _completion, _embeddings, _listed
 from llmprof.backends.openai_logprobs import SCORING_WAYS
-from llmprof.backends.perspective import PerspectiveBackend, _refusal, _scores
+from llmprof.backends.toxicity.perspective import PerspectiveBackend, _refusal, _scores
 from llmprof.requests import Failure, Generate, Message, Outcome, Toxicity
 from llmprof.storable import storable
 from tests.backends.asking import MemorySink, ask

@@ -10,7 +10,7 @@ from llmprof.backends import Backend, BackendOptions
 from llmprof.backends.cohere import CohereBackend
 from llmprof.backends.network.retries import RetryPolicy
 from llmprof.backends.openai import OpenAIBackend
-from llmprof.backends.perspective import PerspectiveBackend
+from llmprof.backends.toxicity.perspective import PerspectiveBackend
 from llmprof.errors import LlmprofError
 from llmprof.requests import Failure, Generate, Message, Request, Toxicity
 from tests.backends.asking import MemorySink, ask

@@ -22,7 +22,7 @@ from llmprof.backends.network.retries import (
 from llmprof.backends.network.secret import Secret
 from llmprof.backends.network.server import Server
 from llmprof.backends.network.transport import Call, Transport
-from llmprof.backends.perspective import PerspectiveBackend
+from llmprof.backends.toxicity.perspective import PerspectiveBackend
 from llmprof.errors import CacheError
 from llmprof.requests import Outcome, Toxicity, ToxicityScores
 from tests.backends.asking import MemorySink, ask

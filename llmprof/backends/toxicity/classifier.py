@@ -13,7 +13,7 @@ import anyio.to_thread
 from llmprof.backends.huggingface.model import LocalModel
 from llmprof.backends.huggingface.padding import pad
 from llmprof.backends.protocol import BackendOptions, Sink
-from llmprof.backends.toxicity_labels import LabelScheme, scheme_of
+from llmprof.backends.toxicity.toxicity_labels import LabelScheme, scheme_of
 from llmprof.errors import CapabilityError
 from llmprof.requests import Outcome, Request, RequestType, Toxicity, ToxicityScores
 

@@ -7,7 +7,7 @@ import pytest
 
 from llmprof.backends import BackendOptions
 from llmprof.backends.network.retries import RetryPolicy
-from llmprof.backends.perspective import LONGEST_BYTES, PerspectiveBackend
+from llmprof.backends.toxicity.perspective import LONGEST_BYTES, PerspectiveBackend
 from llmprof.errors import BackendError, UsageError
 from llmprof.requests import Failure, Toxicity, ToxicityScores
 from tests.backends.asking import MemorySink, ask

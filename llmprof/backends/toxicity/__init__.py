@@ -1,0 +1,1 @@
+"""Scorers of toxicity: services, local models and recorded scores."""
