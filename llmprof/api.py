@@ -158,8 +158,8 @@ def profile(
         LlmprofError: with what was wrong and what to do.
     """
     values = dict(locals())  # The options and nothing else: there is no other name yet.
+    from llmprof.console.progress import show_progress
     from llmprof.profiling import profile_job, run_profile
-    from llmprof.progress import show_progress
 
     if not isinstance(profilers, str):
         values["profilers"] = ",".join(profilers)

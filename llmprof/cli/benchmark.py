@@ -142,8 +142,8 @@ def benchmark(
     """
     from llmprof.benchmark import DEFAULT_TASKS, BenchmarkJob, run_benchmark
     from llmprof.benchmark import list_tasks as find_tasks
-    from llmprof.progress import show_progress
-    from llmprof.report.tables import print_rows
+    from llmprof.console.progress import show_progress
+    from llmprof.console.tables import print_rows
 
     chosen = None if tasks is None else names_in(tasks, "--tasks")
     if list_tasks:

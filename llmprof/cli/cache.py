@@ -36,7 +36,7 @@ def info(cache_dir: CacheDir = None, debug: Debug = False) -> None:
     """
     del debug
     from llmprof.cache import open_cache
-    from llmprof.report.terminal import print_cache
+    from llmprof.console.listings import print_cache
 
     with open_cache(cache_folder(cache_dir)) as cache:
         print_cache(cache.info())

@@ -142,9 +142,9 @@ def profile(
         llmprof profile Qwen/Qwen3-0.6B --profilers bias --quantize 4bit
         llmprof profile gpt-5-mini --backend openai --limit 20 --dry-run
     """
+    from llmprof.console.listings import print_plan
+    from llmprof.console.progress import show_progress
     from llmprof.profiling import plan_profile, profile_job, run_profile
-    from llmprof.progress import show_progress
-    from llmprof.report.terminal import print_plan
 
     job = profile_job(ask.given(context))
     if job.notice and not quiet:

@@ -27,7 +27,7 @@ def runs(context: typer.Context, db: Db = DEFAULT_DB, debug: Debug = False) -> N
         # So that `llmprof runs --db FILE show` reads that file too.
         context.default_map = {context.invoked_subcommand: {"db": db}}
         return
-    from llmprof.report.terminal import print_runs
+    from llmprof.console.listings import print_runs
 
     print_runs(db)
 
@@ -54,6 +54,6 @@ def show(
         llmprof runs show 20250131
     """
     del debug
-    from llmprof.report.run_details import print_run_details
+    from llmprof.console.run_details import print_run_details
 
     print_run_details(db, run)

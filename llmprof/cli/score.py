@@ -64,7 +64,7 @@ def score(
         llmprof score texts.txt --toxicity-scorer profanity
     """
     del config, debug
-    from llmprof.progress import show_progress
+    from llmprof.console.progress import show_progress
     from llmprof.report.scores import score_lines, write_scores
     from llmprof.score import ScoreJob, run_score
 

@@ -206,10 +206,10 @@ def select(
         llmprof select --target toxicity --direction min --output calm.jsonl
     """
     del config, debug
+    from llmprof.console.listings import print_plan
+    from llmprof.console.progress import show_progress
+    from llmprof.console.selection import print_selection
     from llmprof.options import DataOptions, ProfilerOptions
-    from llmprof.progress import show_progress
-    from llmprof.report.selection import print_selection
-    from llmprof.report.terminal import print_plan
     from llmprof.selection import (
         Choice,
         Constraint,

@@ -44,7 +44,7 @@ def sql(
         llmprof sql change --param baseline=20250131 --param run=20250202
     """
     del debug
-    from llmprof.report.terminal import print_query, print_recipes
+    from llmprof.console.listings import print_query, print_recipes
 
     if query is None:
         print_recipes()

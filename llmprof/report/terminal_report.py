@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from llmprof.console.tables import printable
 from llmprof.report import numbers
 from llmprof.report.bars import bar, interval_bar
 from llmprof.report.contents import Change, Report, Section, Value
 from llmprof.report.lines import LEGEND, Line, columns_of, has_changes, lines_of, notes_of
-from llmprof.report.tables import printable
 
 if TYPE_CHECKING:
     from rich.console import Console

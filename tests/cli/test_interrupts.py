@@ -99,7 +99,7 @@ def test_twice_stops_at_once_while_an_answer_cannot_be_interrupted(
 def test_interrupt_before_any_work_is_no_traceback(tmp_path: Path) -> None:
     script = (
         "import os, signal, sys; sys.argv = ['llmprof', 'runs']\n"
-        "import llmprof.report.terminal as terminal\n"
+        "import llmprof.console.listings as terminal\n"
         "terminal.print_runs = lambda db: os.kill(os.getpid(), signal.SIGTERM)\n"
         "from llmprof.cli.app import main\n"
         "main()"
@@ -112,7 +112,7 @@ def test_interrupt_before_any_work_is_no_traceback(tmp_path: Path) -> None:
 def test_second_signal_ends_a_command_that_waits_for_a_thread() -> None:
     script = (
         "import os, signal, sys, threading, time, typer; sys.argv = ['llmprof', 'runs']\n"
-        "import llmprof.report.terminal as terminal\n"
+        "import llmprof.console.listings as terminal\n"
         "from llmprof.cli.app import main\n"
         "def work(*_):\n"
         "    threading.Thread(target=time.sleep, args=(60,)).start()\n"

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 import llmprof
+from llmprof.console.listings import print_query
 from llmprof.errors import UnknownNameError
-from llmprof.report.terminal import print_query
 from llmprof.results import Store
 from llmprof.results.recipes import datasette_metadata, find_recipe, recipes
 

@@ -16,7 +16,7 @@ from tests.torture import recording
 _PRELOADED: tuple[str, ...] = (
     "llmprof.profiling",
     "llmprof.benchmark.run",
-    "llmprof.report.terminal",
+    "llmprof.console.listings",
     "llmprof.profilers.crows_pairs",
     "scipy.stats",
     "sqlite_utils",

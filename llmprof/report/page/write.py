@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+from llmprof.console.tables import printable
 from llmprof.errors import OutputError
 from llmprof.report.contents import Report
 from llmprof.report.page import distributions, tables
@@ -18,7 +19,6 @@ from llmprof.report.page.overview import overview
 from llmprof.report.page.plotting import Chart
 from llmprof.report.page.reliability import reliability
 from llmprof.report.page.samples import MAXIMUM_CHARACTERS, packed_samples, sample_sets
-from llmprof.report.tables import printable
 from llmprof.results import Store
 from llmprof.versions import package_versions
 

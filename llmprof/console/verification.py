@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from llmprof.report.tables import print_table, printable
+from llmprof.console.tables import print_table, printable
 
 if TYPE_CHECKING:
     from llmprof.results.rows import RunRow

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from llmprof.console.tables import print_table
 from llmprof.report.choosing import choose_run
-from llmprof.report.tables import print_table
 from llmprof.results import Store
 
 _RUN = """

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from llmprof.report.terminal import print_runs
+from llmprof.console.listings import print_runs
 from tests.report.databases import add_run, pairs, texts
 
 

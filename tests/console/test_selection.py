@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from llmprof.console.selection import print_selection
 from llmprof.records import Metric, Sample
-from llmprof.report.selection import print_selection
 from llmprof.results import ProfileResult, RunStart, Store, Work
 
 METRICS = [

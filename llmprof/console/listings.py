@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from llmprof.report.tables import check_format, print_rows, print_table
+from llmprof.console.tables import check_format, print_rows, print_table
 from llmprof.results import Store
 from llmprof.results.recipes import find_recipe, recipes
 

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
+from llmprof.console.progress import show_progress
 from llmprof.engine import Progress
-from llmprof.progress import show_progress
 
 
 def test_log_lines_tell_start_and_end(capsys: pytest.CaptureFixture[str]) -> None:
@@ -32,7 +32,7 @@ def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_terminal_shows_that_something_happens_before_there_is_anything_to_count() -> None:
     shown = on_a_terminal("""
 from llmprof.engine import Progress
-from llmprof.progress import show_progress
+from llmprof.console.progress import show_progress
 with show_progress(quiet=False) as listen:
     input()
     listen("textual on d", Progress(4, done=4))
@@ -44,7 +44,7 @@ with show_progress(quiet=False) as listen:
 def test_nothing_is_prepared_any_more_when_an_error_is_told() -> None:
     shown = on_a_terminal("""
 import sys
-from llmprof.progress import show_progress
+from llmprof.console.progress import show_progress
 try:
     with show_progress(quiet=False):
         input()

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from llmprof.console.tables import print_table, printable
 from llmprof.report.contents import Value
 from llmprof.report.numbers import number
-from llmprof.report.tables import print_table, printable
 from llmprof.results import Store
 
 _RUN = "SELECT model, config FROM runs WHERE id = ?"
