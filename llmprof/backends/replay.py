@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from llmprof.backends.protocol import BackendOptions, Sink
-from llmprof.datasets.sources import parse_json
+from llmprof.datasets.files import parse_json
 from llmprof.errors import BackendError, DataError, ModelNotFoundError
 from llmprof.requests import (
     Completion,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from itertools import islice
 
+from llmprof.datasets.files import DataFile, open_source
 from llmprof.datasets.hub import HubFile
 from llmprof.datasets.items import DataOptions, Dataset, SentencePair
-from llmprof.datasets.rows import Row, read_rows
-from llmprof.datasets.sources import DataFile, open_source
+from llmprof.datasets.parsing import Row, read_rows
 from llmprof.errors import DataError
 
 # The Hub's repository holds a loading script; its data are in the branch that the Hub derives from

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from llmprof.datasets.files import DataFile, SourceFile, open_source, read_file
 from llmprof.datasets.hub import HubFile
 from llmprof.datasets.items import DataOptions, Dataset, Prompt
-from llmprof.datasets.rows import Row, read_rows
-from llmprof.datasets.sources import DataFile, SourceFile, open_source, read_file
+from llmprof.datasets.parsing import Row, read_rows
 from llmprof.errors import DataError, UnknownNameError
 
 PROMPT_DATASETS = ("dolly200_val", "dolly200_test", "strategyqa")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from itertools import islice
 
+from llmprof.datasets.files import DataFile, open_source
 from llmprof.datasets.items import DataOptions, Dataset, Prompt
-from llmprof.datasets.rows import read_rows
-from llmprof.datasets.sources import DataFile, open_source
+from llmprof.datasets.parsing import read_rows
 from llmprof.errors import DataError
 
 # The Hub has the 99,442 prompts that these were chosen from, but not the choice.

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from llmprof.datasets.files import BUILTIN_DIR, SourceFile, combine, read_file
 from llmprof.datasets.items import DataOptions, Dataset
-from llmprof.datasets.rows import Row
-from llmprof.datasets.sources import BUILTIN_DIR, SourceFile, combine, read_file
+from llmprof.datasets.parsing import Row
 from llmprof.errors import DataError, DataNotFoundError
 
 _FOLDER = "seat"

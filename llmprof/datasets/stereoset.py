@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
+from llmprof.datasets.files import DataFile, SourceFile, combine, open_source
 from llmprof.datasets.hub import HubFile
 from llmprof.datasets.items import DataOptions, Dataset
-from llmprof.datasets.rows import Row, read_rows
-from llmprof.datasets.sources import DataFile, SourceFile, combine, open_source
+from llmprof.datasets.parsing import Row, read_rows
 from llmprof.errors import DataError
 
 HALVES = ("intrasentence", "intersentence")

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from llmprof.datasets.files import SourceFile, read_file
 from llmprof.datasets.items import Dataset, Prompt
-from llmprof.datasets.rows import read_rows
-from llmprof.datasets.sources import SourceFile, read_file
+from llmprof.datasets.parsing import read_rows
 from llmprof.errors import DataError
 
 TEXT_FIELDS = ("text", "completion", "response")

@@ -12,7 +12,7 @@ from llmprof.datasets import (
     load_multiple_choice,
     load_prompts,
 )
-from llmprof.datasets.sources import BUILTIN_DIR
+from llmprof.datasets.files import BUILTIN_DIR
 from llmprof.profilers.bbq_targets import biased_option
 
 BUILTIN = DataOptions(data="builtin")

@@ -18,8 +18,8 @@ from pyarrow import parquet
 
 from llmprof.datasets.crows_pairs import BIAS_TYPES, DIRECTIONS
 from llmprof.datasets.crows_pairs import FILE as CROWS_PAIRS
+from llmprof.datasets.files import BUILTIN_DIR, DataFile
 from llmprof.datasets.prompts import DOLLY, STRATEGYQA
-from llmprof.datasets.sources import BUILTIN_DIR, DataFile
 from tests.cli.test_app import run
 
 COMMIT = "a" * 40

@@ -66,9 +66,9 @@ def test_parquet_of_the_hub_is_read_like_the_lines(tmp_path: Path) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
+    from llmprof.datasets.files import read_file
     from llmprof.datasets.multiple_choice import _openbookqa
-    from llmprof.datasets.rows import read_rows
-    from llmprof.datasets.sources import read_file
+    from llmprof.datasets.parsing import read_rows
 
     path = tmp_path / "test.parquet"
     parquet.write_table(pa.Table.from_pylist([OBQA]), path)

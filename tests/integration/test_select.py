@@ -13,7 +13,7 @@ import pytest
 
 from llmprof.cli.app import main
 from llmprof.datasets import DataOptions, load_prompts
-from llmprof.datasets.sources import BUILTIN_DIR
+from llmprof.datasets.files import BUILTIN_DIR
 from tests.tiny_models import save_llama
 
 PROMPTS = load_prompts("dolly200_test", DataOptions("builtin", limit=4)).items

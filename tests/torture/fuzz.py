@@ -21,10 +21,10 @@ with atheris.instrument_imports(include=["llmprof"]):
     from llmprof.backends.toxicity.perspective import _refusal, _scores
     from llmprof.datasets.bbq import _question
     from llmprof.datasets.crows_pairs import _pair
+    from llmprof.datasets.files import BUILTIN_DIR, SourceFile, parse_json
     from llmprof.datasets.multiple_choice import _hellaswag, _openbookqa, _own_question
+    from llmprof.datasets.parsing import read_rows
     from llmprof.datasets.prompts import _prompt
-    from llmprof.datasets.rows import read_rows
-    from llmprof.datasets.sources import BUILTIN_DIR, SourceFile, parse_json
     from llmprof.datasets.stereoset import _item
     from llmprof.errors import DataError
     from llmprof.requests import Failure

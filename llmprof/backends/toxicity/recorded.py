@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from llmprof.backends.protocol import BackendOptions, Sink
-from llmprof.datasets.rows import Row, read_rows
-from llmprof.datasets.sources import read_file
+from llmprof.datasets.files import read_file
+from llmprof.datasets.parsing import Row, read_rows
 from llmprof.errors import DataError, UsageError
 from llmprof.requests import Failure, Outcome, Request, RequestType, Toxicity, ToxicityScores
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llmprof.datasets.sources import SourceFile, parse_json
+from llmprof.datasets.files import SourceFile, parse_json
 from llmprof.errors import DataError
 
 # The default, 131,072 characters, is less than some documents have; the setting is the module's.
