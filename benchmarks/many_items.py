@@ -21,10 +21,10 @@ from _shared import print_table
 from llmprof.backends import Sink
 from llmprof.backends.scripted import ScriptedBackend, default_script
 from llmprof.datasets import load_texts
+from llmprof.jobs.runner import Loaded, Prepared, run_prepared
 from llmprof.profilers.text_toxicity import TextToxicity
 from llmprof.requests import Request
 from llmprof.results import RunStart, Store
-from llmprof.runner import Loaded, Prepared, run_prepared
 
 _BATCH = 256
 _WORDS = " of a text that is about as long as one that somebody would write on a page, or two"

@@ -22,7 +22,7 @@ from llmprof.backends.protocol import Sink
 from llmprof.backends.scripted import default_script
 from llmprof.cache import open_cache
 from llmprof.engine import Engine, Progress
-from llmprof.pipeline import answer_two_stages
+from llmprof.jobs.two_stages import answer_two_stages
 from llmprof.requests import Answer, Completion, Generate, Request, RequestType, Sampling, Toxicity
 
 BATCH = 10

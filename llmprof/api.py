@@ -159,7 +159,7 @@ def profile(
     """
     values = dict(locals())  # The options and nothing else: there is no other name yet.
     from llmprof.console.progress import show_progress
-    from llmprof.profiling import profile_job, run_profile
+    from llmprof.jobs.profile import profile_job, run_profile
 
     if not isinstance(profilers, str):
         values["profilers"] = ",".join(profilers)

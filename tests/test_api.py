@@ -21,7 +21,7 @@ import llmprof
 from llmprof.cli.app import app
 from llmprof.cli.model_options import batch_size_of, given
 from llmprof.errors import LlmprofError, StoreError, UnknownNameError, UsageError
-from llmprof.profiling import ProfileJob, profile_job
+from llmprof.jobs.profile import ProfileJob, profile_job
 from llmprof.results.rows import MetricRow, SampleRow
 
 ROOT = Path(__file__).parents[1]
@@ -103,7 +103,7 @@ def job_of_python(monkeypatch: pytest.MonkeyPatch, **options: Any) -> ProfileJob
         jobs.append(job)
         raise _Reached
 
-    monkeypatch.setattr("llmprof.profiling.run_profile", stop)
+    monkeypatch.setattr("llmprof.jobs.profile.run_profile", stop)
     with pytest.raises(_Reached):
         llmprof.profile(**options)
     return jobs[0]

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from llmprof.backends import BackendOptions, registry
 from llmprof.backends.scripted import ScriptedBackend, default_script
 from llmprof.datasets import DataOptions
+from llmprof.jobs.profile import ProfileJob, run_profile
+from llmprof.jobs.verify import check, verify_run
 from llmprof.profilers import ProfilerOptions
-from llmprof.profiling import ProfileJob, run_profile
 from llmprof.requests import (
     Completion,
     Embed,
@@ -28,7 +29,6 @@ from llmprof.requests import (
     ToxicityScores,
 )
 from llmprof.scorers import ScorerChoice
-from llmprof.verify import check, verify_run
 
 HOSTILE = [
     "",

@@ -144,7 +144,7 @@ def profile(
     """
     from llmprof.console.listings import print_plan
     from llmprof.console.progress import show_progress
-    from llmprof.profiling import plan_profile, profile_job, run_profile
+    from llmprof.jobs.profile import plan_profile, profile_job, run_profile
 
     job = profile_job(ask.given(context))
     if job.notice and not quiet:

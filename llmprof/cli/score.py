@@ -65,8 +65,8 @@ def score(
     """
     del config, debug
     from llmprof.console.progress import show_progress
-    from llmprof.report.scores import score_lines, write_scores
-    from llmprof.score import ScoreJob, run_score
+    from llmprof.jobs.score import ScoreJob, run_score
+    from llmprof.jobs.scores import score_lines, write_scores
 
     cache = cache_folder(cache_dir)
     scorer = toxicity.asked(context, cache)

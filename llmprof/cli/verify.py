@@ -28,7 +28,7 @@ def verify(
     """
     del debug
     from llmprof.console.verification import print_verification
-    from llmprof.verify import check, verify_run
+    from llmprof.jobs.verify import check, verify_run
 
     found, results = verify_run(db, run)
     print_verification(found, results)

@@ -16,7 +16,7 @@ from llmprof.results.recipes import find_recipe, recipes
 
 if TYPE_CHECKING:
     from llmprof.cache import CacheInfo
-    from llmprof.profiling import Plan
+    from llmprof.jobs.profile import Plan
 
 _RUNS = """
 SELECT id, status, model,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from llmprof.console.tables import print_table, printable
 
 if TYPE_CHECKING:
+    from llmprof.jobs.verify import Verification
     from llmprof.results.rows import RunRow
-    from llmprof.verify import Verification
 
 # A tampered sample changes every metric that it is part of.
 _SHOWN = 5

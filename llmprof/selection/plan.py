@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from llmprof.backends import Backend
 from llmprof.cache import ResponseCache, open_cache
 from llmprof.engine import Engine
-from llmprof.profiling import Plan
+from llmprof.jobs.profile import Plan
 from llmprof.requests import Answer, Generate, LogLikelihood, Request, RequestType, Toxicity
 from llmprof.selection.candidates import (
     Pool,

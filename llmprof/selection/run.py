@@ -12,6 +12,7 @@ import anyio.to_thread
 from llmprof.backends import Backend
 from llmprof.cache import ResponseCache, open_cache
 from llmprof.engine import Engine, Progress
+from llmprof.jobs.windows import Listener
 from llmprof.profilers import text_metrics
 from llmprof.requests import Answer, Request
 from llmprof.results import Store, Work
@@ -30,7 +31,6 @@ from llmprof.selection.outcome import lines_of, result_of, select
 from llmprof.selection.output import check_output, write_lines
 from llmprof.selection.prepare import Prepared, prepare, run_start
 from llmprof.selection.speed import remember_speed
-from llmprof.windows import Listener
 
 # Texts described between two looks at whether the user wants to stop.
 _TEXTS_AT_ONCE = 16

@@ -16,9 +16,9 @@ from llmprof.backends import BackendOptions
 from llmprof.backends.toxicity.perspective import PerspectiveBackend
 from llmprof.cache import open_cache, request_key
 from llmprof.datasets import DataOptions
+from llmprof.jobs.profile import ProfileJob, plan_profile, run_profile
 from llmprof.profilers import ProfilerOptions
 from llmprof.profilers.toxicity_measures import ATTRIBUTES
-from llmprof.profiling import ProfileJob, plan_profile, run_profile
 from llmprof.requests import Toxicity
 from llmprof.scorers import ScorerChoice
 from tests.servers import varied

@@ -13,8 +13,8 @@ import pytest
 from llmprof.backends import BackendOptions
 from llmprof.datasets import DataOptions
 from llmprof.errors import StoreError
+from llmprof.jobs.profile import ProfileJob, run_profile
 from llmprof.profilers import ProfilerOptions
-from llmprof.profiling import ProfileJob, run_profile
 from llmprof.report.stereoset_export import export_stereoset
 
 

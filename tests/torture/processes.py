@@ -14,7 +14,7 @@ from tests.torture import recording
 
 # What a fork inherits ready made; none of these starts a thread.
 _PRELOADED: tuple[str, ...] = (
-    "llmprof.profiling",
+    "llmprof.jobs.profile",
     "llmprof.benchmark.run",
     "llmprof.console.listings",
     "llmprof.profilers.crows_pairs",

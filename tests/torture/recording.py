@@ -15,9 +15,9 @@ from collections.abc import Sequence
 
 import anyio
 
-from llmprof import runner
 from llmprof.backends import BackendOptions, Sink, registry
 from llmprof.backends.scripted import ScriptedBackend, default_script
+from llmprof.jobs import runner
 from llmprof.requests import Request
 
 NAME = "recording"

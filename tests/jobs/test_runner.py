@@ -11,19 +11,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmprof import runner
 from llmprof.backends import Sink
 from llmprof.backends.scripted import ScriptedBackend, default_script
 from llmprof.datasets import DataOptions, Dataset, Prompt
 from llmprof.engine import Progress
 from llmprof.errors import BackendError, LlmprofError
+from llmprof.jobs import runner
+from llmprof.jobs.runner import Loaded, Prepared, run_prepared
+from llmprof.jobs.verify import check, verify_run
 from llmprof.profilers import ProfilerOptions, create_profiler
 from llmprof.profilers.text_toxicity import TextToxicity
 from llmprof.records import Metric, Scored
 from llmprof.requests import Completion, Failure, Generate, Outcome, Request
 from llmprof.results import RunStart, Store
-from llmprof.runner import Loaded, Prepared, run_prepared
-from llmprof.verify import check, verify_run
 
 BUILT_IN = DataOptions(data="builtin", data_dir=None, offline=True, limit=12)
 START = RunStart("profile", "scripted", "scripted", {}, 0, {})

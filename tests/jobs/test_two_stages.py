@@ -12,7 +12,7 @@ from llmprof.backends.scripted import ScriptedBackend, default_script
 from llmprof.cache import open_cache
 from llmprof.engine import Engine, Progress
 from llmprof.errors import BackendError
-from llmprof.pipeline import answer_two_stages
+from llmprof.jobs.two_stages import answer_two_stages
 from llmprof.requests import (
     Answer,
     Completion,

@@ -23,13 +23,13 @@ from llmprof.backends import Backend
 from llmprof.cache import ResponseCache, open_cache
 from llmprof.datasets import Dataset
 from llmprof.engine import Engine
+from llmprof.jobs.two_stages import answer_two_stages
+from llmprof.jobs.windows import Listener, WholeProgress, Window, count_requests, windows
 from llmprof.kept import KeptSamples
-from llmprof.pipeline import answer_two_stages
 from llmprof.profilers import Profiler, TwoStage
 from llmprof.requests import Answer
 from llmprof.results import ProfileResult, RunStart, Store, Work
 from llmprof.results.spool import SampleSpool
-from llmprof.windows import Listener, WholeProgress, Window, count_requests, windows
 
 # So many that batches of like length, and rows with a common beginning, are as full as they are
 # among all requests; few enough to take some tens of megabytes.

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmprof.datasets import load_texts
+from llmprof.jobs.runner import Loaded, Prepared, run_prepared
+from llmprof.jobs.windows import Listener
 from llmprof.profilers.text_toxicity import TextToxicity
 from llmprof.results import RunStart, Store
-from llmprof.runner import Loaded, Prepared, run_prepared
 from llmprof.scorers import ScorerChoice, create_scorer
 from llmprof.versions import git_revision, package_versions
-from llmprof.windows import Listener
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ from llmprof.backends import BackendOptions
 from llmprof.benchmark import BenchmarkJob, run_benchmark
 from llmprof.datasets import DataOptions
 from llmprof.errors import StoreError, VerificationError
+from llmprof.jobs.profile import ProfileJob, run_profile
+from llmprof.jobs.score import ScoreJob, run_score
+from llmprof.jobs.verify import Verification, check, verify_run
 from llmprof.profilers import ProfilerOptions
-from llmprof.profiling import ProfileJob, run_profile
-from llmprof.score import ScoreJob, run_score
 from llmprof.scorers import ScorerChoice
-from llmprof.verify import Verification, check, verify_run
 from tests.benchmark.task_files import write_choice, write_cloze, write_pages
 from tests.cli.test_app import run
 

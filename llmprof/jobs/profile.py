@@ -12,6 +12,8 @@ from llmprof.backends import Backend, Paced, create_backend
 from llmprof.cache import open_cache
 from llmprof.engine import Engine
 from llmprof.errors import CapabilityError
+from llmprof.jobs.runner import Loaded, Prepared, run_prepared
+from llmprof.jobs.windows import Listener, Window
 from llmprof.options import (
     BackendOptions,
     DataOptions,
@@ -31,10 +33,8 @@ from llmprof.profilers import (
 )
 from llmprof.requests import Answer, Request, RequestType, Response, Toxicity
 from llmprof.results import RunStart, Store
-from llmprof.runner import Loaded, Prepared, run_prepared
 from llmprof.scorers import ScorerChoice, asked_scorer, create_scorer, needs_scorer
 from llmprof.versions import git_revision, package_versions
-from llmprof.windows import Listener, Window
 
 
 @dataclass(frozen=True, slots=True)
