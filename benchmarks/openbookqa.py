@@ -22,10 +22,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from llmprof.backends import BackendOptions
 from llmprof.backends.huggingface.model_files import find_model
-from llmprof.benchmark import BenchmarkJob, run_benchmark
-from llmprof.benchmark.job import prepare_process
 from llmprof.cli.errors import print_error
-from tests.benchmark.task_files import write_openbookqa
+from llmprof.jobs.benchmark import BenchmarkJob, run_benchmark
+from llmprof.jobs.benchmark.job import prepare_process
+from tests.jobs.benchmark.task_files import write_openbookqa
 
 DATA = Path(os.environ["LLMPROF_DATA_DIR"])
 

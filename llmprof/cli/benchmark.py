@@ -140,10 +140,10 @@ def benchmark(
         llmprof benchmark Qwen/Qwen3-0.6B --tasks 'arc_*' --num-fewshot 5
         llmprof benchmark --list --tasks 'arc_*'
     """
-    from llmprof.benchmark import DEFAULT_TASKS, BenchmarkJob, run_benchmark
-    from llmprof.benchmark import list_tasks as find_tasks
     from llmprof.console.progress import show_progress
     from llmprof.console.tables import print_rows
+    from llmprof.jobs.benchmark import DEFAULT_TASKS, BenchmarkJob, run_benchmark
+    from llmprof.jobs.benchmark import list_tasks as find_tasks
 
     chosen = None if tasks is None else names_in(tasks, "--tasks")
     if list_tasks:

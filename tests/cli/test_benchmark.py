@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmark.task_files import write_choice, write_sums
 from tests.cli.test_app import run
+from tests.jobs.benchmark.task_files import write_choice, write_sums
 
 
 @pytest.fixture

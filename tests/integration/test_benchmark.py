@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from llmprof.backends.huggingface.model_files import find_model
-from tests.benchmark.task_files import (
+from tests.integration.test_profile import command, entries, run
+from tests.jobs.benchmark.task_files import (
     write_choice,
     write_cloze,
     write_openbookqa,
     write_pages,
     write_sums,
 )
-from tests.integration.test_profile import command, entries, run
 
 TASKS = ("choice", "cloze", "pages", "sums", "openbookqa")
 

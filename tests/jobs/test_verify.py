@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from llmprof.backends import BackendOptions
-from llmprof.benchmark import BenchmarkJob, run_benchmark
 from llmprof.datasets import DataOptions
 from llmprof.errors import StoreError, VerificationError
+from llmprof.jobs.benchmark import BenchmarkJob, run_benchmark
 from llmprof.jobs.profile import ProfileJob, run_profile
 from llmprof.jobs.score import ScoreJob, run_score
 from llmprof.jobs.verify import Verification, check, verify_run
 from llmprof.profilers import ProfilerOptions
 from llmprof.scorers import ScorerChoice
-from tests.benchmark.task_files import write_choice, write_cloze, write_pages
 from tests.cli.test_app import run
+from tests.jobs.benchmark.task_files import write_choice, write_cloze, write_pages
 
 PROFILERS = ("textual", "toxicity", "crows_pairs", "stereoset", "seat", "bbq", "calibration")
 SCORER = ScorerChoice("scripted", BackendOptions())

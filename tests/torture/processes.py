@@ -9,13 +9,13 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from llmprof.benchmark.job import prepare_process
+from llmprof.jobs.benchmark.job import prepare_process
 from tests.torture import recording
 
 # What a fork inherits ready made; none of these starts a thread.
 _PRELOADED: tuple[str, ...] = (
     "llmprof.jobs.profile",
-    "llmprof.benchmark.run",
+    "llmprof.jobs.benchmark.evaluate",
     "llmprof.console.listings",
     "llmprof.profilers.crows_pairs",
     "scipy.stats",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmark.task_files import write_choice
+from tests.jobs.benchmark.task_files import write_choice
 from tests.torture.processes import Process, run
 from tests.torture.recording import NAME, RECORDED, SECONDS, WINDOW
 

@@ -10,18 +10,24 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from llmprof.backends import Backend, create_backend
-from llmprof.benchmark.job import BenchmarkJob, no_prints, prepare_process
-from llmprof.benchmark.session import Session, open_session
-from llmprof.benchmark.tasks import FailureListener, LoadedTask, Selection, first_line, load_tasks
 from llmprof.engine import Progress
 from llmprof.errors import BenchmarkError, CapabilityError, LlmprofError, UsageError
+from llmprof.jobs.benchmark.job import BenchmarkJob, no_prints, prepare_process
+from llmprof.jobs.benchmark.session import Session, open_session
+from llmprof.jobs.benchmark.tasks import (
+    FailureListener,
+    LoadedTask,
+    Selection,
+    first_line,
+    load_tasks,
+)
 from llmprof.records import Metric, Sample
 from llmprof.requests import Answer, Request
 from llmprof.results import ProfileResult, RunStart, Store, Work
 from llmprof.versions import git_revision, package_versions
 
 if TYPE_CHECKING:
-    from llmprof.benchmark.model import EngineLM
+    from llmprof.jobs.benchmark.lm_eval_model import EngineLM
 
 Listener = Callable[[str, Progress], None]
 PROFILER = "benchmark"
@@ -170,8 +176,8 @@ def _run_task(run: _Run, loaded: LoadedTask) -> tuple[ProfileResult, Any]:
     """One task's results, ours and lm-eval's."""
     from lm_eval.evaluator import evaluate
 
-    from llmprof.benchmark.model import EngineLM
-    from llmprof.benchmark.scores import task_metrics, task_samples
+    from llmprof.jobs.benchmark.lm_eval_model import EngineLM
+    from llmprof.jobs.benchmark.task_metrics import task_metrics, task_samples
 
     began = time.monotonic()
     work = Work(0, 0, 0, 0, 0, 0.0)
@@ -260,7 +266,7 @@ def _result(
 def _group_result(
     job: BenchmarkJob, group: Any, measured: dict[str, Any], members: Sequence[LoadedTask]
 ) -> ProfileResult:
-    from llmprof.benchmark.scores import group_metrics
+    from llmprof.jobs.benchmark.task_metrics import group_metrics
 
     digest = hashlib.sha256("\n".join(each.sha256 for each in members).encode())
     return ProfileResult(

@@ -9,8 +9,6 @@ import pytest
 from datasets.exceptions import DatasetNotFoundError
 
 from llmprof.backends import BackendOptions
-from llmprof.benchmark import BenchmarkJob, list_tasks
-from llmprof.benchmark.tasks import Selection, _explain, _source, load_tasks
 from llmprof.errors import (
     BenchmarkError,
     DataNotFoundError,
@@ -18,7 +16,9 @@ from llmprof.errors import (
     MissingDependencyError,
     UnknownNameError,
 )
-from tests.benchmark.task_files import write_choice, write_cloze, write_group, write_sums
+from llmprof.jobs.benchmark import BenchmarkJob, list_tasks
+from llmprof.jobs.benchmark.tasks import Selection, _explain, _source, load_tasks
+from tests.jobs.benchmark.task_files import write_choice, write_cloze, write_group, write_sums
 
 
 def load(folder: Path, *tasks: str, **options: Any) -> tuple[Selection, list[LlmprofError]]:

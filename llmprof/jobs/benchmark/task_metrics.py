@@ -9,7 +9,7 @@ from typing import Any
 
 from lm_eval.api import metrics as lm_eval_metrics
 
-from llmprof.benchmark.model import Asked, cut
+from llmprof.jobs.benchmark.lm_eval_model import Asked, cut
 from llmprof.records import Metric, Sample
 from llmprof.requests import (
     Completion,

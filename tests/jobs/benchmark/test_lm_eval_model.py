@@ -7,8 +7,8 @@ import pytest
 from lm_eval.api.instance import Instance
 
 from llmprof.backends.scripted import ScriptedBackend
-from llmprof.benchmark.model import EngineLM
 from llmprof.errors import BenchmarkError
+from llmprof.jobs.benchmark.lm_eval_model import EngineLM
 from llmprof.requests import Answer, Completion, Generate, Request, Sampling
 
 

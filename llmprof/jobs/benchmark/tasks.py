@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from llmprof.benchmark.job import BenchmarkJob, no_prints, prepare_process
 from llmprof.errors import (
     BenchmarkError,
     DataNotFoundError,
@@ -19,6 +18,7 @@ from llmprof.errors import (
     MissingDependencyError,
     UnknownNameError,
 )
+from llmprof.jobs.benchmark.job import BenchmarkJob, no_prints, prepare_process
 
 FailureListener = Callable[[LlmprofError], None]
 _COMMIT = re.compile(r"@([0-9a-f]{40})/")

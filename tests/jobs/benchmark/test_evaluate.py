@@ -15,9 +15,9 @@ import pytest
 
 from llmprof.backends import BackendOptions, ChatRenderer, Sink
 from llmprof.backends.scripted import ScriptedBackend, default_script
-from llmprof.benchmark import BenchmarkJob, BenchmarkOutcome, run
 from llmprof.engine import Progress
 from llmprof.errors import BackendError, CapabilityError, LlmprofError
+from llmprof.jobs.benchmark import BenchmarkJob, BenchmarkOutcome, run
 from llmprof.requests import (
     Completion,
     Failure,
@@ -30,7 +30,7 @@ from llmprof.requests import (
     TokenLogProbs,
 )
 from llmprof.stats import bootstrap_interval
-from tests.benchmark.task_files import (
+from tests.jobs.benchmark.task_files import (
     PAGES,
     QUESTIONS,
     write_choice,
