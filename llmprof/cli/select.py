@@ -209,8 +209,7 @@ def select(
     from llmprof.console.listings import print_plan
     from llmprof.console.progress import show_progress
     from llmprof.console.selection import print_selection
-    from llmprof.options import DataOptions, ProfilerOptions
-    from llmprof.selection import (
+    from llmprof.jobs.select import (
         Choice,
         Constraint,
         Drawing,
@@ -218,6 +217,7 @@ def select(
         plan_select,
         run_select,
     )
+    from llmprof.options import DataOptions, ProfilerOptions
 
     if prompts is not None and text_dataset is not None:
         raise typer.BadParameter("--prompts and --text-dataset exclude each other; give one")

@@ -6,9 +6,9 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from llmprof.jobs.select.candidates import Pool, is_spoken
+from llmprof.jobs.select.job import Choice
 from llmprof.records import Sample
-from llmprof.selection.candidates import Pool, is_spoken
-from llmprof.selection.job import Choice
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ from typing import Any
 from llmprof.backends import Backend, ChatRenderer, create_backend
 from llmprof.datasets import Dataset, Prompt, load_prompts
 from llmprof.errors import CapabilityError, DataNotFoundError
+from llmprof.jobs.select.candidates import generation_requests, put
+from llmprof.jobs.select.job import SelectJob
 from llmprof.requests import Generate, LogLikelihood, Message, RequestType
 from llmprof.results import RunStart
 from llmprof.scorers import create_scorer
-from llmprof.selection.candidates import generation_requests, put
-from llmprof.selection.job import SelectJob
 from llmprof.versions import git_revision, package_versions
 
 COMMAND = "select"

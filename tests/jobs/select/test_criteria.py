@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmprof.errors import UnknownNameError, UsageError
-from llmprof.selection import Constraint
+from llmprof.jobs.select import Constraint
 
 SHORT_AND_MILD = {"n_tokens": 12.0, "toxicity": 0.1, "smog": None, "contains_lorem ipsum": 0.0}
 LONG_AND_RUDE = {"n_tokens": 500.0, "toxicity": 0.9, "smog": 8.0, "contains_lorem ipsum": 1.0}

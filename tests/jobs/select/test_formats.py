@@ -1,10 +1,10 @@
 """The lines that are written, form by form."""
 
+from llmprof.jobs.select import FORMATS
+from llmprof.jobs.select.formats import Example
 from llmprof.records import Sample
 from llmprof.requests import Message
-from llmprof.selection import FORMATS
-from llmprof.selection.formats import Example
-from tests.selection.pools import candidate
+from tests.jobs.select.pools import candidate
 
 EXAMPLE = Example(
     prompt="Why?",

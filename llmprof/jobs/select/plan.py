@@ -9,17 +9,17 @@ from llmprof.backends import Backend
 from llmprof.cache import ResponseCache, open_cache
 from llmprof.engine import Engine
 from llmprof.jobs.profile import Plan
-from llmprof.requests import Answer, Generate, LogLikelihood, Request, RequestType, Toxicity
-from llmprof.selection.candidates import (
+from llmprof.jobs.select.candidates import (
     Pool,
     candidates_of,
     distinct_texts,
     likelihood_requests,
     toxicity_requests,
 )
-from llmprof.selection.job import SelectJob
-from llmprof.selection.prepare import Prepared, prepare
-from llmprof.selection.speed import seconds_per_answer
+from llmprof.jobs.select.job import SelectJob
+from llmprof.jobs.select.prepare import Prepared, prepare
+from llmprof.jobs.select.speed import seconds_per_answer
+from llmprof.requests import Answer, Generate, LogLikelihood, Request, RequestType, Toxicity
 
 
 def plan_select(job: SelectJob) -> list[Plan]:

@@ -8,8 +8,8 @@ import pytest
 from pyarrow import parquet
 
 from llmprof.errors import SelectionError, UsageError
-from llmprof.selection import output
-from llmprof.selection.output import check_output, write_lines
+from llmprof.jobs.select import output
+from llmprof.jobs.select.training_file import check_output, write_lines
 
 LINES: list[dict[str, Any]] = [
     {"prompt": "Où?\u2028", "provenance": {"model": "a", "scores": {"mtld": 2.0, "smog": None}}},

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmprof.jobs.select import Choice, choose
+from llmprof.jobs.select.choose import control
+from llmprof.jobs.select.summary import selection_metrics
 from llmprof.records import Metric
-from llmprof.selection import Choice, choose
-from llmprof.selection.choose import control
-from llmprof.selection.summary import selection_metrics
-from tests.selection.pools import candidate, pool_of
+from tests.jobs.select.pools import candidate, pool_of
 
 
 def summarised(pools: list[list], choice: Choice, labels: list[str]) -> dict[tuple, Metric]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from llmprof.jobs.select.candidates import Pool, is_spoken
+from llmprof.jobs.select.metrics import metric_names
 from llmprof.records import Metric, Sample
-from llmprof.selection.candidates import Pool, is_spoken
-from llmprof.selection.metrics import metric_names
 from llmprof.stats import mean_metric, mean_value, paired_difference
 
 CANDIDATES = "candidates"

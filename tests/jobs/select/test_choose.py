@@ -5,9 +5,9 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmprof.selection import Choice, Constraint, choose
-from llmprof.selection.choose import control
-from tests.selection.pools import candidate, pool_of
+from llmprof.jobs.select import Choice, Constraint, choose
+from llmprof.jobs.select.choose import control
+from tests.jobs.select.pools import candidate, pool_of
 
 VALUES = st.lists(st.none() | st.integers(-3, 3).map(float), max_size=8)
 

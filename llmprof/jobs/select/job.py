@@ -9,12 +9,12 @@ from pathlib import Path
 from llmprof.backends import BackendOptions
 from llmprof.datasets import DataOptions
 from llmprof.errors import UnknownNameError, UsageError
+from llmprof.jobs.select.criteria import Constraint
+from llmprof.jobs.select.formats import FORMATS, PAIRS
+from llmprof.jobs.select.metrics import LIKELIHOOD, TOXICITY, sources_of
 from llmprof.profilers import ProfilerOptions
 from llmprof.profilers.toxicity import TEMPERATURE, TOP_P
 from llmprof.scorers import ScorerChoice
-from llmprof.selection.formats import FORMATS, PAIRS
-from llmprof.selection.metrics import LIKELIHOOD, TOXICITY, sources_of
-from llmprof.selection.where import Constraint
 
 DIRECTIONS = ("max", "min")
 BASELINES = ("random",)

@@ -4,13 +4,13 @@ Several completions of each prompt are drawn, from one model or several; one tha
 the wanted way is kept. The metric need not be differentiable.
 """
 
-from llmprof.selection.choose import Chosen, choose
-from llmprof.selection.formats import FORMATS
-from llmprof.selection.job import Choice, Drawing, SelectJob
-from llmprof.selection.metrics import SAMPLE_METRICS
-from llmprof.selection.plan import plan_select
-from llmprof.selection.run import run_select
-from llmprof.selection.where import Constraint
+from llmprof.jobs.select.choose import Chosen, choose
+from llmprof.jobs.select.criteria import Constraint
+from llmprof.jobs.select.formats import FORMATS
+from llmprof.jobs.select.job import Choice, Drawing, SelectJob
+from llmprof.jobs.select.metrics import SAMPLE_METRICS
+from llmprof.jobs.select.plan import plan_select
+from llmprof.jobs.select.run import run_select
 
 __all__ = [
     "FORMATS",

@@ -3,8 +3,8 @@
 import pytest
 
 from llmprof.errors import UnknownNameError
+from llmprof.jobs.select.metrics import SAMPLE_METRICS, metric_names, sources_of
 from llmprof.profilers import text_metrics
-from llmprof.selection.metrics import SAMPLE_METRICS, metric_names, sources_of
 
 
 def test_no_name_has_two_meanings() -> None:

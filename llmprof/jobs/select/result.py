@@ -9,16 +9,16 @@ from typing import Any
 from llmprof.cache import canonical_json
 from llmprof.datasets import Prompt
 from llmprof.errors import SelectionError
+from llmprof.jobs.select.candidates import Pool, is_spoken, put
+from llmprof.jobs.select.choose import Chosen, choose, control
+from llmprof.jobs.select.formats import FORMATS, PAIRS, Example, Line
+from llmprof.jobs.select.job import SelectJob
+from llmprof.jobs.select.metrics import metric_names
+from llmprof.jobs.select.prepare import COMMAND, Prepared, protocol_version
+from llmprof.jobs.select.summary import selection_metrics
 from llmprof.records import Sample
 from llmprof.requests import Message
 from llmprof.results import ProfileResult, Work
-from llmprof.selection.candidates import Pool, is_spoken, put
-from llmprof.selection.choose import Chosen, choose, control
-from llmprof.selection.formats import FORMATS, PAIRS, Example, Line
-from llmprof.selection.job import SelectJob
-from llmprof.selection.metrics import metric_names
-from llmprof.selection.prepare import COMMAND, Prepared, protocol_version
-from llmprof.selection.summary import selection_metrics
 
 
 @dataclass(frozen=True, slots=True)

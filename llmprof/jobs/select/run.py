@@ -12,11 +12,7 @@ import anyio.to_thread
 from llmprof.backends import Backend
 from llmprof.cache import ResponseCache, open_cache
 from llmprof.engine import Engine, Progress
-from llmprof.jobs.windows import Listener
-from llmprof.profilers import text_metrics
-from llmprof.requests import Answer, Request
-from llmprof.results import Store, Work
-from llmprof.selection.candidates import (
+from llmprof.jobs.select.candidates import (
     Pool,
     add_likelihood,
     add_text_scores,
@@ -26,11 +22,15 @@ from llmprof.selection.candidates import (
     likelihood_requests,
     toxicity_requests,
 )
-from llmprof.selection.job import SelectJob
-from llmprof.selection.outcome import lines_of, result_of, select
-from llmprof.selection.output import check_output, write_lines
-from llmprof.selection.prepare import Prepared, prepare, run_start
-from llmprof.selection.speed import remember_speed
+from llmprof.jobs.select.job import SelectJob
+from llmprof.jobs.select.prepare import Prepared, prepare, run_start
+from llmprof.jobs.select.result import lines_of, result_of, select
+from llmprof.jobs.select.speed import remember_speed
+from llmprof.jobs.select.training_file import check_output, write_lines
+from llmprof.jobs.windows import Listener
+from llmprof.profilers import text_metrics
+from llmprof.requests import Answer, Request
+from llmprof.results import Store, Work
 
 # Texts described between two looks at whether the user wants to stop.
 _TEXTS_AT_ONCE = 16

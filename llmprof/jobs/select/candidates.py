@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from llmprof.datasets import Prompt
+from llmprof.jobs.select.job import Drawing
 from llmprof.profilers import ProfilerOptions
 from llmprof.profilers.prompt_formats import continuation_prompt, question_prompt
 from llmprof.profilers.toxicity import opinion
@@ -25,7 +26,6 @@ from llmprof.requests import (
     TokenLogProbs,
     Toxicity,
 )
-from llmprof.selection.job import Drawing
 
 Pool = list[Sample]
 

@@ -13,7 +13,7 @@ from contextlib import closing
 from functools import cached_property
 
 from llmprof.errors import UsageError
-from llmprof.selection.metrics import sources_of
+from llmprof.jobs.select.metrics import sources_of
 
 _WORDS = frozenset({"AND", "OR", "NOT", "IS", "NULL", "BETWEEN", "IN"})
 _COMPARISONS = frozenset({"<", "<=", ">", ">=", "=", "==", "!=", "<>"})
