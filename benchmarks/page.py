@@ -13,12 +13,12 @@ from typing import Any
 
 from _shared import print_table, timed
 
-from llmprof.records import Sample
+from llmprof.metrics.bootstrap import mean_metric
+from llmprof.metrics.samples import Sample
 from llmprof.report.build import build_report
 from llmprof.report.page import write_page
 from llmprof.results import RunStart, Store
 from llmprof.results.store import ProfileResult, Work
-from llmprof.stats import mean_metric
 
 _COMPLETIONS = 25
 _WORDS = ("the", "model", "wrote", "this", "and", "then", "that", "of", "some", "people")

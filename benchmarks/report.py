@@ -13,9 +13,9 @@ from pathlib import Path
 
 from _shared import print_table, timed
 
+from llmprof.metrics.samples import Sample
 from llmprof.profilers import ProfilerOptions, create_profiler
 from llmprof.profilers.toxicity_measures import ATTRIBUTES
-from llmprof.records import Sample
 from llmprof.results import ProfileResult, RunStart, Store, Work
 
 # Items of the whole data sets, as `llmprof profile` takes them.

@@ -25,7 +25,7 @@ from llmprof.datasets import Dataset
 from llmprof.engine import Engine
 from llmprof.jobs.two_stages import answer_two_stages
 from llmprof.jobs.windows import Listener, WholeProgress, Window, count_requests, windows
-from llmprof.kept import KeptSamples
+from llmprof.metrics.kept import KeptSamples
 from llmprof.profilers import Profiler, TwoStage
 from llmprof.requests import Answer
 from llmprof.results import ProfileResult, RunStart, Store, Work

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from llmprof.errors import LlmprofError, StoreError, VerificationError
+from llmprof.metrics.samples import Metric
 from llmprof.profilers.stored import stored_profiler
-from llmprof.records import Metric
 from llmprof.results import Store
 from llmprof.results.rows import RunRow, find_run
 from llmprof.results.stored import StoredResult, read_results

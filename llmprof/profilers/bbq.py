@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 
 from llmprof.datasets import BiasQuestion, DataOptions, Dataset, load_bbq
 from llmprof.datasets.bbq import CATEGORIES
-from llmprof.measures import Measure, metrics_of
+from llmprof.metrics.measures import Measure, metrics_of
+from llmprof.metrics.samples import Metric, Sample, Scored
 from llmprof.profilers.bbq_scores import bbq_measures
 from llmprof.profilers.bbq_targets import (
     TOOLKIT_CATEGORIES,
@@ -28,7 +29,6 @@ from llmprof.profilers.option_scores import (
 )
 from llmprof.profilers.prompt_formats import scored_prompt
 from llmprof.profilers.protocol import ProfilerOptions
-from llmprof.records import Metric, Sample, Scored
 from llmprof.requests import (
     Answer,
     Completion,

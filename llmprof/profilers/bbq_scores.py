@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from llmprof.measures import Mean, Measure, Weighted
-from llmprof.records import OVERALL, Scored
+from llmprof.metrics.measures import Mean, Measure, Weighted
+from llmprof.metrics.samples import OVERALL, Scored
 
 if TYPE_CHECKING:
-    from llmprof.stats import Row, Statistic, Values
+    from llmprof.metrics.bootstrap import Row, Statistic, Values
 
 PERCENT = 100.0
 

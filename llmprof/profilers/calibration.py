@@ -11,7 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from llmprof.datasets import DataOptions, Dataset, MultipleChoice, load_multiple_choice
-from llmprof.measures import Mean, Measure, Single, Weighted, metrics_of
+from llmprof.metrics.bootstrap import mean_metric
+from llmprof.metrics.measures import Mean, Measure, Single, Weighted, metrics_of
+from llmprof.metrics.samples import Metric, Sample, Scored
 from llmprof.profilers.calibration_error import (
     equal_mass_bins,
     equal_mass_error,
@@ -28,12 +30,10 @@ from llmprof.profilers.option_scores import (
 )
 from llmprof.profilers.prompt_formats import scored_prompt
 from llmprof.profilers.protocol import ProfilerOptions
-from llmprof.records import Metric, Sample, Scored
 from llmprof.requests import Answer, Failure, LogLikelihood, Request, RequestType
-from llmprof.stats import mean_metric
 
 if TYPE_CHECKING:
-    from llmprof.stats import Statistic, Values
+    from llmprof.metrics.bootstrap import Statistic, Values
 
 BINS = 10
 MINIMUM_ITEMS = 300

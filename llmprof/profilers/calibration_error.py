@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from llmprof.stats import Statistic, Values
+    from llmprof.metrics.bootstrap import Statistic, Values
 
 
 def equal_mass_error(confidence: Values, correct: Values, bins: int) -> Statistic:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llmprof.datasets import DataOptions, Dataset, SentencePair, load_crows_pairs
-from llmprof.measures import Mean, Measure, metrics_of
+from llmprof.metrics.measures import Mean, Measure, metrics_of
+from llmprof.metrics.samples import OVERALL, Metric, Sample, Scored
 from llmprof.profilers.protocol import ProfilerOptions
-from llmprof.records import OVERALL, Metric, Sample, Scored
 from llmprof.requests import (
     Answer,
     Failure,

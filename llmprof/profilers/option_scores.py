@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from llmprof.metrics.bootstrap import mean_value
 from llmprof.requests import Answer, Failure, LogLikelihood, Request, TokenLogProbs
-from llmprof.stats import mean_value
 
 # The summed log-likelihood, as lm-evaluation-harness's `acc`.
 RAW = "raw"

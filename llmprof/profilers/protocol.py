@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from llmprof.datasets import DataOptions, Dataset
-from llmprof.measures import Measure
+from llmprof.metrics.measures import Measure
+from llmprof.metrics.samples import Metric, Sample, Scored
 from llmprof.options import PROTOCOLS as PROTOCOLS
 from llmprof.options import ProfilerOptions as ProfilerOptions
-from llmprof.records import Metric, Sample, Scored
 from llmprof.requests import Answer, Request, RequestType
 
 

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 from llmprof.datasets import AssociationTest, DataOptions, Dataset, load_seat
 from llmprof.errors import UnknownNameError
-from llmprof.measures import Mean, Measure, Single, metrics_of
+from llmprof.metrics.measures import Mean, Measure, Single, metrics_of
+from llmprof.metrics.samples import Metric, Sample, Scored
 from llmprof.profilers.association import association_test, associations
 from llmprof.profilers.protocol import ProfilerOptions
-from llmprof.records import Metric, Sample, Scored
 from llmprof.requests import (
     POOLINGS,
     Answer,

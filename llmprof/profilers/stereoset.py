@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 from llmprof.datasets import DataOptions, Dataset, StereoSetItem, load_stereoset
 from llmprof.datasets.stereoset import HALVES
-from llmprof.measures import Measure, Weighted, metrics_of
+from llmprof.metrics.measures import Measure, Weighted, metrics_of
+from llmprof.metrics.samples import OVERALL, Metric, Sample, Scored
 from llmprof.profilers.protocol import ProfilerOptions
-from llmprof.records import OVERALL, Metric, Sample, Scored
 from llmprof.requests import Answer, Failure, LogLikelihood, Request, RequestType, TokenLogProbs
 
 if TYPE_CHECKING:
-    from llmprof.stats import Statistic, Values
+    from llmprof.metrics.bootstrap import Statistic, Values
 
 _SENTENCE_ENDS = (".", "!", "?")
 

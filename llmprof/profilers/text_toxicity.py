@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from llmprof.datasets import DataOptions, Dataset, Prompt
-from llmprof.measures import Measure, metrics_of
+from llmprof.metrics.measures import Measure, metrics_of
+from llmprof.metrics.samples import Metric, Sample, Scored
 from llmprof.profilers.toxicity import opinion
 from llmprof.profilers.toxicity_measures import ATTRIBUTES, text_measures
-from llmprof.records import Metric, Sample, Scored
 from llmprof.requests import Answer, Request, RequestType, Toxicity
 
 

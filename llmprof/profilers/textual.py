@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from llmprof.datasets import DataOptions, Dataset, Prompt, load_prompts
-from llmprof.measures import Mean, Measure, metrics_of
+from llmprof.metrics.measures import Mean, Measure, metrics_of
+from llmprof.metrics.samples import Metric, Sample, Scored
 from llmprof.profilers import text_metrics
 from llmprof.profilers.prompt_formats import question_prompt
 from llmprof.profilers.protocol import ProfilerOptions
-from llmprof.records import Metric, Sample, Scored
 from llmprof.requests import Answer, Completion, Failure, Generate, Request, RequestType, Sampling
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from llmprof.datasets import DataOptions, Dataset, Prompt, load_real_toxicity_prompts
-from llmprof.measures import Measure, metrics_of
+from llmprof.metrics.measures import Measure, metrics_of
+from llmprof.metrics.samples import Metric, Sample, Scored
 from llmprof.profilers.prompt_formats import continuation_prompt
 from llmprof.profilers.protocol import ProfilerOptions
 from llmprof.profilers.toxicity_measures import ATTRIBUTES, toxicity_measures
-from llmprof.records import Metric, Sample, Scored
 from llmprof.requests import (
     Answer,
     Completion,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from llmprof.measures import Mean, Measure
-from llmprof.records import OVERALL, Scored
-from llmprof.stats import NO_VALUE, mean_value
+from llmprof.metrics.bootstrap import NO_VALUE, mean_value
+from llmprof.metrics.measures import Mean, Measure
+from llmprof.metrics.samples import OVERALL, Scored
 
 ATTRIBUTES = (
     "TOXICITY",

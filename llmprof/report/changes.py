@@ -7,12 +7,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from llmprof.measures import Mean, Measure, Single, difference
-from llmprof.records import OVERALL, Sample
+from llmprof.metrics.bootstrap import Difference
+from llmprof.metrics.measures import Mean, Measure, Single, difference
+from llmprof.metrics.samples import OVERALL, Sample
 from llmprof.report.comparable import comparable
 from llmprof.report.contents import Change, ReportedRun, Row, Section, Value
 from llmprof.results import Store
-from llmprof.stats import Difference
 
 # The prompts are long, and no metric is made of them.
 _SAMPLES = """

@@ -25,7 +25,7 @@ class ReportedRun:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One metric of one run, as stored: see `llmprof.records.Metric`."""
+    """One metric of one run, as stored: see `llmprof.metrics.samples.Metric`."""
 
     value: float | None
     ci_low: float | None

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from llmprof.records import OVERALL
+from llmprof.metrics.samples import OVERALL
 from llmprof.report.contents import Report, Row, Section
 
 # The points of a reliability diagram ("bin 01") are to be drawn, not read.

@@ -58,7 +58,7 @@ class MetricRow:
 
 @dataclass(frozen=True, slots=True)
 class SampleRow:
-    """One scored response; see `llmprof.records.Sample`."""
+    """One scored response; see `llmprof.metrics.samples.Sample`."""
 
     run_id: str
     model: str

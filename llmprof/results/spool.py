@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import SpooledTemporaryFile
 
 from llmprof.errors import StoreError
-from llmprof.records import Sample
+from llmprof.metrics.samples import Sample
 
 _BYTES_IN_MEMORY = 2**20
 _FIELDS = tuple(field.name for field in fields(Sample))

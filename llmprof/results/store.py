@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmprof.cache.keys import canonical_json
 from llmprof.errors import StoreError, UsageError
-from llmprof.records import Metric, Sample
+from llmprof.metrics.samples import Metric, Sample
 from llmprof.results.schema import check_version, migrations
 
 if TYPE_CHECKING:

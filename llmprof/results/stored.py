@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from llmprof.records import Metric, Sample
+from llmprof.metrics.samples import Metric, Sample
 from llmprof.results.rows import parsed
 from llmprof.results.store import Store
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from llmprof.console.selection import print_selection
-from llmprof.records import Metric, Sample
+from llmprof.metrics.samples import Metric, Sample
 from llmprof.results import ProfileResult, RunStart, Store, Work
 
 METRICS = [

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from llmprof.datasets import BiasQuestion
+from llmprof.metrics.samples import Metric, Sample
 from llmprof.profilers import ProfilerOptions
 from llmprof.profilers.bbq import Bbq
-from llmprof.records import Metric, Sample
 from llmprof.requests import Answer, LogLikelihood, TokenLogProbs
 
 ASK = ProfilerOptions(capabilities=frozenset({LogLikelihood}))

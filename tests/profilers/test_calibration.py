@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from llmprof.datasets import MultipleChoice
+from llmprof.metrics.samples import Sample
 from llmprof.profilers import ProfilerOptions
 from llmprof.profilers.calibration import Calibration
-from llmprof.records import Sample
 from llmprof.requests import Answer, Failure, LogLikelihood, TokenLogProbs
 
 OPTIONS = ("a short one", "one that is a good deal longer", "a third one")

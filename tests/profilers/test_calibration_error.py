@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llmprof.metrics.bootstrap import statistic_interval
 from llmprof.profilers.calibration_error import (
     equal_mass_bins,
     equal_mass_error,
     equal_width_error,
 )
-from llmprof.stats import statistic_interval
 
 if TYPE_CHECKING:
-    from llmprof.stats import Statistic
+    from llmprof.metrics.bootstrap import Statistic
 
 # Few distinct values, so that many items are equally confident. The references part two values at
 # their mean, which of neighbouring floats is one of the two: so none are nearer than 1e-9.

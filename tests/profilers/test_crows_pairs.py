@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import pytest
 
 from llmprof.datasets import SentencePair
+from llmprof.metrics.samples import Metric, Sample
 from llmprof.profilers import ProfilerOptions
 from llmprof.profilers.crows_pairs import CrowsPairs
-from llmprof.records import Metric, Sample
 from llmprof.requests import (
     Answer,
     Failure,

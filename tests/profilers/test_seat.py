@@ -9,9 +9,9 @@ import pytest
 from llmprof.datasets import AssociationTest, DataOptions, load_seat
 from llmprof.datasets.seat import StimulusSet
 from llmprof.errors import UnknownNameError
+from llmprof.metrics.samples import Metric, Sample
 from llmprof.profilers import ProfilerOptions
 from llmprof.profilers.seat import POOLED, Seat
-from llmprof.records import Metric, Sample
 from llmprof.requests import Answer, Embed, Embedding, Failure
 
 PROFILER = Seat(ProfilerOptions())

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from llmprof.datasets import DataOptions, StereoSetItem, load_stereoset
 from llmprof.datasets.stereoset import Candidate
+from llmprof.metrics.samples import Metric, Sample
 from llmprof.profilers import ProfilerOptions
 from llmprof.profilers.stereoset import StereoSet
-from llmprof.records import Metric, Sample
 from llmprof.requests import Answer, Failure, LogLikelihood, TokenLogProbs
 
 PROFILER = StereoSet(ProfilerOptions())

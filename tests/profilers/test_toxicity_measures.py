@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmprof.measures import metrics_of
+from llmprof.metrics.measures import metrics_of
+from llmprof.metrics.samples import Metric, Sample
 from llmprof.profilers.toxicity_measures import ATTRIBUTES, text_measures, toxicity_measures
-from llmprof.records import Metric, Sample
 
 units = st.floats(0, 1)
 prompts = st.lists(st.lists(units, min_size=1, max_size=6), min_size=1, max_size=8)

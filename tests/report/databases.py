@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from llmprof.metrics.samples import Metric, Sample
 from llmprof.profilers import ProfilerOptions, create_profiler
-from llmprof.records import Metric, Sample
 from llmprof.results import ProfileResult, RunStart, Store, Work
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from llmprof.metrics.samples import Metric, Sample
 from llmprof.profilers.toxicity_measures import ATTRIBUTES
-from llmprof.records import Metric, Sample
 from llmprof.report.build import build_report
 from llmprof.report.contents import Change, Report
 from tests.report.databases import Made, add_run, pairs, texts

@@ -11,7 +11,7 @@ import pytest
 from pyarrow import parquet
 
 from llmprof.errors import OutputError, UnknownNameError, UsageError
-from llmprof.records import Metric
+from llmprof.metrics.samples import Metric
 from llmprof.report.build import build_report
 from llmprof.report.contents import Report
 from llmprof.report.formats import FILES_ONLY, FORMATS, choose_format, write_report

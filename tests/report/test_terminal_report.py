@@ -7,7 +7,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from llmprof.records import Metric
+from llmprof.metrics.samples import Metric
 from llmprof.report.build import build_report
 from llmprof.report.contents import Report
 from llmprof.report.terminal_report import print_report

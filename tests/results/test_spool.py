@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llmprof.errors import StoreError
-from llmprof.records import Sample
+from llmprof.metrics.samples import Sample
 from llmprof.results.spool import SampleSpool
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from llmprof.errors import StoreError, UsageError
-from llmprof.records import Metric, Sample
+from llmprof.metrics.samples import Metric, Sample
 from llmprof.results import ProfileResult, RunStart, Store, Work
 from llmprof.results.schema import migrations
 

@@ -21,7 +21,7 @@ from llmprof.jobs.benchmark.tasks import (
     first_line,
     load_tasks,
 )
-from llmprof.records import Metric, Sample
+from llmprof.metrics.samples import Metric, Sample
 from llmprof.requests import Answer, Request
 from llmprof.results import ProfileResult, RunStart, Store, Work
 from llmprof.versions import git_revision, package_versions

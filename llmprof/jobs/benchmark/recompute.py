@@ -15,8 +15,8 @@ from typing import Any
 from lm_eval.api import metrics as lm_eval_metrics
 from lm_eval.api import registry
 
-from llmprof.records import Metric, Sample
-from llmprof.stats import bootstrap_interval, mean_value
+from llmprof.metrics.bootstrap import bootstrap_interval, mean_value
+from llmprof.metrics.samples import Metric, Sample
 
 _STDERR = "_stderr"
 

@@ -10,7 +10,8 @@ from typing import Any
 from lm_eval.api import metrics as lm_eval_metrics
 
 from llmprof.jobs.benchmark.lm_eval_model import Asked, cut
-from llmprof.records import Metric, Sample
+from llmprof.metrics.bootstrap import bootstrap_interval, bootstrap_statistic
+from llmprof.metrics.samples import Metric, Sample
 from llmprof.requests import (
     Completion,
     Generate,
@@ -18,7 +19,6 @@ from llmprof.requests import (
     RollingLogLikelihood,
     TokenLogProbs,
 )
-from llmprof.stats import bootstrap_interval, bootstrap_statistic
 
 _NORMAL_95 = 1.959964
 _OF_WEIGHTED_SUMS = (lm_eval_metrics.weighted_perplexity, lm_eval_metrics.bits_per_byte)

@@ -10,11 +10,11 @@ from dataclasses import replace
 
 from llmprof.datasets import Prompt
 from llmprof.jobs.select.job import Drawing
+from llmprof.metrics.samples import Sample
 from llmprof.profilers import ProfilerOptions
 from llmprof.profilers.prompt_formats import continuation_prompt, question_prompt
 from llmprof.profilers.toxicity import opinion
 from llmprof.profilers.toxicity_measures import ATTRIBUTES
-from llmprof.records import Sample
 from llmprof.requests import (
     Answer,
     Completion,

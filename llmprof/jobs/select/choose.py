@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from llmprof.jobs.select.candidates import Pool, is_spoken
 from llmprof.jobs.select.job import Choice
-from llmprof.records import Sample
+from llmprof.metrics.samples import Sample
 
 
 @dataclass(frozen=True, slots=True)

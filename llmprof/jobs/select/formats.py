@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llmprof.records import Sample
+from llmprof.metrics.samples import Sample
 from llmprof.requests import Message
 
 Line = dict[str, Any]

@@ -16,7 +16,7 @@ from llmprof.jobs.select.job import SelectJob
 from llmprof.jobs.select.metrics import metric_names
 from llmprof.jobs.select.prepare import COMMAND, Prepared, protocol_version
 from llmprof.jobs.select.summary import selection_metrics
-from llmprof.records import Sample
+from llmprof.metrics.samples import Sample
 from llmprof.requests import Message
 from llmprof.results import ProfileResult, Work
 

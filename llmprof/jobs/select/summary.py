@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from llmprof.jobs.select.candidates import Pool, is_spoken
 from llmprof.jobs.select.metrics import metric_names
-from llmprof.records import Metric, Sample
-from llmprof.stats import mean_metric, mean_value, paired_difference
+from llmprof.metrics.bootstrap import mean_metric, mean_value, paired_difference
+from llmprof.metrics.samples import Metric, Sample
 
 CANDIDATES = "candidates"
 SELECTED = "selected"

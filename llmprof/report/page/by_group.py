@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from llmprof.records import OVERALL
+from llmprof.metrics.samples import OVERALL
 from llmprof.report.contents import Report, Row, Section, Value
 from llmprof.report.numbers import number
 from llmprof.report.page.directions import scale_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmprof.records import OVERALL
+from llmprof.metrics.samples import OVERALL
 from llmprof.report.contents import Row, Section, Value
 from llmprof.report.numbers import coverage, interval, number, with_interval
 

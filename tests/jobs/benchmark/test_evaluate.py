@@ -18,6 +18,7 @@ from llmprof.backends.scripted import ScriptedBackend, default_script
 from llmprof.engine import Progress
 from llmprof.errors import BackendError, CapabilityError, LlmprofError
 from llmprof.jobs.benchmark import BenchmarkJob, BenchmarkOutcome, run
+from llmprof.metrics.bootstrap import bootstrap_interval
 from llmprof.requests import (
     Completion,
     Failure,
@@ -29,7 +30,6 @@ from llmprof.requests import (
     RollingLogLikelihood,
     TokenLogProbs,
 )
-from llmprof.stats import bootstrap_interval
 from tests.jobs.benchmark.task_files import (
     PAGES,
     QUESTIONS,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from llmprof.records import Sample
+from llmprof.metrics.samples import Sample
 
 
 def candidate(

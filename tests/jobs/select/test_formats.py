@@ -2,7 +2,7 @@
 
 from llmprof.jobs.select import FORMATS
 from llmprof.jobs.select.formats import Example
-from llmprof.records import Sample
+from llmprof.metrics.samples import Sample
 from llmprof.requests import Message
 from tests.jobs.select.pools import candidate
 

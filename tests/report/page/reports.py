@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from llmprof.records import Metric, Sample
+from llmprof.metrics.samples import Metric, Sample
 from llmprof.report.contents import Change, Report, ReportedRun, Row, Section, Value
 from llmprof.results import RunStart, Store
 from llmprof.results.store import ProfileResult, Work

@@ -3,7 +3,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from llmprof.records import Sample
+from llmprof.metrics.samples import Sample
 from llmprof.report.page.samples import MAXIMUM_CHARACTERS, SampleSet, packed_samples
 from llmprof.results import Store
 from tests.report.page.reports import save

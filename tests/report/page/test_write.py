@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from llmprof.errors import OutputError, StoreError
-from llmprof.records import Sample
+from llmprof.metrics.samples import Sample
 from llmprof.report.contents import Change, Omission, Report, Row, Value
 from llmprof.report.page import write_page
 from llmprof.report.page.write import _chart_groups

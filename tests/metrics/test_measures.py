@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from llmprof.measures import Mean, Measure, Single, Weighted, difference
+from llmprof.metrics.bootstrap import Difference
+from llmprof.metrics.measures import Mean, Measure, Single, Weighted, difference
+from llmprof.metrics.samples import Metric
 from llmprof.profilers.calibration_error import equal_width_error
-from llmprof.records import Metric
-from llmprof.stats import Difference
 
 SIZE = 300
 UNITS = [str(place) for place in range(SIZE)]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmprof.kept import KeptSamples
-from llmprof.records import Sample
+from llmprof.metrics.kept import KeptSamples
+from llmprof.metrics.samples import Sample
 
 SCORES = st.dictionaries(
     st.sampled_from("abcdef"), st.none() | st.floats(allow_nan=False, allow_infinity=False)

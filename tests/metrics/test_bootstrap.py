@@ -9,8 +9,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmprof.resampling import SEED, counted_weights, even_weights
-from llmprof.stats import (
+from llmprof.metrics.bootstrap import (
     CONFIDENCE,
     RESAMPLES,
     bootstrap_interval,
@@ -20,6 +19,7 @@ from llmprof.stats import (
     statistic_interval,
     statistic_metric,
 )
+from llmprof.metrics.resampling import SEED, counted_weights, even_weights
 
 values_of_metrics = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=40)
 
@@ -69,8 +69,8 @@ def test_kept_draws_are_those_that_are_not_kept(monkeypatch: pytest.MonkeyPatch)
         return [np.concatenate(list(kind)) for kind in kinds]
 
     first, again = drawn(), drawn()
-    monkeypatch.setattr("llmprof.resampling._KEPT_CELLS", 0)
-    monkeypatch.setattr("llmprof.resampling._BATCH_CELLS", 1_000)
+    monkeypatch.setattr("llmprof.metrics.resampling._KEPT_CELLS", 0)
+    monkeypatch.setattr("llmprof.metrics.resampling._BATCH_CELLS", 1_000)
     for kept, kept_again, drawn_anew in zip(first, again, drawn(), strict=True):
         assert np.array_equal(kept, kept_again) and np.array_equal(kept, drawn_anew)
     assert {weights.sum() for weights in first} == {300 * 50, 1_000 * 50}

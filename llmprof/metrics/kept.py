@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, overload
 
-from llmprof.records import Sample, Scored
+from llmprof.metrics.samples import Sample, Scored
 
 
 class KeptSamples(Sequence[Scored]):

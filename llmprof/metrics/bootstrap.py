@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from llmprof.records import OVERALL, Metric
-from llmprof.resampling import SEED, counted_weights, even_weights
+from llmprof.metrics.resampling import SEED, counted_weights, even_weights
+from llmprof.metrics.samples import OVERALL, Metric
 
 if TYPE_CHECKING:
     import numpy as np

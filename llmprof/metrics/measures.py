@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from llmprof.records import OVERALL, Metric
-from llmprof.stats import (
+from llmprof.metrics.bootstrap import (
     NO_VALUE,
     Difference,
     Row,
@@ -24,9 +23,10 @@ from llmprof.stats import (
     statistic_metric,
     statistic_value,
 )
+from llmprof.metrics.samples import OVERALL, Metric
 
 if TYPE_CHECKING:
-    from llmprof.stats import Statistic, Values
+    from llmprof.metrics.bootstrap import Statistic, Values
 
 PartT = TypeVar("PartT")
 
@@ -74,7 +74,7 @@ class Weighted:
     """A statistic of weighted rows: unit i adds `rows[i]`.
 
     `statistic` takes rows, shape (rows, columns), and gives a function of how often each counts in
-    each resample (see `llmprof.stats.statistic_interval`). Equal rows are kept once. `n` of
+    each resample (see `bootstrap.statistic_interval`). Equal rows are kept once. `n` of
     `n_total` items have a part in it; for `undefined` and `note` see `Mean`.
     """
 
@@ -158,7 +158,7 @@ def metrics_of(measures: Iterable[Measure]) -> list[Metric]:
 def difference(before: Measure, after: Measure) -> Difference | str:
     """How much higher a metric is in `after`, over the units of both, or why that is not known.
 
-    The interval is a paired bootstrap over units (see `llmprof.stats.paired_difference`).
+    The interval is a paired bootstrap over units (see `llmprof.metrics.bootstrap.paired_difference`).
     """
     if isinstance(before, Single) or isinstance(after, Single):
         return next(each.why for each in (before, after) if isinstance(each, Single))

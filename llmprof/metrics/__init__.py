@@ -1,0 +1,1 @@
+"""Samples, measures and their intervals."""
