@@ -13,14 +13,14 @@ from llmprof.datasets import BiasQuestion, DataOptions, Dataset, load_bbq
 from llmprof.datasets.bbq import CATEGORIES
 from llmprof.metrics.measures import Measure, metrics_of
 from llmprof.metrics.samples import Metric, Sample, Scored
-from llmprof.profilers.bbq_scores import bbq_measures
+from llmprof.profilers.bbq_measures import bbq_measures
 from llmprof.profilers.bbq_targets import (
     TOOLKIT_CATEGORIES,
     biased_option,
     toolkit_biased_options,
 )
 from llmprof.profilers.letters import MAX_NEW_TOKENS, chosen_option, letter_prompt
-from llmprof.profilers.option_scores import (
+from llmprof.profilers.multiple_choice import (
     PER_TOKEN,
     RAW,
     best,

@@ -19,7 +19,7 @@ from llmprof.profilers.calibration_error import (
     equal_mass_error,
     equal_width_error,
 )
-from llmprof.profilers.option_scores import (
+from llmprof.profilers.multiple_choice import (
     PER_CHARACTER,
     PER_TOKEN,
     RAW,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from llmprof.datasets import BiasQuestion, DataOptions, load_bbq
 from llmprof.profilers import ProfilerOptions
 from llmprof.profilers.bbq import Bbq
-from llmprof.profilers.bbq_scores import bias_measure, judged
+from llmprof.profilers.bbq_measures import bias_measure, judged
 from llmprof.profilers.bbq_targets import biased_option
 from llmprof.requests import Answer, Failure
 from tests.profilers.questions import ASK, QUESTION, answered, bias_scores, chosen, question
