@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from llmprof.console.tables import print_table
-from llmprof.report.choosing import choose_run
+from llmprof.report.runs import choose_run
 from llmprof.results import Store
 
 _RUN = """

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from llmprof.report.changes import compare_with_baseline
-from llmprof.report.choosing import COMPLETE, choose_runs
 from llmprof.report.contents import Omission, Report, ReportedRun
+from llmprof.report.runs import COMPLETE, choose_runs
 from llmprof.report.sections import make_sections
 from llmprof.results import Store
 

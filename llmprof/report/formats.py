@@ -76,8 +76,8 @@ def write_report(report: Report, db: Path, format: str, output: Path | None) -> 
 
 
 def _content(report: Report, format: str) -> bytes:
-    from llmprof.report.data_files import to_csv, to_json, to_parquet
     from llmprof.report.markdown import to_markdown
+    from llmprof.report.tabular import to_csv, to_json, to_parquet
 
     if format == "parquet":
         return to_parquet(report)

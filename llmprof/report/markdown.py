@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from llmprof.console.tables import printable
 from llmprof.report import numbers
 from llmprof.report.contents import Report, Section
-from llmprof.report.lines import LEGEND, Line, columns_of, has_changes, lines_of, notes_of
+from llmprof.report.text import LEGEND, Line, columns_of, has_changes, lines_of, notes_of
 
 
 def to_markdown(report: Report) -> str:

@@ -10,7 +10,7 @@ from llmprof.console.tables import printable
 from llmprof.report import numbers
 from llmprof.report.bars import bar, interval_bar
 from llmprof.report.contents import Change, Report, Section, Value
-from llmprof.report.lines import LEGEND, Line, columns_of, has_changes, lines_of, notes_of
+from llmprof.report.text import LEGEND, Line, columns_of, has_changes, lines_of, notes_of
 
 if TYPE_CHECKING:
     from rich.console import Console
