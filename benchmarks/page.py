@@ -16,7 +16,7 @@ from _shared import print_table, timed
 from llmprof.metrics.bootstrap import mean_metric
 from llmprof.metrics.samples import Sample
 from llmprof.report.build import build_report
-from llmprof.report.page import write_page
+from llmprof.report.html import write_page
 from llmprof.results import RunStart, Store
 from llmprof.results.store import ProfileResult, Work
 

@@ -59,7 +59,7 @@ def write_report(report: Report, db: Path, format: str, output: Path | None) -> 
         StoreError: the page's samples cannot be read.
     """
     if format == HTML and output is not None:
-        from llmprof.report.page import write_page
+        from llmprof.report.html import write_page
 
         write_page(report, db, output)
     elif format == TERMINAL and output is None:

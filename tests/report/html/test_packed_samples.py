@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from llmprof.metrics.samples import Sample
-from llmprof.report.page.samples import MAXIMUM_CHARACTERS, SampleSet, packed_samples
+from llmprof.report.html.packed_samples import MAXIMUM_CHARACTERS, SampleSet, packed_samples
 from llmprof.results import Store
-from tests.report.page.reports import save
+from tests.report.html.reports import save
 
 
 def packed(db: Path, profiler: str, *run_ids: str, limit: int = 100) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmprof.report.page.directions import SCALES, Scale, scale_of
+from llmprof.report.html.scales import SCALES, Scale, scale_of
 
 SCALE = st.sampled_from(sorted(SCALES.values(), key=repr))
 SHARE = st.floats(0, 1)

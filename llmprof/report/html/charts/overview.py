@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from llmprof.report.contents import Report, Row, Value
-from llmprof.report.page.directions import Scale, scale_of
-from llmprof.report.page.naming import described, is_summary, row_name, title
-from llmprof.report.page.plotting import Chart, PlotRow, Point, dot_plot, keys
+from llmprof.report.html.charts.plotting import Chart, PlotRow, Point, dot_plot, keys
+from llmprof.report.html.naming import described, is_summary, row_name, title
+from llmprof.report.html.scales import Scale, scale_of
 
 _EXPLANATION = (
     "Each value is placed between the worst that its metric can be and the ideal, by the metric's "

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llmprof.report.contents import Report, Section
+from llmprof.report.html.charts.plotting import Chart, Curve, Key, histogram
+from llmprof.report.html.naming import title
+from llmprof.report.html.packed_samples import sample_sets
 from llmprof.report.numbers import number
-from llmprof.report.page.naming import title
-from llmprof.report.page.plotting import Chart, Curve, Key, histogram
-from llmprof.report.page.samples import sample_sets
 from llmprof.results import Store
 
 if TYPE_CHECKING:

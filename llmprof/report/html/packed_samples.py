@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmprof.report.contents import Report
-from llmprof.report.page.kinds import KINDS, kind_of
+from llmprof.report.html.kinds import KINDS, kind_of
 from llmprof.results import Store
 
 MAXIMUM_SAMPLES = 50_000

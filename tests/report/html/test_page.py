@@ -9,11 +9,11 @@ import pytest
 from llmprof.errors import OutputError, StoreError
 from llmprof.metrics.samples import Sample
 from llmprof.report.contents import Change, Omission, Report, Row, Value
-from llmprof.report.page import write_page
-from llmprof.report.page.write import _chart_groups
+from llmprof.report.html import write_page
+from llmprof.report.html.page import _chart_groups
 from llmprof.results import Store
-from tests.report.page import hostile
-from tests.report.page.reports import report, row, run, save, section
+from tests.report.html import hostile
+from tests.report.html.reports import report, row, run, save, section
 
 ROWS = {
     "crows_pairs": [

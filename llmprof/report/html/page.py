@@ -12,13 +12,13 @@ from pathlib import Path
 from llmprof.console.tables import printable
 from llmprof.errors import OutputError
 from llmprof.report.contents import Report
-from llmprof.report.page import distributions, tables
-from llmprof.report.page.by_group import bias_by_group, toxicity_by_attribute
-from llmprof.report.page.changes import changes
-from llmprof.report.page.overview import overview
-from llmprof.report.page.plotting import Chart
-from llmprof.report.page.reliability import reliability
-from llmprof.report.page.samples import MAXIMUM_CHARACTERS, packed_samples, sample_sets
+from llmprof.report.html import distributions, tables
+from llmprof.report.html.charts.by_group import bias_by_group, toxicity_by_attribute
+from llmprof.report.html.charts.change_bars import changes
+from llmprof.report.html.charts.overview import overview
+from llmprof.report.html.charts.plotting import Chart
+from llmprof.report.html.charts.reliability import reliability
+from llmprof.report.html.packed_samples import MAXIMUM_CHARACTERS, packed_samples, sample_sets
 from llmprof.results import Store
 from llmprof.versions import package_versions
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from llmprof.report.contents import Change, Report, Row, Section, Value
+from llmprof.report.html.naming import is_summary, readable, title
+from llmprof.report.html.scales import SCALES, Scale, scale_of
 from llmprof.report.numbers import coverage, interval, number, percent, signed, with_interval
-from llmprof.report.page.directions import SCALES, Scale, scale_of
-from llmprof.report.page.naming import is_summary, readable, title
 
 BETTER, WORSE, UNCLEAR, DIFFERENT = "better", "worse", "no clear change", "different"
 

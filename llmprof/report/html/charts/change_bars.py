@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from llmprof.report.contents import Change, Report, Row, Value
+from llmprof.report.html.charts.plotting import Chart, PlotRow, Point, dot_plot, keys
+from llmprof.report.html.naming import is_summary, row_name, title
+from llmprof.report.html.scales import Scale, scale_of
 from llmprof.report.numbers import interval, percent, signed, with_interval
-from llmprof.report.page.directions import Scale, scale_of
-from llmprof.report.page.naming import is_summary, row_name, title
-from llmprof.report.page.plotting import Chart, PlotRow, Point, dot_plot, keys
 
 _INTERVALS = (
     "Lines are 95% paired bootstrap intervals over the items that both have. A filled sign: the "

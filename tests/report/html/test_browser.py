@@ -18,8 +18,8 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from llmprof.report.build import build_report
-from llmprof.report.page import write_page
-from tests.report.page import hostile
+from llmprof.report.html import write_page
+from tests.report.html import hostile
 
 pytestmark = pytest.mark.slow
 

@@ -1,8 +1,7 @@
 import pytest
 
 from llmprof.report.contents import Report, Row
-from llmprof.report.page.directions import scale_of
-from llmprof.report.page.tables import (
+from llmprof.report.html.metric_tables import (
     BETTER,
     DIFFERENT,
     UNCLEAR,
@@ -12,7 +11,8 @@ from llmprof.report.page.tables import (
     verdict,
     verdict_counts,
 )
-from tests.report.page.reports import change, run, section, value
+from llmprof.report.html.scales import scale_of
+from tests.report.html.reports import change, run, section, value
 
 CASES = [
     ("bbq", "accuracy", 50.0, 60.0, BETTER),
