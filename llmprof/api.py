@@ -20,7 +20,7 @@ from llmprof.options import (
 if TYPE_CHECKING:
     import pandas
 
-    from llmprof.results.rows import MetricRow, RunRow, SampleRow
+    from llmprof.results.reader import MetricRow, RunRow, SampleRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Results:
             StoreError: the database cannot be read.
         """
         from llmprof.results import Store
-        from llmprof.results.rows import samples_of
+        from llmprof.results.reader import samples_of
 
         store = Store(self.db, read_only=True)
         try:
@@ -48,7 +48,7 @@ class Results:
 
     def metrics_frame(self) -> pandas.DataFrame:
         """One row a metric, with the fields of `MetricRow`; None is NaN."""
-        from llmprof.results.rows import MetricRow
+        from llmprof.results.reader import MetricRow
 
         frame = _frame(self.metrics, [each.name for each in fields(MetricRow)])
         return frame.astype(dict.fromkeys(("value", "ci_low", "ci_high"), "float64"))
@@ -64,7 +64,7 @@ class Results:
         """
         import pandas
 
-        from llmprof.results.rows import SampleRow
+        from llmprof.results.reader import SampleRow
 
         samples = self.samples(profiler)
         names = [each.name for each in fields(SampleRow) if each.name != "scores"]
@@ -89,7 +89,7 @@ def load_results(db: str | Path | None = None, run: str | Sequence[str] | None =
         StoreError: the database cannot be read, or has no such run.
     """
     from llmprof.results import Store
-    from llmprof.results.rows import complete_runs, find_run, metrics_of
+    from llmprof.results.reader import complete_runs, find_run, metrics_of
 
     path = database_file(db)
     store = Store(path, read_only=True)

@@ -22,7 +22,7 @@ from llmprof.cli.app import app
 from llmprof.cli.model_options import batch_size_of, given
 from llmprof.errors import LlmprofError, StoreError, UnknownNameError, UsageError
 from llmprof.jobs.profile import ProfileJob, profile_job
-from llmprof.results.rows import MetricRow, SampleRow
+from llmprof.results.reader import MetricRow, SampleRow
 
 ROOT = Path(__file__).parents[1]
 # What only a command has.

@@ -9,7 +9,7 @@ from llmprof.console.tables import print_table, printable
 
 if TYPE_CHECKING:
     from llmprof.jobs.verify import Verification
-    from llmprof.results.rows import RunRow
+    from llmprof.results.reader import RunRow
 
 # A tampered sample changes every metric that it is part of.
 _SHOWN = 5

@@ -33,8 +33,8 @@ from llmprof.profilers import (
 )
 from llmprof.requests import Answer, Request, RequestType, Response, Toxicity
 from llmprof.results import RunStart, Store
+from llmprof.results.provenance import git_revision, package_versions
 from llmprof.scorers import ScorerChoice, asked_scorer, create_scorer, needs_scorer
-from llmprof.versions import git_revision, package_versions
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from llmprof.jobs.runner import Loaded, Prepared, run_prepared
 from llmprof.jobs.windows import Listener
 from llmprof.profilers.text_toxicity import TextToxicity
 from llmprof.results import RunStart, Store
+from llmprof.results.provenance import git_revision, package_versions
 from llmprof.scorers import ScorerChoice, create_scorer
-from llmprof.versions import git_revision, package_versions
 
 
 @dataclass(frozen=True, slots=True)

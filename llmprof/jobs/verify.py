@@ -12,7 +12,7 @@ from llmprof.errors import LlmprofError, StoreError, VerificationError
 from llmprof.metrics.samples import Metric
 from llmprof.profilers.stored import stored_profiler
 from llmprof.results import Store
-from llmprof.results.rows import RunRow, find_run
+from llmprof.results.reader import RunRow, find_run
 from llmprof.results.stored import StoredResult, read_results
 
 # Another version of numpy may add in another order; a single changed sample shows far above this.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmprof.metrics.samples import Metric, Sample
-from llmprof.results.rows import parsed
+from llmprof.results.reader import parsed
 from llmprof.results.store import Store
 
 _RESULTS = """

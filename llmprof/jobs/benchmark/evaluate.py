@@ -24,7 +24,7 @@ from llmprof.jobs.benchmark.tasks import (
 from llmprof.metrics.samples import Metric, Sample
 from llmprof.requests import Answer, Request
 from llmprof.results import ProfileResult, RunStart, Store, Work
-from llmprof.versions import git_revision, package_versions
+from llmprof.results.provenance import git_revision, package_versions
 
 if TYPE_CHECKING:
     from llmprof.jobs.benchmark.lm_eval_model import EngineLM

@@ -15,8 +15,8 @@ from llmprof.jobs.select.candidates import generation_requests, put
 from llmprof.jobs.select.job import SelectJob
 from llmprof.requests import Generate, LogLikelihood, Message, RequestType
 from llmprof.results import RunStart
+from llmprof.results.provenance import git_revision, package_versions
 from llmprof.scorers import create_scorer
-from llmprof.versions import git_revision, package_versions
 
 COMMAND = "select"
 

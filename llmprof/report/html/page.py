@@ -20,7 +20,7 @@ from llmprof.report.html.charts.plotting import Chart
 from llmprof.report.html.charts.reliability import reliability
 from llmprof.report.html.packed_samples import MAXIMUM_CHARACTERS, packed_samples, sample_sets
 from llmprof.results import Store
-from llmprof.versions import package_versions
+from llmprof.results.provenance import package_versions
 
 
 @dataclass(frozen=True, slots=True)

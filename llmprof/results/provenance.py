@@ -6,8 +6,6 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from llmprof import __version__
-
 _PACKAGES = (
     "torch",
     "transformers",
@@ -26,7 +24,7 @@ _GIT_SECONDS = 5
 
 def package_versions() -> dict[str, str]:
     """Version of llmprof and of each installed package that can change a number."""
-    versions = {"llmprof": __version__}
+    versions = {"llmprof": version("llmprof")}
     for package in _PACKAGES:
         try:
             versions[package] = version(package)
@@ -37,7 +35,7 @@ def package_versions() -> dict[str, str]:
 
 def git_revision() -> str | None:
     """Commit hash of the checkout that llmprof runs from; None when it is not run from one."""
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parent.parent.parent
     if not (root / ".git").exists():
         return None
     try:
