@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from llmprof.cli import model_options as ask
-from llmprof.cli.errors import print_error
-from llmprof.cli.options import (
+from llmprof.cli.common_options import (
     DEFAULT_DB,
     MOST,
     NO_VALUE,
@@ -22,6 +21,7 @@ from llmprof.cli.options import (
     at_most,
     names_in,
 )
+from llmprof.cli.errors import print_error
 from llmprof.errors import LlmprofError
 from llmprof.options import DEFAULT_BACKEND, MODEL, backend_options, cache_folder
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from llmprof.cli.options import NO_VALUE, CacheDir, Debug, finite
+from llmprof.cli.common_options import NO_VALUE, CacheDir, Debug, finite
 from llmprof.options import cache_folder
 
 app = typer.Typer(

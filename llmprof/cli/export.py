@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from llmprof.cli import completion
-from llmprof.cli.options import DEFAULT_DB, Db, Debug
+from llmprof.cli.common_options import DEFAULT_DB, Db, Debug
 
 app = typer.Typer(
     help="""Write results in the formats of other tools.

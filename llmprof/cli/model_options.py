@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from llmprof.cli import completion
-from llmprof.cli.options import MOST, NO_VALUE, at_most, finite
+from llmprof.cli.common_options import MOST, NO_VALUE, at_most, finite
 
 _MODEL = "The model"
 _NETWORK = "Models behind a network"

@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from llmprof.cli import scorer_options as toxicity
-from llmprof.cli.model_options import AllowPickle, Device
-from llmprof.cli.options import (
+from llmprof.cli.common_options import (
     DEFAULT_DB,
     MOST,
     CacheDir,
@@ -20,6 +19,7 @@ from llmprof.cli.options import (
     Quiet,
     at_most,
 )
+from llmprof.cli.model_options import AllowPickle, Device
 from llmprof.options import DEFAULT_PERSPECTIVE_QPS, MODEL, cache_folder
 
 

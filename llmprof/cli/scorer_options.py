@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from llmprof.cli import completion
-from llmprof.cli.options import MOST, at_most, finite
+from llmprof.cli.common_options import MOST, at_most, finite
 
 if TYPE_CHECKING:
     from llmprof.scorers import ScorerChoice

@@ -10,7 +10,7 @@ import typer
 from llmprof.cli import completion
 from llmprof.cli import model_options as ask
 from llmprof.cli import scorer_options as toxicity
-from llmprof.cli.options import (
+from llmprof.cli.common_options import (
     DEFAULT_DB,
     MOST,
     NO_VALUE,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from llmprof.cli.options import DEFAULT_DB, Db, Debug
+from llmprof.cli.common_options import DEFAULT_DB, Db, Debug
 
 
 def verify(
