@@ -158,7 +158,7 @@ def metrics_of(measures: Iterable[Measure]) -> list[Metric]:
 def difference(before: Measure, after: Measure) -> Difference | str:
     """How much higher a metric is in `after`, over the units of both, or why that is not known.
 
-    The interval is a paired bootstrap over units (see `llmprof.metrics.bootstrap.paired_difference`).
+    The interval is a paired bootstrap over units (see `bootstrap.paired_difference`).
     """
     if isinstance(before, Single) or isinstance(after, Single):
         return next(each.why for each in (before, after) if isinstance(each, Single))

@@ -12,7 +12,8 @@ from pathlib import Path
 from llmprof.console.tables import printable
 from llmprof.errors import OutputError
 from llmprof.report.contents import Report
-from llmprof.report.html import distributions, tables
+from llmprof.report.html import metric_tables
+from llmprof.report.html.charts import distributions
 from llmprof.report.html.charts.by_group import bias_by_group, toxicity_by_attribute
 from llmprof.report.html.charts.change_bars import changes
 from llmprof.report.html.charts.overview import overview
@@ -73,16 +74,21 @@ def _render(report: Report, store: Store) -> str:
     # Samples first: they are there while the chart library, which is large, is still being read.
     scripts = [_asset("samples.js"), get_plotlyjs(), _asset("paint.js"), _asset("page.js")]
     groups = _chart_groups(report, store)
-    all_tables = tables.tables(report)
+    all_tables = metric_tables.tables(report)
     return environment.get_template("page.html.jinja").render(
         report=report,
         groups=groups,
         figures=[chart.figure for group in groups for chart in group.charts],
         tables=all_tables,
-        overview_tables=tables.overview_tables(report),
-        verdicts=tables.verdict_counts(report, all_tables),
-        verdict_names=(tables.BETTER, tables.WORSE, tables.UNCLEAR, tables.DIFFERENT),
-        directions=tables.directions(report),
+        overview_tables=metric_tables.overview_tables(report),
+        verdicts=metric_tables.verdict_counts(report, all_tables),
+        verdict_names=(
+            metric_tables.BETTER,
+            metric_tables.WORSE,
+            metric_tables.UNCLEAR,
+            metric_tables.DIFFERENT,
+        ),
+        directions=metric_tables.directions(report),
         samples=packed_samples(store, sample_sets(report)),
         maximum_characters=MAXIMUM_CHARACTERS,
         policy=_policy(scripts),

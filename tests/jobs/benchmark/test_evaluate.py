@@ -17,7 +17,7 @@ from llmprof.backends import BackendOptions, ChatRenderer, Sink
 from llmprof.backends.scripted import ScriptedBackend, default_script
 from llmprof.engine import Progress
 from llmprof.errors import BackendError, CapabilityError, LlmprofError
-from llmprof.jobs.benchmark import BenchmarkJob, BenchmarkOutcome, run
+from llmprof.jobs.benchmark import BenchmarkJob, BenchmarkOutcome, evaluate
 from llmprof.metrics.bootstrap import bootstrap_interval
 from llmprof.requests import (
     Completion,
@@ -52,7 +52,7 @@ class Benchmark:
         self.db = folder / "a.db"
         self.failures: list[LlmprofError] = []
         self.backend = ScriptedBackend()
-        monkeypatch.setattr(run, "create_backend", lambda name, options: self.backend)
+        monkeypatch.setattr(evaluate, "create_backend", lambda name, options: self.backend)
         self._job = BenchmarkJob(
             tasks=(),
             backend="scripted",
@@ -66,7 +66,7 @@ class Benchmark:
         self.progress: dict[str, Progress] = {}
         self.failures.clear()
         job = replace(self._job, tasks=tasks, **options)
-        return run.run_benchmark(job, self.progress.__setitem__, self.failures.append)
+        return evaluate.run_benchmark(job, self.progress.__setitem__, self.failures.append)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         with sqlite3.connect(self.db) as connection:

@@ -8,7 +8,7 @@ import pytest
 from pyarrow import parquet
 
 from llmprof.errors import SelectionError, UsageError
-from llmprof.jobs.select import output
+from llmprof.jobs.select import training_file
 from llmprof.jobs.select.training_file import check_output, write_lines
 
 LINES: list[dict[str, Any]] = [
@@ -41,7 +41,7 @@ def test_interrupted_writing_leaves_the_old_file(
         path.write_text("half")
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(output._WRITERS, ".jsonl", interrupted)
+    monkeypatch.setitem(training_file._WRITERS, ".jsonl", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write_lines(file, LINES)
     assert file.read_text() == "old"
