@@ -13,13 +13,12 @@ from platformdirs import user_cache_path
 
 from llmprof.backends.huggingface.batch_size import Budget, halving_batches
 from llmprof.backends.huggingface.decoder import Decoder
-from llmprof.backends.huggingface.devices import device_name
 from llmprof.backends.huggingface.embedding import embed
 from llmprof.backends.huggingface.generation import completions
-from llmprof.backends.huggingface.log_likelihood import log_likelihoods
+from llmprof.backends.huggingface.load_options import device_name
+from llmprof.backends.huggingface.log_likelihood import log_likelihoods, rolling_log_likelihoods
 from llmprof.backends.huggingface.masked import pseudo_log_likelihoods
 from llmprof.backends.huggingface.model import LocalModel
-from llmprof.backends.huggingface.rolling import rolling_log_likelihoods
 from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.requests import (
     Embed,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from llmprof.backends.huggingface.model import LocalModel
-from llmprof.backends.huggingface.padding import pad
+from llmprof.backends.huggingface.tokenization import pad
 from llmprof.errors import BackendError
 from llmprof.requests import POOLINGS, Embed, Embedding
 

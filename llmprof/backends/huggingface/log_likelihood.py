@@ -8,10 +8,11 @@ from typing import Any
 
 from llmprof.backends.huggingface.batch_size import TOO_LARGE, Budget, is_out_of_memory
 from llmprof.backends.huggingface.decoder import Decoder
+from llmprof.backends.huggingface.model import LocalModel
 from llmprof.backends.huggingface.prefix_tree import Row, pack
 from llmprof.backends.huggingface.tokenization import Scored, encode_pairs
 from llmprof.errors import BackendError
-from llmprof.requests import Failure, LogLikelihood, Outcome, TokenLogProbs
+from llmprof.requests import Failure, LogLikelihood, Outcome, RollingLogLikelihood, TokenLogProbs
 
 # Positions whose whole vocabulary is in memory at once.
 _PROJECTED_AT_ONCE = 256
@@ -163,3 +164,46 @@ def _predict(decoder: Decoder, states: Any, nodes: Any, targets: Any) -> tuple[A
         # a more exact one would turn into a difference from lm-eval's values.
         values[here] = scores.log_softmax(-1)[local, wanted].cpu()
     return values, greedy
+
+
+def rolling_log_likelihoods(
+    model: LocalModel, requests: Sequence[RollingLogLikelihood]
+) -> list[TokenLogProbs]:
+    """Score each text, one window at a time: a window of a long text fills a batch by itself."""
+    return [_score_rolling(model, request.text) for request in requests]
+
+
+def windows(length: int, longest: int) -> Iterator[tuple[int, int, int]]:
+    """Windows over a sequence of `length` tokens that predict each but the first once.
+
+    Each is (start, end, scored): tokens [start, end) are read, at most `longest` of them, and the
+    last `scored` positions predict the token after them.
+
+    >>> list(windows(10, 4))
+    [(0, 4, 4), (4, 8, 4), (5, 9, 1)]
+    """
+    predicted = 0
+    while predicted < length - 1:
+        end = min(predicted + longest, length - 1)
+        yield max(0, end - longest), end, end - predicted
+        predicted = end
+
+
+def _score_rolling(model: LocalModel, text: str) -> TokenLogProbs:
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    tokenizer = model.tokenizer
+    ids = tokenizer.encode(text, add_special_tokens=False)
+    begin = tokenizer.bos_token_id
+    first = tokenizer.eos_token_id if begin is None else begin
+    tokens = torch.tensor(ids if ids[:1] == [first] else [first, *ids], device=model.device)
+    values: list[float] = []
+    greedy = True
+    with torch.inference_mode():
+        for start, end, scored in windows(len(tokens), model.max_length):
+            logits = model.network(input_ids=tokens[None, start:end], logits_to_keep=scored).logits
+            targets = tokens[end - scored + 1 : end + 1]
+            values += (-cross_entropy(logits[0].float(), targets, reduction="none")).tolist()
+            greedy = greedy and bool((logits[0].argmax(-1) == targets).all())
+    return TokenLogProbs(sum(values), tuple(values), greedy)

@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
 from llmprof.backends.huggingface.model import LocalModel
-from llmprof.backends.huggingface.padding import pad
+from llmprof.backends.huggingface.tokenization import pad
 from llmprof.requests import PseudoLogLikelihood, TokenLogProbs
 
 if TYPE_CHECKING:

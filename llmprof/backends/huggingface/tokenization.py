@@ -10,7 +10,9 @@ from llmprof.requests import Failure, Generate, LogLikelihood
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from numpy.typing import NDArray
+
 
 _TEXTS_AT_ONCE = 2048
 
@@ -133,3 +135,18 @@ def _fit(tokens: list[int], context: int, longest_input: int | None) -> Scored |
         )
     excess = 0 if longest_input is None else max(0, len(tokens) - longest_input - 1)
     return Scored(np.array(tokens[excess:], dtype=np.int32), scored, excess)
+
+
+def pad(
+    rows: Sequence[Sequence[int]], *, fill: int, left: bool, device: str
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids and attention mask (1 is a real token), both of shape (rows, longest row)."""
+    import torch
+
+    width = max(len(row) for row in rows)
+    ids, mask = [], []
+    for row in rows:
+        blanks = width - len(row)
+        ids.append([fill] * blanks + [*row] if left else [*row] + [fill] * blanks)
+        mask.append([0] * blanks + [1] * len(row) if left else [1] * len(row) + [0] * blanks)
+    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)

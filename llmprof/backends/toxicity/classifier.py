@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 
 from llmprof.backends.huggingface.model import LocalModel
-from llmprof.backends.huggingface.padding import pad
+from llmprof.backends.huggingface.tokenization import pad
 from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.backends.toxicity.toxicity_labels import LabelScheme, scheme_of
 from llmprof.errors import CapabilityError

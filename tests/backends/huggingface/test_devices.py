@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from llmprof.backends.huggingface import devices
+from llmprof.backends.huggingface import load_options
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def wanted() -> str:
 
 
 def test_agrees_with_torch(wanted: str) -> None:
-    assert devices.best_device() == wanted
+    assert load_options.best_device() == wanted
 
 
 @pytest.mark.parametrize("build", ["2.13.0", "2.13.0+cu130", "2.13.0+rocm6.4"])
@@ -24,13 +24,13 @@ def test_agrees_with_torch(wanted: str) -> None:
 def test_agrees_with_torch_whatever_the_build(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wanted: str, build: str, driver: bool
 ) -> None:
-    monkeypatch.setattr(devices, "version", lambda package: build)
-    monkeypatch.setattr(devices, "_AMD_DRIVER", tmp_path if driver else tmp_path / "none")
-    assert devices.best_device() == wanted
+    monkeypatch.setattr(load_options, "version", lambda package: build)
+    monkeypatch.setattr(load_options, "_AMD_DRIVER", tmp_path if driver else tmp_path / "none")
+    assert load_options.best_device() == wanted
 
 
 def test_a_gpu_that_torch_sees_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(devices, "version", lambda package: "2.13.0")
-    monkeypatch.setattr(devices, "_AMD_DRIVER", tmp_path)
+    monkeypatch.setattr(load_options, "version", lambda package: "2.13.0")
+    monkeypatch.setattr(load_options, "_AMD_DRIVER", tmp_path)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert devices.best_device() == "cuda"
+    assert load_options.best_device() == "cuda"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmprof.backends import BackendOptions, create_backend
-from llmprof.backends.huggingface.rolling import windows
+from llmprof.backends.huggingface.log_likelihood import windows
 from llmprof.requests import LogLikelihood, RollingLogLikelihood, TokenLogProbs
 from tests.backends.conftest import Ask
 from tests.tiny_models import SENTENCES
