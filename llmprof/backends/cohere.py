@@ -12,8 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from llmprof.backends.network.retries import RequestFault, RetryPolicy
-from llmprof.backends.network.secret import secret_from_environment
-from llmprof.backends.network.server import Server
+from llmprof.backends.network.server import Server, secret_from_environment
 from llmprof.backends.network.transport import Call, Transport
 from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.errors import BackendError, UnknownNameError

@@ -13,8 +13,7 @@ import atheris
 
 with atheris.instrument_imports(include=["llmprof"]):
     from llmprof.backends.network.retries import RequestFault
-    from llmprof.backends.network.secret import Secret
-    from llmprof.backends.network.server import Server
+    from llmprof.backends.network.server import Secret, Server
     from llmprof.backends.openai import _completion, _embeddings, _listed
     from llmprof.backends.openai_logprobs import SCORING_WAYS
     from llmprof.backends.replay import _read

@@ -10,8 +10,7 @@ from functools import partial
 from typing import Any
 
 from llmprof.backends.network.retries import FatalFault, RequestFault, RetryPolicy
-from llmprof.backends.network.secret import secret_from_environment
-from llmprof.backends.network.server import Server
+from llmprof.backends.network.server import Server, secret_from_environment
 from llmprof.backends.network.transport import Call, Transport
 from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.errors import BackendError

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from llmprof.backends import BackendOptions
 from llmprof.backends.cohere import CohereBackend
 from llmprof.backends.network.retries import RequestFault, RetryPolicy
-from llmprof.backends.network.secret import Secret
-from llmprof.backends.network.server import Server
+from llmprof.backends.network.server import Secret, Server
 from llmprof.backends.openai import OpenAIBackend, _completion, _embeddings, _listed
 from llmprof.backends.openai_logprobs import SCORING_WAYS
 from llmprof.backends.toxicity.perspective import PerspectiveBackend, _refusal, _scores

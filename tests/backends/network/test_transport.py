@@ -19,8 +19,7 @@ from llmprof.backends.network.retries import (
     RetryPolicy,
     UnreachableFault,
 )
-from llmprof.backends.network.secret import Secret
-from llmprof.backends.network.server import Server
+from llmprof.backends.network.server import Secret, Server
 from llmprof.backends.network.transport import Call, Transport
 from llmprof.backends.toxicity.perspective import PerspectiveBackend
 from llmprof.errors import CacheError
