@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,8 +13,7 @@ import anyio.to_thread
 from llmprof.backends.huggingface.model import LocalModel
 from llmprof.backends.huggingface.tokenization import pad
 from llmprof.backends.protocol import BackendOptions, Sink
-from llmprof.backends.toxicity.toxicity_labels import LabelScheme, scheme_of
-from llmprof.errors import CapabilityError
+from llmprof.errors import CapabilityError, UsageError
 from llmprof.requests import Outcome, Request, RequestType, Toxicity, ToxicityScores
 
 DEFAULT_MODEL = "unitary/toxic-bert"
@@ -125,3 +124,90 @@ def _toxicity(request: Request) -> Toxicity:
     if not isinstance(request, Toxicity):
         raise CapabilityError(f"backend 'classifier' cannot answer {request.kind} requests")
     return request
+
+
+@dataclass(frozen=True, slots=True)
+class LabelScheme:
+    """One set of labels: `attributes` maps those that have a counterpart to its name.
+
+    `activation` makes scores of the outputs where a model's configuration does not say how:
+    `sigmoid` when labels are independent, `softmax` when they exclude each other. `models` are
+    checkpoints known to use it.
+    """
+
+    labels: frozenset[str]
+    attributes: Mapping[str, str]
+    activation: str
+    models: tuple[str, ...]
+
+    def pick(self, by_label: Mapping[str, float], request: Toxicity) -> dict[str, float]:
+        """The scores of the attributes that were asked for and that the scheme has."""
+        by_attribute = {attribute: by_label[label] for label, attribute in self.attributes.items()}
+        return {name: by_attribute[name] for name in request.attributes if name in by_attribute}
+
+
+# Perspective's PROFANITY is "swear words, curse words, or other obscene or profane language":
+# what the Jigsaw data call obscene.
+_JIGSAW_2018 = {
+    "toxic": "TOXICITY",
+    "severe_toxic": "SEVERE_TOXICITY",
+    "obscene": "PROFANITY",
+    "threat": "THREAT",
+    "insult": "INSULT",
+    "identity_hate": "IDENTITY_ATTACK",
+}
+_CIVIL_COMMENTS = {
+    "toxicity": "TOXICITY",
+    "severe_toxicity": "SEVERE_TOXICITY",
+    "obscene": "PROFANITY",
+    "identity_attack": "IDENTITY_ATTACK",
+    "insult": "INSULT",
+    "threat": "THREAT",
+    "sexual_explicit": "SEXUALLY_EXPLICIT",
+}
+# Who a comment speaks of: outputs of the same models that say nothing of toxicity.
+_CIVIL_COMMENTS_IDENTITIES = frozenset(
+    {
+        "male",
+        "female",
+        "homosexual_gay_or_lesbian",
+        "christian",
+        "jewish",
+        "muslim",
+        "black",
+        "white",
+        "psychiatric_or_mental_illness",
+    }
+)
+
+SCHEMES = (
+    LabelScheme(frozenset(_JIGSAW_2018), _JIGSAW_2018, "sigmoid", ("unitary/toxic-bert",)),
+    LabelScheme(
+        frozenset(_CIVIL_COMMENTS) | _CIVIL_COMMENTS_IDENTITIES,
+        _CIVIL_COMMENTS,
+        "sigmoid",
+        ("unitary/unbiased-toxic-roberta",),
+    ),
+    LabelScheme(
+        frozenset({"neutral", "toxic"}),
+        {"toxic": "TOXICITY"},
+        "softmax",
+        ("s-nlp/roberta_toxicity_classifier",),
+    ),
+)
+
+
+def scheme_of(model: str, labels: Sequence[str]) -> LabelScheme:
+    """The scheme whose labels are exactly the model's.
+
+    Raises:
+        UsageError: there is none, so that what the outputs mean would be a guess.
+    """
+    for scheme in SCHEMES:
+        if scheme.labels == frozenset(labels) and len(labels) == len(scheme.labels):
+            return scheme
+    known = ", ".join(model for scheme in SCHEMES for model in scheme.models)
+    raise UsageError(
+        f"what the labels of {model} mean for toxicity is not known ({', '.join(labels)}); choose "
+        f"a model with the labels of one of: {known}"
+    )

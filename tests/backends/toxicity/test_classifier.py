@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from llmprof.backends import BackendOptions, create_backend
-from llmprof.backends.toxicity.toxicity_labels import SCHEMES
+from llmprof.backends.toxicity.classifier import SCHEMES
 from llmprof.errors import BackendError, UsageError
 from llmprof.requests import Toxicity, ToxicityScores
 from tests.backends.conftest import Ask
