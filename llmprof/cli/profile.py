@@ -9,7 +9,6 @@ import typer
 
 from llmprof.cli import completion
 from llmprof.cli import model_options as ask
-from llmprof.cli import scorer_options as toxicity
 from llmprof.cli.common_options import (
     DEFAULT_DB,
     MOST,
@@ -66,11 +65,11 @@ def profile(
     rpm: ask.RequestsPerMinute = None,
     timeout: ask.Timeout = None,
     safety_mode: ask.SafetyMode = None,
-    toxicity_scorer: toxicity.Scorer = None,
-    toxicity_model: toxicity.ScorerModel = None,
-    toxicity_samples: toxicity.Samples = PROFILE.toxicity_samples,
-    perspective_url: toxicity.PerspectiveUrl = None,
-    perspective_qps: toxicity.PerspectiveQps = DEFAULT_PERSPECTIVE_QPS,
+    toxicity_scorer: ask.Scorer = None,
+    toxicity_model: ask.ScorerModel = None,
+    toxicity_samples: ask.Samples = PROFILE.toxicity_samples,
+    perspective_url: ask.PerspectiveUrl = None,
+    perspective_qps: ask.PerspectiveQps = DEFAULT_PERSPECTIVE_QPS,
     bos_token: ask.BosToken = None,
     data: Annotated[
         str | None,

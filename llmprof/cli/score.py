@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from llmprof.cli import scorer_options as toxicity
+from llmprof.cli import model_options as ask
 from llmprof.cli.common_options import (
     DEFAULT_DB,
     MOST,
@@ -37,10 +37,10 @@ def score(
         Path | None,
         typer.Option(help="File for the scores, as JSON Lines. Default: print them."),
     ] = None,
-    toxicity_scorer: toxicity.Scorer = None,
-    toxicity_model: toxicity.ScorerModel = None,
-    perspective_url: toxicity.PerspectiveUrl = None,
-    perspective_qps: toxicity.PerspectiveQps = DEFAULT_PERSPECTIVE_QPS,
+    toxicity_scorer: ask.Scorer = None,
+    toxicity_model: ask.ScorerModel = None,
+    perspective_url: ask.PerspectiveUrl = None,
+    perspective_qps: ask.PerspectiveQps = DEFAULT_PERSPECTIVE_QPS,
     device: Device = MODEL.device,
     allow_pickle: AllowPickle = False,
     limit: Annotated[
@@ -69,7 +69,7 @@ def score(
     from llmprof.jobs.scores import score_lines, write_scores
 
     cache = cache_folder(cache_dir)
-    scorer = toxicity.asked(context, cache)
+    scorer = ask.asked(context, cache)
     with show_progress(quiet=quiet) as listener:
         run_id = run_score(ScoreJob(file, scorer, limit, db, cache), listener)
     if output is None:

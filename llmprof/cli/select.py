@@ -9,7 +9,6 @@ import typer
 
 from llmprof.cli import completion
 from llmprof.cli import model_options as ask
-from llmprof.cli import scorer_options as toxicity
 from llmprof.cli.common_options import (
     DEFAULT_DB,
     MOST,
@@ -164,10 +163,10 @@ def select(
             show_default=False,
         ),
     ] = None,
-    toxicity_scorer: toxicity.Scorer = None,
-    toxicity_model: toxicity.ScorerModel = None,
-    perspective_url: toxicity.PerspectiveUrl = None,
-    perspective_qps: toxicity.PerspectiveQps = DEFAULT_PERSPECTIVE_QPS,
+    toxicity_scorer: ask.Scorer = None,
+    toxicity_model: ask.ScorerModel = None,
+    perspective_url: ask.PerspectiveUrl = None,
+    perspective_qps: ask.PerspectiveQps = DEFAULT_PERSPECTIVE_QPS,
     backend: ask.Backend = DEFAULT_BACKEND,
     revision: ask.Revision = None,
     adapter: ask.Adapter = None,
@@ -227,7 +226,7 @@ def select(
     )
     scorer = None
     if choice.needs_toxicity or toxicity_scorer or toxicity_model:
-        scorer = toxicity.asked(context, cache)
+        scorer = ask.asked(context, cache)
     job = SelectJob(
         prompts=prompts or text_dataset or PROFILE.text_dataset,
         models=(None,) if models is None else names_in(models, "--models"),
