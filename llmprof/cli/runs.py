@@ -54,6 +54,6 @@ def show(
         llmprof runs show 20250131
     """
     del debug
-    from llmprof.console.run_details import print_run_details
+    from llmprof.console.listings import print_run_details
 
     print_run_details(db, run)

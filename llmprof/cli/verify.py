@@ -27,7 +27,7 @@ def verify(
         llmprof verify 20250131
     """
     del debug
-    from llmprof.console.verification import print_verification
+    from llmprof.console.listings import print_verification
     from llmprof.jobs.verify import check, verify_run
 
     found, results = verify_run(db, run)
