@@ -11,11 +11,14 @@ from llmprof.datasets.items import (
     SentencePair,
 )
 from llmprof.datasets.multiple_choice import CHOICE_DATASETS, load_multiple_choice
-from llmprof.datasets.prompts import PROMPT_DATASETS, load_prompts
-from llmprof.datasets.real_toxicity_prompts import load_real_toxicity_prompts
+from llmprof.datasets.prompts import (
+    PROMPT_DATASETS,
+    load_prompts,
+    load_real_toxicity_prompts,
+    load_texts,
+)
 from llmprof.datasets.seat import AssociationTest, load_seat
 from llmprof.datasets.stereoset import StereoSetItem, load_stereoset
-from llmprof.datasets.texts import load_texts
 
 __all__ = [
     "CHOICE_DATASETS",

@@ -8,8 +8,7 @@ from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import TypeVar
 
-from llmprof.datasets.files import DataFile, SourceFile, is_there, open_source
-from llmprof.datasets.hub import HubFile
+from llmprof.datasets.files import DataFile, HubFile, SourceFile, is_there, open_source
 from llmprof.datasets.items import BiasQuestion, DataOptions, Dataset
 from llmprof.datasets.parsing import Row, read_rows
 from llmprof.errors import DataError

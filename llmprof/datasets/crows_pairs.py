@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from llmprof.datasets.files import DataFile, open_source
-from llmprof.datasets.hub import HubFile
+from llmprof.datasets.files import DataFile, HubFile, open_source
 from llmprof.datasets.items import DataOptions, Dataset, SentencePair
 from llmprof.datasets.parsing import Row, read_rows
 from llmprof.errors import DataError

@@ -9,8 +9,7 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from llmprof.datasets.files import DataFile, SourceFile, is_there, open_source, read_file
-from llmprof.datasets.hub import HubFile
+from llmprof.datasets.files import DataFile, HubFile, SourceFile, is_there, open_source, read_file
 from llmprof.datasets.items import DataOptions, Dataset, MultipleChoice
 from llmprof.datasets.parsing import Row, read_rows
 from llmprof.errors import DataError, UnknownNameError

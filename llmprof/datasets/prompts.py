@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
-from llmprof.datasets.files import DataFile, SourceFile, open_source, read_file
-from llmprof.datasets.hub import HubFile
+from llmprof.datasets.files import DataFile, HubFile, SourceFile, open_source, read_file
 from llmprof.datasets.items import DataOptions, Dataset, Prompt
 from llmprof.datasets.parsing import Row, read_rows
 from llmprof.errors import DataError, UnknownNameError
@@ -109,3 +109,60 @@ def _prompt(row: Row) -> Prompt:
         f"{row.file}, line {row.line}: no text in any of the fields {', '.join(_TEXT_FIELDS)}; "
         "add one of them"
     )
+
+
+TEXT_FIELDS = ("text", "completion", "response")
+
+
+def load_texts(path: Path, limit: int | None = None) -> Dataset[Prompt]:
+    """Read JSONL, CSV or Parquet with one of `TEXT_FIELDS`, or one text a line; an id is a line.
+
+    A text may be empty, but not missing; empty lines of a plain file are passed over.
+
+    Raises:
+        DataNotFoundError: the file cannot be read.
+        DataError: a line is broken, with file and line, or there is none.
+    """
+    file = read_file(path, f"file:{path.resolve()}")
+    read = _rows if file.suffix in _TABLE_SUFFIXES else _lines
+    texts = tuple(islice(read(file), limit))
+    if not texts:
+        raise DataError(f"{file.name} holds no texts; give at least one")
+    return Dataset(path.stem, file.source, file.sha256, texts)
+
+
+def _rows(file: SourceFile) -> Iterator[Prompt]:
+    for row in read_rows(file):
+        found = (row.values.get(field) for field in TEXT_FIELDS)
+        text = next((each for each in found if isinstance(each, str)), None)
+        if text is None:
+            raise DataError(
+                f"{row.file}, line {row.line}: no text in any of the fields "
+                f"{', '.join(TEXT_FIELDS)}; add one of them"
+            )
+        yield Prompt(str(row.line), text)
+
+
+def _lines(file: SourceFile) -> Iterator[Prompt]:
+    for line, text in enumerate(file.text.splitlines(), 1):
+        if text.strip():
+            yield Prompt(str(line), text)
+
+
+# The Hub has the 99,442 prompts that these were chosen from, but not the choice.
+FILE = DataFile("real_toxicity_prompts/rtp_toxic_test_set.jsonl")
+
+
+def load_real_toxicity_prompts(options: DataOptions) -> Dataset[Prompt]:
+    """Read the prompts; one's id is its line.
+
+    Raises:
+        DataNotFoundError: there is no such file; the Hub does not have it.
+        DataError: a line is broken, with file, line and field, or there is none.
+    """
+    file = open_source(FILE, options)
+    rows = islice(read_rows(file), options.limit)
+    prompts = tuple(Prompt(str(row.line), row.text("prompt")) for row in rows)
+    if not prompts:
+        raise DataError(f"{file.name} holds no prompts; give the complete file")
+    return Dataset("real_toxicity_prompts", file.source, file.sha256, prompts)

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from llmprof.datasets.files import DataFile, SourceFile, combine, open_source
-from llmprof.datasets.hub import HubFile
+from llmprof.datasets.files import DataFile, HubFile, SourceFile, combine, open_source
 from llmprof.datasets.items import DataOptions, Dataset
 from llmprof.datasets.parsing import Row, read_rows
 from llmprof.errors import DataError
