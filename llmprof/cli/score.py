@@ -65,8 +65,7 @@ def score(
     """
     del config, debug
     from llmprof.console.progress import show_progress
-    from llmprof.jobs.score import ScoreJob, run_score
-    from llmprof.jobs.scores import score_lines, write_scores
+    from llmprof.jobs.score import ScoreJob, run_score, score_lines, write_scores
 
     cache = cache_folder(cache_dir)
     scorer = ask.asked(context, cache)

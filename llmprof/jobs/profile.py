@@ -12,8 +12,7 @@ from llmprof.backends import Backend, Paced, create_backend
 from llmprof.cache import open_cache
 from llmprof.engine import Engine
 from llmprof.errors import CapabilityError
-from llmprof.jobs.runner import Loaded, Prepared, run_prepared
-from llmprof.jobs.windows import Listener, Window
+from llmprof.jobs.runner import Listener, Loaded, Prepared, Window, run_prepared
 from llmprof.options import (
     BackendOptions,
     DataOptions,

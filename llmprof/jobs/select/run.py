@@ -12,6 +12,7 @@ import anyio.to_thread
 from llmprof.backends import Backend
 from llmprof.cache import ResponseCache, open_cache
 from llmprof.engine import Engine, Progress
+from llmprof.jobs.runner import Listener
 from llmprof.jobs.select.candidates import (
     Pool,
     add_likelihood,
@@ -27,7 +28,6 @@ from llmprof.jobs.select.prepare import Prepared, prepare, run_start
 from llmprof.jobs.select.result import lines_of, result_of, select
 from llmprof.jobs.select.speed import remember_speed
 from llmprof.jobs.select.training_file import check_output, write_lines
-from llmprof.jobs.windows import Listener
 from llmprof.profilers import text_metrics
 from llmprof.requests import Answer, Request
 from llmprof.results import Store, Work
