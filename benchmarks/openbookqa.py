@@ -24,7 +24,7 @@ from llmprof.backends import BackendOptions
 from llmprof.backends.huggingface.model_files import find_model
 from llmprof.cli.errors import print_error
 from llmprof.jobs.benchmark import BenchmarkJob, run_benchmark
-from llmprof.jobs.benchmark.job import prepare_process
+from llmprof.jobs.benchmark.tasks import prepare_process
 from tests.jobs.benchmark.task_files import write_openbookqa
 
 DATA = Path(os.environ["LLMPROF_DATA_DIR"])

@@ -99,7 +99,7 @@ def _verify(run: RunRow, result: StoredResult) -> Verification:
 
 def _recompute(run: RunRow, result: StoredResult) -> tuple[Sequence[Metric], frozenset[str]]:
     if run.command == "benchmark":
-        from llmprof.jobs.benchmark.recompute import recompute_metrics
+        from llmprof.jobs.benchmark.task_metrics import recompute_metrics
 
         return recompute_metrics(result.metrics, result.samples)
     profiler = stored_profiler(

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from llmprof.jobs.benchmark.job import prepare_process
+from llmprof.jobs.benchmark.tasks import prepare_process
 from tests.torture import recording
 
 # What a fork inherits ready made; none of these starts a thread.

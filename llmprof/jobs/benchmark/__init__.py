@@ -1,7 +1,6 @@
 """Tasks of lm-evaluation-harness on llmprof's backends, cache and results."""
 
 from llmprof.jobs.benchmark.evaluate import BenchmarkOutcome, run_benchmark
-from llmprof.jobs.benchmark.job import DEFAULT_TASKS, BenchmarkJob
-from llmprof.jobs.benchmark.tasks import list_tasks
+from llmprof.jobs.benchmark.tasks import DEFAULT_TASKS, BenchmarkJob, list_tasks
 
 __all__ = ["DEFAULT_TASKS", "BenchmarkJob", "BenchmarkOutcome", "list_tasks", "run_benchmark"]

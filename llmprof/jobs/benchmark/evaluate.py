@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anyio
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
 from llmprof.backends import Backend, create_backend
-from llmprof.engine import Progress
+from llmprof.cache import open_cache
+from llmprof.engine import Engine, Progress, ProgressListener
 from llmprof.errors import BenchmarkError, CapabilityError, LlmprofError, UsageError
-from llmprof.jobs.benchmark.job import BenchmarkJob, no_prints, prepare_process
-from llmprof.jobs.benchmark.session import Session, open_session
 from llmprof.jobs.benchmark.tasks import (
+    BenchmarkJob,
     FailureListener,
     LoadedTask,
     Selection,
     first_line,
     load_tasks,
+    no_prints,
+    prepare_process,
 )
 from llmprof.metrics.samples import Metric, Sample
 from llmprof.requests import Answer, Request
@@ -28,6 +35,7 @@ from llmprof.results.provenance import git_revision, package_versions
 
 if TYPE_CHECKING:
     from llmprof.jobs.benchmark.lm_eval_model import EngineLM
+
 
 Listener = Callable[[str, Progress], None]
 PROFILER = "benchmark"
@@ -292,3 +300,47 @@ def _protocol(job: BenchmarkJob, version: str, n_shots: set[int]) -> str:
     if job.system_prompt is not None:
         parts.append("system prompt")
     return ", ".join(parts)
+
+
+class Session:
+    """Answers requests while the calling thread waits, where Ctrl-C reaches it."""
+
+    def __init__(self, engine: Engine, backend: Backend, portal: BlockingPortal) -> None:
+        self._engine = engine
+        self._backend = backend
+        self._portal = portal
+        self._busy = portal.call(anyio.Lock)
+
+    def answer(self, requests: Sequence[Request], listener: ProgressListener) -> list[Answer]:
+        """`Engine.answer`; `listener` is called in the event loop's thread."""
+        future = self._portal.start_task_soon(self._answer, requests, listener)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def close(self) -> None:
+        """Free the backend, once a request that was cancelled has let go of it."""
+        self._portal.call(self._close)
+
+    async def _answer(
+        self, requests: Sequence[Request], listener: ProgressListener
+    ) -> list[Answer]:
+        async with self._busy:
+            return await self._engine.answer(requests, listener)
+
+    async def _close(self) -> None:
+        async with self._busy:
+            await self._backend.aclose()
+
+
+@contextmanager
+def open_session(backend: Backend, cache_dir: Path) -> Iterator[Session]:
+    """A session over the cache in `cache_dir`; closes the backend at the end."""
+    with open_cache(cache_dir) as cache, start_blocking_portal() as portal:
+        session = Session(Engine(cache, [backend]), backend, portal)
+        try:
+            yield session
+        finally:
+            session.close()
