@@ -9,9 +9,8 @@ from pathlib import Path
 from llmprof.backends import BackendOptions
 from llmprof.datasets import DataOptions
 from llmprof.errors import UnknownNameError, UsageError
-from llmprof.jobs.select.criteria import Constraint
-from llmprof.jobs.select.formats import FORMATS, PAIRS
-from llmprof.jobs.select.metrics import LIKELIHOOD, TOXICITY, sources_of
+from llmprof.jobs.select.criteria import LIKELIHOOD, TOXICITY, Constraint, sources_of
+from llmprof.jobs.select.training_file import FORMATS, PAIRS
 from llmprof.profilers import ProfilerOptions
 from llmprof.profilers.toxicity import TEMPERATURE, TOP_P
 from llmprof.scorers import ScorerChoice

@@ -1,7 +1,7 @@
 """The lines that are written, form by form."""
 
 from llmprof.jobs.select import FORMATS
-from llmprof.jobs.select.formats import Example
+from llmprof.jobs.select.training_file import Example
 from llmprof.metrics.samples import Sample
 from llmprof.requests import Message
 from tests.jobs.select.pools import candidate

@@ -3,7 +3,7 @@
 import pytest
 
 from llmprof.errors import UnknownNameError
-from llmprof.jobs.select.metrics import SAMPLE_METRICS, metric_names, sources_of
+from llmprof.jobs.select.criteria import SAMPLE_METRICS, metric_names, sources_of
 from llmprof.profilers import text_metrics
 
 

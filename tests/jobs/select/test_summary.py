@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from llmprof.jobs.select import Choice, choose
 from llmprof.jobs.select.choose import control
-from llmprof.jobs.select.summary import selection_metrics
+from llmprof.jobs.select.result import selection_metrics
 from llmprof.metrics.samples import Metric
 from tests.jobs.select.pools import candidate, pool_of
 
