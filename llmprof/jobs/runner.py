@@ -24,7 +24,7 @@ from llmprof.cache import ResponseCache, open_cache
 from llmprof.datasets import Dataset
 from llmprof.engine import Engine, Progress
 from llmprof.jobs.two_stages import answer_two_stages
-from llmprof.metrics.kept import KeptSamples
+from llmprof.metrics.samples import KeptSamples
 from llmprof.profilers import Profiler, TwoStage
 from llmprof.requests import Answer, Request
 from llmprof.results import ProfileResult, RunStart, Store, Work

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import sys
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol, overload
 
 OVERALL = "overall"
 
@@ -67,3 +70,80 @@ class Metric:
     n_total: int
     group: str = OVERALL
     reason: str | None = None
+
+
+class KeptSamples(Sequence[Scored]):
+    """Samples without their texts, in the order they were added.
+
+    One with six scores takes about 80 bytes, beside an id that its item has too; as a `Sample` it
+    takes about 600, and its texts.
+    """
+
+    def __init__(self) -> None:
+        self._ids: list[str] = []
+        self._groups: list[str] = []
+        self._empty: list[bool | None] = []
+        # Of each sample, where each name's score is, counted from its start among all values.
+        self._places: list[Mapping[str, int]] = []
+        self._starts = array("q")
+        # NaN, which is no score, stands for None.
+        self._values = array("d")
+        self._known: dict[tuple[str, ...], Mapping[str, int]] = {}
+
+    def add(self, samples: Iterable[Sample]) -> None:
+        """Keep what there is of each sample beside its texts."""
+        for sample in samples:
+            names = tuple(sample.scores)
+            if names not in self._known:
+                self._known[names] = {name: place for place, name in enumerate(names)}
+            self._ids.append(sample.sample_id)
+            self._groups.append(sys.intern(sample.group))
+            self._empty.append(sample.empty)
+            self._places.append(self._known[names])
+            self._starts.append(len(self._values))
+            self._values.extend(
+                math.nan if value is None else value for value in sample.scores.values()
+            )
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    @overload
+    def __getitem__(self, place: int) -> Scored: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Scored]: ...
+    def __getitem__(self, place: int | slice) -> Scored | Sequence[Scored]:
+        if isinstance(place, slice):
+            return [self[each] for each in range(len(self))[place]]
+        scores = _Scores(self._places[place], self._values, self._starts[place])
+        return _Kept(self._ids[place], self._groups[place], self._empty[place], scores)
+
+
+class _Kept(NamedTuple):
+    """One sample, made anew each time it is looked at."""
+
+    sample_id: str
+    group: str
+    empty: bool | None
+    scores: Mapping[str, float | None]
+
+
+class _Scores(Mapping[str, float | None]):
+    """The scores of one sample among the values of all."""
+
+    __slots__ = ("_places", "_start", "_values")
+
+    def __init__(self, places: Mapping[str, int], values: array[float], start: int) -> None:
+        self._places = places
+        self._values = values
+        self._start = start
+
+    def __getitem__(self, name: str) -> float | None:
+        value = self._values[self._start + self._places[name]]
+        return None if math.isnan(value) else value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)

@@ -12,14 +12,16 @@ from hypothesis import strategies as st
 from llmprof.metrics.bootstrap import (
     CONFIDENCE,
     RESAMPLES,
+    SEED,
     bootstrap_interval,
     bootstrap_statistic,
+    counted_weights,
+    even_weights,
     mean_metric,
     paired_difference,
     statistic_interval,
     statistic_metric,
 )
-from llmprof.metrics.resampling import SEED, counted_weights, even_weights
 
 values_of_metrics = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=40)
 
@@ -69,8 +71,8 @@ def test_kept_draws_are_those_that_are_not_kept(monkeypatch: pytest.MonkeyPatch)
         return [np.concatenate(list(kind)) for kind in kinds]
 
     first, again = drawn(), drawn()
-    monkeypatch.setattr("llmprof.metrics.resampling._KEPT_CELLS", 0)
-    monkeypatch.setattr("llmprof.metrics.resampling._BATCH_CELLS", 1_000)
+    monkeypatch.setattr("llmprof.metrics.bootstrap._KEPT_CELLS", 0)
+    monkeypatch.setattr("llmprof.metrics.bootstrap._BATCH_CELLS", 1_000)
     for kept, kept_again, drawn_anew in zip(first, again, drawn(), strict=True):
         assert np.array_equal(kept, kept_again) and np.array_equal(kept, drawn_anew)
     assert {weights.sum() for weights in first} == {300 * 50, 1_000 * 50}

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmprof.metrics.kept import KeptSamples
-from llmprof.metrics.samples import Sample
+from llmprof.metrics.samples import KeptSamples, Sample
 
 SCORES = st.dictionaries(
     st.sampled_from("abcdef"), st.none() | st.floats(allow_nan=False, allow_infinity=False)
