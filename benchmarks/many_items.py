@@ -22,7 +22,7 @@ from llmprof.backends import Sink
 from llmprof.backends.scripted import ScriptedBackend, default_script
 from llmprof.datasets import load_texts
 from llmprof.jobs.runner import Loaded, Prepared, run_prepared
-from llmprof.profilers.text_toxicity import TextToxicity
+from llmprof.profilers.toxicity import TextToxicity
 from llmprof.requests import Request
 from llmprof.results import RunStart, Store
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from llmprof.datasets import load_texts
 from llmprof.errors import StoreError
 from llmprof.jobs.runner import Listener, Loaded, Prepared, run_prepared
-from llmprof.profilers.text_toxicity import TextToxicity
+from llmprof.profilers.toxicity import TextToxicity
 from llmprof.results import RunStart, Store
 from llmprof.results.provenance import git_revision, package_versions
 from llmprof.scorers import ScorerChoice, create_scorer

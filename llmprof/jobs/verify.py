@@ -10,7 +10,7 @@ from typing import Any
 
 from llmprof.errors import LlmprofError, StoreError, VerificationError
 from llmprof.metrics.samples import Metric
-from llmprof.profilers.stored import stored_profiler
+from llmprof.profilers.registry import stored_profiler
 from llmprof.results import Store
 from llmprof.results.reader import RunRow, find_run
 from llmprof.results.stored import StoredResult, read_results

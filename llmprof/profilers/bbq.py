@@ -19,11 +19,13 @@ from llmprof.profilers.bbq_targets import (
     biased_option,
     toolkit_biased_options,
 )
-from llmprof.profilers.letters import MAX_NEW_TOKENS, chosen_option, letter_prompt
 from llmprof.profilers.multiple_choice import (
+    MAX_NEW_TOKENS,
     PER_TOKEN,
     RAW,
     best,
+    chosen_option,
+    letter_prompt,
     option_requests,
     option_scores,
 )

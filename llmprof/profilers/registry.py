@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
 from llmprof.errors import UnknownNameError
 from llmprof.plugins import Registry
 from llmprof.profilers.protocol import Profiler, ProfilerOptions
+from llmprof.profilers.toxicity import TextToxicity
 
 BUILT_IN = {
     "bbq": "llmprof.profilers.bbq:Bbq",
@@ -53,3 +58,24 @@ def create_profiler(name: str, options: ProfilerOptions) -> Profiler:
     """
     profiler: Profiler = _REGISTRY.load(name)(options)
     return profiler
+
+
+# The profiler of `llmprof score`, whose run has the scorer for its backend.
+SCORE = "score"
+_OPTIONS = {field.name for field in fields(ProfilerOptions)}
+
+
+def stored_profiler(name: str, *, backend: str, model: str, config: Mapping[str, Any]) -> Profiler:
+    """The profiler called `name`, with the options that a run's `config` holds.
+
+    Raises:
+        UnknownNameError: there is none: it is a benchmark, or its package is not installed.
+    """
+    if name == SCORE:
+        return TextToxicity(backend, model)
+    options = {
+        option: value for option, value in config.get("options", {}).items() if option in _OPTIONS
+    }
+    if scorer := config.get("scorer"):
+        options["toxicity_scorer"] = scorer["name"]
+    return create_profiler(name, ProfilerOptions(**options))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from llmprof.errors import UnknownNameError
 from llmprof.profilers import Comparable
-from llmprof.profilers.stored import stored_profiler
+from llmprof.profilers.registry import stored_profiler
 from llmprof.report.contents import ReportedRun
 
 

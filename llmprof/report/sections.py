@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llmprof.profilers.stored import SCORE
+from llmprof.profilers.registry import SCORE
 from llmprof.report.comparable import comparable
 from llmprof.report.contents import Omission, ReportedRun, Row, Section, Value
 from llmprof.results import Store

@@ -21,7 +21,7 @@ from llmprof.jobs.runner import Loaded, Prepared, run_prepared
 from llmprof.jobs.verify import check, verify_run
 from llmprof.metrics.samples import Metric, Scored
 from llmprof.profilers import ProfilerOptions, create_profiler
-from llmprof.profilers.text_toxicity import TextToxicity
+from llmprof.profilers.toxicity import TextToxicity
 from llmprof.requests import Completion, Failure, Generate, Outcome, Request
 from llmprof.results import RunStart, Store
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from llmprof.profilers.letters import chosen_option
+from llmprof.profilers.multiple_choice import chosen_option
 
 OPTIONS = ["The pupil", "A man who waited", "Can't be determined"]
 

@@ -5,8 +5,7 @@ from dataclasses import replace
 from llmprof.datasets import Prompt
 from llmprof.profilers import ProfilerOptions, TwoStage
 from llmprof.profilers.prompt_formats import CONTINUATION_INSTRUCTION
-from llmprof.profilers.text_toxicity import TextToxicity
-from llmprof.profilers.toxicity import ToxicityProfile
+from llmprof.profilers.toxicity import TextToxicity, ToxicityProfile
 from llmprof.profilers.toxicity_measures import ATTRIBUTES
 from llmprof.requests import (
     Answer,
