@@ -9,7 +9,7 @@ from typing import Any
 
 from llmprof.console.tables import print_table, printable
 from llmprof.report.contents import Value
-from llmprof.report.numbers import number
+from llmprof.report.text import number
 from llmprof.results import Store
 
 _RUN = "SELECT model, config FROM runs WHERE id = ?"

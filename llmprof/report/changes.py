@@ -7,10 +7,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from llmprof.errors import UnknownNameError
 from llmprof.metrics.bootstrap import Difference
 from llmprof.metrics.measures import Mean, Measure, Single, difference
 from llmprof.metrics.samples import OVERALL, Sample
-from llmprof.report.comparable import comparable
+from llmprof.profilers import Comparable
+from llmprof.profilers.registry import stored_profiler
 from llmprof.report.contents import Change, ReportedRun, Row, Section, Value
 from llmprof.results import Store
 
@@ -127,3 +129,15 @@ def _without_interval(before: float, after: float, reason: str) -> Change:
 
 def _percent(absolute: float, before: float) -> float | None:
     return 100.0 * absolute / abs(before) if before else None
+
+
+def comparable(run: ReportedRun, name: str) -> Comparable | None:
+    """The profiler called `name`, with the options of the run.
+
+    None where that is not known: a benchmark, or a profiler of a package that is not installed.
+    """
+    try:
+        profiler = stored_profiler(name, backend=run.backend, model=run.model, config=run.config)
+    except UnknownNameError:
+        return None
+    return profiler if isinstance(profiler, Comparable) else None

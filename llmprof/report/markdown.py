@@ -5,9 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from llmprof.console.tables import printable
-from llmprof.report import numbers
 from llmprof.report.contents import Report, Section
-from llmprof.report.text import LEGEND, Line, columns_of, has_changes, lines_of, notes_of
+from llmprof.report.text import (
+    LEGEND,
+    Line,
+    columns_of,
+    has_changes,
+    interval,
+    lines_of,
+    mark,
+    notes_of,
+    number,
+    percent,
+    signed,
+    with_interval,
+)
 
 
 def to_markdown(report: Report) -> str:
@@ -71,16 +83,16 @@ def _cells(line: Line, places: Sequence[int], baseline: int | None) -> list[str]
         if value is None or value.value is None:
             cells.append("-")
         else:
-            coverage.append(numbers.coverage(value))
-            between = numbers.interval(value.ci_low, value.ci_high)
-            cells.append(numbers.with_interval(numbers.number(value.value), between))
+            coverage.append(coverage(value))
+            between = interval(value.ci_low, value.ci_high)
+            cells.append(with_interval(number(value.value), between))
         if baseline is not None and place != baseline:
             if change is None:
                 cells += ["", ""]
                 continue
-            between = numbers.interval(change.ci_low, change.ci_high)
-            shown = f"{numbers.signed(change.absolute)} {numbers.mark(change)}".strip()
-            cells += [numbers.with_interval(shown, between), numbers.percent(change.percent)]
+            between = interval(change.ci_low, change.ci_high)
+            shown = f"{signed(change.absolute)} {mark(change)}".strip()
+            cells += [with_interval(shown, between), percent(change.percent)]
     return [*cells, ", ".join(dict.fromkeys(coverage))]
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
+from typing import Any
 
-from llmprof.report.contents import Report
-from llmprof.report.records import COLUMNS, records_of
+from llmprof.report.contents import Change, Report, Row, Section
 
 
 def to_json(report: Report) -> str:
@@ -43,3 +44,85 @@ def to_parquet(report: Report) -> bytes:
     content = io.BytesIO()
     parquet.write_table(pyarrow.Table.from_pylist(list(records_of(report)), schema), content)
     return content.getvalue()
+
+
+# Names and types of the columns, in their order; every column but the first may be NULL.
+COLUMNS: dict[str, type] = {
+    "run_id": str,
+    "label": str,
+    "model": str,
+    "backend": str,
+    "profiler": str,
+    "protocol_version": str,
+    "dataset": str,
+    "sha256": str,
+    "demonstration": bool,
+    "scorer": str,
+    "metric": str,
+    "group": str,
+    "value": float,
+    "ci_low": float,
+    "ci_high": float,
+    "n": int,
+    "n_total": int,
+    "reason": str,
+    "baseline": str,
+    "change": float,
+    "change_percent": float,
+    "change_ci_low": float,
+    "change_ci_high": float,
+    "change_n": int,
+    "change_excludes_zero": bool,
+    "change_reason": str,
+}
+
+
+def records_of(report: Report) -> Iterator[dict[str, Any]]:
+    """Every value of the report, with the keys of `COLUMNS`; `baseline` is that run's label."""
+    baseline = None if report.baseline is None else report.runs[report.baseline].label
+    for section in report.sections:
+        for row in section.rows:
+            for place in range(len(report.runs)):
+                if row.values[place] is not None:
+                    found = {**_where(report, section, row, place), "baseline": baseline}
+                    yield {column: found.get(column) for column in COLUMNS}
+
+
+def _where(report: Report, section: Section, row: Row, place: int) -> dict[str, Any]:
+    run, value = report.runs[place], row.values[place]
+    assert value is not None
+    return {
+        "run_id": run.run_id,
+        "label": run.label,
+        "model": run.model,
+        "backend": run.backend,
+        "profiler": section.profiler,
+        "protocol_version": section.protocol_version,
+        "dataset": section.dataset,
+        "sha256": section.sha256,
+        "demonstration": section.demonstration,
+        "scorer": section.scorer,
+        "metric": row.metric,
+        "group": row.group,
+        "value": value.value,
+        "ci_low": value.ci_low,
+        "ci_high": value.ci_high,
+        "n": value.n,
+        "n_total": value.n_total,
+        "reason": value.reason,
+        **_change(row.changes[place]),
+    }
+
+
+def _change(change: Change | None) -> dict[str, Any]:
+    if change is None:
+        return {}
+    return {
+        "change": change.absolute,
+        "change_percent": change.percent,
+        "change_ci_low": change.ci_low,
+        "change_ci_high": change.ci_high,
+        "change_n": change.n,
+        "change_excludes_zero": change.excludes_zero,
+        "change_reason": change.reason,
+    }

@@ -7,15 +7,28 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llmprof.console.tables import printable
-from llmprof.report import numbers
-from llmprof.report.bars import bar, interval_bar
 from llmprof.report.contents import Change, Report, Section, Value
-from llmprof.report.text import LEGEND, Line, columns_of, has_changes, lines_of, notes_of
+from llmprof.report.text import (
+    LEGEND,
+    Line,
+    columns_of,
+    compact_interval,
+    coverage,
+    has_changes,
+    interval,
+    lines_of,
+    mark,
+    notes_of,
+    number,
+    percent,
+    signed,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
 
 _BAR, _INTERVAL_BAR = 10, 17
 
@@ -155,9 +168,7 @@ def _cells(
     if row is None:
         return [name]
     values = [row.values[place] for place in places]
-    coverage = ", ".join(
-        dict.fromkeys(numbers.coverage(value) for value in values if value is not None)
-    )
+    coverage = ", ".join(dict.fromkeys(coverage(value) for value in values if value is not None))
     limit, change_limit = limits[row.metric]
     if layout.stacked:
         name.append(f"\n{'    ' if line.is_group else '  '}n {coverage}", style="dim")
@@ -176,9 +187,9 @@ def _value_cells(value: Value | None, layout: _Layout) -> list[Text]:
 
     if value is None or value.value is None:
         return [Text("-")] if layout.stacked else [Text("-"), Text("")]
-    shown, between = numbers.number(value.value), numbers.interval(value.ci_low, value.ci_high)
+    shown, between = number(value.value), interval(value.ci_low, value.ci_high)
     if layout.stacked:
-        compact = numbers.compact_interval(value.ci_low, value.ci_high)
+        compact = compact_interval(value.ci_low, value.ci_high)
         return [Text(f"{shown}\n").append(compact, style="dim")]
     return [Text(shown), Text(between)]
 
@@ -189,14 +200,14 @@ def _change_cells(change: Change | None, layout: _Layout, limit: float) -> list[
     if change is None:
         return [Text("")] * (2 if layout.stacked else 4 if layout.bars else 3)
     style = "bold" if change.excludes_zero else "dim"
-    mark = numbers.mark(change) or " "
-    shown = Text(f"{numbers.signed(change.absolute)} {mark}", style=style)
-    relative = Text(numbers.percent(change.percent), style=style)
+    sign = mark(change) or " "
+    shown = Text(f"{signed(change.absolute)} {sign}", style=style)
+    relative = Text(percent(change.percent), style=style)
     low, high = change.ci_low, change.ci_high
     if layout.stacked:
-        below = numbers.compact_interval(low, high)
+        below = compact_interval(low, high)
         return [shown.append(f"\n{below}", style="dim"), relative]
-    cells = [shown, Text(numbers.interval(low, high), style="dim"), relative]
+    cells = [shown, Text(interval(low, high), style="dim"), relative]
     if layout.bars:
         drawn = (
             ""
@@ -240,3 +251,41 @@ def _limits(lines: Sequence[Line], places: Sequence[int]) -> dict[str, tuple[flo
         )
         for metric, found in values.items()
     }
+
+
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+
+
+def bar(value: float, limit: float, width: int) -> str:
+    """A bar from zero whose full width is `limit`; a negative value has an empty one.
+
+    >>> bar(0.5, 1.0, 4), bar(0.3, 1.0, 4)
+    ('██  ', '█▎  ')
+    """
+    if limit <= 0 or value <= 0:
+        return " " * width
+    whole, part = divmod(round(min(value / limit, 1.0) * width * 8), 8)
+    return ("█" * whole + (_EIGHTHS[part] if part else "")).ljust(width)
+
+
+def interval_bar(low: float, value: float, high: float, limit: float, width: int) -> str:
+    """An interval and the value in it, on a line from -`limit` to `limit`; `│` is zero.
+
+    >>> interval_bar(0.25, 0.5, 1.0, 1.0, 9), interval_bar(-0.5, 0.0, 0.5, 1.0, 9)
+    ('    │━●━━', '  ━━●━━  ')
+    """
+    middle = width // 2
+
+    def place(number: float) -> int:
+        return (
+            middle if limit <= 0 else middle + round(max(-1.0, min(1.0, number / limit)) * middle)
+        )
+
+    cells = [" "] * width
+    cells[middle] = "│"
+    for each in range(place(low), place(high) + 1):
+        cells[each] = "┿" if each == middle else "━"
+    if low > 0 or high < 0:
+        cells[middle] = "│"
+    cells[place(value)] = "●"
+    return "".join(cells)

@@ -16,7 +16,7 @@ from llmprof.report.build import build_report
 from llmprof.report.contents import Report
 from llmprof.report.formats import FILES_ONLY, FORMATS, choose_format, write_report
 from llmprof.report.markdown import to_markdown
-from llmprof.report.records import COLUMNS, records_of
+from llmprof.report.tabular import COLUMNS, records_of
 from tests.report.databases import Made, add_run, pairs, texts
 
 BASE = "organisation/base|model"

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmprof.report.labels import Labelled, label_runs
+from llmprof.report.runs import Labelled, label_runs
 
 
 def labels(*runs: tuple[str, dict[str, Any]], seeds: tuple[int, ...] = ()) -> list[str]:

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from llmprof.report.contents import Change, Report, Row, Section, Value
-from llmprof.report.html.naming import is_summary, readable, title
-from llmprof.report.html.scales import SCALES, Scale, scale_of
-from llmprof.report.numbers import coverage, interval, number, percent, signed, with_interval
+from llmprof.report.html.scales import SCALES, Scale, is_summary, readable, scale_of, title
+from llmprof.report.text import coverage, interval, number, percent, signed, with_interval
 
 BETTER, WORSE, UNCLEAR, DIFFERENT = "better", "worse", "no clear change", "different"
 

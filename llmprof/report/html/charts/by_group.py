@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from llmprof.metrics.samples import OVERALL
 from llmprof.report.contents import Report, Row, Section, Value
 from llmprof.report.html.charts.plotting import Chart, PlotRow, Point, dot_plot, keys
-from llmprof.report.html.naming import described, readable, title
-from llmprof.report.html.scales import scale_of
-from llmprof.report.numbers import number
+from llmprof.report.html.scales import described, readable, scale_of, title
+from llmprof.report.text import number
 
 _SIGNIFICANT = 0.05
 _INTERVALS = "Lines are 95% intervals."

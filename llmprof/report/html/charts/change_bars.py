@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from llmprof.report.contents import Change, Report, Row, Value
 from llmprof.report.html.charts.plotting import Chart, PlotRow, Point, dot_plot, keys
-from llmprof.report.html.naming import is_summary, row_name, title
-from llmprof.report.html.scales import Scale, scale_of
-from llmprof.report.numbers import interval, percent, signed, with_interval
+from llmprof.report.html.scales import Scale, is_summary, row_name, scale_of, title
+from llmprof.report.text import interval, percent, signed, with_interval
 
 _INTERVALS = (
     "Lines are 95% paired bootstrap intervals over the items that both have. A filled sign: the "

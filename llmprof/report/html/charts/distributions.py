@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from llmprof.report.contents import Report, Section
 from llmprof.report.html.charts.plotting import Chart, Curve, Key, histogram
-from llmprof.report.html.naming import title
 from llmprof.report.html.packed_samples import sample_sets
-from llmprof.report.numbers import number
+from llmprof.report.html.scales import title
+from llmprof.report.text import number
 from llmprof.results import Store
 
 if TYPE_CHECKING:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from llmprof.report.contents import Report, Row, Value
 from llmprof.report.html.charts.plotting import Chart, PlotRow, Point, dot_plot, keys
-from llmprof.report.html.naming import described, is_summary, row_name, title
-from llmprof.report.html.scales import Scale, scale_of
+from llmprof.report.html.scales import Scale, described, is_summary, row_name, scale_of, title
 
 _EXPLANATION = (
     "Each value is placed between the worst that its metric can be and the ideal, by the metric's "

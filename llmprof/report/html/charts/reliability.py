@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from llmprof.report.contents import Report, Row, Section
 from llmprof.report.html.charts.plotting import Chart, Curve, keys, reliability_plot
-from llmprof.report.html.naming import described, readable, title
-from llmprof.report.numbers import number
+from llmprof.report.html.scales import described, readable, title
+from llmprof.report.text import number
 
 _BIN = "bin "
 _CONFIDENCE, _ACCURACY = "bin_confidence_", "bin_accuracy_"
