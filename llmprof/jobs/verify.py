@@ -12,8 +12,7 @@ from llmprof.errors import LlmprofError, StoreError, VerificationError
 from llmprof.metrics.samples import Metric
 from llmprof.profilers.registry import stored_profiler
 from llmprof.results import Store
-from llmprof.results.reader import RunRow, find_run
-from llmprof.results.stored import StoredResult, read_results
+from llmprof.results.reader import RunRow, StoredResult, find_run, read_results
 
 # Another version of numpy may add in another order; a single changed sample shows far above this.
 _RELATIVE = 1e-9
