@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import math
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass, replace
 
 import anyio
@@ -15,6 +16,7 @@ from llmprof.errors import BackendError, CapabilityError
 from llmprof.requests import (
     Answer,
     Completion,
+    Embedding,
     Failure,
     Outcome,
     Request,
@@ -22,7 +24,6 @@ from llmprof.requests import (
     TokenLogProbs,
     Toxicity,
 )
-from llmprof.storable import storable
 
 _LOOKUP_CHUNK = 500
 # Seconds between looks at what another process is answering.
@@ -256,3 +257,41 @@ class _CachingSink:
 
     def retrying(self, index: int, reason: str, delay_seconds: float) -> None:
         self._ledger.retried()
+
+
+NOT_FINITE = "NotFinite"
+
+
+def storable(outcome: Outcome) -> Outcome:
+    """The outcome, or a Failure in place of numbers that are infinite or not a number.
+
+    Half of a surrogate pair in a text, which no encoding of Unicode can hold, becomes U+FFFD.
+
+    >>> storable(Completion("cut \\ud83d", 2, "length")).text == "cut \\N{REPLACEMENT CHARACTER}"
+    True
+    >>> storable(Embedding((0.5, math.nan)))
+    Failure(error_class='NotFinite', message='the answer holds nan where a number belongs')
+    """
+    if isinstance(outcome, Completion):
+        if outcome.text.isascii():
+            return outcome
+        return replace(outcome, text=whole_characters(outcome.text))
+    if isinstance(outcome, Failure):
+        return outcome
+    for number in _numbers(outcome):
+        if not math.isfinite(number):
+            return Failure(NOT_FINITE, f"the answer holds {number} where a number belongs")
+    return outcome
+
+
+def whole_characters(text: str) -> str:
+    """The text with surrogate pairs joined and their halves replaced by U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _numbers(outcome: Outcome) -> Iterable[float]:
+    if isinstance(outcome, TokenLogProbs):
+        return (outcome.total, *outcome.per_token)
+    if isinstance(outcome, Embedding):
+        return outcome.vector
+    return () if isinstance(outcome, Completion | Failure) else outcome.scores.values()

@@ -25,9 +25,9 @@ with atheris.instrument_imports(include=["llmprof"]):
     from llmprof.datasets.parsing import read_rows
     from llmprof.datasets.prompts import _prompt
     from llmprof.datasets.stereoset import _item
+    from llmprof.engine import storable
     from llmprof.errors import DataError
     from llmprof.requests import Failure
-    from llmprof.storable import storable
 
 SERVER = Server("the server", "http://localhost", Secret("k"), "SOME_KEY")
 ROWS = (

@@ -19,8 +19,8 @@ from llmprof.backends.network.server import Secret, Server
 from llmprof.backends.openai import OpenAIBackend, _completion, _embeddings, _listed
 from llmprof.backends.openai_logprobs import SCORING_WAYS
 from llmprof.backends.toxicity.perspective import PerspectiveBackend, _refusal, _scores
+from llmprof.engine import storable
 from llmprof.requests import Failure, Generate, Message, Outcome, Toxicity
-from llmprof.storable import storable
 from tests.backends.asking import MemorySink, ask
 from tests.servers.running import serve
 
