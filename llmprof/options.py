@@ -20,6 +20,8 @@ DEFAULT_BACKEND = "huggingface"
 DEFAULT_PROFILERS = "textual,crows_pairs"
 DEFAULT_DB = Path("llmprof.db")
 DEFAULT_PERSPECTIVE_QPS = 1.0
+_PERSPECTIVE_KEY = "PERSPECTIVE_API_KEY"
+_SECONDS_PER_MINUTE = 60.0
 PROTOCOLS = ("original", "toolkit")
 _SET_BY_BACKENDS = {"toxicity_scorer", "chat", "capabilities", "scorer_model"}
 
@@ -152,6 +154,51 @@ def profiler_options(values: Mapping[str, Any]) -> ProfilerOptions:
     """
     asked = {each.name for each in fields(ProfilerOptions)} - _SET_BY_BACKENDS
     return ProfilerOptions(**{name: values[name] for name in asked})
+
+
+@dataclass(frozen=True, slots=True)
+class ScorerChoice:
+    """A scorer by name, how it is reached, and what to tell a user who did not name one."""
+
+    name: str
+    options: BackendOptions
+    notice: str | None = None
+
+
+def asked_scorer(values: Mapping[str, Any], cache_dir: Path) -> ScorerChoice:
+    """The scorer that `values` ask for, which have the command line's names.
+
+    Raises:
+        UsageError: `perspective_qps`, in requests a second, is not above 0.
+    """
+    check_positive(perspective_qps=values["perspective_qps"])
+    options = BackendOptions(
+        model=values["toxicity_model"],
+        device=values["device"],
+        offline=values["offline"],
+        allow_pickle=values["allow_pickle"],
+        base_url=values["perspective_url"],
+        requests_per_minute=values["perspective_qps"] * _SECONDS_PER_MINUTE,
+        cache_dir=cache_dir,
+    )
+    return choose_scorer(values["toxicity_scorer"], options)
+
+
+def choose_scorer(name: str | None, options: BackendOptions) -> ScorerChoice:
+    """The scorer that the user named; else Perspective with a key, or else the local classifier.
+
+    A user who names a model for the scorer means the classifier.
+    """
+    if name is not None:
+        return ScorerChoice(name, options)
+    if options.model is None and os.environ.get(_PERSPECTIVE_KEY):
+        name, why = "perspective", f"{_PERSPECTIVE_KEY} is set"
+    elif options.model is None:
+        name, why = "classifier", f"a local model, since {_PERSPECTIVE_KEY} is not set"
+    else:
+        name, why = "classifier", "a model is named for it"
+    notice = f"toxicity is scored by {name} ({why}); --toxicity-scorer chooses another"
+    return ScorerChoice(name, options, notice)
 
 
 def cache_folder(chosen: str | Path | None) -> Path:

@@ -17,6 +17,7 @@ from llmprof.backends.scripted import ScriptedBackend, default_script
 from llmprof.datasets import DataOptions
 from llmprof.jobs.profile import ProfileJob, run_profile
 from llmprof.jobs.verify import check, verify_run
+from llmprof.options import ScorerChoice
 from llmprof.profilers import ProfilerOptions
 from llmprof.requests import (
     Completion,
@@ -28,7 +29,6 @@ from llmprof.requests import (
     TokenLogProbs,
     ToxicityScores,
 )
-from llmprof.scorers import ScorerChoice
 
 HOSTILE = [
     "",

@@ -3,10 +3,12 @@
 import pytest
 
 from llmprof.backends import BackendOptions, registry
+from llmprof.backends.registry import create_scorer
 from llmprof.backends.scripted import ScriptedBackend
 from llmprof.errors import CapabilityError, UnknownNameError
+from llmprof.jobs.profile import needs_scorer
+from llmprof.options import ScorerChoice, choose_scorer
 from llmprof.requests import Generate
-from llmprof.scorers import ScorerChoice, choose_scorer, create_scorer, needs_scorer
 
 PLAIN = BackendOptions()
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from llmprof.backends.protocol import Backend, BackendOptions
+from llmprof.errors import CapabilityError, UnknownNameError
+from llmprof.options import ScorerChoice
 from llmprof.plugins import Registry
+from llmprof.requests import Toxicity
 
 BUILT_IN = {
     "classifier": "llmprof.backends.toxicity.classifier:create",
@@ -16,6 +19,7 @@ BUILT_IN = {
     "replay": "llmprof.backends.replay:create",
     "scripted": "llmprof.backends.scripted:create",
 }
+SCORERS = ("perspective", "classifier", "profanity", "recorded")
 _REGISTRY = Registry("backend", "llmprof.backends", BUILT_IN)
 
 
@@ -32,3 +36,24 @@ def create_backend(name: str, options: BackendOptions) -> Backend:
     """
     backend: Backend = _REGISTRY.load(name)(options)
     return backend
+
+
+def create_scorer(choice: ScorerChoice) -> Backend:
+    """Make the scorer; loads no weights and asks nothing.
+
+    Raises:
+        UnknownNameError: there is no such scorer.
+        CapabilityError: it is a backend that does not score toxicity.
+    """
+    if choice.name not in backend_names():
+        raise UnknownNameError(
+            f"unknown scorer {choice.name!r}; choose one of: {', '.join(SCORERS)}, or an "
+            "installed one"
+        )
+    scorer = create_backend(choice.name, choice.options)
+    if Toxicity not in scorer.capabilities:
+        raise CapabilityError(
+            f"backend {choice.name!r} does not score toxicity; choose one that does, such as: "
+            f"{', '.join(SCORERS)}"
+        )
+    return scorer

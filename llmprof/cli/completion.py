@@ -29,7 +29,7 @@ def backends(incomplete: str) -> list[str]:
 
 
 def scorers(incomplete: str) -> list[str]:
-    from llmprof.scorers import SCORERS
+    from llmprof.backends.registry import SCORERS
 
     return _beginning(SCORERS, incomplete)
 

@@ -11,7 +11,7 @@ from llmprof.cli import completion
 from llmprof.cli.common_options import MOST, NO_VALUE, at_most, finite
 
 if TYPE_CHECKING:
-    from llmprof.scorers import ScorerChoice
+    from llmprof.options import ScorerChoice
 
 
 _MODEL = "The model"
@@ -265,7 +265,7 @@ PerspectiveQps = Annotated[
 
 def asked(context: typer.Context, cache_dir: Path) -> ScorerChoice:
     """The scorer that the command was given, or one that is chosen for the user and named."""
-    from llmprof.scorers import asked_scorer
+    from llmprof.options import asked_scorer
 
     scorer = asked_scorer(context.params, cache_dir)
     if scorer.notice and not context.params["quiet"]:

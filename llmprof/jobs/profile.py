@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from llmprof.backends import Backend, Paced, create_backend
+from llmprof.backends.registry import create_scorer
 from llmprof.cache import open_cache
 from llmprof.engine import Engine
 from llmprof.errors import CapabilityError
@@ -17,6 +18,8 @@ from llmprof.options import (
     BackendOptions,
     DataOptions,
     ProfilerOptions,
+    ScorerChoice,
+    asked_scorer,
     backend_options,
     cache_folder,
     data_folder,
@@ -33,7 +36,6 @@ from llmprof.profilers import (
 from llmprof.requests import Answer, Request, RequestType, Response, Toxicity
 from llmprof.results import RunStart, Store
 from llmprof.results.provenance import git_revision, package_versions
-from llmprof.scorers import ScorerChoice, asked_scorer, create_scorer, needs_scorer
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +200,11 @@ def _prepare(job: ProfileJob) -> Prepared:
         for dataset in datasets
     ]
     return Prepared(backend, scorer, loaded)
+
+
+def needs_scorer(profilers: Sequence[str]) -> bool:
+    """Whether any of these profilers asks about toxicity."""
+    return any(Toxicity in create_profiler(name, ProfilerOptions()).needs for name in profilers)
 
 
 def _check_capabilities(

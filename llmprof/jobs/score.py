@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from llmprof.backends.registry import create_scorer
 from llmprof.datasets import load_texts
 from llmprof.errors import StoreError
 from llmprof.jobs.runner import Listener, Loaded, Prepared, run_prepared
+from llmprof.options import ScorerChoice
 from llmprof.profilers.toxicity import TextToxicity
 from llmprof.results import RunStart, Store
 from llmprof.results.provenance import git_revision, package_versions
-from llmprof.scorers import ScorerChoice, create_scorer
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,10 @@ from llmprof.backends.toxicity.perspective import PerspectiveBackend
 from llmprof.cache import open_cache, request_key
 from llmprof.datasets import DataOptions
 from llmprof.jobs.profile import ProfileJob, plan_profile, run_profile
+from llmprof.options import ScorerChoice
 from llmprof.profilers import ProfilerOptions
 from llmprof.profilers.toxicity_measures import ATTRIBUTES
 from llmprof.requests import Toxicity
-from llmprof.scorers import ScorerChoice
 from tests.servers import varied
 from tests.servers.faults import inject_faults
 from tests.servers.perspective import KEY, PerspectiveServer, pseudo_score

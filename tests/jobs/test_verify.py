@@ -14,8 +14,8 @@ from llmprof.jobs.benchmark import BenchmarkJob, run_benchmark
 from llmprof.jobs.profile import ProfileJob, run_profile
 from llmprof.jobs.score import ScoreJob, run_score
 from llmprof.jobs.verify import Verification, check, verify_run
+from llmprof.options import ScorerChoice
 from llmprof.profilers import ProfilerOptions
-from llmprof.scorers import ScorerChoice
 from tests.cli.test_app import run
 from tests.jobs.benchmark.task_files import write_choice, write_cloze, write_pages
 

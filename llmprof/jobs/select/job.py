@@ -11,9 +11,9 @@ from llmprof.datasets import DataOptions
 from llmprof.errors import UnknownNameError, UsageError
 from llmprof.jobs.select.criteria import LIKELIHOOD, TOXICITY, Constraint, sources_of
 from llmprof.jobs.select.training_file import FORMATS, PAIRS
+from llmprof.options import ScorerChoice
 from llmprof.profilers import ProfilerOptions
 from llmprof.profilers.toxicity import TEMPERATURE, TOP_P
-from llmprof.scorers import ScorerChoice
 
 DIRECTIONS = ("max", "min")
 BASELINES = ("random",)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from llmprof.backends import Backend, ChatRenderer, create_backend
+from llmprof.backends.registry import create_scorer
 from llmprof.datasets import Dataset, Prompt, load_prompts
 from llmprof.errors import CapabilityError, DataNotFoundError
 from llmprof.jobs.select.candidates import generation_requests, put
@@ -16,7 +17,6 @@ from llmprof.jobs.select.job import SelectJob
 from llmprof.requests import Generate, LogLikelihood, Message, RequestType
 from llmprof.results import RunStart
 from llmprof.results.provenance import git_revision, package_versions
-from llmprof.scorers import create_scorer
 
 COMMAND = "select"
 
