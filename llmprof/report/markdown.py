@@ -77,13 +77,13 @@ def _cells(line: Line, places: Sequence[int], baseline: int | None) -> list[str]
     cells = [f"- {line.name}" if line.is_group else f"{line.name}"]
     if line.row is None:
         return cells
-    coverage: list[str] = []
+    counts: list[str] = []
     for place in places:
         value, change = line.row.values[place], line.row.changes[place]
         if value is None or value.value is None:
             cells.append("-")
         else:
-            coverage.append(coverage(value))
+            counts.append(coverage(value))
             between = interval(value.ci_low, value.ci_high)
             cells.append(with_interval(number(value.value), between))
         if baseline is not None and place != baseline:
@@ -93,7 +93,7 @@ def _cells(line: Line, places: Sequence[int], baseline: int | None) -> list[str]
             between = interval(change.ci_low, change.ci_high)
             shown = f"{signed(change.absolute)} {mark(change)}".strip()
             cells += [with_interval(shown, between), percent(change.percent)]
-    return [*cells, ", ".join(dict.fromkeys(coverage))]
+    return [*cells, ", ".join(dict.fromkeys(counts))]
 
 
 def _table(

@@ -168,10 +168,10 @@ def _cells(
     if row is None:
         return [name]
     values = [row.values[place] for place in places]
-    coverage = ", ".join(dict.fromkeys(coverage(value) for value in values if value is not None))
+    counts = ", ".join(dict.fromkeys(coverage(value) for value in values if value is not None))
     limit, change_limit = limits[row.metric]
     if layout.stacked:
-        name.append(f"\n{'    ' if line.is_group else '  '}n {coverage}", style="dim")
+        name.append(f"\n{'    ' if line.is_group else '  '}n {counts}", style="dim")
     cells = [name]
     for place, value in zip(places, values, strict=True):
         cells += _value_cells(value, layout)
@@ -179,7 +179,7 @@ def _cells(
             cells += _change_cells(row.changes[place], layout, change_limit)
         elif layout.bars and baseline is None:
             cells.append(_bar_cell(value, limit))
-    return cells if layout.stacked else [*cells, Text(coverage)]
+    return cells if layout.stacked else [*cells, Text(counts)]
 
 
 def _value_cells(value: Value | None, layout: _Layout) -> list[Text]:
@@ -276,9 +276,9 @@ def interval_bar(low: float, value: float, high: float, limit: float, width: int
     """
     middle = width // 2
 
-    def place(number: float) -> int:
+    def place(value: float) -> int:
         return (
-            middle if limit <= 0 else middle + round(max(-1.0, min(1.0, number / limit)) * middle)
+            middle if limit <= 0 else middle + round(max(-1.0, min(1.0, value / limit)) * middle)
         )
 
     cells = [" "] * width
