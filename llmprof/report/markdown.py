@@ -10,6 +10,7 @@ from llmprof.report.text import (
     LEGEND,
     Line,
     columns_of,
+    coverage,
     has_changes,
     interval,
     lines_of,

@@ -277,9 +277,7 @@ def interval_bar(low: float, value: float, high: float, limit: float, width: int
     middle = width // 2
 
     def place(value: float) -> int:
-        return (
-            middle if limit <= 0 else middle + round(max(-1.0, min(1.0, value / limit)) * middle)
-        )
+        return middle if limit <= 0 else middle + round(max(-1.0, min(1.0, value / limit)) * middle)
 
     cells = [" "] * width
     cells[middle] = "│"
