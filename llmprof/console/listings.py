@@ -11,8 +11,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from llmprof.console.tables import check_format, print_rows, print_table, printable
+from llmprof.console.tables import check_format, print_rows, print_table
 from llmprof.report.runs import choose_run
+from llmprof.report.text import printable
 from llmprof.results import Store
 from llmprof.results.recipes import find_recipe, recipes
 

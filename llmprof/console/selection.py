@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from llmprof.console.tables import print_table, printable
+from llmprof.console.tables import print_table
 from llmprof.report.contents import Value
-from llmprof.report.text import number
+from llmprof.report.text import number, printable
 from llmprof.results import Store
 
 _RUN = "SELECT model, config FROM runs WHERE id = ?"

@@ -6,11 +6,11 @@ import csv
 import json
 import math
 import sys
-import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 from llmprof.errors import UnknownNameError
+from llmprof.report.text import printable
 
 FORMATS = ("table", "csv", "json")
 _PIPE_WIDTH = 160
@@ -72,17 +72,3 @@ def _json_value(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.hex()
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def printable(value: object) -> str:
-    r"""Text that cannot steer a terminal: control characters but line feeds are escaped.
-
-    >>> printable("red \x1b[31m")
-    'red \\x1b[31m'
-    """
-    return "".join(
-        character
-        if character == "\n" or unicodedata.category(character) not in ("Cc", "Cf", "Cs")
-        else character.encode("unicode_escape").decode()
-        for character in str(value)
-    )

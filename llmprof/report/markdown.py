@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from llmprof.console.tables import printable
 from llmprof.report.contents import Report, Section
 from llmprof.report.text import (
     LEGEND,
@@ -18,6 +17,7 @@ from llmprof.report.text import (
     notes_of,
     number,
     percent,
+    printable,
     signed,
     with_interval,
 )

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llmprof.console.tables import printable
 from llmprof.report.contents import Change, Report, Section, Value
 from llmprof.report.text import (
     LEGEND,
@@ -21,6 +20,7 @@ from llmprof.report.text import (
     notes_of,
     number,
     percent,
+    printable,
     signed,
 )
 

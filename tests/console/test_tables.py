@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmprof.console.tables import print_rows, printable
+from llmprof.console.tables import print_rows
 from llmprof.errors import UnknownNameError
+from llmprof.report.text import printable
 
 COLUMNS = ["metric", "value"]
 ROWS = [("a [bold]x[/bold]", 1.5), ("b\x1b[2J,\"'", None)]

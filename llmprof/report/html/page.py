@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from llmprof.console.tables import printable
 from llmprof.errors import OutputError
 from llmprof.report.contents import Report
 from llmprof.report.html import metric_tables
@@ -20,6 +19,7 @@ from llmprof.report.html.charts.overview import overview
 from llmprof.report.html.charts.plotting import Chart
 from llmprof.report.html.charts.reliability import reliability
 from llmprof.report.html.packed_samples import MAXIMUM_CHARACTERS, packed_samples, sample_sets
+from llmprof.report.text import printable
 from llmprof.results import Store
 from llmprof.results.provenance import package_versions
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
-from llmprof.console.tables import printable
 from llmprof.report.contents import Report
+from llmprof.report.text import printable
 
 Figure = dict[str, Any]
 _SYMBOLS = ("circle", "square", "diamond", "cross", "x", "pentagon", "hexagram", "star")
