@@ -241,7 +241,7 @@ class _CachingSink:
         self._ledger = ledger
 
     async def deliver(self, answers: Sequence[tuple[int, Outcome]]) -> None:
-        checked = [(index, storable(outcome)) for index, outcome in answers]
+        checked = [(index, sanitize(outcome)) for index, outcome in answers]
         kept = [
             (self._keys[index], self._requests[index], outcome)
             for index, outcome in checked
@@ -262,14 +262,14 @@ class _CachingSink:
 NOT_FINITE = "NotFinite"
 
 
-def storable(outcome: Outcome) -> Outcome:
+def sanitize(outcome: Outcome) -> Outcome:
     """The outcome, or a Failure in place of numbers that are infinite or not a number.
 
     Half of a surrogate pair in a text, which no encoding of Unicode can hold, becomes U+FFFD.
 
-    >>> storable(Completion("cut \\ud83d", 2, "length")).text == "cut \\N{REPLACEMENT CHARACTER}"
+    >>> sanitize(Completion("cut \\ud83d", 2, "length")).text == "cut \\N{REPLACEMENT CHARACTER}"
     True
-    >>> storable(Embedding((0.5, math.nan)))
+    >>> sanitize(Embedding((0.5, math.nan)))
     Failure(error_class='NotFinite', message='the answer holds nan where a number belongs')
     """
     if isinstance(outcome, Completion):

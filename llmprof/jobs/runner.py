@@ -24,7 +24,7 @@ from llmprof.cache import ResponseCache, open_cache
 from llmprof.datasets import Dataset
 from llmprof.engine import Engine, Progress
 from llmprof.jobs.two_stages import answer_two_stages
-from llmprof.metrics.samples import KeptSamples
+from llmprof.metrics.samples import SampleColumns
 from llmprof.profilers import Profiler, TwoStage
 from llmprof.requests import Answer, Request
 from llmprof.results import ProfileResult, RunStart, Store, Work
@@ -190,7 +190,7 @@ async def _profile(
     began = time.monotonic()
     profiler, dataset = each.profiler, each.dataset
     progress = WholeProgress(count_requests(profiler, dataset.items), listener)
-    kept = KeptSamples()
+    kept = SampleColumns()
     for window in each.windows():
         progress.begin(window)
         await _work_through(window, engine, each, progress, spool, kept)
@@ -223,7 +223,7 @@ async def _work_through(
     each: Loaded,
     progress: WholeProgress,
     spool: SampleSpool,
-    kept: KeptSamples,
+    kept: SampleColumns,
 ) -> None:
     """Add the samples of one window."""
     answers = await _answer(engine, each, window, progress.listen)

@@ -72,7 +72,7 @@ class Metric:
     reason: str | None = None
 
 
-class KeptSamples(Sequence[Scored]):
+class SampleColumns(Sequence[Scored]):
     """Samples without their texts, in the order they were added.
 
     One with six scores takes about 80 bytes, beside an id that its item has too; as a `Sample` it

@@ -28,7 +28,7 @@ _STATE = frozenset({"fingerprint", "revision", "chat_template", "own_code", "sha
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenRuns:
     """Runs in the order of the report's columns, the baseline first, and what was passed over."""
 
     runs: Sequence[ReportedRun]
@@ -50,7 +50,7 @@ class _Known:
         return name in (self.model, short_name(self.model))
 
 
-def choose_runs(store: Store, wanted: Sequence[str], baseline: str | None) -> Chosen:
+def choose_runs(store: Store, wanted: Sequence[str], baseline: str | None) -> ChosenRuns:
     """The runs that are named, each once; when nothing is, the latest run that has results.
 
     A name is a run's id or its beginning, or a model: then the latest complete run of each of its
@@ -71,7 +71,7 @@ def choose_runs(store: Store, wanted: Sequence[str], baseline: str | None) -> Ch
     if baseline is not None:
         first = _find_baseline(baseline, runs, known, omissions)
         runs = _read(store, [first, *run_ids])
-    return Chosen(runs, None if baseline is None else 0, list(dict.fromkeys(omissions)))
+    return ChosenRuns(runs, None if baseline is None else 0, list(dict.fromkeys(omissions)))
 
 
 def choose_run(store: Store, name: str) -> str:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmprof.metrics.samples import KeptSamples, Sample
+from llmprof.metrics.samples import Sample, SampleColumns
 
 SCORES = st.dictionaries(
     st.sampled_from("abcdef"), st.none() | st.floats(allow_nan=False, allow_infinity=False)
@@ -25,7 +25,7 @@ SAMPLES = st.lists(
 
 @given(SAMPLES, st.integers(0, 5))
 def test_everything_but_the_texts_comes_back_in_order(samples: list[Sample], first: int) -> None:
-    kept = KeptSamples()
+    kept = SampleColumns()
     kept.add(samples[:first])
     kept.add(samples[first:])
     assert len(kept) == len(samples)
@@ -37,7 +37,7 @@ def test_everything_but_the_texts_comes_back_in_order(samples: list[Sample], fir
 
 
 def test_places_are_those_of_a_list() -> None:
-    kept = KeptSamples()
+    kept = SampleColumns()
     kept.add(Sample(str(n), "", "", {"a": float(n)}) for n in range(5))
     assert kept[-1].scores["a"] == 4.0
     assert [each.sample_id for each in kept[1:4:2]] == ["1", "3"]
@@ -46,14 +46,14 @@ def test_places_are_those_of_a_list() -> None:
 
 
 def test_text_that_is_asked_for_is_an_error_and_never_empty() -> None:
-    kept = KeptSamples()
+    kept = SampleColumns()
     kept.add([Sample("1", "prompt", "response", {})])
     with pytest.raises(AttributeError):
         kept[0].response  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_score_that_is_not_there_is_told_from_one_that_is_not_defined() -> None:
-    kept = KeptSamples()
+    kept = SampleColumns()
     kept.add([Sample("1", "", None, {"a": None})])
     scores = kept[0].scores
     assert ("a" in scores, scores["a"], scores.get("b")) == (True, None, None)
@@ -65,7 +65,7 @@ def test_score_that_is_not_there_is_told_from_one_that_is_not_defined() -> None:
 def test_sample_takes_a_hundred_bytes_however_long_its_texts_are() -> None:
     count = 5_000
     ids = [str(n) for n in range(count)]
-    kept = KeptSamples()
+    kept = SampleColumns()
     tracemalloc.start()
     try:
         kept.add(

@@ -25,7 +25,7 @@ with atheris.instrument_imports(include=["llmprof"]):
     from llmprof.datasets.parsing import read_rows
     from llmprof.datasets.prompts import _prompt
     from llmprof.datasets.stereoset import _item
-    from llmprof.engine import storable
+    from llmprof.engine import sanitize
     from llmprof.errors import DataError
     from llmprof.requests import Failure
 
@@ -88,7 +88,7 @@ def read_answer(content: bytes) -> None:
             outcomes = SERVER.understand(lambda read=read: read(answer), "what was asked")
         except RequestFault:
             continue
-        for outcome in map(storable, outcomes):
+        for outcome in map(sanitize, outcomes):
             if not isinstance(outcome, Failure):
                 for number in getattr(outcome, "vector", ()):
                     assert math.isfinite(number)

@@ -22,7 +22,7 @@ from llmprof.jobs.benchmark.tasks import (
     BenchmarkJob,
     FailureListener,
     LoadedTask,
-    Selection,
+    TaskSelection,
     first_line,
     load_tasks,
     no_prints,
@@ -118,7 +118,7 @@ def _backend(job: BenchmarkJob) -> Backend:
     return backend
 
 
-def _start(job: BenchmarkJob, backend: Backend, selection: Selection) -> RunStart:
+def _start(job: BenchmarkJob, backend: Backend, selection: TaskSelection) -> RunStart:
     versions = package_versions()
     config = {
         "identity": dict(backend.identity),
@@ -148,7 +148,7 @@ def _start(job: BenchmarkJob, backend: Backend, selection: Selection) -> RunStar
 def _run_tasks(
     job: BenchmarkJob,
     backend: Backend,
-    selection: Selection,
+    selection: TaskSelection,
     save: Callable[[ProfileResult], None],
     listener: Listener,
     failed: FailureListener,

@@ -101,7 +101,7 @@ class LoadedTask:
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class TaskSelection:
     """Tasks by name, and the groups whose members are averaged."""
 
     tasks: dict[str, LoadedTask] = field(default_factory=dict)
@@ -122,14 +122,14 @@ def list_tasks(patterns: Sequence[str], include_path: Path | None = None) -> lis
     return [(name, _kind(name, manager)) for name in names]
 
 
-def load_tasks(job: BenchmarkJob, on_failure: FailureListener) -> Selection:
+def load_tasks(job: BenchmarkJob, on_failure: FailureListener) -> TaskSelection:
     """Load what the job names; what cannot be loaded is told to `on_failure`, the rest goes on.
 
     Raises:
         UnknownNameError: the folder of task files does not exist.
     """
     manager = _manager(job.tasks, job.include_path)
-    selection = Selection()
+    selection = TaskSelection()
     for name in _expand(job.tasks, manager, on_failure):
         if name in selection.tasks or name in selection.groups:
             continue
@@ -198,7 +198,7 @@ def _unknown(name: str, manager: Any) -> UnknownNameError:
     )
 
 
-def _load(name: str, manager: Any, job: BenchmarkJob, selection: Selection) -> None:
+def _load(name: str, manager: Any, job: BenchmarkJob, selection: TaskSelection) -> None:
     entry = manager.task_index.get(name)
     if entry is not None and (entry.cfg or {}).get("unsafe_code"):
         _check_unsafe(name, job)

@@ -39,7 +39,7 @@ class Likelihood:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class SelectSetup:
     """Prompts and models; `scorer` and `likelihood` are there when completions need them."""
 
     dataset: Dataset[Prompt]
@@ -52,14 +52,14 @@ class Prepared:
         return [source.label for source in self.sources]
 
 
-def prepare(job: SelectJob) -> Prepared:
+def prepare(job: SelectJob) -> SelectSetup:
     """Load the prompts and make the backends; asks no model.
 
     Raises:
         LlmprofError: with what was wrong and what to do.
     """
     dataset = _load(job)
-    return Prepared(
+    return SelectSetup(
         dataset=dataset,
         sources=_sources(job, dataset),
         scorer=create_scorer(job.scorer) if job.scorer else None,
@@ -67,13 +67,13 @@ def prepare(job: SelectJob) -> Prepared:
     )
 
 
-def run_start(job: SelectJob, prepared: Prepared) -> RunStart:
+def run_start(job: SelectJob, setup: SelectSetup) -> RunStart:
     """What is known of the run before it begins."""
     choice, options = job.choice, job.options
     config: dict[str, Any] = {
-        "identity": {source.label: dict(source.backend.identity) for source in prepared.sources},
+        "identity": {source.label: dict(source.backend.identity) for source in setup.sources},
         "limit": job.data.limit,
-        "prompts": [prepared.dataset.name, prepared.dataset.sha256],
+        "prompts": [setup.dataset.name, setup.dataset.sha256],
         "options": {
             "max_new_tokens": options.max_new_tokens,
             "prompt_format": options.prompt_format,
@@ -86,27 +86,27 @@ def run_start(job: SelectJob, prepared: Prepared) -> RunStart:
         "baseline": choice.baseline,
         "format": job.format,
     }
-    likelihood = prepared.likelihood.backend if prepared.likelihood else None
-    for name, backend in (("scorer", prepared.scorer), ("likelihood", likelihood)):
+    likelihood = setup.likelihood.backend if setup.likelihood else None
+    for name, backend in (("scorer", setup.scorer), ("likelihood", likelihood)):
         if backend is not None:
             config[name] = {"name": backend.name, "identity": dict(backend.identity)}
-    model, seed = ", ".join(prepared.labels), options.seed
+    model, seed = ", ".join(setup.labels), options.seed
     versions = package_versions()
     return RunStart(COMMAND, model, job.backend, config, seed, versions, git_revision())
 
 
-def protocol_version(job: SelectJob, prepared: Prepared) -> str:
+def protocol_version(job: SelectJob, setup: SelectSetup) -> str:
     """Names all that makes two selections incomparable, but for the models' own names."""
     choice = job.choice
     parts = [choice.baseline or choice.direction, choice.target, f"of-{job.drawing.k}"]
-    if len(prepared.sources) > 1:
-        parts.append(f"from-{len(prepared.sources)}-models")
+    if len(setup.sources) > 1:
+        parts.append(f"from-{len(setup.sources)}-models")
     if choice.where:
         parts.append(f"where({choice.where.text})")
-    if prepared.scorer:
-        parts.append(f"toxicity-by-{prepared.scorer.name}({prepared.scorer.model})")
-    if prepared.likelihood:
-        parts.append(f"likelihood-by-{prepared.likelihood.backend.model}")
+    if setup.scorer:
+        parts.append(f"toxicity-by-{setup.scorer.name}({setup.scorer.model})")
+    if setup.likelihood:
+        parts.append(f"likelihood-by-{setup.likelihood.backend.model}")
     return "-".join([*parts, "1"])
 
 

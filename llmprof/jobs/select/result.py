@@ -13,7 +13,7 @@ from llmprof.jobs.select.candidates import Pool, is_spoken, put
 from llmprof.jobs.select.choose import Chosen, choose, control
 from llmprof.jobs.select.criteria import metric_names
 from llmprof.jobs.select.job import SelectJob
-from llmprof.jobs.select.prepare import COMMAND, Prepared, protocol_version
+from llmprof.jobs.select.prepare import COMMAND, SelectSetup, protocol_version
 from llmprof.jobs.select.training_file import FORMATS, PAIRS, Example, Line
 from llmprof.metrics.bootstrap import mean_metric, mean_value, paired_difference
 from llmprof.metrics.samples import Metric, Sample
@@ -38,15 +38,15 @@ def select(job: SelectJob, pools: Sequence[Pool]) -> Selection:
 
 
 def result_of(
-    job: SelectJob, prepared: Prepared, selection: Selection, work: Work
+    job: SelectJob, setup: SelectSetup, selection: Selection, work: Work
 ) -> ProfileResult:
     """Every candidate, with `selected` (and `rejected`, in pairs) as 0 or 1, and the metrics."""
     pools = selection.pools
     kept = [None if each is None else each.kept for each in selection.chosen]
-    dataset = prepared.dataset
+    dataset = setup.dataset
     return ProfileResult(
         profiler=COMMAND,
-        protocol_version=protocol_version(job, prepared),
+        protocol_version=protocol_version(job, setup),
         dataset=dataset.name,
         source=dataset.source,
         sha256=dataset.sha256,
@@ -58,14 +58,14 @@ def result_of(
             for sample in pool
         ],
         metrics=selection_metrics(
-            pools, kept, control(pools, job.choice), job.choice.target, prepared.labels
+            pools, kept, control(pools, job.choice), job.choice.target, setup.labels
         ),
         work=work,
     )
 
 
 def lines_of(
-    job: SelectJob, prepared: Prepared, selection: Selection, run_id: str
+    job: SelectJob, setup: SelectSetup, selection: Selection, run_id: str
 ) -> list[dict[str, Any]]:
     """The lines of the training file, in the order of the prompts.
 
@@ -73,10 +73,10 @@ def lines_of(
         SelectionError: there is none; says why.
     """
     write = FORMATS[job.format]
-    provenance = _provenance(job, prepared, selection.pools, run_id)
+    provenance = _provenance(job, setup, selection.pools, run_id)
     lines = [
         write(Example(item.text, _messages(job, item), each.kept, each.worst), provenance)
-        for item, each in zip(prepared.dataset.items, selection.chosen, strict=True)
+        for item, each in zip(setup.dataset.items, selection.chosen, strict=True)
         if each is not None
     ]
     if not lines:
@@ -85,10 +85,10 @@ def lines_of(
 
 
 def _provenance(
-    job: SelectJob, prepared: Prepared, pools: Sequence[Pool], run_id: str
+    job: SelectJob, setup: SelectSetup, pools: Sequence[Pool], run_id: str
 ) -> Callable[[Sample], Line]:
     """Writes where a completion came from; all lines have the same fields and scores."""
-    backends = {source.label: source.backend for source in prepared.sources}
+    backends = {source.label: source.backend for source in setup.sources}
     identities = {label: canonical_json(dict(each.identity)) for label, each in backends.items()}
     found = {name for pool in pools for sample in pool for name in sample.scores}
     names = [name for name in metric_names() if name in found]
@@ -96,7 +96,7 @@ def _provenance(
     def write(sample: Sample) -> Line:
         return {
             "run_id": run_id,
-            "dataset": prepared.dataset.name,
+            "dataset": setup.dataset.name,
             "prompt_id": sample.sample_id,
             "model": sample.group,
             "backend": backends[sample.group].name,

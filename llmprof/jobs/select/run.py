@@ -31,7 +31,7 @@ from llmprof.jobs.select.candidates import (
     toxicity_requests,
 )
 from llmprof.jobs.select.job import SelectJob
-from llmprof.jobs.select.prepare import Prepared, prepare, run_start
+from llmprof.jobs.select.prepare import SelectSetup, prepare, run_start
 from llmprof.jobs.select.result import lines_of, result_of, select
 from llmprof.jobs.select.training_file import check_output, write_lines
 from llmprof.profilers import text_metrics
@@ -56,22 +56,22 @@ def run_select(job: SelectJob, listener: Listener) -> str:
     check_output(job.output)
     store = Store(job.db)
     try:
-        prepared = prepare(job)
-        with store.run(run_start(job, prepared)) as run_id:
-            pools, work = anyio.run(_ask, job, prepared, listener)
+        setup = prepare(job)
+        with store.run(run_start(job, setup)) as run_id:
+            pools, work = anyio.run(_ask, job, setup, listener)
             selection = select(job, pools)
-            store.save_profile(run_id, result_of(job, prepared, selection, work))
-            write_lines(job.output, lines_of(job, prepared, selection, run_id))
+            store.save_profile(run_id, result_of(job, setup, selection, work))
+            write_lines(job.output, lines_of(job, setup, selection, run_id))
         return run_id
     finally:
         store.close()
 
 
-async def _ask(job: SelectJob, prepared: Prepared, listener: Listener) -> tuple[list[Pool], Work]:
+async def _ask(job: SelectJob, setup: SelectSetup, listener: Listener) -> tuple[list[Pool], Work]:
     began = time.monotonic()
     with open_cache(job.cache_dir) as cache:
         session = _Session(job, cache, listener)
-        pools = await _candidates(job, prepared, session)
+        pools = await _candidates(job, setup, session)
     return pools, session.work(time.monotonic() - began)
 
 
@@ -118,11 +118,11 @@ class _Session:
         self.listener(label, now)
 
 
-async def _candidates(job: SelectJob, prepared: Prepared, session: _Session) -> list[Pool]:
+async def _candidates(job: SelectJob, setup: SelectSetup, session: _Session) -> list[Pool]:
     """The completions of each prompt with all their scores."""
-    items, k = prepared.dataset.items, job.drawing.k
+    items, k = setup.dataset.items, job.drawing.k
     pools: list[Pool] = [[] for _ in items]
-    for source in prepared.sources:
+    for source in setup.sources:
         answers = await session.answer(
             f"completions of {source.label}", source.backend, source.requests
         )
@@ -130,10 +130,10 @@ async def _candidates(job: SelectJob, prepared: Prepared, session: _Session) -> 
             pool += candidates_of(item, source.label, answers[place * k : (place + 1) * k])
     texts = distinct_texts(pools)
     add_text_scores(pools, await _describe(texts, session.listener))
-    if (scorer := prepared.scorer) is not None:
+    if (scorer := setup.scorer) is not None:
         answers = await session.answer("toxicity", scorer, toxicity_requests(texts))
         add_toxicity(pools, texts, answers)
-    if (likelihood := prepared.likelihood) is not None:
+    if (likelihood := setup.likelihood) is not None:
         asks = likelihood_requests(likelihood.contexts, pools)
         add_likelihood(pools, await session.answer("likelihood", likelihood.backend, asks))
     return pools
@@ -161,20 +161,20 @@ def plan_select(job: SelectJob) -> list[Plan]:
     Raises:
         LlmprofError: with what was wrong and what to do.
     """
-    prepared = prepare(job)
+    setup = prepare(job)
     with open_cache(job.cache_dir) as cache:
-        planner = _Planner(job, prepared, cache)
+        planner = _Planner(job, setup, cache)
         plans = [
             planner.plan(f"completions of {each.label}", each.backend, Generate, each.requests)
-            for each in prepared.sources
+            for each in setup.sources
         ]
         missing = sum(plan.requests - plan.cached for plan in plans)
         pools = planner.known_completions()
-        if (scorer := prepared.scorer) is not None:
+        if (scorer := setup.scorer) is not None:
             name = f"toxicity by {scorer.name}"
             texts = toxicity_requests(distinct_texts(pools))
             plans.append(planner.plan(name, scorer, Toxicity, texts, missing))
-        if (likelihood := prepared.likelihood) is not None:
+        if (likelihood := setup.likelihood) is not None:
             name = f"likelihood under {likelihood.backend.model}"
             asks = likelihood_requests(likelihood.contexts, pools)
             plans.append(planner.plan(name, likelihood.backend, LogLikelihood, asks, missing))
@@ -186,14 +186,14 @@ class _Planner:
     """Looks up what a job's requests would find."""
 
     job: SelectJob
-    prepared: Prepared
+    setup: SelectSetup
     cache: ResponseCache
 
     def known_completions(self) -> list[Pool]:
         """The completions of each prompt that exist already."""
-        items, k = self.prepared.dataset.items, self.job.drawing.k
+        items, k = self.setup.dataset.items, self.job.drawing.k
         pools: list[Pool] = [[] for _ in items]
-        for source in self.prepared.sources:
+        for source in self.setup.sources:
             found = Engine(self.cache, [source.backend]).cached(source.requests)
             for place, (item, pool) in enumerate(zip(items, pools, strict=True)):
                 mine = found[place * k : (place + 1) * k]
@@ -210,7 +210,7 @@ class _Planner:
         unknown: int = 0,
     ) -> Plan:
         """The plan of `asks`, and of as many requests again as are `unknown` yet."""
-        dataset, tokens = self.prepared.dataset, self.job.options.max_new_tokens
+        dataset, tokens = self.setup.dataset, self.job.options.max_new_tokens
         cached = sum(each is not None for each in Engine(self.cache, [backend]).cached(asks))
         to_ask = len(asks) + unknown - cached
         seconds = seconds_per_answer(self.job.cache_dir, backend, kind.kind, tokens)

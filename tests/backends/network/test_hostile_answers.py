@@ -19,7 +19,7 @@ from llmprof.backends.network.server import Secret, Server
 from llmprof.backends.openai import OpenAIBackend, _completion, _embeddings, _listed
 from llmprof.backends.openai_logprobs import SCORING_WAYS
 from llmprof.backends.toxicity.perspective import PerspectiveBackend, _refusal, _scores
-from llmprof.engine import storable
+from llmprof.engine import sanitize
 from llmprof.requests import Failure, Generate, Message, Outcome, Toxicity
 from tests.backends.asking import MemorySink, ask
 from tests.servers.running import serve
@@ -60,7 +60,7 @@ def test_answer_of_any_shape_is_understood_or_a_fault(answer: Any) -> None:
         except RequestFault:
             continue
         for outcome in outcomes if isinstance(outcomes, list) else [outcomes]:
-            assert all(map(math.isfinite, numbers(storable(outcome))))
+            assert all(map(math.isfinite, numbers(sanitize(outcome))))
 
 
 @given(answer=ANSWERS)
@@ -158,4 +158,4 @@ def test_whole_exchange_with_a_raving_server_ends_in_failures_or_answers(
             (PerspectiveBackend(options, retries=ONCE), Toxicity("t", ("TOXICITY",))),
         ):
             (outcome,) = ask(backend, [request], MemorySink())
-            assert all(map(math.isfinite, numbers(storable(outcome))))
+            assert all(map(math.isfinite, numbers(sanitize(outcome))))

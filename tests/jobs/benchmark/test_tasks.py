@@ -17,11 +17,11 @@ from llmprof.errors import (
     UnknownNameError,
 )
 from llmprof.jobs.benchmark import BenchmarkJob, list_tasks
-from llmprof.jobs.benchmark.tasks import Selection, _explain, _source, load_tasks
+from llmprof.jobs.benchmark.tasks import TaskSelection, _explain, _source, load_tasks
 from tests.jobs.benchmark.task_files import write_choice, write_cloze, write_group, write_sums
 
 
-def load(folder: Path, *tasks: str, **options: Any) -> tuple[Selection, list[LlmprofError]]:
+def load(folder: Path, *tasks: str, **options: Any) -> tuple[TaskSelection, list[LlmprofError]]:
     failures: list[LlmprofError] = []
     job = BenchmarkJob(tasks, "scripted", BackendOptions(), folder, folder, include_path=folder)
     return load_tasks(replace(job, **options), failures.append), failures
