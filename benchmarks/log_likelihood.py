@@ -25,7 +25,7 @@ from _shared import (
 )
 
 from llmprof.backends.huggingface.backend import HuggingFaceBackend
-from llmprof.backends.huggingface.tokenization import Scored, encode_pairs
+from llmprof.backends.huggingface.tokenization import EncodedPair, encode_pairs
 from llmprof.requests import LogLikelihood
 
 BATCH_SIZES = (4, 16, 64)
@@ -55,7 +55,7 @@ def one_at_a_time(backend: HuggingFaceBackend, requests: Sequence[LogLikelihood]
     """The whole network on each sequence alone, log-softmax of all logits."""
     model = backend._model
     for each in encode_pairs(model.tokenizer, requests, None):
-        assert isinstance(each, Scored)
+        assert isinstance(each, EncodedPair)
         ids = torch.from_numpy(each.tokens.astype("int64"))[None].to(model.device)
         with torch.no_grad():
             scores = model.network(ids).logits.float().log_softmax(-1)
@@ -67,7 +67,7 @@ def floor_seconds(backend: HuggingFaceBackend, requests: Sequence[LogLikelihood]
     model = backend._model
     read, scored = set(), set()
     for each in encode_pairs(model.tokenizer, requests, None):
-        assert isinstance(each, Scored)
+        assert isinstance(each, EncodedPair)
         tokens = each.tokens.tolist()
         read |= {tuple(tokens[:end]) for end in range(1, len(tokens))}
         scored |= {tuple(tokens[:end]) for end in range(len(tokens) - each.scored, len(tokens))}

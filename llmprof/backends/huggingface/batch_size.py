@@ -1,4 +1,4 @@
-"""How much runs at once: from a measured memory model, halved when memory runs out, remembered."""
+"""Batch sizes: estimated from measured memory, halved when memory runs out, remembered."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def halving_batches(
 
 
 class Budget:
-    """What may run at once. Starts from what is remembered for this model and device.
+    """Limits of a batch. Starts from what was found before for this model and device.
 
     `sequences` is the user's own number of sequences, or None for automatic. `file` keeps what
     was found, `key` names the model and device in it; neither changes any answer.

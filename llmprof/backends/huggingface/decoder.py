@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from llmprof.backends.huggingface.prefix_tree import Row, pack
+from llmprof.backends.huggingface.prefix_tree import PackedRow, pack
 
 if TYPE_CHECKING:
     import torch
@@ -96,7 +96,7 @@ class Decoder:
         """Logits, float32, of shape (n, vocabulary), from hidden states of shape (n, width)."""
         return (self._project(states) if self.splits else states).float()
 
-    def rows(self, rows: Sequence[Row]) -> torch.Tensor:
+    def rows(self, rows: Sequence[PackedRow]) -> torch.Tensor:
         """Hidden states, of shape (rows, longest row, width), of rows of tokens.
 
         Rows that do not branch must be of one length; others may differ.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmprof.backends.huggingface.batch_size import TOO_LARGE, Budget, is_out_of_memory
 from llmprof.backends.huggingface.decoder import Decoder
-from llmprof.backends.huggingface.kv_cache import PlainRows, Rows, SlotRows, slots_agree
+from llmprof.backends.huggingface.kv_cache import BufferedSlots, ModelCacheSlots, Slots, slots_agree
 from llmprof.backends.huggingface.sampling import next_tokens
 from llmprof.backends.huggingface.tokenization import encode_prompts
 from llmprof.errors import BackendError
@@ -82,10 +82,10 @@ def completions(
         groups = _groups(pending.values())
         try:
             slots = min(budget.rows(width), len(pending))
-            rows: Rows = (
-                SlotRows(decoder, slots, width)
+            rows: Slots = (
+                BufferedSlots(decoder, slots, width)
                 if side_by_side and decoder.within_reach(width)
-                else PlainRows(decoder, slots)
+                else ModelCacheSlots(decoder, slots)
             )
             for drafts in _write(decoder, tokenizer, rows, groups, ends, budget.tokens):
                 yield [(draft.task.place, _completion(tokenizer, draft)) for draft in drafts]
@@ -125,7 +125,7 @@ def _groups(tasks: Any) -> list[list[_Task]]:
 def _write(
     decoder: Decoder,
     tokenizer: Any,
-    rows: Rows,
+    rows: Slots,
     groups: list[list[_Task]],
     ends: frozenset[int],
     prompt_tokens: int,
@@ -158,7 +158,7 @@ def _write(
         drafts = [drafts[place] for place in order]
 
 
-def _admit(rows: Rows, groups: list[list[_Task]], prompt_tokens: int) -> list[list[_Task]]:
+def _admit(rows: Slots, groups: list[list[_Task]], prompt_tokens: int) -> list[list[_Task]]:
     """Take groups, or parts of them, that start now.
 
     New prompts wait until half of the rows are free, so that reading them pays.

@@ -5,7 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from llmprof.backends.huggingface.weights import PICKLE_ADVICE, Kind, index_of, whole_weights
+from llmprof.backends.huggingface.weights import (
+    PICKLE_ADVICE,
+    CheckpointLayout,
+    index_of,
+    whole_weights,
+)
 from llmprof.errors import ModelNotFoundError
 
 _SECONDS = 20
@@ -20,21 +25,27 @@ class OnHub(NamedTuple):
 
 
 def find_on_hub(
-    repository: str, revision: str | None, kind: Kind, *, allow_pickle: bool, offline: bool
+    repository: str,
+    revision: str | None,
+    layout: CheckpointLayout,
+    *,
+    allow_pickle: bool,
+    offline: bool,
 ) -> OnHub:
-    """What will be loaded of a repository.
+    """Find the commit and the weights of a repository that will be loaded.
 
     A complete copy in the Hub's cache is used as it is and nothing is asked of the network;
-    `hf download` refreshes it. The token is the Hub's own affair (HF_TOKEN or `hf auth login`).
+    `hf download` refreshes it. The Hub's library finds the token itself (HF_TOKEN or
+    `hf auth login`).
 
     Raises:
         ModelNotFoundError: it is neither here nor there, or has no weights that may be read.
     """
     from huggingface_hub.errors import HFValidationError
 
-    acceptable = kind.acceptable(allow_pickle)
+    acceptable = layout.acceptable(allow_pickle)
     try:
-        found = _cached(repository, revision, kind.config, acceptable)
+        found = _cached(repository, revision, layout.config, acceptable)
     except HFValidationError as error:
         raise ModelNotFoundError(
             f"{repository!r} is neither a folder, a GGUF file nor a Hub id; check the name"
@@ -43,16 +54,16 @@ def find_on_hub(
         folder, weights = found
         return OnHub(folder.name, weights, folder)
     if offline:
-        if _cached(repository, revision, kind.config, (kind.pickle,)):
+        if _cached(repository, revision, layout.config, (layout.pickle,)):
             raise _pickled(_named(repository, revision))
         raise ModelNotFoundError(
             f"{_named(repository, revision)} is not whole on this machine and --offline forbids a "
             f"download; run `{_download(repository, revision)}` first, or give a local folder"
         )
-    return _remote_commit(repository, revision, kind, acceptable)
+    return _remote_commit(repository, revision, layout, acceptable)
 
 
-def pickle_folder(repository: str, commit: str, kind: Kind) -> Path:
+def pickle_folder(repository: str, commit: str, layout: CheckpointLayout) -> Path:
     """The folder of a pickled model; from an id, transformers would have the Hub convert it.
 
     Raises:
@@ -62,10 +73,10 @@ def pickle_folder(repository: str, commit: str, kind: Kind) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
 
-    found = _cached(repository, commit, kind.config, (kind.pickle,))
+    found = _cached(repository, commit, layout.config, (layout.pickle,))
     if found is not None:
         return found[0]
-    patterns = ["*.json", "*.py", f"{Path(kind.pickle).stem}*.bin"]
+    patterns = ["*.json", "*.py", f"{Path(layout.pickle).stem}*.bin"]
     try:
         return Path(snapshot_download(repository, revision=commit, allow_patterns=patterns))
     except (HfHubHTTPError, httpx.HTTPError, OSError) as error:
@@ -105,7 +116,7 @@ def _pickled(name: str) -> ModelNotFoundError:
 
 
 def _remote_commit(
-    repository: str, revision: str | None, kind: Kind, acceptable: tuple[str, ...]
+    repository: str, revision: str | None, layout: CheckpointLayout, acceptable: tuple[str, ...]
 ) -> OnHub:
     import httpx
     from huggingface_hub import HfApi
@@ -121,8 +132,8 @@ def _remote_commit(
         info = HfApi().model_info(repository, revision=revision, timeout=_SECONDS)
     except GatedRepoError as error:
         raise ModelNotFoundError(
-            f"the Hub wants to know who you are before it gives you {name}; ask for access on its "
-            "page, then set HF_TOKEN or run `hf auth login`"
+            f"{name} is gated: ask for access on its page of the Hub, then log in with "
+            "`hf auth login` or set HF_TOKEN"
         ) from error
     except RevisionNotFoundError as error:
         raise ModelNotFoundError(f"the Hub has no {name}; check the revision") from error
@@ -136,7 +147,7 @@ def _remote_commit(
             f"`{_download(repository, revision)}`, or give a local folder or GGUF file"
         ) from error
     files = {sibling.rfilename for sibling in info.siblings or ()}
-    for weights in (*acceptable, kind.pickle):
+    for weights in (*acceptable, layout.pickle):
         if files.isdisjoint({weights, index_of(weights)}):
             continue
         if weights not in acceptable:

@@ -1,4 +1,4 @@
-"""Rows of completions that are written side by side, and the keys and values they attend to."""
+"""Completions written side by side, and the keys and values that they attend to."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import torch
 
 
-class Rows(Protocol):
+class Slots(Protocol):
     """Completions under way; row i is the i-th that was added and not dropped.
 
     `one_length` says that prompts of different lengths cannot be added together.
@@ -38,7 +38,7 @@ class Rows(Protocol):
         """Let rows leave; returns the places, before, of those that stay, in their new order."""
 
 
-class SlotRows:
+class BufferedSlots:
     """Every row has a slot of its own in one buffer and stands at a place of its own.
 
     Prompts of any length run together with no padding before them, rows leave and enter at any
@@ -168,8 +168,8 @@ class _Layer:
         return int(self.keys.shape[2])
 
 
-class PlainRows:
-    """Rows with the model's own cache: for a model whose past is more than keys and values.
+class ModelCacheSlots:
+    """Rows with the cache of the model itself, for models that keep more than keys and values.
 
     Prompts are of one length, all are added at once, and a row that is dropped is still computed.
     """
@@ -227,7 +227,7 @@ def slots_agree(decoder: Decoder) -> bool:
 
     probe = decoder.probe(20).tolist()
     texts = [probe[:9], probe[9:14], probe[9:14]]
-    rows = SlotRows(decoder, slots=4, width=16)
+    rows = BufferedSlots(decoder, slots=4, width=16)
     ours, expected = [], []
     try:
         with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""Checks what a user asked of a local model, before anything is looked for or loaded."""
+"""Options for loading a local model: their checks, quantization and the device."""
 
 from __future__ import annotations
 
@@ -20,6 +20,15 @@ QUANTIZATIONS = ("none", "8bit", "4bit")
 DEVICES = ("auto", "cpu", "cuda", "cuda:N")
 # What accelerate knows; "auto" is "balanced" today.
 DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
+# What transformers asks for when it loads a checkpoint of each method.
+_PACKAGES: Mapping[str, tuple[str, ...]] = {
+    "awq": ("gptqmodel",),
+    "bitsandbytes": ("bitsandbytes",),
+    "compressed-tensors": ("compressed_tensors",),
+    "gptq": ("optimum", "gptqmodel"),
+}
+# AMD's kernel driver, which torch built for ROCm calls CUDA.
+_AMD_DRIVER = Path("/dev/kfd")
 
 
 def check_options(options: BackendOptions) -> None:
@@ -53,35 +62,6 @@ def require(package: str, purpose: str, *, extra: str | None = None) -> None:
         raise MissingDependencyError(
             f"{purpose} needs the package {package}; run `pip install {wanted}`"
         )
-
-
-def _check_name(what: str, value: str, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise UnknownNameError(f"unknown {what} {value!r}; choose one of: {', '.join(choices)}")
-
-
-def _check_device(device: str) -> None:
-    kind, colon, number = device.partition(":")
-    if device not in DEVICES[:3] and not (kind == "cuda" and colon and number.isdecimal()):
-        raise UnknownNameError(f"unknown device {device!r}; choose one of: {', '.join(DEVICES)}")
-    if kind == "cuda":
-        import torch
-
-        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if count <= int(number or 0):
-            raise UsageError(
-                f"--device {device}: torch sees {count} CUDA devices on this machine; use "
-                "--device cpu, or install a torch built for your GPU"
-            )
-
-
-# What transformers asks for when it loads a checkpoint of each method.
-_PACKAGES: Mapping[str, tuple[str, ...]] = {
-    "awq": ("gptqmodel",),
-    "bitsandbytes": ("bitsandbytes",),
-    "compressed-tensors": ("compressed_tensors",),
-    "gptq": ("optimum", "gptqmodel"),
-}
 
 
 def checkpoint_quantization(config: Mapping[str, Any]) -> str | None:
@@ -123,7 +103,7 @@ def bitsandbytes_config(quantize: str, compute_dtype: Any) -> Any:
     configuration: Any = transformers.BitsAndBytesConfig
 
     if quantize == "8bit":
-        # Said again for every matrix product of every layer.
+        # bitsandbytes warns at every matrix product of every layer.
         logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
         return configuration(load_in_8bit=True)
     if quantize == "4bit":
@@ -134,10 +114,6 @@ def bitsandbytes_config(quantize: str, compute_dtype: Any) -> Any:
             bnb_4bit_compute_dtype=compute_dtype,
         )
     return None
-
-
-# AMD's kernel driver, which torch built for ROCm calls CUDA.
-_AMD_DRIVER = Path("/dev/kfd")
 
 
 def best_device() -> str:
@@ -156,8 +132,28 @@ def device_name(device: str) -> str:
     return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
 
 
+def _check_name(what: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise UnknownNameError(f"unknown {what} {value!r}; choose one of: {', '.join(choices)}")
+
+
+def _check_device(device: str) -> None:
+    kind, colon, number = device.partition(":")
+    if device not in DEVICES[:3] and not (kind == "cuda" and colon and number.isdecimal()):
+        raise UnknownNameError(f"unknown device {device!r}; choose one of: {', '.join(DEVICES)}")
+    if kind == "cuda":
+        import torch
+
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if count <= int(number or 0):
+            raise UsageError(
+                f"--device {device}: torch sees {count} CUDA devices on this machine; use "
+                "--device cpu, or install a torch built for your GPU"
+            )
+
+
 def _has_driver() -> bool:
-    """Whether a GPU's driver is there, without which torch finds no device."""
+    """Whether a GPU driver is installed, without which torch finds no device."""
     if _AMD_DRIVER.exists():
         return True
     try:

@@ -9,8 +9,8 @@ from typing import Any
 from llmprof.backends.huggingface.batch_size import TOO_LARGE, Budget, is_out_of_memory
 from llmprof.backends.huggingface.decoder import Decoder
 from llmprof.backends.huggingface.model import LocalModel
-from llmprof.backends.huggingface.prefix_tree import Row, pack
-from llmprof.backends.huggingface.tokenization import Scored, encode_pairs
+from llmprof.backends.huggingface.prefix_tree import PackedRow, pack
+from llmprof.backends.huggingface.tokenization import EncodedPair, encode_pairs
 from llmprof.errors import BackendError
 from llmprof.requests import Failure, LogLikelihood, Outcome, RollingLogLikelihood, TokenLogProbs
 
@@ -30,7 +30,7 @@ def log_likelihoods(
     """
     encoded = encode_pairs(tokenizer, requests, decoder.longest_input)
     yield [(place, each) for place, each in enumerate(encoded) if isinstance(each, Failure)]
-    pending = {place: each for place, each in enumerate(encoded) if isinstance(each, Scored)}
+    pending = {place: each for place, each in enumerate(encoded) if isinstance(each, EncodedPair)}
     while pending:
         for batch in _batches(decoder, pending, budget):
             try:
@@ -47,8 +47,8 @@ def log_likelihoods(
 
 
 def _batches(
-    decoder: Decoder, pending: dict[int, Scored], budget: Budget
-) -> list[list[tuple[Row, tuple[int, ...]]]]:
+    decoder: Decoder, pending: dict[int, EncodedPair], budget: Budget
+) -> list[list[tuple[PackedRow, tuple[int, ...]]]]:
     """Rows to compute together, each with the requests that its members are.
 
     Sequences beyond the model's reach, and all of a model that takes no trees, run plainly: rows
@@ -60,7 +60,7 @@ def _batches(
         if not (decoder.packs_trees and decoder.within_reach(len(each.read)))
     ]
     trees = sorted(pending.keys() - set(plain))
-    batches: list[list[tuple[Row, tuple[int, ...]]]] = []
+    batches: list[list[tuple[PackedRow, tuple[int, ...]]]] = []
     for places, share in ((trees, True), (plain, False)):
         rows = pack(
             [pending[place].read for place in places],
@@ -78,10 +78,10 @@ def _batches(
 
 
 def _group(
-    rows: Sequence[tuple[Row, tuple[int, ...]]], budget: Budget, *, mixed: bool
-) -> list[list[tuple[Row, tuple[int, ...]]]]:
+    rows: Sequence[tuple[PackedRow, tuple[int, ...]]], budget: Budget, *, mixed: bool
+) -> list[list[tuple[PackedRow, tuple[int, ...]]]]:
     """Cut rows, longest first, into batches that the budget allows; of one length unless mixed."""
-    groups: list[list[tuple[Row, tuple[int, ...]]]] = []
+    groups: list[list[tuple[PackedRow, tuple[int, ...]]]] = []
     for row, places in rows:
         if groups and _fits(groups[-1], row, places, budget, mixed):
             groups[-1].append((row, places))
@@ -91,8 +91,8 @@ def _group(
 
 
 def _fits(
-    group: Sequence[tuple[Row, tuple[int, ...]]],
-    row: Row,
+    group: Sequence[tuple[PackedRow, tuple[int, ...]]],
+    row: PackedRow,
     places: tuple[int, ...],
     budget: Budget,
     mixed: bool,
@@ -107,7 +107,9 @@ def _fits(
 
 
 def _score(
-    decoder: Decoder, batch: Sequence[tuple[Row, tuple[int, ...]]], pending: dict[int, Scored]
+    decoder: Decoder,
+    batch: Sequence[tuple[PackedRow, tuple[int, ...]]],
+    pending: dict[int, EncodedPair],
 ) -> dict[int, TokenLogProbs]:
     import numpy as np
     import torch

@@ -1,10 +1,9 @@
-"""Loads a local model: tokenizer, network, precision, device, and what identifies them."""
+"""Loads a local model: configuration, tokenizer and network; computes its identity."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
@@ -14,6 +13,7 @@ from typing import Any, Literal
 
 from platformdirs import user_cache_path
 
+from llmprof.backends.huggingface.adapters import apply_adapter
 from llmprof.backends.huggingface.gguf import quiet_transformers
 from llmprof.backends.huggingface.hub import pickle_folder
 from llmprof.backends.huggingface.load_options import (
@@ -24,9 +24,9 @@ from llmprof.backends.huggingface.load_options import (
     check_quantization,
     checkpoint_quantization,
 )
-from llmprof.backends.huggingface.model_files import ModelFiles, find_adapter, find_model
+from llmprof.backends.huggingface.model_files import find_adapter, find_model
 from llmprof.backends.huggingface.notes import remembered
-from llmprof.backends.huggingface.weights import ADAPTER, MODEL, check_pickles
+from llmprof.backends.huggingface.weights import MODEL, check_pickles
 from llmprof.backends.protocol import BackendOptions
 from llmprof.errors import BackendError, MissingDependencyError, UsageError
 
@@ -291,54 +291,3 @@ def _language_task(config: Mapping[str, Any]) -> Task:
 def _first_line(error: Exception) -> str:
     text = str(error).strip()
     return text.splitlines()[0].rstrip(".") if text else type(error).__name__
-
-
-def apply_adapter(network: Any, adapter: ModelFiles) -> Any:
-    """The same network with the adapter's layers in it, not merged into the weights.
-
-    Merging would round a quantized or half-precision weight once more; kept apart, the answers are
-    those that PEFT gives.
-
-    Raises:
-        UsageError: the adapter is of a kind that is not part of the network (a learned prompt).
-        BackendError: the adapter does not fit the network, or holds a pickle of more than tensors.
-    """
-    from peft import PeftConfig, PeftModel
-    from safetensors import SafetensorError
-
-    folder = _folder(adapter)
-    # PEFT takes the other format when the one that was asked for is not there.
-    if not (Path(folder) / adapter.weights).is_file():
-        raise BackendError(f"adapter {adapter.path} lacks {adapter.weights}; get it again")
-    if adapter.pickled:
-        check_pickles(Path(folder), adapter.weights)
-    try:
-        config = PeftConfig.from_pretrained(folder)
-        if config.is_prompt_learning:
-            raise UsageError(
-                f"adapter {adapter.name} is a learned prompt ({config.peft_type}), which llmprof "
-                "does not run; give one that changes the network, such as LoRA"
-            )
-        with warnings.catch_warnings():
-            # PEFT only warns, and goes on with weights drawn at random.
-            warnings.filterwarnings("error", message="Found missing adapter keys")
-            wrapped = PeftModel.from_pretrained(network, folder)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, Warning) as error:
-        raise BackendError(
-            f"adapter {adapter.name} does not fit the model: {str(error).splitlines()[0]}; check "
-            "that it was trained on this model"
-        ) from error
-    except SafetensorError as error:
-        raise BackendError(f"adapter {adapter.path} is broken: {error}; get it again") from error
-    return wrapped.get_base_model()
-
-
-def _folder(adapter: ModelFiles) -> str:
-    if adapter.revision is None:
-        return adapter.path
-    if adapter.folder is not None:
-        return str(adapter.folder)
-    from huggingface_hub import snapshot_download
-
-    wanted = [ADAPTER.config, adapter.weights]
-    return snapshot_download(adapter.path, revision=adapter.revision, allow_patterns=wanted)

@@ -1,4 +1,4 @@
-"""Finds a model's files, and an adapter's, and what identifies them. Loads no weights to run."""
+"""Finds the files of a model or an adapter and computes their fingerprint."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from llmprof.backends.huggingface.weights import (
     ADAPTER,
     MODEL,
     PICKLE_ADVICE,
-    Kind,
+    CheckpointLayout,
     missing_weights,
     weight_files,
     whole_weights,
@@ -143,13 +143,13 @@ def _default_gguf() -> Path:
     )
 
 
-def _weights_in(folder: Path, kind: Kind, allow_pickle: bool) -> str:
+def _weights_in(folder: Path, layout: CheckpointLayout, allow_pickle: bool) -> str:
     """The weights of `folder` that will be read."""
-    if not (folder / kind.config).is_file():
+    if not (folder / layout.config).is_file():
         raise ModelNotFoundError(
-            f"folder {folder} holds no {kind.config}; give the folder of {kind.what}"
+            f"folder {folder} holds no {layout.config}; give the folder of {layout.what}"
         )
-    acceptable = kind.acceptable(allow_pickle)
+    acceptable = layout.acceptable(allow_pickle)
     weights = whole_weights(folder, acceptable)
     if weights is not None:
         return weights

@@ -1,4 +1,4 @@
-"""What is slow to find out and never changes, remembered in small files of a cache folder."""
+"""Remembers slow results (fingerprints, facts of a model) in small files of the cache folder."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Row:
+class PackedRow:
     """One forest of `n` tokens in depth-first order.
 
     `tokens`, `positions` (depth, from 0) and `ends` (the place after a token's last descendant)
@@ -45,7 +45,7 @@ def pack(
     attention_scale: float,
     most_members: int | None = None,
     share: bool = True,
-) -> list[Row]:
+) -> list[PackedRow]:
     """Rows that hold every sequence once, the longest row first.
 
     The sequences are sorted, so that those which begin alike are neighbours, and cut into runs of
@@ -137,7 +137,7 @@ def _row(
     members: Sequence[int],
     shared: NDArray[np.int64],
     start: int,
-) -> Row:
+) -> PackedRow:
     import numpy as np
 
     size = 0
@@ -155,6 +155,6 @@ def _row(
     ends = np.full(size, size, dtype=np.int64)
     for closed, end in closings:
         ends[closed] = end
-    return Row(
+    return PackedRow(
         np.concatenate(tokens), np.concatenate(positions), ends, tuple(members), tuple(paths)
     )

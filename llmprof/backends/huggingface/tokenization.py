@@ -18,7 +18,7 @@ _TEXTS_AT_ONCE = 2048
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class EncodedPair:
     """Token ids of context and continuation; the last `scored` are the continuation's."""
 
     tokens: NDArray[np.int32]
@@ -33,7 +33,7 @@ class Scored:
 
 def encode_pairs(
     tokenizer: Any, requests: Sequence[LogLikelihood], longest_input: int | None
-) -> list[Scored | Failure]:
+) -> list[EncodedPair | Failure]:
     """Token ids of each request, cut from the left to what the model can read.
 
     The text is tokenized as a whole and split after as many tokens as the context has alone, so
@@ -46,7 +46,7 @@ def encode_pairs(
     wholes = encode(tokenizer, [head + tail for head, tail in pairs if head])
     tails = encode(tokenizer, [tail for head, tail in pairs if not head], special=False)
     queue, bare = iter(wholes), iter(tails)
-    encoded: list[Scored | Failure] = []
+    encoded: list[EncodedPair | Failure] = []
     for context, _ in pairs:
         if context:
             encoded.append(_fit(next(queue), len(heads[context]), longest_input))
@@ -120,7 +120,7 @@ def _move_blanks(context: str, continuation: str) -> tuple[str, str]:
     return (kept, context[len(kept) :] + continuation) if context else ("", continuation)
 
 
-def _fit(tokens: list[int], context: int, longest_input: int | None) -> Scored | Failure:
+def _fit(tokens: list[int], context: int, longest_input: int | None) -> EncodedPair | Failure:
     import numpy as np
 
     scored = len(tokens) - context
@@ -134,7 +134,7 @@ def _fit(tokens: list[int], context: int, longest_input: int | None) -> Scored |
             f"the continuation has {scored} tokens and the model reads {longest_input}",
         )
     excess = 0 if longest_input is None else max(0, len(tokens) - longest_input - 1)
-    return Scored(np.array(tokens[excess:], dtype=np.int32), scored, excess)
+    return EncodedPair(np.array(tokens[excess:], dtype=np.int32), scored, excess)
 
 
 def pad(

@@ -1,4 +1,4 @@
-"""Which files hold the weights of a model or an adapter, and which of them may be read."""
+"""File names of weights, index files of shards, and the check of pickles."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ PICKLE_ADVICE = "or, if you trust who made it, add --allow-pickle"
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """What the files of a model or an adapter are called; `what` names it in a message."""
+class CheckpointLayout:
+    """File names of a model or an adapter; `what` names the thing in messages."""
 
     what: str
     config: str
@@ -30,8 +30,10 @@ class Kind:
         return (self.safetensors, self.pickle) if allow_pickle else (self.safetensors,)
 
 
-MODEL = Kind("a Hugging Face model", "config.json", "model.safetensors", "pytorch_model.bin")
-ADAPTER = Kind(
+MODEL = CheckpointLayout(
+    "a Hugging Face model", "config.json", "model.safetensors", "pytorch_model.bin"
+)
+ADAPTER = CheckpointLayout(
     "a PEFT adapter", "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
 )
 

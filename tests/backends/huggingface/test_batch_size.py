@@ -10,7 +10,7 @@ import torch
 
 from llmprof.backends import BackendOptions
 from llmprof.backends.huggingface.backend import HuggingFaceBackend
-from llmprof.backends.huggingface.kv_cache import SlotRows
+from llmprof.backends.huggingface.kv_cache import BufferedSlots
 from llmprof.errors import BackendError
 from llmprof.requests import Embed, Generate, LogLikelihood, Request, Sampling
 from tests.backends.conftest import Ask
@@ -107,11 +107,11 @@ def test_no_room_is_made_for_more_rows_than_there_are(
 ) -> None:
     made: list[int] = []
 
-    class Noted(SlotRows):
+    class Noted(BufferedSlots):
         def __init__(self, decoder: Any, slots: int, width: int) -> None:
             made.append(slots)
             super().__init__(decoder, slots, width)
 
-    monkeypatch.setattr("llmprof.backends.huggingface.generation.SlotRows", Noted)
+    monkeypatch.setattr("llmprof.backends.huggingface.generation.BufferedSlots", Noted)
     ask(HuggingFaceBackend(BackendOptions(model=str(tiny_llama), cache_dir=tmp_path)), TEXTS[:3])
     assert made == [3]

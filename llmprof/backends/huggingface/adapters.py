@@ -1,0 +1,62 @@
+"""PEFT adapters: checks one and puts its layers into a loaded network."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+from llmprof.backends.huggingface.model_files import ModelFiles
+from llmprof.backends.huggingface.weights import ADAPTER, check_pickles
+from llmprof.errors import BackendError, UsageError
+
+
+def apply_adapter(network: Any, adapter: ModelFiles) -> Any:
+    """The same network with the adapter's layers in it, not merged into the weights.
+
+    Merging would round a quantized or half-precision weight once more; kept apart, the answers are
+    those that PEFT gives.
+
+    Raises:
+        UsageError: the adapter is of a kind that is not part of the network (a learned prompt).
+        BackendError: the adapter does not fit the network, or holds a pickle of more than tensors.
+    """
+    from peft import PeftConfig, PeftModel
+    from safetensors import SafetensorError
+
+    folder = _folder(adapter)
+    # PEFT takes the other format when the one that was asked for is not there.
+    if not (Path(folder) / adapter.weights).is_file():
+        raise BackendError(f"adapter {adapter.path} lacks {adapter.weights}; get it again")
+    if adapter.pickled:
+        check_pickles(Path(folder), adapter.weights)
+    try:
+        config = PeftConfig.from_pretrained(folder)
+        if config.is_prompt_learning:
+            raise UsageError(
+                f"adapter {adapter.name} is a learned prompt ({config.peft_type}), which llmprof "
+                "does not run; give one that changes the network, such as LoRA"
+            )
+        with warnings.catch_warnings():
+            # PEFT only warns, and goes on with weights drawn at random.
+            warnings.filterwarnings("error", message="Found missing adapter keys")
+            wrapped = PeftModel.from_pretrained(network, folder)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, Warning) as error:
+        raise BackendError(
+            f"adapter {adapter.name} does not fit the model: {str(error).splitlines()[0]}; check "
+            "that it was trained on this model"
+        ) from error
+    except SafetensorError as error:
+        raise BackendError(f"adapter {adapter.path} is broken: {error}; get it again") from error
+    return wrapped.get_base_model()
+
+
+def _folder(adapter: ModelFiles) -> str:
+    if adapter.revision is None:
+        return adapter.path
+    if adapter.folder is not None:
+        return str(adapter.folder)
+    from huggingface_hub import snapshot_download
+
+    wanted = [ADAPTER.config, adapter.weights]
+    return snapshot_download(adapter.path, revision=adapter.revision, allow_patterns=wanted)
