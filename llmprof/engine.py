@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 
 import anyio
@@ -52,30 +52,38 @@ class Progress:
 
 ProgressListener = Callable[[Progress], None]
 Receiver = Callable[[int, Answer], Awaitable[None]]
+Observer = Callable[[Sequence[tuple[Toxicity, Outcome]]], None]
 
 
 class Engine:
     """Answers requests from a cache and from backends, one backend for each kind of request.
 
-    The first backend that has the capability answers a kind; but `scorer`, when there is one,
-    answers what is asked about toxicity, and nothing else.
+    The first backend that has the capability answers a kind; but `scorers`, by name, when there
+    are any, answer what is asked about toxicity, and nothing else: the one that the request names,
+    or the first. `observer` gets every request about toxicity with its outcome, once, in a worker thread.
     """
 
     def __init__(
-        self, cache: ResponseCache, backends: Sequence[Backend], *, scorer: Backend | None = None
+        self,
+        cache: ResponseCache,
+        backends: Sequence[Backend],
+        *,
+        scorers: Mapping[str, Backend] | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self._cache = cache
         self._backends = tuple(backends)
-        self._scorer = scorer
+        self._scorers = dict(scorers or {})
+        self._observer = observer
 
-    def backend_for(self, kind: type[Request]) -> Backend:
+    def backend_for(self, kind: type[Request], scorer: str | None = None) -> Backend:
         """The backend that answers this kind of request.
 
         Raises:
             CapabilityError: none does.
         """
-        if self._scorer is not None and issubclass(kind, Toxicity):
-            return self._scorer
+        if self._scorers and issubclass(kind, Toxicity):
+            return self._scorers[next(iter(self._scorers)) if scorer is None else scorer]
         for backend in self._backends:
             if kind in backend.capabilities:
                 return backend
@@ -107,26 +115,35 @@ class Engine:
             CacheError: the cache cannot be read or written.
         """
         keys = self._keys(requests)
-        ledger = _Ledger(keys, listener, receiver)
         unique = dict(zip(keys, requests, strict=True))
+        ledger = _Ledger(keys, listener, receiver, self._observation(unique))
         missing = await self._look_up(unique, ledger)
-        for backend in (*self._backends, self._scorer):
+        for backend in (*self._backends, *self._scorers.values()):
             mine = {
                 key: missing.pop(key)
                 for key in tuple(missing)
-                if self.backend_for(type(missing[key])) is backend
+                if self._backend_of(missing[key]) is backend
             }
-            if backend is not None and mine:
+            if mine:
                 await self._share(backend, mine, ledger)
         return [Answer(key, ledger.outcomes[key]) for key in keys]
 
+    def _backend_of(self, request: Request) -> Backend:
+        return self.backend_for(type(request), _scorer_of(request))
+
+    def _observation(self, unique: dict[str, Request]) -> _Observation | None:
+        if self._observer is None:
+            return None
+        asked = {key: ask for key, ask in unique.items() if isinstance(ask, Toxicity)}
+        return _Observation(asked, self._observer)
+
     def _keys(self, requests: Sequence[Request]) -> list[str]:
-        by_kind: dict[type[Request], dict[Request, None]] = {}
+        alike: dict[tuple[type[Request], str | None], dict[Request, None]] = {}
         for request in requests:
-            by_kind.setdefault(type(request), {})[request] = None
+            alike.setdefault((type(request), _scorer_of(request)), {})[request] = None
         keys: dict[Request, str] = {}
-        for kind, asked in by_kind.items():
-            identity = self.backend_for(kind).identity
+        for (kind, scorer), asked in alike.items():
+            identity = self.backend_for(kind, scorer).identity
             keys.update(zip(asked, request_keys(identity, asked), strict=True))
         return [keys[request] for request in requests]
 
@@ -174,15 +191,39 @@ class Engine:
             )
 
 
+def _scorer_of(request: Request) -> str | None:
+    return request.scorer if isinstance(request, Toxicity) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Observation:
+    """Tells the observer of the outcomes of `asked`."""
+
+    asked: Mapping[str, Toxicity]
+    observer: Observer
+
+    async def tell(self, answered: Sequence[tuple[str, Outcome]]) -> None:
+        known = [(self.asked[key], outcome) for key, outcome in answered if key in self.asked]
+        if known:
+            # Shielded: what was answered is written down on Ctrl-C too.
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(self.observer, known)
+
+
 class _Ledger:
     """Outcomes by key, and how far the whole list has come."""
 
     def __init__(
-        self, keys: Sequence[str], listener: ProgressListener, receiver: Receiver | None
+        self,
+        keys: Sequence[str],
+        listener: ProgressListener,
+        receiver: Receiver | None,
+        observation: _Observation | None = None,
     ) -> None:
         self.outcomes: dict[str, Outcome] = {}
         self._listener = listener
         self._receiver = receiver
+        self._observation = observation
         self._progress = Progress(total=len(keys))
         self._indices: dict[str, list[int]] = {}
         for index, key in enumerate(keys):
@@ -206,6 +247,8 @@ class _Ledger:
             )
         )
         self._report()
+        if self._observation is not None:
+            await self._observation.tell(answered)
         if self._receiver is not None:
             for key, outcome in answered:
                 for index in self._indices[key]:

@@ -111,14 +111,19 @@ class ToxicityScores:
 
     A text that the scorer refuses for good (empty, too long, a language it does not know) has no
     scores, and `refusal` says why in the scorer's own word; it is an answer, and is kept.
+    `details` holds what a scorer behind a network said besides, as JSON values; `given` is the day
+    of the answer in UTC, as an ISO date. Both are about the answer and no part of it.
     """
 
     scores: Mapping[str, float]
     refusal: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    given: str | None = field(default=None, compare=False)
 
     @classmethod
     def from_json(cls, data: Json) -> ToxicityScores:
-        return cls(dict(data["scores"]), data.get("refusal"))
+        details, given = data.get("details", {}), data.get("given")
+        return cls(dict(data["scores"]), data.get("refusal"), details, given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,10 +242,15 @@ class Embed:
 
 @dataclass(frozen=True, slots=True)
 class Toxicity:
-    """Score one text for each of `attributes`."""
+    """Score one text for each of `attributes`; none asks a scorer for all of its own.
+
+    `scorer` names one of several scorers. It is no part of the canonical form: whose answer it is
+    follows from the scorer's identity, however many others are asked.
+    """
 
     text: str
     attributes: tuple[str, ...]
+    scorer: str | None = None
 
     kind: ClassVar[str] = "toxicity"
     response: ClassVar[type[ToxicityScores]] = ToxicityScores

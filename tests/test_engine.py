@@ -113,7 +113,7 @@ def test_scorer_answers_what_is_about_toxicity_and_nothing_else(tmp_path: Path) 
 
     async def run(scorer: ScriptedBackend, text: str) -> None:
         with open_cache(tmp_path) as cache:
-            engine = Engine(cache, [model], scorer=scorer)
+            engine = Engine(cache, [model], scorers={"scorer": scorer})
             await engine.answer([REQUESTS[0], Toxicity(text, ("TOXICITY",))])
 
     anyio.run(run, scorer, "t")

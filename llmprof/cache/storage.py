@@ -8,12 +8,13 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmprof.cache.claims import Claims
 from llmprof.errors import CacheError
-from llmprof.requests import Request, Response
+from llmprof.requests import Request, Response, ToxicityScores
 
 if TYPE_CHECKING:
     import diskcache
@@ -179,6 +180,10 @@ def _advice(error: str) -> str:
 def _decode(entry: dict[str, Any], request: Request) -> Response | None:
     """The stored response; None for an entry that another version or a torn write left behind."""
     try:
-        return request.response.from_json(entry["response"])
+        response = request.response.from_json(entry["response"])
+        if isinstance(response, ToxicityScores) and response.given is None:
+            day = datetime.fromtimestamp(entry["stored"], UTC).date()
+            return dataclasses.replace(response, given=day.isoformat())
     except (KeyError, TypeError):
         return None
+    return response

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial, reduce
@@ -22,7 +22,7 @@ from anyio.from_thread import start_blocking_portal
 from llmprof.backends import Backend
 from llmprof.cache import ResponseCache, open_cache
 from llmprof.datasets import Dataset
-from llmprof.engine import Engine, Progress
+from llmprof.engine import Engine, Observer, Progress
 from llmprof.jobs.two_stages import answer_two_stages
 from llmprof.metrics.samples import SampleColumns
 from llmprof.profilers import Profiler, TwoStage
@@ -122,19 +122,24 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Backends, with no weights loaded, and profilers with their data."""
+    """Backends, with no weights loaded, and profilers with their data.
+
+    `scorers` are by the names that requests about toxicity use; `observer` hears of every answer
+    to such a request.
+    """
 
     backend: Backend
-    scorer: Backend | None
+    scorers: Mapping[str, Backend]
     loaded: Sequence[Loaded]
+    observer: Observer | None = None
 
     def engine(self, cache: ResponseCache) -> Engine:
-        return Engine(cache, [self.backend], scorer=self.scorer)
+        return Engine(cache, [self.backend], scorers=self.scorers, observer=self.observer)
 
     async def aclose(self) -> None:
         await self.backend.aclose()
-        if self.scorer is not None:
-            await self.scorer.aclose()
+        for scorer in self.scorers.values():
+            await scorer.aclose()
 
 
 def run_prepared(

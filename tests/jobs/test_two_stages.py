@@ -69,7 +69,7 @@ def run(
 
     async def both() -> list[list[Answer]]:
         with open_cache(folder) as cache, anyio.fail_after(30):
-            engine = Engine(cache, [model], scorer=scorer)
+            engine = Engine(cache, [model], scorers={"scorer": scorer})
             return await answer_two_stages(engine, stated, follow_up, first.append, second.append)
 
     return anyio.run(both), first, second
@@ -205,7 +205,7 @@ def test_cancelled_from_outside_keeps_what_was_answered(tmp_path: Path) -> None:
 
     async def cancelled() -> None:
         with open_cache(tmp_path) as cache:
-            engine = Engine(cache, [Watched(Generate, endless)], scorer=Watched(Toxicity, at_once))
+            engine = Engine(cache, [Watched(Generate, endless)], scorers={"scorer": Watched(Toxicity, at_once)})
             async with anyio.create_task_group() as tasks:
 
                 def stop_when_scored(progress: Progress) -> None:

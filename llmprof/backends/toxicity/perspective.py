@@ -132,7 +132,8 @@ class PerspectiveBackend:
 def _scores(answer: Any, attributes: Sequence[str]) -> ToxicityScores:
     given = answer["attributeScores"]
     return ToxicityScores(
-        {name: float(given[name]["summaryScore"]["value"]) for name in attributes}
+        {name: float(given[name]["summaryScore"]["value"]) for name in attributes},
+        details={"answer": answer},
     )
 
 
