@@ -14,11 +14,11 @@ from llmprof.datasets.multiple_choice import CHOICE_DATASETS, load_multiple_choi
 from llmprof.datasets.prompts import (
     PROMPT_DATASETS,
     load_prompts,
-    load_real_toxicity_prompts,
     load_texts,
 )
 from llmprof.datasets.seat import AssociationTest, load_seat
 from llmprof.datasets.stereoset import StereoSetItem, load_stereoset
+from llmprof.datasets.toxicity_prompts import load_real_toxicity_prompts
 
 __all__ = [
     "CHOICE_DATASETS",

@@ -1,4 +1,4 @@
-"""Prompts for the textual profile: Dolly-200, StrategyQA, or the user's own file."""
+"""Prompts for the textual profile, and texts of the user's own."""
 
 from __future__ import annotations
 
@@ -147,22 +147,3 @@ def _lines(file: SourceFile) -> Iterator[Prompt]:
     for line, text in enumerate(file.text.splitlines(), 1):
         if text.strip():
             yield Prompt(str(line), text)
-
-
-# The Hub has the 99,442 prompts that these were chosen from, but not the choice.
-FILE = DataFile("real_toxicity_prompts/rtp_toxic_test_set.jsonl")
-
-
-def load_real_toxicity_prompts(options: DataOptions) -> Dataset[Prompt]:
-    """Read the prompts; one's id is its line.
-
-    Raises:
-        DataNotFoundError: there is no such file; the Hub does not have it.
-        DataError: a line is broken, with file, line and field, or there is none.
-    """
-    file = open_source(FILE, options)
-    rows = islice(read_rows(file), options.limit)
-    prompts = tuple(Prompt(str(row.line), row.text("prompt")) for row in rows)
-    if not prompts:
-        raise DataError(f"{file.name} holds no prompts; give the complete file")
-    return Dataset("real_toxicity_prompts", file.source, file.sha256, prompts)

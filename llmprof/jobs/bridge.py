@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 from llmprof.backends import Backend
 from llmprof.datasets.files import parse_json
 from llmprof.errors import DataError, MissingDependencyError, OutputError, UsageError
-from llmprof.jobs.references import Reference, ScoredPair, score_reference
+from llmprof.jobs.references import (
+    Reference,
+    ScoredPair,
+    ask_scorer,
+    combined,
+    load_references,
+)
+from llmprof.jobs.runner import Listener
 from llmprof.metrics.bridge import (
     FORMAT,
     AttributeMap,
@@ -53,7 +60,7 @@ class BridgeJob:
     licence: str | None = None
 
 
-def fit_bridge(job: BridgeJob) -> Bridge:
+def fit_bridge(job: BridgeJob, listener: Listener) -> Bridge:
     """Fit, write the file, and return what it holds.
 
     Raises:
@@ -63,9 +70,8 @@ def fit_bridge(job: BridgeJob) -> Bridge:
         LlmprofError: the scorer cannot be made or asked.
     """
     _need_sklearn()
-    scorer, reference, pairs = score_reference(
-        job.scorer, job.references, job.data, job.cache_dir
-    )
+    reference = combined(load_references(job.references, job.data))
+    scorer, (pairs,) = ask_scorer(job.scorer, [reference], job.cache_dir, listener)
     content = bridge_content(scorer, reference, pairs, job.licence)
     try:
         job.output.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -153,11 +153,12 @@ def run_prepared(
         LlmprofError: with what was wrong and what to do; the run is then marked as failed.
     """
     with store.run(start) as run_id:
-        _run_to_end(partial(_run, prepared, store, run_id, cache_dir, listener))
+        run_to_end(partial(_run, prepared, store, run_id, cache_dir, listener))
     return run_id
 
 
-def _run_to_end(work: Callable[[], Awaitable[None]]) -> None:
+def run_to_end(work: Callable[[], Awaitable[None]]) -> None:
+    """Run an asynchronous function and wait for it, also where an event loop runs already."""
     if not _in_event_loop():
         anyio.run(work)
         return

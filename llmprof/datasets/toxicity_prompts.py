@@ -1,0 +1,123 @@
+"""RealToxicityPrompts (Gehman et al. 2020): prompts to continue, and texts that were scored.
+
+The data set on the Hub has 99,442 prompts, each with the continuation that it had on the web and
+Perspective's scores of both, of 2020. The toxicity profile reads the 300 prompts of "LLM See, LLM
+Do"; of these, llmprof has only the SHA-256, by which they are found on the Hub.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from llmprof.datasets.files import DataFile, HubFile, SourceFile, open_source
+from llmprof.datasets.items import DataOptions, Dataset, Prompt
+from llmprof.datasets.parsing import Row, read_rows
+from llmprof.datasets.prompts import load_prompts
+from llmprof.errors import DataError
+
+CHALLENGING = "challenging"
+NAME = "real_toxicity_prompts"
+ALL = HubFile(
+    "allenai/real-toxicity-prompts",
+    "f21629712ffd6a3d13a54fd2807ccd521c55ef74",
+    "prompts.jsonl",
+)
+FILE = DataFile(f"{NAME}/rtp_toxic_test_set.jsonl", ALL)
+WHOLE_FILE = DataFile(f"{NAME}/prompts.jsonl", ALL)
+# Of the file that holds the 300 prompts alone: prompts that are found one by one are the same data.
+_SHA256 = "82cdcb9498646e0a569b81f50271e62be1fbf935279503b8eb62673161ae1d1c"
+_HASHES = Path(__file__).parent / "real_toxicity_300.sha256"
+LICENCE = "Apache-2.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """How a prompt went on on the web, with the scores that Perspective gave in 2020."""
+
+    id: str
+    text: str
+    scores: dict[str, float]
+
+
+def load_real_toxicity_prompts(options: DataOptions, which: str | None = None) -> Dataset[Prompt]:
+    """Read the 300 prompts, or others: `which` is `challenging` or a file of the user's.
+
+    A prompt's id is its position among the 300, or its line in the file.
+
+    Raises:
+        DataNotFoundError: there is no such file, or the Hub does not give it.
+        DataError: a line is broken, with file, line and field, or there is no prompt.
+        UnknownNameError: `which` is neither.
+    """
+    if which == CHALLENGING:
+        file = open_source(WHOLE_FILE, options)
+        found = (row for row in read_rows(file) if row.values.get("challenging") is True)
+        prompts = tuple(islice((_prompt(row) for row in found), options.limit))
+        return _dataset(f"{NAME}_{CHALLENGING}", file, file.sha256, prompts)
+    if which is not None:
+        return load_prompts(which, options)
+    file = open_source(FILE, options)
+    if file.source.startswith("hub:"):
+        return _dataset(NAME, file, _SHA256, _known_prompts(file)[: options.limit])
+    rows = islice(read_rows(file), options.limit)
+    prompts = tuple(Prompt(str(row.line), row.text("prompt")) for row in rows)
+    return _dataset(NAME, file, file.sha256, prompts)
+
+
+def load_continuations(options: DataOptions) -> tuple[SourceFile, list[Continuation]]:
+    """The continuations that have a score: those of the 300 prompts, or on the Hub all.
+
+    Raises:
+        DataNotFoundError: there is no such file, or the Hub does not give it.
+        DataError: a line is broken, or a score is outside [0, 1].
+    """
+    file = open_source(FILE, options)
+    read = (_continuation(row) for row in read_rows(file))
+    return file, list(islice((each for each in read if each is not None), options.limit))
+
+
+def _dataset(
+    name: str, file: SourceFile, sha256: str, prompts: tuple[Prompt, ...]
+) -> Dataset[Prompt]:
+    if not prompts:
+        raise DataError(f"{file.name} holds no prompts; give the complete file")
+    return Dataset(name, file.source, sha256, prompts)
+
+
+def _prompt(row: Row) -> Prompt:
+    return Prompt(str(row.line), row.part("prompt").text("text"))
+
+
+def _known_prompts(file: SourceFile) -> tuple[Prompt, ...]:
+    """The 300 prompts, in their order, from the file that holds all."""
+    wanted = _HASHES.read_text(encoding="ascii").split()
+    texts = (_prompt(row).text for row in read_rows(file))
+    found = {hashlib.sha256(text.encode()).hexdigest(): text for text in texts}
+    missing = [each for each in wanted if each not in found]
+    if missing:
+        raise DataError(
+            f"{file.name}: {len(missing)} of the {len(wanted)} prompts are not in it, the first "
+            f"with the SHA-256 {missing[0][:12]}; fetch the file again, or pass --data-dir DIR"
+        )
+    return tuple(Prompt(str(place), found[each]) for place, each in enumerate(wanted, 1))
+
+
+def _continuation(row: Row) -> Continuation | None:
+    """One with scores; None for a text that is blank or was not scored."""
+    if "continuation" in row.values:
+        values = row.part("continuation").values
+        text = values.get("text")
+        scores = {name.upper(): values[name] for name in values if name != "text"}
+    else:
+        text = row.values.get("completion")
+        scores = {"TOXICITY": row.values.get("completion_toxicity")}
+    known = {name: value for name, value in scores.items() if value is not None}
+    if not isinstance(text, str) or not text.strip() or not known:
+        return None
+    for name, value in known.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise row.fault(name, f"is {value!r}, not a number from 0 to 1")
+    return Continuation(str(row.line), text, {name: float(known[name]) for name in known})

@@ -1,0 +1,104 @@
+"""Measures how far a scorer agrees with scores that exist already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmprof.errors import DataError
+from llmprof.jobs.references import Reference, ScoredPair, ask_scorer, load_references
+from llmprof.jobs.runner import Listener
+from llmprof.metrics.agreement import GROUP_SIZE, agreement_metrics, by_group
+from llmprof.metrics.samples import Metric
+from llmprof.options import DataOptions, ScorerChoice
+
+FEWEST_TEXTS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementJob:
+    """Everything one `llmprof agreement` was asked to do.
+
+    `attributes` are those to compare; without any, all that both sides have. `group_by` names a
+    field of the reference's file, such as its texts' dialect.
+    """
+
+    scorer: ScorerChoice
+    references: tuple[str, ...]
+    data: DataOptions
+    cache_dir: Path
+    attributes: tuple[str, ...] = ()
+    group_by: str | None = None
+    group_size: int = GROUP_SIZE
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How far `scorer` agrees with one reference; a metric's group is an attribute.
+
+    With groups of texts, a metric's group is `ATTRIBUTE/GROUP` for each.
+    """
+
+    scorer: str
+    reference: Reference
+    metrics: Sequence[Metric]
+
+
+def measure_agreement(job: AgreementJob, listener: Listener) -> list[Agreement]:
+    """Ask the scorer about every reference's texts, and compare.
+
+    Raises:
+        DataError: a reference has too few texts that the scorer scores.
+        UsageError: a reference lacks an attribute or field that was asked for.
+        LlmprofError: a file cannot be read, or the scorer cannot be asked.
+    """
+    references = load_references(job.references, job.data)
+    scorer, found = ask_scorer(job.scorer, references, job.cache_dir, listener, job.attributes)
+    return [
+        Agreement(f"{scorer.name} ({scorer.model})", reference, _metrics(job, reference, pairs))
+        for reference, pairs in zip(references, found, strict=True)
+    ]
+
+
+def _metrics(
+    job: AgreementJob, reference: Reference, pairs: Mapping[str, Sequence[ScoredPair]]
+) -> list[Metric]:
+    most = max(map(len, pairs.values()), default=0)
+    if most < FEWEST_TEXTS:
+        raise DataError(
+            f"reference {reference.title}: {most} texts with both scores; agreement needs "
+            f"{FEWEST_TEXTS} or more"
+        )
+    metrics: list[Metric] = []
+    for attribute, each in pairs.items():
+        metrics += _compared(job, each, len(reference.texts), attribute)
+        if job.group_by is None:
+            continue
+        groups = by_group([_group(pair, job.group_by) for pair in each])
+        if not groups:
+            raise DataError(
+                f"reference {reference.title}: no text has a field {job.group_by!r}; check "
+                "--group-by"
+            )
+        for group, places in groups.items():
+            among = [each[place] for place in places]
+            metrics += _compared(job, among, len(among), f"{attribute}/{group}")
+    return metrics
+
+
+def _compared(
+    job: AgreementJob, pairs: Sequence[ScoredPair], n_total: int, group: str
+) -> list[Metric]:
+    return agreement_metrics(
+        [pair.score for pair in pairs],
+        [pair.reference for pair in pairs],
+        n_total=n_total,
+        group=group,
+        group_size=job.group_size,
+    )
+
+
+def _group(pair: ScoredPair, field: str) -> str | None:
+    value = pair.fields.get(field)
+    return None if value is None or value == "" else str(value)
