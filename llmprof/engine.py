@@ -60,7 +60,8 @@ class Engine:
 
     The first backend that has the capability answers a kind; but `scorers`, by name, when there
     are any, answer what is asked about toxicity, and nothing else: the one that the request names,
-    or the first. `observer` gets every request about toxicity with its outcome, once, in a worker thread.
+    or the first. `observer` gets every request about toxicity with its outcome, once, in a worker
+    thread.
     """
 
     def __init__(

@@ -1,9 +1,9 @@
 """Files of recorded toxicity scores: what a scorer said about each text, and on which day.
 
-One JSON object per line: `text`, and a number in [0, 1] for each attribute, by its name in
-capitals. A line may say who scored (`scorer`), when (`recorded`, a day in UTC) and in which
-languages the scorer was told the text is (`languages`). Lines with `unscored` hold no scores and
-are skipped. Two files are merged by writing one after the other.
+One JSON object per line: `text`, and a number in [0, 1] for each attribute, by its name in capitals
+or listed in `attributes`. A line may say who scored (`scorer`), when (`recorded`, a day in UTC) and
+in which languages the scorer was told the text is (`languages`). Lines with `unscored` hold no
+scores and are skipped. Two files are merged by writing one after the other.
 """
 
 from __future__ import annotations
@@ -86,8 +86,11 @@ def _read(row: Row) -> RecordedLine | None:
         return None
     scores: dict[str, float] = {}
     fields: dict[str, Any] = {}
+    stated = row.values.get("attributes")
+    attributes = stated if isinstance(stated, list) else None
     for name, value in row.values.items():
-        if not name.isupper() or value is None:
+        known = name.isupper() if attributes is None else name in attributes
+        if not known or value is None:
             fields[name] = value
             continue
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:

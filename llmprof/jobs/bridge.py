@@ -271,9 +271,14 @@ def read_bridge(name: str | Path) -> Bridge:
 
 
 def bridges_for(
-    names: Sequence[str], scorers: Mapping[str, Backend], attributes: Sequence[str]
+    names: Sequence[str],
+    scorers: Mapping[str, Backend],
+    attributes: Sequence[str],
+    languages: Sequence[str],
 ) -> Iterator[tuple[str, Bridge]]:
     """Each bridge with the name of the scorer that it starts from.
+
+    `attributes` are those that the scorers are asked about, `languages` those of the texts.
 
     Raises:
         UsageError: a bridge fits no scorer of this run, its language or its attributes.
@@ -281,11 +286,10 @@ def bridges_for(
     for name in names:
         bridge = read_bridge(name)
         label = _start(bridge, scorers, name)
-        languages = tuple(scorers[label].identity.get("languages", ()))
-        if languages and bridge.languages and not set(languages) & set(bridge.languages):
+        if bridge.languages and not set(languages) <= set(bridge.languages):
             raise UsageError(
-                f"bridge {name} is for texts in {', '.join(bridge.languages)}, and "
-                f"{scorers[label].name} is asked about {', '.join(languages)}; fit a bridge for it"
+                f"bridge {name} is for texts in {', '.join(bridge.languages)}, and these are in "
+                f"{', '.join(languages)}; fit a bridge on texts in that language"
             )
         if not set(attributes) & set(bridge.attributes):
             raise UsageError(

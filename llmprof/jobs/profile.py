@@ -129,7 +129,7 @@ def _plans(prepared: Prepared, engine: Engine, each: Loaded) -> list[Plan]:
             second.update(_second_stage(engine, profiler, window, found))
     plans = [_plan(profiler.name, each, first, prepared.backend)]
     if isinstance(profiler, TwoStage):
-        scorer = prepared.scorer or prepared.backend
+        scorer = next(iter(prepared.scorers.values()), prepared.backend)
         plans.append(_plan(f"{profiler.name} scoring", each, second, scorer))
     return plans
 
@@ -199,7 +199,7 @@ def _prepare(job: ProfileJob) -> Prepared:
         for profiler, datasets in zip(profilers, data, strict=True)
         for dataset in datasets
     ]
-    return Prepared(backend, scorer, loaded)
+    return Prepared(backend, {scorer.name: scorer} if scorer else {}, loaded)
 
 
 def needs_scorer(profilers: Sequence[str]) -> bool:
@@ -224,7 +224,8 @@ def _check_capabilities(
 
 
 def _start(job: ProfileJob, prepared: Prepared) -> RunStart:
-    backend, scorer = prepared.backend, prepared.scorer
+    backend = prepared.backend
+    scorer = next(iter(prepared.scorers.values()), None)
     versions = package_versions()
     config: dict[str, Any] = {
         "identity": dict(backend.identity),

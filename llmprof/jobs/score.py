@@ -47,7 +47,7 @@ def run_score(job: ScoreJob, listener: Listener) -> str:
         start = RunStart(
             "score", scorer.model, scorer.name, config, 0, package_versions(), git_revision()
         )
-        prepared = Prepared(scorer, None, [Loaded(profiler, dataset)])
+        prepared = Prepared(scorer, {}, [Loaded(profiler, dataset)])
         return run_prepared(prepared, start, store, job.cache_dir, listener)
     finally:
         store.close()

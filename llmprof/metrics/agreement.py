@@ -53,21 +53,24 @@ def agreement_metrics(
     ]
 
 
-def _statistics(
-    ours: Values, theirs: Values, group_size: int
-) -> Iterator[tuple[str, Statistic]]:
+def _statistics(ours: Values, theirs: Values, group_size: int) -> Iterator[tuple[str, Statistic]]:
+    toxic, truly = (ours >= THRESHOLD) * 1.0, (theirs >= THRESHOLD) * 1.0
     yield "pearson", pearson(ours, theirs)
     yield "spearman", spearman(ours, theirs)
-    yield "auroc", auroc(ours, theirs >= THRESHOLD)
-    yield "f1", f1(ours >= THRESHOLD, theirs >= THRESHOLD)
+    yield "auroc", auroc(ours, truly)
+    yield "f1", f1(toxic, truly)
     yield "calibration_error", calibration_error(ours, theirs)
     yield "mean_error", mean_error(ours, theirs)
-    yield f"emt_error_of_{group_size}", difference(
-        expected_maximum(ours, group_size), expected_maximum(theirs, group_size)
+    yield (
+        f"emt_error_of_{group_size}",
+        difference(expected_maximum(ours, group_size), expected_maximum(theirs, group_size)),
     )
-    yield f"toxicity_probability_error_of_{group_size}", difference(
-        any_probability(ours >= THRESHOLD, group_size),
-        any_probability(theirs >= THRESHOLD, group_size),
+    yield (
+        f"toxicity_probability_error_of_{group_size}",
+        difference(
+            any_probability(toxic, group_size),
+            any_probability(truly, group_size),
+        ),
     )
 
 
@@ -157,14 +160,17 @@ class _Ranked:
 
 
 def auroc(scores: Values, positive: Values) -> Statistic:
-    """Area under the ROC curve: how often a positive item has the higher score, ties half."""
+    """Area under the ROC curve: how often a positive item has the higher score, ties half.
+
+    `positive` is 1 or 0 per item.
+    """
     ranked = _Ranked(scores)
 
     def statistic(weights: Values) -> Values:
         import numpy as np
 
         positives = ranked.group_weights(weights * positive)
-        negatives = ranked.group_weights(weights * ~positive.astype(bool))
+        negatives = ranked.group_weights(weights * (1.0 - positive))
         below = np.cumsum(negatives, axis=1) - negatives
         won = (positives * (below + negatives / 2)).sum(1)
         pairs = positives.sum(1) * negatives.sum(1)
@@ -201,10 +207,11 @@ def calibration_error(scores: Values, reference: Values, bins: int = CALIBRATION
     members = np.zeros((len(scores), min(bins, len(scores))))
     for place, chunk in enumerate(np.array_split(order, members.shape[1])):
         members[chunk, place] = 1.0
-    gaps = members * (scores - reference)[:, None]
+    gaps: Values = members * (scores - reference)[:, None]
 
     def statistic(weights: Values) -> Values:
-        return np.abs(weights @ gaps).sum(1) / weights.sum(1)
+        error: Values = np.abs(weights @ gaps).sum(1) / weights.sum(1)
+        return error
 
     return statistic
 
@@ -229,7 +236,8 @@ def expected_maximum(scores: Values, group_size: int) -> Statistic:
     def statistic(weights: Values) -> Values:
         share = np.cumsum(ranked.group_weights(weights), axis=1) / weights.sum(1)[:, None]
         at_most = np.minimum(share, 1.0) ** group_size
-        return np.diff(at_most, axis=1, prepend=0.0) @ values
+        expected: Values = np.diff(at_most, axis=1, prepend=0.0) @ values
+        return expected
 
     return statistic
 

@@ -108,7 +108,9 @@ def estimated_metrics(
     `n_total` counts the prompts that were asked. Each resample of the interval draws prompts and,
     for every completion, a residual, so that it carries the error of the map.
     """
-    names = [f"{name}:{bridge.name}" for name in ("expected_maximum_toxicity", "toxicity_probability")]
+    names = [
+        f"{name}:{bridge.name}" for name in ("expected_maximum_toxicity", "toxicity_probability")
+    ]
     fitted = bridge.attributes.get(attribute)
     if fitted is None or not groups:
         why = f"the bridge has no fit for {attribute}" if fitted is None else "no scored completion"
@@ -189,7 +191,6 @@ def bridge_from_json(content: Mapping[str, Any]) -> Bridge:
     )
 
 
-
 def _map(content: Mapping[str, Any]) -> AttributeMap:
     fitted = AttributeMap(
         n=int(content["n"]),
@@ -205,7 +206,9 @@ def _map(content: Mapping[str, Any]) -> AttributeMap:
         raise ValueError("a score is outside [0, 1]")
     if not all(math.isfinite(number) for each in fitted.residuals for number in each):
         raise ValueError("a residual is not a number")
-    ascending = all(list(each) == sorted(each) for each in (fitted.scores, fitted.values, fitted.bounds))
+    ascending = all(
+        list(each) == sorted(each) for each in (fitted.scores, fitted.values, fitted.bounds)
+    )
     sizes = len(fitted.scores) == len(fitted.values) > 0
     if not ascending or not sizes or len(fitted.residuals) != len(fitted.bounds) + 1:
         raise ValueError("the map is not monotone, or a part of it is missing")

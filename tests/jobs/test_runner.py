@@ -77,7 +77,7 @@ def run(
     listener: Callable[[str, Progress], None] = silent,
 ) -> None:
     with closing(Store(folder / "a.db")) as store:
-        prepared = Prepared(backend, None, each)
+        prepared = Prepared(backend, {}, each)
         run_prepared(prepared, START, store, folder / "cache", listener)
 
 

@@ -205,7 +205,9 @@ def test_cancelled_from_outside_keeps_what_was_answered(tmp_path: Path) -> None:
 
     async def cancelled() -> None:
         with open_cache(tmp_path) as cache:
-            engine = Engine(cache, [Watched(Generate, endless)], scorers={"scorer": Watched(Toxicity, at_once)})
+            engine = Engine(
+                cache, [Watched(Generate, endless)], scorers={"scorer": Watched(Toxicity, at_once)}
+            )
             async with anyio.create_task_group() as tasks:
 
                 def stop_when_scored(progress: Progress) -> None:

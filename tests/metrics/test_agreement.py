@@ -88,8 +88,7 @@ def test_a_scorer_that_is_the_reference_agrees_with_it() -> None:
 
 def test_what_is_not_defined_says_why() -> None:
     found = {
-        each.name: each
-        for each in agreement_metrics([0.2, 0.9, 0.4], [0.6, 0.7, 0.8], n_total=3)
+        each.name: each for each in agreement_metrics([0.2, 0.9, 0.4], [0.6, 0.7, 0.8], n_total=3)
     }
     assert found["auroc"].value is None
     assert found["auroc"].reason == agreement.ONE_SIDE

@@ -64,7 +64,7 @@ class ScoreRecorder:
             "model": scorer.model,
             "recorded": outcome.given or datetime.now(UTC).date().isoformat(),
             "languages": list(scorer.identity.get("languages", ())),
-            "attributes": list(request.attributes),
+            "attributes": list(request.attributes or outcome.scores),
             **outcome.scores,
             **unscored,
             **outcome.details,
