@@ -1,9 +1,11 @@
-"""How one entry of the cache is written: JSON, compressed, under a checksum; never a pickle."""
+"""The on-disk form of a cache entry: compressed JSON with a checksum, never a pickle."""
 
 from __future__ import annotations
 
 import json
+import re
 import zlib
+from pathlib import Path
 from typing import Any
 
 import diskcache
@@ -12,6 +14,8 @@ from diskcache.core import MODE_BINARY, MODE_RAW, UNKNOWN
 # A zlib stream, which is what entries without a checksum are, begins with 0x78.
 _MARK = b"\x01"
 _CHECKSUM_BYTES = 4
+# The names that diskcache gives to the files of long values.
+_FILE_NAME = re.compile(r"[0-9a-f]{2}[/\\][0-9a-f]{2}[/\\][0-9a-f]{28}\.val")
 
 
 class DamagedEntryError(Exception):
@@ -19,11 +23,13 @@ class DamagedEntryError(Exception):
 
 
 class CheckedJsonDisk(diskcache.JSONDisk):  # type: ignore[misc]
-    """Puts a CRC-32 before each entry, which finds any flipped bit and any burst of up to 32.
+    """Stores values as JSON with a CRC-32, and trusts nothing that it reads.
 
-    zlib's own Adler-32 does not: of short texts it misses a few flipped bits in 100,000. Entries
-    that were written without the CRC are still read. diskcache would unpickle what a cache of
-    someone else's marks as a pickle, and so run any code; here that is a damaged entry.
+    The CRC-32 finds any flipped bit and any burst of up to 32 bits. zlib's own Adler-32 does not:
+    in short texts it misses a few flipped bits in 100,000. Entries without a CRC, from older
+    versions, are still read. A cache that somebody else made may name pickles, which run code when
+    they are read, or files outside its folder: both count as damaged, and no such file is opened
+    or removed.
     """
 
     def get(self, key: Any, raw: bool) -> Any:
@@ -44,13 +50,27 @@ class CheckedJsonDisk(diskcache.JSONDisk):  # type: ignore[misc]
             DamagedEntryError: it is not whole.
             OSError: its file cannot be read.
         """
-        if mode not in (MODE_RAW, MODE_BINARY):
+        if mode not in (MODE_RAW, MODE_BINARY) or not self._is_own_file(filename):
             raise DamagedEntryError
         stored = diskcache.Disk.fetch(self, mode, filename, value, read)
         try:
             return json.loads(zlib.decompress(_content(stored)))
         except (zlib.error, ValueError, TypeError, RecursionError) as error:
             raise DamagedEntryError from error
+
+    def remove(self, file_path: str) -> None:
+        """Remove the file of a value; does nothing for a file that this cache did not write."""
+        if self._is_own_file(file_path):
+            super().remove(file_path)
+
+    def _is_own_file(self, name: str | None) -> bool:
+        """Whether the value has no file, or one that this cache may have written."""
+        if name is None:
+            return True
+        if not isinstance(name, str) or not _FILE_NAME.fullmatch(name):
+            return False
+        folder = Path(self._directory).resolve()
+        return (folder / name).resolve() == folder / name
 
 
 def _checksum(content: bytes) -> bytes:

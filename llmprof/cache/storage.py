@@ -1,12 +1,13 @@
-"""One entry a response, on disk, shared by processes and by every subcommand."""
+"""Storage of responses on disk, one entry per response, shared by processes and subcommands."""
 
 from __future__ import annotations
 
 import dataclasses
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     import diskcache
 
 _LOCK_TIMEOUT_SECONDS = 60.0
+_SYNCHRONOUS_FULL = 2
+# Values stay in the database, which is synced at each commit; a file of its own would not be.
+_NO_FILES = 2**40
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,8 @@ class ResponseCache:
                 size_limit=2**62,
                 cull_limit=0,
                 statistics=0,
+                disk_min_file_size=_NO_FILES,
+                sqlite_synchronous=_SYNCHRONOUS_FULL,
                 # Mapped pages of the file would count as memory of the process, and are no faster.
                 sqlite_mmap_size=0,
             )
@@ -81,14 +87,20 @@ class ResponseCache:
                 f"{_advice(str(error))}, or choose another with --cache-dir"
             ) from error
 
-    def _get(self, key: str) -> Any:
-        """The entry, or None; a damaged one counts as absent, and is replaced by its new answer."""
+    def _get(self, key: str) -> dict[str, Any] | None:
+        """The entry; None if there is none, or if it is damaged or belongs to another key.
+
+        A new answer replaces a damaged entry. Entries of older versions do not hold their key.
+        """
         from llmprof.cache.disk import DamagedEntryError
 
         try:
-            return self._cache.get(key)
+            entry = self._cache.get(key)
         except DamagedEntryError:
             return None
+        if not isinstance(entry, dict) or entry.get("key", key) != key:
+            return None
+        return entry
 
     def get_many(self, keys: Sequence[str], requests: Sequence[Request]) -> list[Response | None]:
         """The stored response of each key, or None; `requests` tells the type of each."""
@@ -100,32 +112,47 @@ class ResponseCache:
         return found
 
     def put_many(self, model: str, answered: Sequence[tuple[str, Request, Response]]) -> None:
-        """Store responses, each with its key and request; durable when this returns."""
+        """Store responses, each with its key and request.
+
+        When this returns they are on the disk, also if the machine then loses power.
+        """
         now = time.time()
         with self._guard("write"), self._cache.transact():
             for key, request, response in answered:
                 entry = {
+                    "key": key,
                     "kind": request.kind,
                     "model": model,
                     "stored": now,
                     "response": dataclasses.asdict(response),
                 }
-                self._cache.set(key, entry)
+                self._cache.set(key, entry, tag=model)
 
-    def _entries(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        for key in self._cache:
-            entry = self._get(key)
-            if isinstance(entry, dict):
-                yield key, entry
+    def _index(self) -> Iterator[tuple[str, str, float]]:
+        """Key, model and Unix time of each entry, damaged ones included; reads no response.
+
+        Entries of older versions hold their model in their content: of these alone it is read, and
+        damaged ones are left out.
+        """
+        columns = "SELECT key, raw, tag, store_time FROM Cache ORDER BY rowid"
+        file = self._cache.directory + "/cache.db"
+        with closing(sqlite3.connect(file, timeout=_LOCK_TIMEOUT_SECONDS)) as database:
+            for stored_key, raw, model, stored in database.execute(columns):
+                key = self._cache.disk.get(stored_key, raw)
+                if model is None:
+                    entry = self._get(key)
+                    model = None if entry is None else entry.get("model")
+                if isinstance(model, str):
+                    yield key, model, stored
 
     def info(self) -> CacheInfo:
-        """Count what is stored; reads every entry."""
-        by_model: dict[str, int] = {}
+        """Count what is stored."""
+        by_model: Counter[str] = Counter()
         times: list[float] = []
         with self._guard("read"):
-            for _, entry in self._entries():
-                by_model[entry["model"]] = by_model.get(entry["model"], 0) + 1
-                times.append(entry["stored"])
+            for _, model, stored in self._index():
+                by_model[model] += 1
+                times.append(stored)
             size = self._cache.volume()
         return CacheInfo(
             directory=self.directory,
@@ -147,9 +174,8 @@ class ResponseCache:
         with self._guard("prune"):
             doomed = [
                 key
-                for key, entry in self._entries()
-                if (limit is None or entry["stored"] < limit)
-                and (model is None or entry["model"] == model)
+                for key, model_of_entry, stored in self._index()
+                if (limit is None or stored < limit) and (model is None or model_of_entry == model)
             ]
             for key in doomed:
                 self._cache.delete(key)

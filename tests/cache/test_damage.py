@@ -1,8 +1,10 @@
 """A damaged entry is never given out: it counts as absent, and its new answer replaces it."""
 
+import os
 import pickle
 import random
 import sqlite3
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from tests.test_engine import answer
 REQUEST = LogLikelihood("a", "b")
 RESPONSE = TokenLogProbs(-1.25, (-1.0, -0.25), True)
 LONG = Generate("p")
-# Too long for the database: diskcache writes it to a file of its own.
+# So long that older versions had diskcache write it to a file of its own.
 LONG_RESPONSE = Completion(
     "".join(map(str, random.Random(0).choices(range(10**9), k=20_000))), 1, ""
 )
@@ -73,8 +75,8 @@ def test_what_is_no_entry_is_absent_everywhere(folder: Path, value: bytes) -> No
     stored(folder, value)
     assert found(folder) is None
     with open_cache(folder) as cache:
+        assert cache.prune(model="model") == 1
         assert cache.info().entries == 0
-        assert cache.prune(model="model") == 0
 
 
 def test_pickle_is_never_loaded(folder: Path, tmp_path: Path) -> None:
@@ -95,9 +97,13 @@ def test_pickle_is_never_loaded(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("keep", [0, 1, 100, -1])
-def test_truncated_or_missing_file_of_a_long_answer_is_found(tmp_path: Path, keep: int) -> None:
-    with open_cache(tmp_path) as cache:
+def test_truncated_or_missing_file_of_a_long_answer_is_found(
+    tmp_path: Path, keep: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as older, open_cache(tmp_path) as cache:
+        older.setattr("llmprof.cache.storage._NO_FILES", 2**15)
         cache.put_many("model", [("key", LONG, LONG_RESPONSE)])
+    with open_cache(tmp_path) as cache:
         assert cache.get_many(["key"], [LONG]) == [LONG_RESPONSE]
     (file,) = tmp_path.rglob("*.val")
     file.write_bytes(file.read_bytes()[:keep])
@@ -142,3 +148,61 @@ def test_damaged_database_of_the_cache_is_one_clear_error_and_left_alone(folder:
     with pytest.raises(CacheError, match="remove the folder"):
         found(folder)
     assert database(folder).read_bytes() == before
+
+
+def test_a_long_answer_has_no_file_of_its_own(tmp_path: Path) -> None:
+    with open_cache(tmp_path) as cache:
+        cache.put_many("model", [("key", LONG, LONG_RESPONSE)])
+        assert cache.get_many(["key"], [LONG]) == [LONG_RESPONSE]
+    assert not list(tmp_path.rglob("*.val"))
+
+
+@pytest.mark.parametrize("swap", ["keys", "values"])
+def test_an_entry_under_another_key_is_found(tmp_path: Path, swap: str) -> None:
+    """A flipped bit in a key, or two exchanged rows, must not answer another question."""
+    other = TokenLogProbs(-7.0, (-7.0,), False)
+    with open_cache(tmp_path) as cache:
+        cache.put_many("model", [("key", REQUEST, RESPONSE), ("kez", REQUEST, other)])
+    with sqlite3.connect(database(tmp_path)) as connection:
+        if swap == "keys":
+            connection.execute("UPDATE Cache SET key = x'00' WHERE rowid = 1")
+            connection.execute(
+                "UPDATE Cache SET key = (?) WHERE rowid = 2",
+                (zlib.compress(b'"key"', 1),),
+            )
+        else:
+            connection.execute(
+                "UPDATE Cache SET value = (SELECT value FROM Cache WHERE rowid = 2) WHERE rowid = 1"
+            )
+    assert found(tmp_path) is None
+
+
+@pytest.mark.parametrize("kind", ["absolute", "above", "link"])
+@pytest.mark.parametrize("action", ["get", "set", "prune", "clear"])
+def test_a_file_that_a_foreign_row_names_is_neither_read_nor_removed(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, kind: str, action: str
+) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    name = "0" * 28 + ".val"
+    precious = outside / "bb" / name
+    precious.parent.mkdir()
+    precious.write_bytes(stored(folder))
+    (folder / "responses" / "aa").symlink_to(outside)
+    named = {
+        "absolute": str(precious),
+        "above": os.path.relpath(precious, folder / "responses"),
+        "link": f"aa/bb/{name}",
+    }[kind]
+    with sqlite3.connect(database(folder)) as connection:
+        connection.execute("UPDATE Cache SET filename = ?, value = NULL, mode = 2", (named,))
+    with open_cache(folder) as cache:
+        if action == "get":
+            assert cache.get_many(["key"], [REQUEST]) == [None]
+        elif action == "set":
+            cache.put_many("model", [("key", REQUEST, RESPONSE)])
+            assert cache.get_many(["key"], [REQUEST]) == [RESPONSE]
+        elif action == "prune":
+            assert cache.prune(model="model") == 1
+        else:
+            assert cache.clear() == 1
+    assert precious.exists()
