@@ -38,13 +38,14 @@ class Results:
             StoreError: the database cannot be read.
         """
         from llmprof.results import Store
-        from llmprof.results.reader import samples_of
+        from llmprof.results.reader import read_samples
 
-        store = Store(self.db, read_only=True)
-        try:
-            return [each for run in self.runs for each in samples_of(store, run.id, profiler)]
-        finally:
-            store.close()
+        with Store(self.db, read_only=True) as store:
+            return [
+                sample
+                for run in self.runs
+                for sample in read_samples(store, run.id, profiler=profiler)
+            ]
 
     def metrics_frame(self) -> pandas.DataFrame:
         """One row a metric, with the fields of `MetricRow`; None is NaN."""
@@ -88,20 +89,17 @@ def load_results(db: str | Path | None = None, run: str | Sequence[str] | None =
     Raises:
         StoreError: the database cannot be read, or has no such run.
     """
-    from llmprof.results import Store
-    from llmprof.results.reader import complete_runs, find_run, metrics_of
+    from llmprof.results import COMPLETE, Store
+    from llmprof.results.reader import find_run, read_metrics, read_runs
 
     path = database_file(db)
-    store = Store(path, read_only=True)
-    try:
+    with Store(path, read_only=True) as store:
         if run is None:
-            runs = complete_runs(store)
+            runs = read_runs(store, status=COMPLETE)
         else:
             names = [run] if isinstance(run, str) else run
             runs = [find_run(store, name) for name in names]
-        metrics = [metric for each in runs for metric in metrics_of(store, each.id)]
-    finally:
-        store.close()
+        metrics = [metric for each in runs for metric in read_metrics(store, each.id)]
     return Results(path, tuple(runs), tuple(metrics))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from dataclasses import fields
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -15,34 +15,13 @@ from llmprof.console.tables import check_format, print_rows, print_table
 from llmprof.report.runs import choose_run
 from llmprof.report.text import printable
 from llmprof.results import Store
+from llmprof.results.reader import DatasetRow, RunRow, read_datasets, read_run, read_runs
 from llmprof.results.recipes import find_recipe, recipes
 
 if TYPE_CHECKING:
     from llmprof.cache import CacheInfo
     from llmprof.jobs.profile import Plan
     from llmprof.jobs.verify import Verification
-    from llmprof.results.reader import RunRow
-
-
-_RUNS = """
-SELECT id, status, model,
-       backend || coalesce(' ' || (config ->> '$.identity.dtype'), '')
-       || coalesce(' ' || nullif(config ->> '$.identity.quantization', 'none'), '') AS backend,
-       (SELECT replace(group_concat(DISTINCT profiler), ',', ', ') FROM run_datasets
-        WHERE run_id = r.id) AS profiles,
-       substr(replace(started_at, 'T', ' '), 1, 16) AS "started (UTC)",
-       (SELECT printf('%.0f s', sum(seconds)) FROM run_datasets WHERE run_id = r.id) AS work
-FROM runs r ORDER BY id DESC
-"""
-
-
-@contextmanager
-def _reading(db: Path) -> Iterator[Store]:
-    store = Store(db, read_only=True)
-    try:
-        yield store
-    finally:
-        store.close()
 
 
 def print_query(
@@ -54,7 +33,7 @@ def print_query(
     """
     check_format(format)
     recipe = find_recipe(query)
-    with _reading(db) as store:
+    with Store(db, read_only=True) as store:
         if recipe is None:
             columns, rows = store.query(query, values)
         else:
@@ -71,9 +50,31 @@ def print_recipes() -> None:
 
 def print_runs(db: Path) -> None:
     """Print every run, the latest first."""
-    with _reading(db) as store:
-        columns, rows = store.query(_RUNS)
+    with Store(db, read_only=True) as store:
+        runs, datasets = read_runs(store), read_datasets(store)
+    rows = [
+        _listed(run, [each for each in datasets if each.run_id == run.id]) for run in reversed(runs)
+    ]
+    columns = ["id", "status", "model", "backend", "profiles", "started (UTC)", "work"]
     print_table(columns, rows, numbers=["work"], whole=["id", "status", "started (UTC)"])
+
+
+def _listed(run: RunRow, datasets: Sequence[DatasetRow]) -> list[object]:
+    """A line of the list of runs: what tells them apart, and the work they took."""
+    identity = run.config.get("identity", {})
+    format = [identity.get("dtype"), identity.get("quantization")]
+    backend = [run.backend, *(str(each) for each in format if each not in (None, "none"))]
+    profiles = dict.fromkeys(each.profiler for each in datasets)
+    seconds = [each.seconds for each in datasets if each.seconds is not None]
+    return [
+        run.id,
+        run.status,
+        run.model,
+        " ".join(backend),
+        ", ".join(profiles) or None,
+        run.started_at[:16].replace("T", " "),
+        f"{sum(seconds):.0f} s" if seconds else None,
+    ]
 
 
 def print_plan(plans: Sequence[Plan]) -> None:
@@ -106,15 +107,6 @@ def print_cache(info: CacheInfo) -> None:
         print_table(["model", "responses"], rows, numbers=["responses"])
 
 
-_RUN = """
-SELECT id, command, model, backend, status, error, seed, git_revision, host, started_at,
-       finished_at, config, versions
-FROM runs WHERE id = ?
-"""
-_WORK = """
-SELECT profiler, dataset, n_items, n_requests, n_cached, n_failed, n_truncated, n_retries, seconds
-FROM run_datasets WHERE run_id = ? ORDER BY rowid
-"""
 # What the table of work says better, and with the hashes in full.
 _ELSEWHERE = frozenset({"profiles", "texts"})
 
@@ -126,22 +118,26 @@ def print_run_details(db: Path, name: str) -> None:
         StoreError: the database cannot be read.
         UnknownNameError: no run is called so, or several.
     """
-    store = Store(db, read_only=True)
-    try:
-        run_id = choose_run(store, name)
-        columns, (values,) = store.query(_RUN, (run_id,))
-        _, work = store.query(_WORK, (run_id,))
-    finally:
-        store.close()
-    run = dict(zip(columns, values, strict=True))
-    config, versions = json.loads(run.pop("config")), json.loads(run.pop("versions"))
-    run["took"] = _took(run["started_at"], run["finished_at"])
-    print_table(["run", ""], [[key, value] for key, value in run.items() if value is not None])
-    print_table(["configuration", ""], list(_flat(config)))
-    print_table(["package", "version"], list(versions.items()))
+    with Store(db, read_only=True) as store:
+        run = read_run(store, choose_run(store, name))
+        datasets = read_datasets(store, run.id)
+    facts: dict[str, object] = {
+        field.name: getattr(run, field.name)
+        for field in fields(run)
+        if field.name not in ("config", "versions")
+    }
+    facts["took"] = _took(run.started_at, run.finished_at)
+    print_table(["run", ""], [[key, value] for key, value in facts.items() if value is not None])
+    print_table(["configuration", ""], list(_flat(run.config)))
+    print_table(["package", "version"], list(run.versions.items()))
     numbers = ["items", "requests", "cached", "failed", "truncated", "retries", "seconds"]
-    rows = [[*row[:-1], None if row[-1] is None else f"{row[-1]:.1f}"] for row in work]
-    print_table(["profiler", "data set", *numbers], rows, numbers=numbers)
+    print_table(["profiler", "data set", *numbers], list(map(_work, datasets)), numbers=numbers)
+
+
+def _work(row: DatasetRow) -> list[object]:
+    seconds = None if row.seconds is None else f"{row.seconds:.1f}"
+    counts = (row.n_requests, row.n_cached, row.n_failed, row.n_truncated, row.n_retries)
+    return [row.profiler, row.dataset, row.n_items, *counts, seconds]
 
 
 def _took(started: str, finished: str | None) -> timedelta | None:

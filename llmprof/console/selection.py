@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,16 +10,8 @@ from llmprof.console.tables import print_table
 from llmprof.report.contents import Value
 from llmprof.report.text import number, printable
 from llmprof.results import Store
+from llmprof.results.reader import read_metrics, read_run, read_samples
 
-_RUN = "SELECT model, config FROM runs WHERE id = ?"
-_METRICS = """
-SELECT metric, "group", value, ci_low, ci_high, n, n_total, reason FROM metrics
-WHERE run_id = ? AND profiler = 'select' ORDER BY rowid
-"""
-_COUNTS = """
-SELECT count(response), sum(response IS NULL) FROM samples
-WHERE run_id = ? AND profiler = 'select'
-"""
 _BEFORE, _CONTROL, _AFTER, _CHANGE = "candidates", "random", "selected", "change"
 _SHOWN_CHANGES = 15
 
@@ -33,19 +24,16 @@ def print_selection(db: Path, run_id: str) -> None:
     Raises:
         StoreError: the database cannot be read.
     """
-    store = Store(db, read_only=True)
-    try:
-        ((models, config),) = store.query(_RUN, (run_id,))[1]
-        rows = store.query(_METRICS, (run_id,))[1]
-        ((made, failed),) = store.query(_COUNTS, (run_id,))[1]
-    finally:
-        store.close()
-    metrics = {(row[0], row[1]): Value(*row[2:]) for row in rows}
-    settings = json.loads(config)
-    _print_summary(metrics, settings, models, made, failed)
-    _print_target(metrics, settings["target"])
+    with Store(db, read_only=True) as store:
+        run = read_run(store, run_id)
+        rows = read_metrics(store, run_id)
+        samples = read_samples(store, run_id, prompts=False)
+    failed = sum(sample.response is None for sample in samples)
+    metrics = {(row.metric, row.group): Value.of(row) for row in rows}
+    _print_summary(metrics, run.config, run.model, len(samples) - failed, failed)
+    _print_target(metrics, run.config["target"])
     _print_shares(metrics)
-    _print_changes(metrics, settings["target"])
+    _print_changes(metrics, run.config["target"])
 
 
 def _print_summary(

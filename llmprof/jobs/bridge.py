@@ -20,7 +20,7 @@ from llmprof.jobs.references import (
     combined,
     load_references,
 )
-from llmprof.jobs.runner import Listener
+from llmprof.jobs.windows import Listener
 from llmprof.metrics.bridge import (
     FORMAT,
     AttributeMap,

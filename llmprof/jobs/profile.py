@@ -13,7 +13,8 @@ from llmprof.backends.registry import create_scorer
 from llmprof.cache import open_cache
 from llmprof.engine import Engine
 from llmprof.errors import CapabilityError
-from llmprof.jobs.runner import Listener, Loaded, Prepared, Window, run_prepared
+from llmprof.jobs.runner import Loaded, Prepared, run_prepared
+from llmprof.jobs.windows import Listener, Window
 from llmprof.options import (
     BackendOptions,
     DataOptions,
@@ -171,12 +172,9 @@ def run_profile(job: ProfileJob, listener: Listener) -> str:
         LlmprofError: with what was wrong and what to do.
     """
     # The store before the model: a results folder that cannot be written shows at once.
-    store = Store(job.db)
-    try:
+    with Store(job.db) as store:
         prepared = _prepare(job)
         return run_prepared(prepared, _start(job, prepared), store, job.cache_dir, listener)
-    finally:
-        store.close()
 
 
 def _prepare(job: ProfileJob) -> Prepared:

@@ -1,7 +1,7 @@
-"""Runs what is prepared: asks for answers, scores them and stores the results.
+"""Runs from begin to end: ask for answers, score them, store the results and how the run ended.
 
-A profile is worked through in windows. Of those that are done there are only the samples: on disk,
-and without their texts in memory, for the metrics.
+A profile is worked through in windows. Of the windows that are done only the samples are kept: on
+disk, and without their texts in memory, for the metrics.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -23,80 +23,83 @@ from llmprof.backends import Backend
 from llmprof.cache import ResponseCache, open_cache
 from llmprof.datasets import Dataset
 from llmprof.engine import Engine, Observer, Progress
+from llmprof.errors import LlmprofError
 from llmprof.jobs.two_stages import answer_two_stages
+from llmprof.jobs.windows import Listener, WholeProgress, Window, count_requests, windows
 from llmprof.metrics.samples import SampleColumns
 from llmprof.profilers import Profiler, TwoStage
-from llmprof.requests import Answer, Request
-from llmprof.results import ProfileResult, RunStart, Store, Work
+from llmprof.requests import Answer
+from llmprof.results import COMPLETE, FAILED, INTERRUPTED, ProfileResult, RunStart, Store, Work
 from llmprof.results.spool import SampleSpool
 
-Listener = Callable[[str, Progress], None]
+ResultT = TypeVar("ResultT")
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Items that follow each other; `stated[i]` is what is asked about `items[i]`."""
+class Run:
+    """A run that has begun. It fails in the end if a part of it was noted in `failures`."""
 
-    items: Sequence[Any]
-    stated: Sequence[Sequence[Request]]
+    def __init__(self, store: Store, run_id: str) -> None:
+        self.id = run_id
+        self.failures: list[LlmprofError] = []
+        self._store = store
 
-    @property
-    def requests(self) -> list[Request]:
-        """All that is asked, in order."""
-        return [request for group in self.stated for request in group]
+    def save(self, result: ProfileResult) -> None:
+        """Store the result of one profile, all or nothing.
 
-
-def windows(profiler: Profiler, items: Sequence[Any], size: int) -> Iterator[Window]:
-    """All items, cut where `size` requests are stated, but never within an item."""
-    start = 0
-    stated: list[Sequence[Request]] = []
-    count = 0
-    for end, item in enumerate(items, 1):
-        stated.append(profiler.requests(item))
-        # An item that nothing is asked about takes memory too.
-        count += len(stated[-1]) or 1
-        if count >= size or end == len(items):
-            yield Window(items[start:end], stated)
-            start, stated, count = end, [], 0
+        Raises:
+            StoreError: it cannot be written.
+        """
+        self._store.save_profile(self.id, result)
 
 
-def count_requests(profiler: Profiler, items: Sequence[Any]) -> int:
-    """How many requests are stated about all items."""
-    return sum(len(profiler.requests(item)) for item in items)
+@contextmanager
+def open_run(store: Store, start: RunStart) -> Iterator[Run]:
+    """A run to fill inside the block, whose end decides the run's status.
 
-
-class WholeProgress:
-    """Tells how far a profile has come, from how far its windows have.
-
-    The windows that are still to come count with the requests that are stated about them, of which
-    there are `total` in all. A second stage is taken to ask as many until its own are known.
+    It is a new run, or an unfinished one of the same configuration.
     """
+    run = Run(store, store.begin_run(start))
+    try:
+        yield run
+    except KeyboardInterrupt:
+        store.finish_run(run.id, INTERRUPTED)
+        raise
+    except Exception as error:
+        store.finish_run(run.id, FAILED, str(error))
+        raise
+    if run.failures:
+        store.finish_run(run.id, FAILED, "; ".join(map(str, run.failures)))
+    else:
+        store.finish_run(run.id, COMPLETE)
 
-    def __init__(self, total: int, listener: Listener) -> None:
-        self._listener = listener
-        self._to_come = total
-        self._before: dict[str, Progress] = {}
-        self._now: dict[str, Progress] = {}
 
-    def begin(self, window: Window) -> None:
-        """The window before is done, and this one is next."""
-        self._to_come -= sum(map(len, window.stated))
-        for label, now in self._now.items():
-            self._before[label] = self._so_far(label).plus(now)
-        self._now = {}
+def run_to_end(work: Callable[[], Awaitable[ResultT]]) -> ResultT:
+    """Run `work` in an event loop and wait for it, also where a loop runs already."""
+    if not _in_event_loop():
+        return anyio.run(work)
+    # A thread of its own has no event loop yet; Ctrl-C here cancels what runs there.
+    with start_blocking_portal() as portal:
+        return portal.call(work)
 
-    def listen(self, label: str, now: Progress) -> None:
-        """How far one of the stages, which `label` names, has come in this window."""
-        self._now[label] = now
-        self._listener(label, self._so_far(label).plus(now).plus(Progress(self._to_come)))
 
-    def _so_far(self, label: str) -> Progress:
-        return self._before.get(label, Progress(0))
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
-    @property
-    def together(self) -> Progress:
-        """The sum of all stages of all windows."""
-        return reduce(Progress.plus, [*self._before.values(), *self._now.values()], Progress(0))
+
+def work_of(progress: Progress, seconds: float) -> Work:
+    """What the engine did, as it is stored; `seconds` is wall time."""
+    return Work(
+        n_requests=progress.total,
+        n_cached=progress.cached,
+        n_failed=progress.failed,
+        n_truncated=progress.truncated,
+        n_retries=progress.retries,
+        seconds=seconds,
+    )
 
 
 # So many that batches of like length, and rows with a common beginning, are as full as they are
@@ -152,39 +155,21 @@ def run_prepared(
     Raises:
         LlmprofError: with what was wrong and what to do; the run is then marked as failed.
     """
-    with store.run(start) as run_id:
-        run_to_end(partial(_run, prepared, store, run_id, cache_dir, listener))
-    return run_id
+    with open_run(store, start) as run:
+        run_to_end(partial(_profile_all, prepared, run, store.path.parent, cache_dir, listener))
+    return run.id
 
 
-def run_to_end(work: Callable[[], Awaitable[None]]) -> None:
-    """Run an asynchronous function and wait for it, also where an event loop runs already."""
-    if not _in_event_loop():
-        anyio.run(work)
-        return
-    # A thread of its own has no event loop yet; Ctrl-C here cancels what runs there.
-    with start_blocking_portal() as portal:
-        portal.call(work)
-
-
-def _in_event_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
-async def _run(
-    prepared: Prepared, store: Store, run_id: str, cache_dir: Path, listener: Listener
+async def _profile_all(
+    prepared: Prepared, run: Run, spool_folder: Path, cache_dir: Path, listener: Listener
 ) -> None:
     with open_cache(cache_dir) as cache:
         try:
             engine = prepared.engine(cache)
             for each in prepared.loaded:
-                with closing(SampleSpool(store.path.parent)) as spool:
+                with closing(SampleSpool(spool_folder)) as spool:
                     result = await _profile(engine, each, spool, listener)
-                    await anyio.to_thread.run_sync(store.save_profile, run_id, result)
+                    await anyio.to_thread.run_sync(run.save, result)
         finally:
             await prepared.aclose()
 
@@ -201,7 +186,6 @@ async def _profile(
         progress.begin(window)
         await _work_through(window, engine, each, progress, spool, kept)
     metrics = await anyio.to_thread.run_sync(profiler.metrics, kept)
-    total = progress.together
     return ProfileResult(
         profiler=profiler.name,
         protocol_version=profiler.version,
@@ -212,14 +196,7 @@ async def _profile(
         n_items=len(dataset.items),
         samples=spool,
         metrics=metrics,
-        work=Work(
-            n_requests=total.total,
-            n_cached=total.cached,
-            n_failed=total.failed,
-            n_truncated=total.truncated,
-            n_retries=total.retries,
-            seconds=time.monotonic() - began,
-        ),
+        work=work_of(progress.together, time.monotonic() - began),
     )
 
 

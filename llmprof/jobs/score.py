@@ -10,11 +10,13 @@ from pathlib import Path
 from llmprof.backends.registry import create_scorer
 from llmprof.datasets import load_texts
 from llmprof.errors import StoreError
-from llmprof.jobs.runner import Listener, Loaded, Prepared, run_prepared
+from llmprof.jobs.runner import Loaded, Prepared, run_prepared
+from llmprof.jobs.windows import Listener
 from llmprof.options import ScorerChoice
 from llmprof.profilers.toxicity import TextToxicity
 from llmprof.results import RunStart, Store
 from llmprof.results.provenance import git_revision, package_versions
+from llmprof.results.reader import read_run, read_samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,7 @@ def run_score(job: ScoreJob, listener: Listener) -> str:
     Raises:
         LlmprofError: with what was wrong and what to do.
     """
-    store = Store(job.db)
-    try:
+    with Store(job.db) as store:
         dataset = load_texts(job.file, job.limit)
         scorer = create_scorer(job.scorer)
         profiler = TextToxicity(scorer.name, scorer.model)
@@ -49,14 +50,6 @@ def run_score(job: ScoreJob, listener: Listener) -> str:
         )
         prepared = Prepared(scorer, {}, [Loaded(profiler, dataset)])
         return run_prepared(prepared, start, store, job.cache_dir, listener)
-    finally:
-        store.close()
-
-
-_SCORES = """
-SELECT s.sample_id, s.response, s.scores, s.error_class, r.backend
-FROM samples s JOIN runs r ON r.id = s.run_id WHERE s.run_id = ? ORDER BY s.id
-"""
 
 
 def score_lines(db: Path, run_id: str) -> Iterator[str]:
@@ -68,16 +61,13 @@ def score_lines(db: Path, run_id: str) -> Iterator[str]:
     Raises:
         StoreError: the database cannot be read.
     """
-    store = Store(db, read_only=True)
-    try:
-        _, rows = store.query(_SCORES, (run_id,))
-    finally:
-        store.close()
-    for sample_id, text, scores, error_class, scorer in rows:
-        values = json.loads(scores)
-        unscored = {} if values else {"unscored": error_class or "EMPTY"}
-        line = {"id": sample_id, "text": text, "scorer": scorer, **values, **unscored}
-        yield json.dumps(line, ensure_ascii=False)
+    with Store(db, read_only=True) as store:
+        scorer = read_run(store, run_id).backend
+        samples = read_samples(store, run_id, prompts=False)
+    for each in samples:
+        unscored = {} if each.scores else {"unscored": each.error_class or "EMPTY"}
+        line = {"id": each.sample_id, "text": each.response, "scorer": scorer}
+        yield json.dumps({**line, **each.scores, **unscored}, ensure_ascii=False)
 
 
 def write_scores(db: Path, run_id: str, output: Path) -> None:

@@ -8,11 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llmprof.errors import LlmprofError, StoreError, VerificationError
+from llmprof.errors import LlmprofError, VerificationError
 from llmprof.metrics.samples import Metric
 from llmprof.profilers.registry import stored_profiler
 from llmprof.results import Store
-from llmprof.results.reader import RunRow, StoredResult, find_run, read_results
+from llmprof.results.reader import (
+    DatasetRow,
+    RunRow,
+    SampleRow,
+    find_run,
+    read_datasets,
+    read_metrics,
+    read_samples,
+)
 
 # Another version of numpy may add in another order; a single changed sample shows far above this.
 _RELATIVE = 1e-9
@@ -44,13 +52,10 @@ def verify_run(db: Path, run: str) -> tuple[RunRow, list[Verification]]:
     Raises:
         StoreError: there is no such run, or the database is damaged.
     """
-    store = Store(db, read_only=True)
-    try:
-        _check_file(store)
+    with Store(db, read_only=True) as store:
+        store.check_integrity()
         found = find_run(store, run)
-        return found, [_verify(found, result) for result in read_results(store, found.id)]
-    finally:
-        store.close()
+        return found, [_verify(store, found, each) for each in read_datasets(store, found.id)]
 
 
 def check(run: RunRow, results: Sequence[Verification]) -> None:
@@ -66,19 +71,14 @@ def check(run: RunRow, results: Sequence[Verification]) -> None:
         )
 
 
-def _check_file(store: Store) -> None:
-    _, rows = store.query("PRAGMA integrity_check(1)")
-    if rows != [("ok",)]:
-        first = " ".join(str(rows[0][0]).split())
-        raise StoreError(
-            f"results database {store.path} is damaged ({first}); restore it from a copy"
-        )
-
-
-def _verify(run: RunRow, result: StoredResult) -> Verification:
+def _verify(store: Store, run: RunRow, dataset: DatasetRow) -> Verification:
+    profiler, name = dataset.profiler, dataset.dataset
+    samples = read_samples(store, run.id, profiler=profiler, dataset=name)
+    rows = read_metrics(store, run.id, profiler=profiler, dataset=name)
+    metrics = [row.as_metric() for row in rows]
     try:
-        recomputed, unchecked = _recompute(run, result)
-        differences = [*_missing_items(result), *_compare(result.metrics, recomputed, unchecked)]
+        recomputed, unchecked = _recompute(run, profiler, metrics, samples)
+        differences = [*_missing_items(dataset, samples), *_compare(metrics, recomputed, unchecked)]
     except LlmprofError:
         raise
     except Exception as error:
@@ -86,32 +86,32 @@ def _verify(run: RunRow, result: StoredResult) -> Verification:
         differences = [f"the samples do not fit the profile ({type(error).__name__}: {error})"]
         unchecked = frozenset()
     return Verification(
-        result.profiler,
-        result.dataset,
-        len(result.samples),
-        len(result.metrics),
+        profiler,
+        name,
+        len(samples),
+        len(metrics),
         tuple(differences),
         tuple(sorted(unchecked)),
-        sum(metric.name in unchecked for metric in result.metrics),
+        sum(metric.name in unchecked for metric in metrics),
     )
 
 
-def _recompute(run: RunRow, result: StoredResult) -> tuple[Sequence[Metric], frozenset[str]]:
+def _recompute(
+    run: RunRow, profiler: str, metrics: Sequence[Metric], samples: Sequence[SampleRow]
+) -> tuple[Sequence[Metric], frozenset[str]]:
     if run.command == "benchmark":
         from llmprof.jobs.benchmark.task_metrics import recompute_metrics
 
-        return recompute_metrics(result.metrics, result.samples)
-    profiler = stored_profiler(
-        result.profiler, backend=run.backend, model=run.model, config=run.config
-    )
-    return profiler.metrics(result.samples), frozenset()
+        return recompute_metrics(metrics, samples)
+    made = stored_profiler(profiler, backend=run.backend, model=run.model, config=run.config)
+    return made.metrics(samples), frozenset()
 
 
-def _missing_items(result: StoredResult) -> Iterator[str]:
-    items = len({sample.sample_id for sample in result.samples})
+def _missing_items(dataset: DatasetRow, samples: Sequence[SampleRow]) -> Iterator[str]:
+    items = len({sample.sample_id for sample in samples})
     # A data set may give an id twice; a group of a benchmark has no samples of its own.
-    if result.samples and items < result.n_items and len(result.samples) < result.n_items:
-        yield f"{len(result.samples)} samples are stored of {result.n_items} items"
+    if samples and items < dataset.n_items and len(samples) < dataset.n_items:
+        yield f"{len(samples)} samples are stored of {dataset.n_items} items"
 
 
 def _compare(

@@ -10,8 +10,9 @@ from typing import Any
 from llmprof.profilers.registry import SCORE
 from llmprof.report.changes import comparable, compare_with_baseline
 from llmprof.report.contents import Omission, Report, ReportedRun, Row, Section, Value
-from llmprof.report.runs import COMPLETE, choose_runs
-from llmprof.results import Store
+from llmprof.report.runs import choose_runs
+from llmprof.results import COMPLETE, Store
+from llmprof.results.reader import DatasetRow, read_datasets, read_metrics
 
 
 def build_report(db: Path, wanted: Sequence[str], baseline: str | None) -> Report:
@@ -24,8 +25,7 @@ def build_report(db: Path, wanted: Sequence[str], baseline: str | None) -> Repor
         StoreError: the database cannot be read.
         UnknownNameError: a name fits no run, or several where one is needed.
     """
-    store = Store(db, read_only=True)
-    try:
+    with Store(db, read_only=True) as store:
         chosen = choose_runs(store, wanted, baseline)
         sections, omissions = make_sections(store, chosen.runs)
         if chosen.baseline is not None:
@@ -33,8 +33,6 @@ def build_report(db: Path, wanted: Sequence[str], baseline: str | None) -> Repor
                 compare_with_baseline(store, chosen.runs, chosen.baseline, section)
                 for section in sections
             ]
-    finally:
-        store.close()
     return Report(
         runs=chosen.runs,
         sections=sections,
@@ -55,19 +53,6 @@ def _unfinished(run: ReportedRun) -> Omission:
     )
 
 
-_RESULTS = """
-SELECT profiler, dataset, source, sha256, demonstration, n_items,
-       (SELECT protocol_version FROM metrics m WHERE m.run_id = d.run_id
-        AND m.profiler = d.profiler AND m.dataset = d.dataset LIMIT 1),
-       (SELECT seed FROM runs WHERE id = d.run_id)
-FROM run_datasets d WHERE run_id = ? ORDER BY rowid
-"""
-_METRICS = """
-SELECT metric, "group", value, ci_low, ci_high, n, n_total, reason FROM metrics
-WHERE run_id = ? AND profiler = ? AND dataset = ? ORDER BY rowid
-"""
-
-
 @dataclass(frozen=True, slots=True)
 class _Result:
     """What one run, by its place, found on one data set, and `way`: how it was made.
@@ -76,11 +61,7 @@ class _Result:
     """
 
     run: int
-    profiler: str
-    dataset: str
-    source: str
-    sha256: str
-    demonstration: bool
+    row: DatasetRow
     scorer: str | None
     way: Mapping[str, Any]
 
@@ -95,7 +76,7 @@ def make_sections(
     by_subject: dict[tuple[str, str], list[_Result]] = {}
     for place, run in enumerate(runs):
         for result in _results(store, place, run):
-            by_subject.setdefault((result.profiler, result.dataset), []).append(result)
+            by_subject.setdefault((result.row.profiler, result.row.dataset), []).append(result)
     sections: list[Section] = []
     omissions: list[Omission] = []
     for first, *others in by_subject.values():
@@ -109,22 +90,18 @@ def make_sections(
 
 def _results(store: Store, place: int, run: ReportedRun) -> list[_Result]:
     results = []
-    for profiler, dataset, source, sha256, demonstration, n_items, version, seed in store.query(
-        _RESULTS, (run.run_id,)
-    )[1]:
-        scorer = _scorer(run, profiler)
+    for row in read_datasets(store, run.run_id):
+        scorer = _scorer(run, row.profiler)
         way = {
-            "protocol version": version,
-            "demonstration data": bool(demonstration),
-            "data (SHA-256)": sha256[:12],
-            "items": n_items,
+            "protocol version": row.protocol_version,
+            "demonstration data": row.demonstration,
+            "data (SHA-256)": row.sha256[:12],
+            "items": row.n_items,
             **({} if scorer is None else {"scorer": scorer}),
-            **_settings(run, profiler, seed),
+            **_settings(run, row.profiler),
         }
         name = None if scorer is None else _scorer_name(scorer)
-        results.append(
-            _Result(place, profiler, dataset, source, sha256, bool(demonstration), name, way)
-        )
+        results.append(_Result(place, row, name, way))
     return results
 
 
@@ -140,10 +117,10 @@ def _scorer_name(scorer: Mapping[str, Any]) -> str:
     return str(scorer["name"])
 
 
-def _settings(run: ReportedRun, name: str, seed: int) -> Mapping[str, Any]:
+def _settings(run: ReportedRun, name: str) -> Mapping[str, Any]:
     """The options that this profiler follows: all and the seed, where it does not say."""
     profiler = comparable(run, name)
-    options = {"seed": seed, **run.config.get("options", {})}
+    options = {"seed": run.seed, **run.config.get("options", {})}
     if profiler is None:
         return options
     # Another seed is another draw of the same texts, and no other way of making them.
@@ -155,19 +132,19 @@ def _section(store: Store, runs: Sequence[ReportedRun], results: Sequence[_Resul
     """The runs' metrics side by side, in the order of the first run's, then what it has not."""
     found: dict[tuple[str, str], list[Value | None]] = {}
     for result in results:
-        place = (runs[result.run].run_id, result.profiler, result.dataset)
-        for metric, group, *numbers in store.query(_METRICS, place)[1]:
-            values = found.setdefault((metric, group), [None] * len(runs))
-            values[result.run] = Value(*numbers)
+        row = result.row
+        for metric in read_metrics(store, row.run_id, profiler=row.profiler, dataset=row.dataset):
+            values = found.setdefault((metric.metric, metric.group), [None] * len(runs))
+            values[result.run] = Value.of(metric)
     first = results[0]
     nothing = [None] * len(runs)
     return Section(
-        profiler=first.profiler,
-        protocol_version=str(first.way["protocol version"]),
-        dataset=first.dataset,
-        source=first.source,
-        sha256=first.sha256,
-        demonstration=first.demonstration,
+        profiler=first.row.profiler,
+        protocol_version=str(first.row.protocol_version),
+        dataset=first.row.dataset,
+        source=first.row.source,
+        sha256=first.row.sha256,
+        demonstration=first.row.demonstration,
         scorer=first.scorer,
         rows=[Row(metric, group, values, nothing) for (metric, group), values in found.items()],
     )
@@ -181,7 +158,7 @@ def _omission(other: _Result, first: _Result, runs: Sequence[ReportedRun]) -> Om
         if other.way.get(name) != first.way.get(name)
     ]
     return Omission(
-        what=f"{other.profiler} on {other.dataset} of {runs[other.run].label}",
+        what=f"{other.row.profiler} on {other.row.dataset} of {runs[other.run].label}",
         why=f"made otherwise than that of {runs[first.run].label}: {'; '.join(differing)}",
     )
 

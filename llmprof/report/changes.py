@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,17 +9,13 @@ from dataclasses import replace
 from llmprof.errors import UnknownNameError
 from llmprof.metrics.bootstrap import Difference
 from llmprof.metrics.measures import Mean, Measure, Single, difference
-from llmprof.metrics.samples import OVERALL, Sample
+from llmprof.metrics.samples import OVERALL, Scored
 from llmprof.profilers import Comparable
 from llmprof.profilers.registry import stored_profiler
 from llmprof.report.contents import Change, ReportedRun, Row, Section, Value
 from llmprof.results import Store
+from llmprof.results.reader import read_samples
 
-# The prompts are long, and no metric is made of them.
-_SAMPLES = """
-SELECT sample_id, '', response, scores, "group", sample_index, NULL, error_class FROM samples
-WHERE run_id = ? AND profiler = ? AND dataset = ? ORDER BY id
-"""
 _NO_ITEMS = "the values of its items are not stored"
 _TOLERANCE = 1e-9
 
@@ -52,13 +47,9 @@ def compare_with_baseline(
 
 def _measures(store: Store, run: ReportedRun, section: Section) -> _Measures:
     """What the run's metrics are made of, by metric and group; those that are known."""
-    rows = store.query(_SAMPLES, (run.run_id, section.profiler, section.dataset))[1]
-    # All at once: a call for each would take longer than its work.
-    scores = json.loads(f"[{','.join(row[3] for row in rows)}]")
-    samples = [
-        Sample(sample_id, prompt, response, found, *rest)
-        for (sample_id, prompt, response, _, *rest), found in zip(rows, scores, strict=True)
-    ]
+    samples = read_samples(
+        store, run.run_id, profiler=section.profiler, dataset=section.dataset, prompts=False
+    )
     if not samples:
         return {}
     profiler = comparable(run, section.profiler)
@@ -66,7 +57,7 @@ def _measures(store: Store, run: ReportedRun, section: Section) -> _Measures:
     return {(measure.name, measure.group): measure for measure in made}
 
 
-def _means(section: Section, samples: Sequence[Sample]) -> list[Measure]:
+def _means(section: Section, samples: Sequence[Scored]) -> list[Measure]:
     """Of scores that are called like a metric, as those of lm-eval's tasks are, the means."""
     units = [sample.sample_id for sample in samples]
     return [

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from llmprof.results.reader import MetricRow
+
 
 @dataclass(frozen=True, slots=True)
 class ReportedRun:
@@ -18,6 +20,7 @@ class ReportedRun:
     backend: str
     status: str
     error: str | None
+    seed: int
     started_at: str
     config: Mapping[str, Any]
     versions: Mapping[str, str]
@@ -33,6 +36,11 @@ class Value:
     n: int
     n_total: int
     reason: str | None = None
+
+    @classmethod
+    def of(cls, row: MetricRow) -> Value:
+        """The number in a stored row."""
+        return cls(row.value, row.ci_low, row.ci_high, row.n, row.n_total, row.reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,24 +5,14 @@ from __future__ import annotations
 import difflib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from llmprof.errors import UnknownNameError
 from llmprof.report.contents import Omission, ReportedRun
-from llmprof.results import Store
+from llmprof.results import COMPLETE, Store
+from llmprof.results.reader import RunRow, read_datasets, read_run, read_runs
 
-COMPLETE = "complete"
-_KNOWN = """
-SELECT id, model, status, backend, json_extract(config, '$.identity'),
-       (SELECT json_group_array(profiler || ' on ' || dataset) FROM run_datasets WHERE run_id = id)
-FROM runs ORDER BY id
-"""
-_CHOSEN = """
-SELECT id, command, model, backend, status, error, started_at, config, versions, seed FROM runs
-WHERE id = ?
-"""
 # These tell a model's later state from an earlier one, not one way of running it from another.
 _STATE = frozenset({"fingerprint", "revision", "chat_template", "own_code", "sha256"})
 
@@ -91,12 +81,15 @@ def _no_run(store: Store) -> UnknownNameError:
 
 
 def _known_runs(store: Store) -> list[_Known]:
+    results: dict[str, list[str]] = {}
+    for row in read_datasets(store):
+        results.setdefault(row.run_id, []).append(f"{row.profiler} on {row.dataset}")
     known = []
-    for run_id, model, status, backend, identity, results in store.query(_KNOWN)[1]:
-        values = json.loads(identity or "{}")
-        kept = {name: value for name, value in values.items() if name not in _STATE}
-        configuration = json.dumps([backend, kept], sort_keys=True)
-        known.append(_Known(run_id, model, status, configuration, json.loads(results)))
+    for run in read_runs(store):
+        identity = run.config.get("identity", {})
+        kept = {name: value for name, value in identity.items() if name not in _STATE}
+        configuration = json.dumps([run.backend, kept], sort_keys=True)
+        known.append(_Known(run.id, run.model, run.status, configuration, results.get(run.id, [])))
     return known
 
 
@@ -170,38 +163,24 @@ def _unknown(name: str, known: Sequence[_Known]) -> UnknownNameError:
 
 
 def _read(store: Store, run_ids: Iterable[str]) -> list[ReportedRun]:
-    rows = [store.query(_CHOSEN, (run_id,))[1][0] for run_id in dict.fromkeys(run_ids)]
-    labels = label_runs(
-        [Labelled(row[0], row[2], row[3], row[9], json.loads(row[7])) for row in rows]
-    )
-    return [_reported(row, label) for row, label in zip(rows, labels, strict=True)]
+    rows = [read_run(store, run_id) for run_id in dict.fromkeys(run_ids)]
+    return [_reported(row, label) for row, label in zip(rows, label_runs(rows), strict=True)]
 
 
-def _reported(row: Sequence[Any], label: str) -> ReportedRun:
-    run_id, command, model, backend, status, error, started_at, config, versions, _ = row
+def _reported(row: RunRow, label: str) -> ReportedRun:
     return ReportedRun(
-        run_id=run_id,
+        run_id=row.id,
         label=label,
-        command=command,
-        model=model,
-        backend=backend,
-        status=status,
-        error=error,
-        started_at=started_at,
-        config=json.loads(config),
-        versions=json.loads(versions),
+        command=row.command,
+        model=row.model,
+        backend=row.backend,
+        status=row.status,
+        error=row.error,
+        seed=row.seed,
+        started_at=row.started_at,
+        config=row.config,
+        versions=row.versions,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Labelled:
-    """What a run's label may be made of; `config` is that of the table `runs`."""
-
-    run_id: str
-    model: str
-    backend: str
-    seed: int
-    config: Mapping[str, Any]
 
 
 def short_name(model: str) -> str:
@@ -213,7 +192,7 @@ def short_name(model: str) -> str:
     return model.rstrip("/").rsplit("/", 1)[-1] or model
 
 
-def label_runs(runs: Sequence[Labelled]) -> list[str]:
+def label_runs(runs: Sequence[RunRow]) -> list[str]:
     """One label a run, no two equal: the model's name, and what differs between runs of one model.
 
     Where all runs are of one model, its name is left out.
@@ -232,7 +211,7 @@ def label_runs(runs: Sequence[Labelled]) -> list[str]:
     return [f"{name} {detail}".strip() for name, detail in zip(names, details, strict=True)]
 
 
-def _model_names(runs: Sequence[Labelled]) -> list[str]:
+def _model_names(runs: Sequence[RunRow]) -> list[str]:
     """Short names, but whole ones where two models would have the same."""
     models = {run.model for run in runs}
     shared = Counter(map(short_name, models))
@@ -241,7 +220,7 @@ def _model_names(runs: Sequence[Labelled]) -> list[str]:
     ]
 
 
-def _details(runs: Sequence[Labelled]) -> list[str]:
+def _details(runs: Sequence[RunRow]) -> list[str]:
     """What differs between runs of one model: as few parts as tell them apart."""
     labels = [""] * len(runs)
     for part in (*_PARTS, *_option_parts(runs), _started, _run_id):
@@ -253,7 +232,7 @@ def _details(runs: Sequence[Labelled]) -> list[str]:
     return labels
 
 
-def _precision(run: Labelled) -> str:
+def _precision(run: RunRow) -> str:
     """`4bit` for quantized weights, else the number format."""
     identity = run.config.get("identity", {})
     quantization = identity.get("quantization")
@@ -262,50 +241,50 @@ def _precision(run: Labelled) -> str:
     return str(identity.get("dtype") or "")
 
 
-def _backend(run: Labelled) -> str:
+def _backend(run: RunRow) -> str:
     return run.backend
 
 
-def _adapter(run: Labelled) -> str:
+def _adapter(run: RunRow) -> str:
     adapter = run.config.get("identity", {}).get("adapter")
     return f"adapter {str(adapter)[:8]}" if adapter else ""
 
 
-def _dtype(run: Labelled) -> str:
+def _dtype(run: RunRow) -> str:
     return str(run.config.get("identity", {}).get("dtype") or "")
 
 
-def _seed(run: Labelled) -> str:
+def _seed(run: RunRow) -> str:
     return f"seed {run.seed}"
 
 
-def _limit(run: Labelled) -> str:
+def _limit(run: RunRow) -> str:
     limit = run.config.get("limit")
     return "all items" if limit is None else f"first {limit}"
 
 
-def _started(run: Labelled) -> str:
+def _started(run: RunRow) -> str:
     """From an id such as 20261124T221512680084Z-9fbed8: the day and the time, UTC."""
-    time = run.run_id
+    time = run.id
     return f"{time[4:6]}-{time[6:8]} {time[9:11]}:{time[11:13]}"
 
 
-def _run_id(run: Labelled) -> str:
-    return run.run_id
+def _run_id(run: RunRow) -> str:
+    return run.id
 
 
-_Part = Callable[[Labelled], str]
+_Part = Callable[[RunRow], str]
 _PARTS: tuple[_Part, ...] = (_precision, _backend, _adapter, _dtype, _seed, _limit)
 
 
-def _option_parts(runs: Sequence[Labelled]) -> list[_Part]:
+def _option_parts(runs: Sequence[RunRow]) -> list[_Part]:
     """Options of the profiles that differ between the runs."""
     names = dict.fromkeys(name for run in runs for name in run.config.get("options", {}))
     return [_option(name) for name in names if name != "seed"]
 
 
 def _option(name: str) -> _Part:
-    def part(run: Labelled) -> str:
+    def part(run: RunRow) -> str:
         return f"{name} {run.config.get('options', {}).get(name)}"
 
     return part

@@ -8,15 +8,9 @@ from pathlib import Path
 
 from llmprof.errors import StoreError
 from llmprof.results import Store
+from llmprof.results.reader import read_datasets, read_samples
 
-_RUN = """
-SELECT run_id FROM run_datasets WHERE profiler = 'stereoset' AND substr(run_id, 1, ?) = ?
-ORDER BY run_id DESC LIMIT 1
-"""
-_SAMPLES = """
-SELECT sample_id, "group", response, scores FROM samples
-WHERE run_id = ? AND profiler = 'stereoset' ORDER BY id
-"""
+_PROFILER = "stereoset"
 _HALVES = ("intrasentence", "intersentence")
 
 
@@ -29,26 +23,23 @@ def export_stereoset(db: Path, run: str, output: Path) -> int:
     Raises:
         StoreError: there is no such run, an item of it has no score, or `output` cannot be written.
     """
-    store = Store(db, read_only=True)
-    try:
-        _, found = store.query(_RUN, (len(run), run))
-        if not found:
+    with Store(db, read_only=True) as store:
+        runs = {each.run_id for each in read_datasets(store, profiler=_PROFILER)}
+        latest = max((each for each in runs if each.startswith(run)), default=None)
+        if latest is None:
             wanted = f"no run {run!r} of stereoset" if run else "no run of stereoset yet"
             raise StoreError(f"{db} holds {wanted}; `llmprof runs` lists what there is")
-        _, rows = store.query(_SAMPLES, found[0])
-    finally:
-        store.close()
+        samples = read_samples(store, latest, profiler=_PROFILER)
     predictions: dict[str, list[dict[str, object]]] = {half: [] for half in _HALVES}
-    for sample_id, group, response, scores in rows:
-        if response is None:
+    for sample in samples:
+        if sample.response is None:
             raise StoreError(
-                f"item {sample_id} of run {found[0][0]} has no score, and the authors' evaluation "
-                "needs every one; run the profile again"
+                f"item {sample.sample_id} of run {latest} has no score, and the authors' "
+                "evaluation needs every one; run the profile again"
             )
-        values = json.loads(scores)
-        predictions[group.split("/", 1)[0]] += [
-            {"id": candidate["id"], "score": math.exp(values[label])}
-            for label, candidate in json.loads(response).items()
+        predictions[sample.group.split("/", 1)[0]] += [
+            {"id": candidate["id"], "score": math.exp(sample.scores[label] or 0.0)}
+            for label, candidate in json.loads(sample.response).items()
         ]
     try:
         output.write_text(json.dumps(predictions, indent=2) + "\n", encoding="utf-8")

@@ -1,5 +1,21 @@
 """The SQLite store of results."""
 
-from llmprof.results.store import ProfileResult, RunStart, Store, Work
+from llmprof.results.store import (
+    COMPLETE,
+    FAILED,
+    INTERRUPTED,
+    ProfileResult,
+    RunStart,
+    Store,
+    Work,
+)
 
-__all__ = ["ProfileResult", "RunStart", "Store", "Work"]
+__all__ = [
+    "COMPLETE",
+    "FAILED",
+    "INTERRUPTED",
+    "ProfileResult",
+    "RunStart",
+    "Store",
+    "Work",
+]

@@ -1,14 +1,14 @@
-"""What a results database holds, as typed values: see `docs/results.md` for each column."""
+"""Read a results database as typed rows: see `docs/results.md` for each column."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from llmprof.errors import StoreError
-from llmprof.metrics.samples import Metric, Sample
+from llmprof.metrics.samples import Metric
 from llmprof.results.store import Store
 
 
@@ -26,8 +26,34 @@ class RunRow:
     started_at: str
     finished_at: str | None
     git_revision: str | None
+    host: str | None
     config: Mapping[str, Any]
     versions: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRow:
+    """One profile on one data set, with the work it took.
+
+    `n_items` counts items, `n_requests` and the other counts are of requests, `seconds` is wall
+    time. `protocol_version` is None where the profile has no metric; the counts and the time are
+    None in databases of early versions.
+    """
+
+    run_id: str
+    profiler: str
+    protocol_version: str | None
+    dataset: str
+    source: str
+    sha256: str
+    n_items: int
+    demonstration: bool
+    n_requests: int | None
+    n_cached: int | None
+    n_failed: int | None
+    n_truncated: int | None
+    n_retries: int | None
+    seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +82,17 @@ class MetricRow:
     n_total: int
     reason: str | None
 
+    def as_metric(self) -> Metric:
+        """The number alone, as profilers make it."""
+        return Metric(
+            self.metric, self.value, self.ci_low, self.ci_high, self.n, self.n_total,
+            self.group, self.reason,
+        )  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class SampleRow:
-    """One scored response; see `llmprof.metrics.samples.Sample`."""
+    """One scored response; see `llmprof.metrics.samples.Sample`. Metrics can be made of it."""
 
     run_id: str
     model: str
@@ -74,32 +107,44 @@ class SampleRow:
     cache_key: str | None
     error_class: str | None
 
+    @property
+    def empty(self) -> bool | None:
+        """Whether the response is nothing but blanks; None when there is none."""
+        return None if self.response is None else not self.response.strip()
 
-# Columns are called as the fields are.
-_RUN = """
+
+# The columns of each query are the fields of its row, in their order.
+_RUNS = """
 SELECT id, command, model, backend, status, error, seed, started_at, finished_at, git_revision,
-       config, versions
-FROM runs
+       host, config, versions
+FROM runs t
+"""
+_DATASETS = """
+SELECT run_id, profiler,
+       (SELECT protocol_version FROM metrics m WHERE m.run_id = t.run_id
+        AND m.profiler = t.profiler AND m.dataset = t.dataset LIMIT 1),
+       dataset, source, sha256, n_items, demonstration,
+       n_requests, n_cached, n_failed, n_truncated, n_retries, seconds
+FROM run_datasets t
 """
 _METRICS = """
-SELECT m.run_id, r.model, r.backend, m.profiler, m.protocol_version, m.dataset, d.sha256,
-       d.demonstration, m.metric, m."group", m.value, m.ci_low, m.ci_high, m.n, m.n_total, m.reason
-FROM metrics m JOIN runs r ON r.id = m.run_id JOIN run_datasets d USING (run_id, profiler, dataset)
-WHERE m.run_id = ? ORDER BY m.rowid
+SELECT t.run_id, r.model, r.backend, t.profiler, t.protocol_version, t.dataset, d.sha256,
+       d.demonstration, t.metric, t."group", t.value, t.ci_low, t.ci_high, t.n, t.n_total, t.reason
+FROM metrics t JOIN runs r ON r.id = t.run_id JOIN run_datasets d USING (run_id, profiler, dataset)
 """
 _SAMPLES = """
-SELECT s.run_id, r.model, s.profiler, s.dataset, s.sample_id, s.sample_index, s."group", s.prompt,
-       s.response, s.scores, s.cache_key, s.error_class
-FROM samples s JOIN runs r ON r.id = s.run_id
-WHERE s.run_id = ? AND (? IS NULL OR s.profiler = ?) ORDER BY s.id
+SELECT t.run_id, r.model, t.profiler, t.dataset, t.sample_id, t.sample_index, t."group", {prompt},
+       t.response, t.scores, t.cache_key, t.error_class
+FROM samples t JOIN runs r ON r.id = t.run_id
 """
+# Places of what SQLite has no type for, and of what names a sample.
+_DEMONSTRATION = 7
+_ID, _SCORES = 4, 9
 
 
-def complete_runs(store: Store) -> list[RunRow]:
-    """Every run that came to its end, the oldest first."""
-    return [
-        _run(store, row) for row in _rows(store, f"{_RUN} WHERE status = 'complete' ORDER BY id")
-    ]
+def read_runs(store: Store, *, status: str | None = None) -> list[RunRow]:
+    """Every run, or those of one status; the oldest first."""
+    return list(_runs(store, "ORDER BY id", status=status))
 
 
 def find_run(store: Store, name: str) -> RunRow:
@@ -108,32 +153,97 @@ def find_run(store: Store, name: str) -> RunRow:
     Raises:
         StoreError: there is none, or what is stored of it cannot be read.
     """
-    begins = f"{_RUN} WHERE substr(id, 1, ?) = ? ORDER BY id DESC LIMIT 1"
-    for row in _rows(store, begins, len(name), name):
-        return _run(store, row)
+    for run in _runs(store, "AND substr(id, 1, ?) = ? ORDER BY id DESC LIMIT 1", len(name), name):
+        return run
     wanted = f"no run {name!r}" if name else "no run yet"
     raise StoreError(f"{store.path} holds {wanted}; `llmprof runs` lists what there is")
 
 
-def metrics_of(store: Store, run_id: str) -> Iterator[MetricRow]:
-    """The metrics of a run, in the order of its profilers."""
-    for row in _rows(store, _METRICS, run_id):
-        yield MetricRow(**{**row, "demonstration": bool(row["demonstration"])})
+def read_run(store: Store, run_id: str) -> RunRow:
+    """The run with this id, which must exist."""
+    (run,) = _runs(store, "", id=run_id)
+    return run
 
 
-def samples_of(store: Store, run_id: str, profiler: str | None = None) -> Iterator[SampleRow]:
-    """The samples of a run, of one profiler or of all, in the order of its data sets."""
-    for row in _rows(store, _SAMPLES, run_id, profiler, profiler):
-        scores = parsed(store, row["scores"], f"the scores of sample {row['sample_id']!r}")
-        yield SampleRow(**{**row, "scores": scores})
+def read_datasets(
+    store: Store, run_id: str | None = None, *, profiler: str | None = None
+) -> list[DatasetRow]:
+    """What a run profiled, or all runs, in the order it was saved."""
+    rows = _select(store, _DATASETS, "ORDER BY t.rowid", run_id=run_id, profiler=profiler)
+    return [DatasetRow(*_with(row, _DEMONSTRATION, bool(row[_DEMONSTRATION]))) for row in rows]
 
 
-def parsed(store: Store, text: str, what: str) -> Mapping[str, Any]:
-    """The JSON object in a column; `what` names it in an error.
+def read_metrics(
+    store: Store, run_id: str, *, profiler: str | None = None, dataset: str | None = None
+) -> list[MetricRow]:
+    """The metrics of a run, of one profiler or data set or of all, in the order they were saved."""
+    where = {"run_id": run_id, "profiler": profiler, "dataset": dataset}
+    rows = _select(store, _METRICS, "ORDER BY t.rowid", **where)
+    return [MetricRow(*_with(row, _DEMONSTRATION, bool(row[_DEMONSTRATION]))) for row in rows]
+
+
+def read_samples(
+    store: Store,
+    run_id: str,
+    *,
+    profiler: str | None = None,
+    dataset: str | None = None,
+    prompts: bool = True,
+) -> list[SampleRow]:
+    """The samples of a run, of one profiler or data set or of all, in the order they were saved.
+
+    Without `prompts`, which are long and of which no metric is made, each `prompt` is empty.
 
     Raises:
-        StoreError: it is none.
+        StoreError: what is stored cannot be read.
     """
+    sql = _SAMPLES.format(prompt="t.prompt" if prompts else "''")
+    where = {"run_id": run_id, "profiler": profiler, "dataset": dataset}
+    rows = _select(store, sql, "ORDER BY t.id", **where)
+    scores = _all_scores(store, rows)
+    return [
+        SampleRow(*_with(row, _SCORES, values)) for row, values in zip(rows, scores, strict=True)
+    ]
+
+
+def _runs(store: Store, then: str, *values: Any, **where: str | None) -> Iterator[RunRow]:
+    for *columns, config, versions in _select(store, _RUNS, then, *values, **where):
+        columns.append(_parsed(store, config, f"the configuration of run {columns[0]}"))
+        columns.append(_parsed(store, versions, f"the versions of run {columns[0]}"))
+        yield RunRow(*columns)
+
+
+def _select(
+    store: Store, sql: str, then: str, *values: Any, **where: str | None
+) -> list[tuple[Any, ...]]:
+    """Rows whose columns have the values in `where` that are not None, then what `then` says."""
+    known = {column: value for column, value in where.items() if value is not None}
+    conditions = " AND ".join(["TRUE", *(f"t.{column} = ?" for column in known)])
+    return store.query(f"{sql} WHERE {conditions} {then}", [*known.values(), *values])[1]
+
+
+def _all_scores(store: Store, rows: Sequence[tuple[Any, ...]]) -> list[Mapping[str, float | None]]:
+    # All at once: a call for each would take longer than its work.
+    try:
+        joined = ",".join(row[_SCORES] for row in rows)
+        scores: list[Mapping[str, float | None]] = json.loads(f"[{joined}]")
+        if len(scores) == len(rows) and all(isinstance(each, dict) for each in scores):
+            return scores
+    except (TypeError, ValueError, RecursionError):
+        pass
+    # One of them is damaged: say which.
+    return [_parsed(store, row[_SCORES], f"the scores of sample {row[_ID]!r}") for row in rows]
+
+
+def _with(row: tuple[Any, ...], place: int, value: Any) -> list[Any]:
+    """The row with another value at one place."""
+    columns = list(row)
+    columns[place] = value
+    return columns
+
+
+def _parsed(store: Store, text: str, what: str) -> Mapping[str, Any]:
+    """The JSON object in a column; `what` names it in an error."""
     try:
         value = json.loads(text)
     except (TypeError, ValueError, RecursionError) as error:
@@ -141,62 +251,3 @@ def parsed(store: Store, text: str, what: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise StoreError(f"{store.path}: {what} is not a JSON object; restore it from a copy")
     return value
-
-
-def _run(store: Store, row: Mapping[str, Any]) -> RunRow:
-    config = parsed(store, row["config"], f"the configuration of run {row['id']}")
-    versions = parsed(store, row["versions"], f"the versions of run {row['id']}")
-    return RunRow(**{**row, "config": config, "versions": versions})
-
-
-def _rows(store: Store, sql: str, *values: Any) -> Iterator[dict[str, Any]]:
-    columns, rows = store.query(sql, values)
-    return (dict(zip(columns, row, strict=True)) for row in rows)
-
-
-_RESULTS = """
-SELECT d.profiler, d.dataset, d.n_items, (
-  SELECT protocol_version FROM metrics m WHERE m.run_id = d.run_id AND m.profiler = d.profiler
-  AND m.dataset = d.dataset LIMIT 1)
-FROM run_datasets d WHERE run_id = ? ORDER BY rowid
-"""
-_SAMPLES_OF_RESULT = """
-SELECT sample_id, prompt, response, scores, "group", sample_index, cache_key, error_class
-FROM samples WHERE run_id = ? AND profiler = ? AND dataset = ? ORDER BY id
-"""
-_METRICS_OF_RESULT = """
-SELECT metric, value, ci_low, ci_high, n, n_total, "group", reason
-FROM metrics WHERE run_id = ? AND profiler = ? AND dataset = ? ORDER BY rowid
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredResult:
-    """One profiler's samples and metrics on one data set, in the order they were written."""
-
-    profiler: str
-    dataset: str
-    n_items: int
-    protocol_version: str | None
-    samples: tuple[Sample, ...]
-    metrics: tuple[Metric, ...]
-
-
-def read_results(store: Store, run_id: str) -> Iterator[StoredResult]:
-    """What the run saved, one profiler on one data set at a time.
-
-    Raises:
-        StoreError: it cannot be read.
-    """
-    _, results = store.query(_RESULTS, (run_id,))
-    for profiler, dataset, n_items, version in results:
-        place = (run_id, profiler, dataset)
-        samples = tuple(_sample(store, row) for row in store.query(_SAMPLES_OF_RESULT, place)[1])
-        metrics = tuple(Metric(*row) for row in store.query(_METRICS_OF_RESULT, place)[1])
-        yield StoredResult(profiler, dataset, n_items, version, samples, metrics)
-
-
-def _sample(store: Store, row: tuple[Any, ...]) -> Sample:
-    sample_id, prompt, response, scores, *rest = row
-    values = parsed(store, scores, f"the scores of sample {sample_id!r}")
-    return Sample(sample_id, prompt, response, values, *rest)

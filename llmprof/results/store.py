@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from llmprof.cache.keys import canonical_json
 from llmprof.errors import StoreError, UsageError
@@ -22,6 +22,8 @@ from llmprof.results.schema import check_version, migrations
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
+# What a run's status says; `started` until its end is known.
+STARTED, COMPLETE, FAILED, INTERRUPTED = "started", "complete", "failed", "interrupted"
 _BUSY_TIMEOUT_SECONDS = 60.0
 # Words of SQLite about a damaged file; the last about one whose list of migrations is lost.
 _DAMAGE = ("not a database", "malformed", "decode", "already exists")
@@ -81,7 +83,7 @@ class ProfileResult:
 
 
 class Store:
-    """An open results database.
+    """An open results database, closed at the end of a `with` block.
 
     Raises:
         StoreError: the file cannot be read or written, is locked, or is of a newer llmprof.
@@ -140,20 +142,6 @@ class Store:
                 self._db.rollback()
                 raise
 
-    @contextmanager
-    def run(self, start: RunStart) -> Iterator[str]:
-        """The id of a run to fill inside the block, whose end decides the run's status."""
-        run_id = self.begin_run(start)
-        try:
-            yield run_id
-        except KeyboardInterrupt:
-            self.finish_run(run_id, "interrupted")
-            raise
-        except Exception as error:
-            self.finish_run(run_id, "failed", str(error))
-            raise
-        self.finish_run(run_id, "complete")
-
     def begin_run(self, start: RunStart) -> str:
         """The id of a run to fill: an unfinished one of the same configuration, or a new one.
 
@@ -167,7 +155,7 @@ class Store:
             "seed": start.seed,
         }
         now = datetime.now(UTC)
-        process = {"status": "started", "pid": os.getpid(), "host": socket.gethostname()}
+        process = {"status": STARTED, "pid": os.getpid(), "host": socket.gethostname()}
         with self._transaction():
             run_id = self._unfinished(same)
             if run_id is not None:
@@ -191,10 +179,10 @@ class Store:
     def _unfinished(self, same: dict[str, Any]) -> str | None:
         where = " AND ".join(f"{column} = :{column}" for column in same)
         rows = self._db.table("runs").rows_where(
-            f"status <> 'complete' AND {where}", same, order_by="id DESC"
+            f"status <> '{COMPLETE}' AND {where}", same, order_by="id DESC"
         )
         for row in rows:
-            if row["status"] != "started" or not _alive(row["pid"], row["host"]):
+            if row["status"] != STARTED or not _alive(row["pid"], row["host"]):
                 return str(row["id"])
         return None
 
@@ -221,7 +209,7 @@ class Store:
             )
 
     def finish_run(self, run_id: str, status: str, error: str | None = None) -> None:
-        """Mark a run `complete`, `failed` or `interrupted`."""
+        """Record how a run ended: COMPLETE, FAILED or INTERRUPTED."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         with self._transaction():
             self._db.table("runs").update(
@@ -244,6 +232,21 @@ class Store:
             if _is_fault_of_file(error):
                 raise self._fault(error) from error
             raise UsageError(f"SQL: {error}; see `llmprof sql --help`") from error
+
+    def check_integrity(self) -> None:
+        """Raise StoreError when SQLite finds a damaged page, index or constraint."""
+        _, rows = self.query("PRAGMA integrity_check(1)")
+        if rows != [("ok",)]:
+            first = " ".join(str(rows[0][0]).split())
+            raise StoreError(
+                f"results database {self.path} is damaged ({first}); restore it from a copy"
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     def close(self) -> None:
         self._connection.close()

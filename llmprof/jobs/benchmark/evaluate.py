@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +16,7 @@ from llmprof.backends import Backend, create_backend
 from llmprof.cache import open_cache
 from llmprof.engine import Engine, Progress, ProgressListener
 from llmprof.errors import BenchmarkError, CapabilityError, LlmprofError, UsageError
+from llmprof.jobs.benchmark.recording import group_result, run_start, task_result
 from llmprof.jobs.benchmark.tasks import (
     BenchmarkJob,
     FailureListener,
@@ -28,17 +27,14 @@ from llmprof.jobs.benchmark.tasks import (
     no_prints,
     prepare_process,
 )
-from llmprof.metrics.samples import Metric, Sample
+from llmprof.jobs.runner import open_run, work_of
+from llmprof.jobs.windows import Listener
 from llmprof.requests import Answer, Request
-from llmprof.results import ProfileResult, RunStart, Store, Work
-from llmprof.results.provenance import git_revision, package_versions
+from llmprof.results import ProfileResult, Store
 
 if TYPE_CHECKING:
     from llmprof.jobs.benchmark.lm_eval_model import EngineLM
 
-
-Listener = Callable[[str, Progress], None]
-PROFILER = "benchmark"
 # Of the standard errors that lm-eval has no formula for; its own default of 100,000 takes minutes.
 _BOOTSTRAP_RESAMPLES = 1_000
 
@@ -84,29 +80,19 @@ def run_benchmark(
         failures.append(error)
         on_failure(error)
 
-    store = Store(job.db)
-    try:
+    with Store(job.db) as store:
         backend = _backend(job)
         selection = load_tasks(job, failed)
         if not selection.tasks:
             return BenchmarkOutcome(None, tuple(failures))
-        run_id = store.begin_run(_start(job, backend, selection))
-        not_loaded = len(failures)
-        try:
-            _run_tasks(
-                job, backend, selection, partial(store.save_profile, run_id), listener, failed
-            )
-        except KeyboardInterrupt:
-            store.finish_run(run_id, "interrupted")
-            raise
-        except Exception as error:
-            store.finish_run(run_id, "failed", str(error))
-            raise
-        unscored = "; ".join(map(str, failures[not_loaded:]))
-        store.finish_run(run_id, "failed" if unscored else "complete", unscored or None)
-        return BenchmarkOutcome(run_id, tuple(failures))
-    finally:
-        store.close()
+        with open_run(store, run_start(job, backend, selection)) as run:
+
+            def unscored(error: LlmprofError) -> None:
+                run.failures.append(error)
+                failed(error)
+
+            _run_tasks(job, backend, selection, run.save, listener, unscored)
+        return BenchmarkOutcome(run.id, tuple(failures))
 
 
 def _backend(job: BenchmarkJob) -> Backend:
@@ -116,33 +102,6 @@ def _backend(job: BenchmarkJob) -> Backend:
             f"model {backend.model!r} has no chat template; leave --apply-chat-template out"
         )
     return backend
-
-
-def _start(job: BenchmarkJob, backend: Backend, selection: TaskSelection) -> RunStart:
-    versions = package_versions()
-    config = {
-        "identity": dict(backend.identity),
-        "limit": job.limit,
-        "options": {
-            "apply_chat_template": job.apply_chat_template,
-            "num_fewshot": job.num_fewshot,
-            "system_prompt": job.system_prompt,
-        },
-        "lm_eval": versions["lm-eval"],
-        "tasks": [
-            {
-                "task": each.name,
-                "version": each.version,
-                "n_shot": each.n_shot,
-                "sha256": each.sha256,
-            }
-            for each in selection.tasks.values()
-        ],
-        "groups": sorted(selection.groups),
-    }
-    return RunStart(
-        PROFILER, backend.model, backend.name, config, job.seed, versions, git_revision()
-    )
 
 
 def _run_tasks(
@@ -177,7 +136,7 @@ def _run_tasks(
         if missing:
             failed(BenchmarkError(f"group {group.name!r} has no average without {missing[0]!r}"))
         else:
-            save(_group_result(job, group, measured, [selection.tasks[name] for name in members]))
+            save(group_result(job, group, measured, [selection.tasks[name] for name in members]))
 
 
 def _run_task(run: _Run, loaded: LoadedTask) -> tuple[ProfileResult, Any]:
@@ -188,10 +147,10 @@ def _run_task(run: _Run, loaded: LoadedTask) -> tuple[ProfileResult, Any]:
     from llmprof.jobs.benchmark.task_metrics import task_metrics, task_samples
 
     began = time.monotonic()
-    work = Work(0, 0, 0, 0, 0, 0.0)
+    done = Progress(0)
 
     def ask(requests: Sequence[Request]) -> Sequence[Answer]:
-        nonlocal work
+        nonlocal done
         progress = Progress(0)
 
         def listen(now: Progress) -> None:
@@ -200,7 +159,7 @@ def _run_task(run: _Run, loaded: LoadedTask) -> tuple[ProfileResult, Any]:
             run.listener(f"{loaded.name} ({requests[0].kind})", now)
 
         answers = run.session.answer(requests, listen)
-        work = _add(work, progress)
+        done = done.plus(progress)
         return answers
 
     model: EngineLM = EngineLM(ask, run.backend, run.job.seed)
@@ -217,25 +176,14 @@ def _run_task(run: _Run, loaded: LoadedTask) -> tuple[ProfileResult, Any]:
             confirm_run_unsafe_code=run.job.confirm_run_unsafe_code,
         )
     results, logged = evaluated["results"][loaded.name], evaluated["samples"][loaded.name]
-    result = _result(
+    result = task_result(
         run.job,
         loaded,
         task_samples(model.asked, logged),
         task_metrics(results, logged, loaded.task.aggregation()),
-        replace(work, seconds=time.monotonic() - began),
+        work_of(done, time.monotonic() - began),
     )
     return result, results
-
-
-def _add(work: Work, progress: Progress) -> Work:
-    return replace(
-        work,
-        n_requests=work.n_requests + progress.total,
-        n_cached=work.n_cached + progress.cached,
-        n_failed=work.n_failed + progress.failed,
-        n_truncated=work.n_truncated + progress.truncated,
-        n_retries=work.n_retries + progress.retries,
-    )
 
 
 def _seed_everything(seed: int) -> None:
@@ -248,58 +196,6 @@ def _seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)
     set_torch_seed(seed)
-
-
-def _result(
-    job: BenchmarkJob,
-    loaded: LoadedTask,
-    samples: Sequence[Sample],
-    metrics: Sequence[Metric],
-    work: Work,
-) -> ProfileResult:
-    return ProfileResult(
-        profiler=PROFILER,
-        protocol_version=_protocol(job, loaded.version, {loaded.n_shot}),
-        dataset=loaded.name,
-        source=loaded.source,
-        sha256=loaded.sha256,
-        demonstration=False,
-        n_items=loaded.n_items,
-        samples=samples,
-        metrics=metrics,
-        work=work,
-    )
-
-
-def _group_result(
-    job: BenchmarkJob, group: Any, measured: dict[str, Any], members: Sequence[LoadedTask]
-) -> ProfileResult:
-    from llmprof.jobs.benchmark.task_metrics import group_metrics
-
-    digest = hashlib.sha256("\n".join(each.sha256 for each in members).encode())
-    return ProfileResult(
-        profiler=PROFILER,
-        protocol_version=_protocol(job, group.version, {each.n_shot for each in members}),
-        dataset=group.name,
-        source=f"average of {', '.join(each.name for each in members)}",
-        sha256=digest.hexdigest(),
-        demonstration=False,
-        n_items=sum(each.n_items for each in members),
-        samples=[],
-        metrics=group_metrics(group.aggregate(measured)),
-        work=Work(0, 0, 0, 0, 0, 0.0),
-    )
-
-
-def _protocol(job: BenchmarkJob, version: str, n_shots: set[int]) -> str:
-    """What makes two numbers of one task comparable: lm-eval, the task, examples, the prompt."""
-    shots = "/".join(map(str, sorted(n_shots)))
-    parts = [f"lm-eval {package_versions()['lm-eval']}", f"task {version}", f"{shots}-shot"]
-    if job.apply_chat_template:
-        parts.append("chat template")
-    if job.system_prompt is not None:
-        parts.append("system prompt")
-    return ", ".join(parts)
 
 
 class Session:

@@ -13,7 +13,7 @@ from lm_eval.api import registry
 
 from llmprof.jobs.benchmark.lm_eval_model import Asked, cut
 from llmprof.metrics.bootstrap import bootstrap_interval, bootstrap_statistic, mean_value
-from llmprof.metrics.samples import Metric, Sample
+from llmprof.metrics.samples import Metric, Sample, Scored
 from llmprof.requests import (
     Completion,
     Generate,
@@ -193,7 +193,7 @@ def _texts(asked: Asked) -> tuple[str, str]:
 
 
 def recompute_metrics(
-    stored: Sequence[Metric], samples: Sequence[Sample]
+    stored: Sequence[Metric], samples: Sequence[Scored]
 ) -> tuple[list[Metric], frozenset[str]]:
     """The metrics that follow from the samples, and the names of those that do not.
 
@@ -205,7 +205,7 @@ def recompute_metrics(
     return [metric for metric in recomputed.values() if metric is not None], unchecked
 
 
-def _recompute(metric: Metric, samples: Sequence[Sample]) -> Metric | None:
+def _recompute(metric: Metric, samples: Sequence[Scored]) -> Metric | None:
     if not samples or metric.value is None:
         return None
     name, comma, filter_name = metric.name.partition(",")
