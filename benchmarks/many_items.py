@@ -50,13 +50,11 @@ def measure(count: int, pipe: Connection) -> None:
         dataset = load_texts(folder / "texts.jsonl")
         backend = BatchedBackend()
         loaded = Loaded(TextToxicity(backend.name, backend.model), dataset)
-        store = Store(folder / "a.db")
         start = RunStart("score", backend.model, backend.name, {}, 0, {})
         began = time.monotonic()
-        run_prepared(
-            Prepared(backend, None, [loaded]), start, store, folder / "cache", lambda *told: None
-        )
-        store.close()
+        prepared = Prepared(backend, {}, [loaded])
+        with Store(folder / "a.db") as store:
+            run_prepared(prepared, start, store, folder / "cache", lambda *told: None)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         pipe.send((time.monotonic() - began, peak))
 

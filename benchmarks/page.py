@@ -13,6 +13,7 @@ from typing import Any
 
 from _shared import print_table, timed
 
+from llmprof.jobs.runner import open_run
 from llmprof.metrics.bootstrap import mean_metric
 from llmprof.metrics.samples import Sample
 from llmprof.report.build import build_report
@@ -94,10 +95,9 @@ def _fill(db: Path, count: int, characters: int) -> None:
     result = ProfileResult(
         *("toxicity", "1", "prompts", "made here", "0" * 64, False, count), samples, metrics, work
     )
-    store = Store(db)
-    with store.run(RunStart("profile", "model", "scripted", {}, 0, {})) as run_id:
-        store.save_profile(run_id, result)
-    store.close()
+    start = RunStart("profile", "model", "scripted", {}, 0, {})
+    with Store(db) as store, open_run(store, start) as run:
+        run.save(result)
 
 
 def _browser() -> Any:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from _shared import print_table, timed
 
+from llmprof.jobs.runner import open_run
 from llmprof.metrics.samples import Sample
 from llmprof.profilers import ProfilerOptions, create_profiler
 from llmprof.profilers.toxicity_measures import ATTRIBUTES
@@ -58,9 +59,8 @@ def measure(db: Path, runs: int) -> Iterator[list[object]]:
 
 
 def count(db: Path) -> int:
-    store = Store(db, read_only=True)
-    ((samples,),) = store.query("SELECT count(*) FROM samples")[1]
-    store.close()
+    with Store(db, read_only=True) as store:
+        ((samples,),) = store.query("SELECT count(*) FROM samples")[1]
     return int(samples)
 
 
@@ -69,11 +69,10 @@ def fill(db: Path, runs: int) -> None:
 
     All after the second are copies of the first, which takes seconds, not minutes.
     """
-    store = Store(db)
-    ((stored,),) = store.query("SELECT count(*) FROM runs")[1]
-    for number in range(stored, min(runs, DRAWN)):
-        draw_run(store, number)
-    store.close()
+    with Store(db) as store:
+        ((stored,),) = store.query("SELECT count(*) FROM runs")[1]
+        for number in range(stored, min(runs, DRAWN)):
+            draw_run(store, number)
     with sqlite3.connect(db) as connection:
         for number in range(max(stored, DRAWN), runs):
             copy_run(connection, number)
@@ -83,14 +82,14 @@ def fill(db: Path, runs: int) -> None:
 def draw_run(store: Store, number: int) -> None:
     options = ProfilerOptions(toxicity_scorer="classifier")
     config = {"options": {}, "scorer": {"name": "classifier", "identity": {}}}
-    with store.run(RunStart("profile", f"model-{number}", "made", config, 0, {})) as run_id:
+    with open_run(store, RunStart("profile", f"model-{number}", "made", config, 0, {})) as run:
         for name, items in ITEMS.items():
             profiler = create_profiler(name, options)
             samples = list(made(name, items, random.Random(number)))
             work = Work(len(samples), 0, 0, 0, 0, 0.0)
             metrics = profiler.metrics(samples)
             place = (profiler.name, profiler.version, name, "made", "0" * 64, False, items)
-            store.save_profile(run_id, ProfileResult(*place, samples, metrics, work))
+            run.save(ProfileResult(*place, samples, metrics, work))
 
 
 def copy_run(connection: sqlite3.Connection, number: int) -> None:

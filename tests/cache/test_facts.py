@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from llmprof.backends.huggingface.notes import remembered
+from llmprof.cache.facts import remembered
 
 
 def test_finds_once_for_each_key(tmp_path: Path) -> None:

@@ -56,12 +56,11 @@ def _llmprof(
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a database of three runs, one model of which has a name to trip over."""
     place = tmp_path_factory.mktemp("completion")
-    store = Store(place / "llmprof.db")
-    for model, backend in (("org/one", "huggingface"), ("org/[/two]", "openai")):
-        run_id = store.begin_run(RunStart("profile", model, backend, {}, 0, {}))
-        store.finish_run(run_id, "complete")
-    store.begin_run(RunStart("score", "scorer", "huggingface", {}, 0, {}))
-    store.close()
+    with Store(place / "llmprof.db") as store:
+        for model, backend in (("org/one", "huggingface"), ("org/[/two]", "openai")):
+            run_id = store.begin_run(RunStart("profile", model, backend, {}, 0, {}))
+            store.finish_run(run_id, "complete")
+        store.begin_run(RunStart("score", "scorer", "huggingface", {}, 0, {}))
     return place
 
 
@@ -93,9 +92,8 @@ def test_values_are_offered(line: str, offered: list[str], folder: Path) -> None
 def test_runs_are_offered_from_the_database_that_the_line_names(
     folder: Path, tmp_path: Path
 ) -> None:
-    store = Store(folder / "llmprof.db", read_only=True)
-    _, rows = store.query("SELECT id FROM runs ORDER BY id DESC")
-    store.close()
+    with Store(folder / "llmprof.db", read_only=True) as store:
+        _, rows = store.query("SELECT id FROM runs ORDER BY id DESC")
     ids = [id for (id,) in rows]
     assert complete("llmprof report ", folder) == ids
     assert complete(f"llmprof report {ids[-1][:-1]}", folder) == [ids[-1]]

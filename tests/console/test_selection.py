@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from llmprof.console.selection import print_selection
+from llmprof.jobs.runner import open_run
 from llmprof.metrics.samples import Metric, Sample
 from llmprof.results import ProfileResult, RunStart, Store, Work
 
@@ -35,15 +36,12 @@ def report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> list[list[str]
     """The words of each line."""
     samples = [Sample("1", "p", text, {}) for text in ("one", "two", None)]
     config = {"target": "mtld", "direction": "max", "where": "lix < 50", "baseline": None}
-    store = Store(tmp_path / "a.db")
-    with store.run(RunStart("select", "org/a, org/b", "scripted", config, 0, {})) as run:
+    start = RunStart("select", "org/a, org/b", "scripted", config, 0, {})
+    with Store(tmp_path / "a.db") as store, open_run(store, start) as run:
         work = Work(10, 0, 1, 0, 0, 1.0)
-        store.save_profile(
-            run,
-            ProfileResult("select", "1", "d", "x", "0" * 64, False, 10, samples, METRICS, work),
-        )
-    store.close()
-    print_selection(tmp_path / "a.db", run)
+        place = ("select", "1", "d", "x", "0" * 64, False, 10)
+        run.save(ProfileResult(*place, samples, METRICS, work))
+    print_selection(tmp_path / "a.db", run.id)
     return [line.split() for line in capsys.readouterr().out.splitlines()]
 
 

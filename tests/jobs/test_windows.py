@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from llmprof.datasets import Prompt
 from llmprof.engine import Progress
-from llmprof.jobs.runner import WholeProgress, Window, count_requests, windows
+from llmprof.jobs.windows import WholeProgress, Window, count_requests, windows
 from llmprof.profilers.toxicity import TextToxicity
 from llmprof.requests import Request, Toxicity
 

@@ -54,12 +54,11 @@ def add_run(
     config: dict[str, Any] = {"identity": identity or {}, "options": options or {}}
     if scorer is not None:
         config["scorer"] = {"name": scorer, "identity": {"model": scorer}}
-    store = Store(db)
-    run_id = store.begin_run(RunStart(command, model, "made", config, seed, {"llmprof": "1"}))
-    for each in made:
-        store.save_profile(run_id, each.result(scorer))
-    store.finish_run(run_id, status, error)
-    store.close()
+    with Store(db) as store:
+        run_id = store.begin_run(RunStart(command, model, "made", config, seed, {"llmprof": "1"}))
+        for each in made:
+            store.save_profile(run_id, each.result(scorer))
+        store.finish_run(run_id, status, error)
     return run_id
 
 

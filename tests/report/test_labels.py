@@ -5,13 +5,28 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmprof.report.runs import Labelled, label_runs
+from llmprof.report.runs import label_runs
+from llmprof.results.reader import RunRow
 
 
 def labels(*runs: tuple[str, dict[str, Any]], seeds: tuple[int, ...] = ()) -> list[str]:
     return label_runs(
         [
-            Labelled(f"2026112{place}T101112000000Z-abcdef", model, "huggingface", seed, config)
+            RunRow(
+                id=f"2026112{place}T101112000000Z-abcdef",
+                command="profile",
+                model=model,
+                backend="huggingface",
+                status="complete",
+                error=None,
+                seed=seed,
+                started_at=f"2026-11-2{place}T10:11:12+00:00",
+                finished_at=None,
+                git_revision=None,
+                host=None,
+                config=config,
+                versions={},
+            )
             for place, ((model, config), seed) in enumerate(
                 zip(runs, seeds or [0] * len(runs), strict=True)
             )

@@ -50,11 +50,8 @@ def test_canned_query_gives_what_the_recipe_gives(
     values = {"baseline": first, "run": last} if recipe.parameters else {}
     answer = site.get(f"/llmprof/{name}.json", params={**values, "_shape": "arrays"})
     assert answer.status_code == 200, answer.text
-    store = Store(results_db, read_only=True)
-    try:
+    with Store(results_db, read_only=True) as store:
         _, rows = store.query(recipe.sql, values)
-    finally:
-        store.close()
     assert answer.json()["rows"] == [list(row) for row in rows]
 
 

@@ -164,8 +164,7 @@ def test_recipes_do_in_pandas_too(results_db: Path) -> None:
 @slow
 def test_description_names_what_the_database_has(results_db: Path) -> None:
     described = yaml.safe_load(datasette_metadata(results_db))["databases"]["llmprof"]["tables"]
-    store = Store(results_db, read_only=True)
-    try:
+    with Store(results_db, read_only=True) as store:
         _, names = store.query(
             "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') "
             "AND name NOT LIKE '\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite%'"
@@ -177,8 +176,6 @@ def test_description_names_what_the_database_has(results_db: Path) -> None:
             assert used <= set(columns), table
             if "columns" in what:
                 assert set(columns) - {"id"} <= set(what["columns"]), table
-    finally:
-        store.close()
 
 
 def _others(what: dict[str, Any]) -> set[str]:

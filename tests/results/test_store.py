@@ -37,22 +37,16 @@ def db(tmp_path: Path) -> Path:
 
 
 def rows(db: Path, sql: str) -> list[tuple[object, ...]]:
-    store = Store(db, read_only=True)
-    try:
+    with Store(db, read_only=True) as store:
         return store.query(sql)[1]
-    finally:
-        store.close()
 
 
 def save(db: Path, start: RunStart = START, status: str = "complete") -> str:
-    store = Store(db)
-    try:
+    with Store(db) as store:
         run_id = store.begin_run(start)
         store.save_profile(run_id, RESULT)
         store.finish_run(run_id, status)
         return run_id
-    finally:
-        store.close()
 
 
 def test_samples_and_metrics_come_back(db: Path) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llmprof.cache.facts import recall, remember
 from llmprof.errors import BackendError
 from llmprof.requests import Outcome
 
@@ -76,7 +75,8 @@ class Budget:
         self.sequences = sequences
         self._file = None if sequences else file
         self._key = key
-        self._found: dict[str, int] = dict(_remembered(self._file).get(key, {}))
+        known = None if self._file is None else recall(self._file, key)
+        self._found: dict[str, int] = dict(known or {})
 
     @property
     def tokens(self) -> int:
@@ -110,13 +110,8 @@ class Budget:
 
     def _keep(self, what: str, value: int) -> None:
         self._found[what] = value
-        if self._file is None:
-            return
-        known = {**_remembered(self._file), self._key: self._found}
-        partial = self._file.with_name(f"{self._file.name}.{os.getpid()}.partial")
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(known, indent=1, sort_keys=True))
-        partial.replace(self._file)
+        if self._file is not None:
+            remember(self._file, self._key, self._found)
 
     def _measure_tokens(self) -> int:
         return max(1, min(_FASTEST_TOKENS[self._kind], int(self._free() / self._bytes_a_token())))
@@ -160,14 +155,3 @@ class Budget:
             peaks.append(torch.cuda.max_memory_allocated(self._decoder.device))
         few, many = _PROBED_TOKENS
         return max(1.0, (peaks[1] - peaks[0]) / (many - few))
-
-
-def _remembered(file: Path | None) -> Mapping[str, Any]:
-    """What `file` holds; an unreadable file is measured anew, as no answer depends on it."""
-    if file is None:
-        return {}
-    try:
-        known = json.loads(file.read_text())
-    except (OSError, ValueError):
-        return {}
-    return known if isinstance(known, dict) else {}

@@ -25,9 +25,9 @@ from llmprof.backends.huggingface.load_options import (
     checkpoint_quantization,
 )
 from llmprof.backends.huggingface.model_files import find_adapter, find_model
-from llmprof.backends.huggingface.notes import remembered
 from llmprof.backends.huggingface.weights import MODEL, check_pickles
 from llmprof.backends.protocol import BackendOptions
+from llmprof.cache.facts import remembered
 from llmprof.errors import BackendError, MissingDependencyError, UsageError
 
 Task = Literal["causal", "masked", "classification"]

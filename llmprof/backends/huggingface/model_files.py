@@ -6,9 +6,9 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
+from llmprof.backends.huggingface.fingerprints import file_fingerprint, folder_fingerprint
 from llmprof.backends.huggingface.gguf import convert_gguf
 from llmprof.backends.huggingface.hub import find_on_hub
-from llmprof.backends.huggingface.notes import file_fingerprint, folder_fingerprint
 from llmprof.backends.huggingface.weights import (
     ADAPTER,
     MODEL,

@@ -7,7 +7,8 @@ the wanted way is kept. The metric need not be differentiable.
 from llmprof.jobs.select.choose import Chosen, choose
 from llmprof.jobs.select.criteria import SAMPLE_METRICS, Constraint
 from llmprof.jobs.select.job import Choice, Drawing, SelectJob
-from llmprof.jobs.select.run import plan_select, run_select
+from llmprof.jobs.select.plan import plan_select
+from llmprof.jobs.select.run import run_select
 from llmprof.jobs.select.training_file import FORMATS
 
 __all__ = [

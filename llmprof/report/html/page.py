@@ -43,11 +43,8 @@ def write_page(report: Report, db: Path, output: Path) -> None:
         StoreError: the database cannot be read.
         OutputError: the file cannot be written.
     """
-    store = Store(db, read_only=True)
-    try:
+    with Store(db, read_only=True) as store:
         html = _render(report, store)
-    finally:
-        store.close()
     try:
         output.write_text(html, encoding="utf-8", newline="\n")
     except OSError as error:

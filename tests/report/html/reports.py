@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from llmprof.jobs.runner import open_run
 from llmprof.metrics.samples import Metric, Sample
 from llmprof.report.contents import Change, Report, ReportedRun, Row, Section, Value
 from llmprof.results import RunStart, Store
@@ -18,25 +19,22 @@ def save(
     model: str = "model",
 ) -> str:
     """Store a run of one profile and return its id."""
-    store = Store(db)
-    try:
-        with store.run(RunStart("profile", model, "scripted", {}, 0, {})) as run_id:
-            result = ProfileResult(
-                profiler=profiler,
-                protocol_version="1",
-                dataset="data",
-                source="made here",
-                sha256="0" * 64,
-                demonstration=False,
-                n_items=len(samples),
-                samples=samples,
-                metrics=metrics,
-                work=Work(0, 0, 0, 0, 0, 0.0),
-            )
-            store.save_profile(run_id, result)
-    finally:
-        store.close()
-    return run_id
+    start = RunStart("profile", model, "scripted", {}, 0, {})
+    with Store(db) as store, open_run(store, start) as run:
+        result = ProfileResult(
+            profiler=profiler,
+            protocol_version="1",
+            dataset="data",
+            source="made here",
+            sha256="0" * 64,
+            demonstration=False,
+            n_items=len(samples),
+            samples=samples,
+            metrics=metrics,
+            work=Work(0, 0, 0, 0, 0, 0.0),
+        )
+        run.save(result)
+    return run.id
 
 
 def run(run_id: str, label: str = "model") -> ReportedRun:
@@ -46,6 +44,7 @@ def run(run_id: str, label: str = "model") -> ReportedRun:
         command="profile",
         model=label,
         backend="scripted",
+        seed=0,
         status="complete",
         error=None,
         started_at="2026-01-01T00:00:00+00:00",

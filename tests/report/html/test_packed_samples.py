@@ -11,11 +11,8 @@ from tests.report.html.reports import save
 
 def packed(db: Path, profiler: str, *run_ids: str, limit: int = 100) -> dict[str, Any]:
     sets = [SampleSet(place, run_id, profiler, "data") for place, run_id in enumerate(run_ids)]
-    store = Store(db, read_only=True)
-    try:
+    with Store(db, read_only=True) as store:
         return packed_samples(store, sets, limit=limit)
-    finally:
-        store.close()
 
 
 def items(found: dict[str, Any]) -> list[str]:

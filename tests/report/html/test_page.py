@@ -59,11 +59,8 @@ def test_charts_are_those_whose_data_is_there_and_valid_to_plotly(
 
     db = tmp_path / "a.db"
     made_report = made(db, profiler)
-    store = Store(db, read_only=True)
-    try:
+    with Store(db, read_only=True) as store:
         groups = _chart_groups(made_report, store)
-    finally:
-        store.close()
     assert {group.anchor for group in groups} == EXPECTED[profiler]
     for group in groups:
         for chart in group.charts:
@@ -78,11 +75,8 @@ def test_changes_are_drawn_in_percent(tmp_path: Path) -> None:
     bias = Row("bias_score_ambig", "overall", values, [None, change])
     text = Row("n_tokens", "overall", values, [None, change])
     sections = [section("bbq", [bias]), section("textual", [text])]
-    store = Store(db, read_only=True)
-    try:
+    with Store(db, read_only=True) as store:
         groups = _chart_groups(Report(runs, sections, baseline=0), store)
-    finally:
-        store.close()
     directed, undirected = next(group for group in groups if group.anchor == "change").charts
     # 5 of the 200 points between the ends of the scale; 5 of 10.
     assert directed.figure["data"][0]["x"] == [-2.5]

@@ -5,7 +5,7 @@ from pathlib import Path
 from llmprof.backends import BackendOptions
 from llmprof.backends.scripted import ScriptedBackend
 from llmprof.backends.toxicity.perspective import PerspectiveBackend
-from llmprof.jobs.select.run import remember_speed, seconds_per_answer
+from llmprof.jobs.select.plan import remember_speed, seconds_per_answer
 
 
 def test_measured_speed_is_that_of_the_same_model_and_work(tmp_path: Path) -> None:
