@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import closing
@@ -12,6 +13,9 @@ import typer
 from llmprof.options import DEFAULT_DB
 
 Completer = Callable[[str], list[str]]
+# zsh evaluates what it is offered, so that a name such as `x$(command)` would run the command.
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_.,:/@+=-]+")
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9_.,:/@+= -]")
 # A run's help tells it from the others; bash shows ids only.
 _RUNS = "SELECT id, model || ', ' || status FROM runs ORDER BY id DESC LIMIT 50"
 _MODELS = "SELECT DISTINCT model FROM runs WHERE backend = ? AND command <> 'score' ORDER BY model"
@@ -66,11 +70,8 @@ def recipes(incomplete: str) -> list[tuple[str, str]]:
 
 def runs(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Ids of the latest runs in the database that the line names."""
-    from rich.markup import escape
-
-    found = _stored(context, _RUNS)
-    # Typer reads a help text as markup, and a model may be called anything.
-    return [(id, escape(what)) for id, what in found if id.startswith(incomplete)]
+    found = dict(_stored(context, _RUNS))
+    return [(id, _NOT_PLAIN.sub("_", found[id])) for id in _beginning(found, incomplete)]
 
 
 def models(context: typer.Context, incomplete: str) -> list[str]:
@@ -80,7 +81,8 @@ def models(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def _beginning(names: Iterable[str], incomplete: str) -> list[str]:
-    return [name for name in names if name.startswith(incomplete)]
+    """The names that begin so; those that a shell might evaluate are not offered."""
+    return [name for name in names if name.startswith(incomplete) and _PLAIN_NAME.fullmatch(name)]
 
 
 def _stored(context: typer.Context, sql: str, *values: object) -> list[tuple[str, ...]]:

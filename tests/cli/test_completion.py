@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import pty
+import select
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -81,7 +84,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("llmprof score a.txt --toxicity-scorer p", ["perspective", "profanity"]),
         ("llmprof sql cal", ["calibration_bins"]),
         ("llmprof profile ", ["org/one"]),
-        ("llmprof profile --backend openai org", ["org/[/two]"]),
+        ("llmprof profile --backend openai org", []),
         ("llmprof profile --backend cohere ", []),
     ],
 )
@@ -115,7 +118,7 @@ def test_zsh_shows_the_model_of_a_run_whatever_it_is_called(folder: Path) -> Non
     }
     shown = _llmprof(folder, environment).stdout
     assert "org/one, complete" in shown
-    assert "org/[/two], complete" in shown
+    assert "org/_/two_, complete" in shown
 
 
 def test_completion_imports_no_model_code(folder: Path) -> None:
@@ -148,9 +151,8 @@ def test_offered_values_are_those_that_are_known() -> None:
     assert pooling.autocompletion("") == list(POOLINGS)
 
 
-def test_installed_completion_works_in_bash(tmp_path: Path) -> None:
-    """As a user does it: install, open a new shell, press Tab."""
-    assert shutil.which("bash")
+def install_completion(tmp_path: Path, shell: str) -> dict[str, str]:
+    """Install completion for a shell as a user does; returns the environment of that user."""
     shim = tmp_path / "bin" / "llmprof"
     shim.parent.mkdir()
     shim.write_text(
@@ -160,17 +162,24 @@ def test_installed_completion_works_in_bash(tmp_path: Path) -> None:
     shim.chmod(0o755)
     environment = {
         "HOME": str(tmp_path),
+        "TERM": "xterm",
         "PATH": f"{shim.parent}{os.pathsep}{BIN}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
     }
     installed = subprocess.run(
-        ["bash", "-c", "llmprof --install-completion; exit $?"],
+        [shell, "-c", "llmprof --install-completion; exit $?"],
         capture_output=True,
         text=True,
         env=environment,
     )
     assert installed.returncode == 0, installed.stderr
-    assert (tmp_path / ".bashrc").is_file()
+    assert (tmp_path / f".{shell}rc").is_file()
+    return environment
+
+
+def test_installed_completion_works_in_bash(tmp_path: Path) -> None:
+    """As a user does it: install, open a new shell, press Tab."""
+    environment = install_completion(tmp_path, "bash")
     script = (
         "source ~/.bashrc; COMP_WORDS=(llmprof profile --quantize ''); COMP_CWORD=3\n"
         "eval \"$(complete -p llmprof | sed -E 's/.*-F ([^ ]+).*/\\1 llmprof/')\"\n"
@@ -180,3 +189,51 @@ def test_installed_completion_works_in_bash(tmp_path: Path) -> None:
         ["bash", "-c", script], capture_output=True, text=True, env=environment
     )
     assert offered.stdout.split() == ["none", "8bit", "4bit"], offered.stderr
+
+
+def press_tab(shell: str, line: str, cwd: Path, environment: dict[str, str]) -> str:
+    """What an interactive shell shows after the line and two presses of the Tab key."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(cwd)
+        os.execvpe(shell, [shell, "-i"], environment)
+    shown = b""
+    try:
+        for typed in ("echo rea''dy\n", f"{line}\t", "\t", "\x15echo do''ne\n"):
+            os.write(terminal, typed.encode())
+            shown += _read(terminal, b"done" if "do''ne" in typed else b"ready")
+    finally:
+        os.close(terminal)
+        os.waitpid(pid, 0)
+    return shown.decode(errors="replace")
+
+
+def _read(terminal: int, wanted: bytes, seconds: float = 20.0, quiet: float = 4.0) -> bytes:
+    """Read until `wanted` was shown, or nothing more came for `quiet` seconds."""
+    shown = b""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and wanted not in shown:
+        if not select.select([terminal], [], [], quiet)[0]:
+            break
+        shown += os.read(terminal, 65_536)
+    return shown
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_tab_runs_nothing_that_a_model_is_called(tmp_path: Path, shell: str) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    names = ["x$(touch PWNED)", "x\\$(touch PWNED)", "x`touch PWNED`", "x';touch PWNED;'", "x/good"]
+    with_names = tmp_path / "work"
+    with_names.mkdir()
+    store = Store(with_names / "llmprof.db")
+    for name in names:
+        store.finish_run(
+            store.begin_run(RunStart("profile", name, "huggingface", {}, 0, {})), "complete"
+        )
+    store.close()
+    environment = install_completion(tmp_path, shell)
+    assert "good" in press_tab(shell, "llmprof profile x", with_names, environment)
+    press_tab(shell, "llmprof report ", with_names, environment)
+    assert not list(with_names.rglob("PWNED"))
