@@ -70,7 +70,7 @@ def recipes(incomplete: str) -> list[tuple[str, str]]:
 
 def runs(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Ids of the latest runs in the database that the line names."""
-    found = dict(_stored(context, _RUNS))
+    found = {id: what for id, what in _stored(context, _RUNS)}
     return [(id, _NOT_PLAIN.sub("_", found[id])) for id in _beginning(found, incomplete)]
 
 
