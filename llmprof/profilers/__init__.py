@@ -1,14 +1,41 @@
 """One module a profile: requests and scoring, pure functions of their inputs."""
 
-from llmprof.profilers.protocol import Comparable, Profiler, ProfilerOptions, TwoStage
-from llmprof.profilers.registry import create_profiler, parse_profilers, profiler_names
+from llmprof.profilers.presentation import (
+    DistributionChart,
+    GroupChart,
+    Presentation,
+    ReliabilityChart,
+    SampleView,
+    Scale,
+)
+from llmprof.profilers.protocol import (
+    Comparable,
+    Presented,
+    Profiler,
+    ProfilerOptions,
+    TwoStage,
+)
+from llmprof.profilers.registry import (
+    create_profiler,
+    parse_profilers,
+    presentation_of,
+    profiler_names,
+)
 
 __all__ = [
     "Comparable",
+    "DistributionChart",
+    "GroupChart",
+    "Presentation",
+    "Presented",
     "Profiler",
     "ProfilerOptions",
+    "ReliabilityChart",
+    "SampleView",
+    "Scale",
     "TwoStage",
     "create_profiler",
     "parse_profilers",
+    "presentation_of",
     "profiler_names",
 ]

@@ -29,6 +29,7 @@ from llmprof.profilers.multiple_choice import (
     option_requests,
     option_scores,
 )
+from llmprof.profilers.presentation import GroupChart, Presentation, SampleView, Scale
 from llmprof.profilers.prompt_formats import scored_prompt
 from llmprof.profilers.protocol import ProfilerOptions
 from llmprof.requests import (
@@ -43,11 +44,55 @@ from llmprof.requests import (
 )
 
 
+def _biased_lead(scores: Mapping[str, float | None]) -> float | None:
+    """Of a wrong answer: its lead over the next option, in nats, negative against the stereotype.
+
+    A lead that is not known counts 1.
+    """
+    biased = scores.get("biased")
+    if scores.get("correct") != 0 or biased is None:
+        return None
+    options = [scores.get(f"score_{place}") for place in range(3)]
+    known = sorted(score for score in options if score is not None)
+    lead = known[-1] - known[-2] if len(known) == len(options) else 1.0
+    return (2 * biased - 1) * lead
+
+
+_SOURCE = "Parrish et al. 2022, arXiv 2110.08193"
+_SHARE = Scale(0, 100, 100, _SOURCE)
+_BIAS = Scale(-100, 100, 0, _SOURCE)
+_PRESENTATION = Presentation(
+    title="BBQ",
+    about="accuracy on questions about two people, and how far answers follow stereotypes",
+    topic="Bias by group",
+    scales={
+        "accuracy": _SHARE,
+        "accuracy_ambig": _SHARE,
+        "accuracy_disambig": _SHARE,
+        "bias_score_ambig": _BIAS,
+        "bias_score_disambig": _BIAS,
+    },
+    words={"ambig": "ambiguous", "disambig": "disambiguated"},
+    charts=[
+        GroupChart("BBQ: bias score in ambiguous contexts", "bias_score_ambig"),
+        GroupChart("BBQ: bias score in disambiguated contexts", "bias_score_disambig"),
+    ],
+    samples=SampleView(
+        "Question",
+        "Answer",
+        _biased_lead,
+        "most biased first: wrong answers that follow the stereotype, by how much likelier, in "
+        "nats, they are than the next option; wrong answers against it come after, then all others",
+    ),
+)
+
+
 class Bbq:
     """Accuracy and the two bias scores, in percent, overall and by polarity and category."""
 
     name = "bbq"
     settings = frozenset({"prompt_format", "system_prompt"})
+    presentation = _PRESENTATION
 
     def __init__(self, options: ProfilerOptions) -> None:
         self._options = options

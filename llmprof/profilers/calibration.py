@@ -7,7 +7,7 @@ section 4.4).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from llmprof.datasets import DataOptions, Dataset, MultipleChoice, load_multiple_choice
@@ -28,6 +28,7 @@ from llmprof.profilers.multiple_choice import (
     option_scores,
     softmax,
 )
+from llmprof.profilers.presentation import Presentation, ReliabilityChart, SampleView, Scale
 from llmprof.profilers.prompt_formats import scored_prompt
 from llmprof.profilers.protocol import ProfilerOptions
 from llmprof.requests import Answer, Failure, LogLikelihood, Request, RequestType
@@ -41,6 +42,47 @@ _FEW = f"fewer than {MINIMUM_ITEMS} items: the error comes out too high, and var
 _OTHER_ITEMS = "each run has other items in this bin"
 
 
+def _confidence_when_wrong(scores: Mapping[str, float | None]) -> float | None:
+    """The confidence in a wrong answer, by the variant that the samples have."""
+    for how in (RAW, PER_TOKEN):
+        if (correct := scores.get(f"correct_{how}")) is not None:
+            return scores.get(f"confidence_{how}") if correct == 0 else None
+    return None
+
+
+_ERROR = Scale(0, 1, 0, "Guo et al. 2017, arXiv 1706.04599")
+_PRESENTATION = Presentation(
+    title="Calibration",
+    about="whether a model is right as often as it is confident, on multiple-choice questions",
+    scales={
+        "accuracy": Scale(0, 1, 1, "share of right answers"),
+        "ece_1_bin": _ERROR,
+        f"ece_{BINS}_bins": _ERROR,
+        f"ece_{BINS}_bins_equal_width": _ERROR,
+        "brier_score": Scale(0, 2, 0, "Brier 1950"),
+    },
+    variants={
+        f"_{RAW}": "options scored raw",
+        f"_{PER_CHARACTER}": "options scored per character",
+        f"_{PER_TOKEN}": "options scored per token",
+    },
+    words={"ece": "ECE"},
+    charts=[
+        ReliabilityChart(
+            "bin_confidence",
+            "bin_accuracy",
+            "Questions in bins of equally many, by the model's confidence in its answer.",
+        )
+    ],
+    samples=SampleView(
+        "Question",
+        "Answer",
+        _confidence_when_wrong,
+        "wrong answers first, the most confident of them before others",
+    ),
+)
+
+
 class Calibration:
     """Accuracy, calibration errors and the points of a reliability diagram, as fractions.
 
@@ -49,6 +91,7 @@ class Calibration:
 
     name = "calibration"
     settings = frozenset({"system_prompt"})
+    presentation = _PRESENTATION
     needs: frozenset[RequestType] = frozenset({LogLikelihood})
 
     def __init__(self, options: ProfilerOptions) -> None:

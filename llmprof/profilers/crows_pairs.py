@@ -7,11 +7,12 @@ lm-evaluation-harness). Masked models: the authors' pseudo-log-likelihood over s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from llmprof.datasets import DataOptions, Dataset, SentencePair, load_crows_pairs
 from llmprof.metrics.measures import Mean, Measure, metrics_of
 from llmprof.metrics.samples import OVERALL, Metric, Sample, Scored
+from llmprof.profilers.presentation import GroupChart, Presentation, SampleView, Scale
 from llmprof.profilers.protocol import ProfilerOptions
 from llmprof.requests import (
     Answer,
@@ -28,6 +29,27 @@ _DIRECTIONS = ("stereo", "antistereo")
 _PSEUDO_DIGITS = 3
 
 
+def _preference(scores: Mapping[str, float | None]) -> float | None:
+    """How much likelier the more stereotypical sentence is, in nats."""
+    more, less = scores.get("log_likelihood_more"), scores.get("log_likelihood_less")
+    return None if more is None or less is None else more - less
+
+
+_PRESENTATION = Presentation(
+    title="CrowS-Pairs",
+    about="share of sentence pairs, in percent, whose more stereotypical sentence is likelier",
+    topic="Bias by group",
+    scales={"stereotype_score": Scale(0, 100, 50, "Nangia et al. 2020, arXiv 2010.00133")},
+    charts=[GroupChart("CrowS-Pairs: stereotype score by type of bias", "stereotype_score")],
+    samples=SampleView(
+        "More stereotypical sentence",
+        "Less stereotypical sentence",
+        _preference,
+        "most biased first: by how much likelier, in nats, the stereotypical sentence is",
+    ),
+)
+
+
 class CrowsPairs:
     """Share of pairs, in percent, whose more stereotypical sentence is likelier.
 
@@ -37,6 +59,7 @@ class CrowsPairs:
 
     name = "crows_pairs"
     settings: frozenset[str] = frozenset()
+    presentation = _PRESENTATION
 
     def __init__(self, options: ProfilerOptions) -> None:
         capabilities = options.capabilities

@@ -10,6 +10,7 @@ from llmprof.metrics.measures import Measure
 from llmprof.metrics.samples import Metric, Sample, Scored
 from llmprof.options import PROTOCOLS as PROTOCOLS
 from llmprof.options import ProfilerOptions as ProfilerOptions
+from llmprof.profilers.presentation import Presentation
 from llmprof.requests import Answer, Request, RequestType
 
 
@@ -63,3 +64,11 @@ class Comparable(Protocol):
 
     def measures(self, samples: Sequence[Scored]) -> Iterable[Measure]:
         """What `metrics` gives the numbers of, in the same order."""
+
+
+@runtime_checkable
+class Presented(Protocol):
+    """A profiler that says how its results are shown; of any other, reports show the numbers."""
+
+    @property
+    def presentation(self) -> Presentation: ...

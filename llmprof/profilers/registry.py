@@ -8,7 +8,8 @@ from typing import Any
 
 from llmprof.errors import UnknownNameError
 from llmprof.plugins import Registry
-from llmprof.profilers.protocol import Profiler, ProfilerOptions
+from llmprof.profilers.presentation import Presentation, Scale
+from llmprof.profilers.protocol import Presented, Profiler, ProfilerOptions
 from llmprof.profilers.toxicity import TextToxicity
 
 BUILT_IN = {
@@ -62,6 +63,15 @@ def create_profiler(name: str, options: ProfilerOptions) -> Profiler:
 
 # The profiler of `llmprof score`, whose run has the scorer for its backend.
 SCORE = "score"
+# What lm-evaluation-harness calls these lies between 0 and 1; which way is better, it says itself.
+_SHARE = Scale(0, 1, 1, "lm-evaluation-harness")
+# How results are shown that other commands store under a name of their own.
+_OF_COMMANDS = {
+    SCORE: TextToxicity.presentation,
+    "benchmark": Presentation(
+        scales=dict.fromkeys(("acc", "acc_norm", "exact_match", "f1"), _SHARE)
+    ),
+}
 _OPTIONS = {field.name for field in fields(ProfilerOptions)}
 
 
@@ -79,3 +89,17 @@ def stored_profiler(name: str, *, backend: str, model: str, config: Mapping[str,
     if scorer := config.get("scorer"):
         options["toxicity_scorer"] = scorer["name"]
     return create_profiler(name, ProfilerOptions(**options))
+
+
+def presentation_of(name: str) -> Presentation:
+    """How results that are stored under `name` are shown.
+
+    Without directions and charts where the profiler does not say, or is not installed.
+    """
+    if name in _OF_COMMANDS:
+        return _OF_COMMANDS[name]
+    try:
+        profiler = create_profiler(name, ProfilerOptions())
+    except UnknownNameError:
+        return Presentation()
+    return profiler.presentation if isinstance(profiler, Presented) else Presentation()

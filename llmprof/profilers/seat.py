@@ -13,6 +13,7 @@ from llmprof.errors import UnknownNameError
 from llmprof.metrics.measures import Mean, Measure, Single, metrics_of
 from llmprof.metrics.samples import Metric, Sample, Scored
 from llmprof.profilers.association import association_test, associations
+from llmprof.profilers.presentation import GroupChart, Presentation, SampleView, Scale
 from llmprof.profilers.protocol import ProfilerOptions
 from llmprof.requests import (
     POOLINGS,
@@ -41,11 +42,43 @@ _ONE_TEST = "one test has no items to draw from"
 _UNDEFINED = "the embeddings failed, are zero or all have the same association"
 
 
+_PRESENTATION = Presentation(
+    title="SEAT",
+    about="how strongly embeddings associate two sets of targets with two sets of attributes",
+    topic="Bias by group",
+    scales={
+        # A difference of two means over the standard deviation of both groups is at most 2.
+        "effect_size": Scale(-2, 2, 0, "May et al. 2019, arXiv 1903.10561"),
+        "mean_absolute_effect_size": Scale(0, 2, 0, "Meade et al. 2022, arXiv 2110.08527"),
+    },
+    summaries=["mean_absolute_effect_size"],
+    charts=[
+        GroupChart(
+            "SEAT: effect size by test",
+            "effect_size",
+            "Filled signs: p < 0.05 by permutation, for one test at a time; a test has no "
+            "interval. Tests on single words are in the tables.",
+            prefix="sent-",
+            p_value="p_value",
+            wide=True,
+        )
+    ],
+    samples=SampleView(
+        "Targets",
+        "Attributes",
+        lambda scores: scores.get("effect_size"),
+        "most biased first: by effect size, which is positive where the first targets go with the "
+        "first attributes",
+    ),
+)
+
+
 class Seat:
     """One sample a test: its prompt names the targets, its response the attributes."""
 
     name = "seat"
     settings: frozenset[str] = frozenset()
+    presentation = _PRESENTATION
     needs: frozenset[RequestType] = frozenset({Embed})
 
     def __init__(self, options: ProfilerOptions) -> None:

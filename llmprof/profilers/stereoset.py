@@ -16,6 +16,7 @@ from llmprof.datasets import DataOptions, Dataset, StereoSetItem, load_stereoset
 from llmprof.datasets.stereoset import HALVES
 from llmprof.metrics.measures import Measure, Weighted, metrics_of
 from llmprof.metrics.samples import OVERALL, Metric, Sample, Scored
+from llmprof.profilers.presentation import GroupChart, Presentation, SampleView, Scale
 from llmprof.profilers.protocol import ProfilerOptions
 from llmprof.requests import Answer, Failure, LogLikelihood, Request, RequestType, TokenLogProbs
 
@@ -23,6 +24,41 @@ if TYPE_CHECKING:
     from llmprof.metrics.bootstrap import Statistic, Values
 
 _SENTENCE_ENDS = (".", "!", "?")
+
+
+def _preference(scores: Mapping[str, float | None]) -> float | None:
+    """How much likelier the stereotype is than the anti-stereotype, in nats per token."""
+    stereotype, anti = scores.get("stereotype"), scores.get("anti-stereotype")
+    return None if stereotype is None or anti is None else stereotype - anti
+
+
+def _candidates(response: str) -> str:
+    """The three candidates of a response, one per line."""
+    candidates = json.loads(response)
+    return "\n".join(f"{label}: {each['sentence']}" for label, each in candidates.items())
+
+
+_SOURCE = "Nadeem et al. 2021, arXiv 2004.09456"
+_PRESENTATION = Presentation(
+    title="StereoSet",
+    about="how often stereotypes are preferred to anti-stereotypes, and both to unrelated text",
+    topic="Bias by group",
+    scales={
+        "lms": Scale(0, 100, 100, _SOURCE),
+        "ss": Scale(0, 100, 50, _SOURCE),
+        "icat": Scale(0, 100, 100, _SOURCE),
+    },
+    words={"lms": "language modelling score", "ss": "stereotype score", "icat": "ICAT"},
+    charts=[GroupChart("StereoSet: stereotype score by domain", "ss")],
+    samples=SampleView(
+        "Context",
+        "Candidates",
+        _preference,
+        "most biased first: by how much likelier, in nats per token, the stereotype is than the "
+        "anti-stereotype",
+        _candidates,
+    ),
+)
 
 
 class StereoSet:
@@ -34,6 +70,7 @@ class StereoSet:
 
     name = "stereoset"
     settings: frozenset[str] = frozenset()
+    presentation = _PRESENTATION
     needs: frozenset[RequestType] = frozenset({LogLikelihood})
 
     def __init__(self, options: ProfilerOptions) -> None:

@@ -12,9 +12,46 @@ from llmprof.datasets import DataOptions, Dataset, Prompt, load_prompts
 from llmprof.metrics.measures import Mean, Measure, metrics_of
 from llmprof.metrics.samples import Metric, Sample, Scored
 from llmprof.profilers import text_metrics
+from llmprof.profilers.presentation import DistributionChart, Presentation, SampleView
 from llmprof.profilers.prompt_formats import question_prompt
 from llmprof.profilers.protocol import ProfilerOptions
 from llmprof.requests import Answer, Completion, Failure, Generate, Request, RequestType, Sampling
+
+_PRESENTATION = Presentation(
+    title="Textual characteristics",
+    about="length, readability, diversity and syntax of completions, as means over prompts",
+    topic="Length and readability",
+    words={"mtld": "MTLD"},
+    # More than 50 metrics describe a text, and many say nearly the same.
+    highlights=(
+        "n_tokens",
+        "n_sentences",
+        "sentence_length_mean",
+        "token_length_mean",
+        "proportion_unique_tokens",
+        "mtld",
+        "flesch_reading_ease",
+        "flesch_kincaid_grade",
+        "gunning_fog",
+        "entropy",
+        "perplexity",
+        "dependency_distance_mean",
+        "first_order_coherence",
+        "duplicate_ngram_chr_fraction_5",
+        "passed_quality_check",
+    ),
+    charts=[
+        DistributionChart("Length of completions", "n_tokens", "tokens, without punctuation"),
+        DistributionChart(
+            "Length of sentences", "sentence_length_mean", "mean number of tokens per sentence"
+        ),
+        DistributionChart("Reading ease", "flesch_reading_ease", "Flesch: higher is easier"),
+        DistributionChart("School grade", "flesch_kincaid_grade", "Flesch-Kincaid grade"),
+        DistributionChart("Lexical diversity", "mtld", "MTLD: higher is more diverse"),
+        DistributionChart("Syntax", "dependency_distance_mean", "mean dependency distance"),
+    ],
+    samples=SampleView(response="Completion"),
+)
 
 
 class Textual:
@@ -22,6 +59,7 @@ class Textual:
 
     name = "textual"
     settings = frozenset({"max_new_tokens", "prompt_format", "system_prompt"})
+    presentation = _PRESENTATION
     version = "greedy-1"
     needs: frozenset[RequestType] = frozenset({Generate})
 

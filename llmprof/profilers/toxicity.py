@@ -8,13 +8,26 @@ probability how often one of k is toxic at all (arXiv 2009.11462, section 4.2).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from llmprof.datasets import DataOptions, Dataset, Prompt, load_real_toxicity_prompts
 from llmprof.metrics.measures import Measure, metrics_of
 from llmprof.metrics.samples import Metric, Sample, Scored
+from llmprof.profilers.presentation import (
+    DistributionChart,
+    GroupChart,
+    Presentation,
+    SampleView,
+    Scale,
+)
 from llmprof.profilers.prompt_formats import continuation_prompt
 from llmprof.profilers.protocol import ProfilerOptions
-from llmprof.profilers.toxicity_measures import ATTRIBUTES, text_measures, toxicity_measures
+from llmprof.profilers.toxicity_measures import (
+    ATTRIBUTES,
+    THRESHOLD,
+    text_measures,
+    toxicity_measures,
+)
 from llmprof.requests import (
     Answer,
     Completion,
@@ -31,6 +44,20 @@ TEMPERATURE = 1.0
 TOP_P = 0.9
 
 
+_TOPIC = "Toxicity"
+_SCALE = Scale(0, 1, 0, "Gehman et al. 2020, arXiv 2009.11462")
+_DISTRIBUTION = DistributionChart(
+    "All completions",
+    ATTRIBUTES[0],
+    f"{ATTRIBUTES[0]} (from {THRESHOLD}: counts as toxic)",
+    bounds=(0.0, 1.0),
+    reference=THRESHOLD,
+)
+_SAMPLES = SampleView(
+    "Prompt", "Completion", lambda scores: scores.get(ATTRIBUTES[0]), "most toxic first"
+)
+
+
 class ToxicityProfile:
     """Expected maximum toxicity and toxicity probability over k sampled completions a prompt.
 
@@ -40,6 +67,26 @@ class ToxicityProfile:
 
     name = "toxicity"
     settings = frozenset({"max_new_tokens", "prompt_format", "seed", "system_prompt"})
+    presentation = Presentation(
+        title="Toxicity",
+        about="how toxic sampled continuations get: the worst of several, and how often one is",
+        topic=_TOPIC,
+        scales={
+            "expected_maximum_toxicity": _SCALE,
+            "toxicity_probability": _SCALE,
+            "mean_toxicity": _SCALE,
+        },
+        charts=[
+            replace(
+                _DISTRIBUTION,
+                title="Most toxic completion of each prompt",
+                highest_per_item=True,
+            ),
+            _DISTRIBUTION,
+            GroupChart("Expected maximum toxicity by attribute", "expected_maximum_toxicity"),
+        ],
+        samples=_SAMPLES,
+    )
     needs: frozenset[RequestType] = frozenset({Generate, Toxicity})
 
     def __init__(self, options: ProfilerOptions) -> None:
@@ -133,6 +180,17 @@ class TextToxicity:
 
     name = "score"
     settings: frozenset[str] = frozenset()
+    presentation = Presentation(
+        title="Toxicity of texts",
+        about="how toxic existing texts are",
+        topic=_TOPIC,
+        scales={"mean_toxicity": _SCALE, "toxic_texts": _SCALE},
+        charts=[
+            replace(_DISTRIBUTION, title="Texts"),
+            GroupChart("Mean toxicity of texts by attribute", "mean_toxicity"),
+        ],
+        samples=replace(_SAMPLES, response="Text"),
+    )
     needs: frozenset[RequestType] = frozenset({Toxicity})
 
     def __init__(self, scorer: str, scorer_model: str) -> None:

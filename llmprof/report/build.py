@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llmprof.profilers.registry import SCORE
-from llmprof.report.changes import comparable, compare_with_baseline
+from llmprof.profilers import Comparable, Presentation, Scale, presentation_of
+from llmprof.report.changes import compare_with_baseline, stored_profile
 from llmprof.report.contents import Omission, Report, ReportedRun, Row, Section, Value
 from llmprof.report.runs import choose_runs
+from llmprof.requests import Toxicity
 from llmprof.results import COMPLETE, Store
 from llmprof.results.reader import DatasetRow, read_datasets, read_metrics
 
@@ -106,11 +108,16 @@ def _results(store: Store, place: int, run: ReportedRun) -> list[_Result]:
 
 
 def _scorer(run: ReportedRun, profiler: str) -> Mapping[str, Any] | None:
-    """Name and identity of what scored the texts, for the profiles that need it."""
-    if profiler == SCORE:
-        return {"name": run.backend, "identity": run.config.get("identity", {})}
-    scorer: Mapping[str, Any] | None = run.config.get("scorer")
-    return scorer if profiler == "toxicity" else None
+    """Name and identity of what scored the texts, for a profile that asks about toxicity.
+
+    In a run that has no scorer beside its backend, the backend is the scorer.
+    """
+    asking = stored_profile(run, profiler)
+    if asking is None or Toxicity not in asking.needs:
+        return None
+    own = {"name": run.backend, "identity": run.config.get("identity", {})}
+    scorer: Mapping[str, Any] = run.config.get("scorer", own)
+    return scorer
 
 
 def _scorer_name(scorer: Mapping[str, Any]) -> str:
@@ -119,9 +126,9 @@ def _scorer_name(scorer: Mapping[str, Any]) -> str:
 
 def _settings(run: ReportedRun, name: str) -> Mapping[str, Any]:
     """The options that this profiler follows: all and the seed, where it does not say."""
-    profiler = comparable(run, name)
+    profiler = stored_profile(run, name)
     options = {"seed": run.seed, **run.config.get("options", {})}
-    if profiler is None:
+    if not isinstance(profiler, Comparable):
         return options
     # Another seed is another draw of the same texts, and no other way of making them.
     followed = sorted(profiler.settings - {"seed"})
@@ -138,6 +145,9 @@ def _section(store: Store, runs: Sequence[ReportedRun], results: Sequence[_Resul
             values[result.run] = Value.of(metric)
     first = results[0]
     nothing = [None] * len(runs)
+    presentation = presentation_of(first.row.profiler)
+    stored = runs[first.run].config.get("higher_is_better", {})
+    higher_is_better = stored.get(first.row.dataset, {})
     return Section(
         profiler=first.row.profiler,
         protocol_version=str(first.row.protocol_version),
@@ -146,8 +156,31 @@ def _section(store: Store, runs: Sequence[ReportedRun], results: Sequence[_Resul
         sha256=first.row.sha256,
         demonstration=first.row.demonstration,
         scorer=first.scorer,
-        rows=[Row(metric, group, values, nothing) for (metric, group), values in found.items()],
+        rows=[
+            Row(
+                metric,
+                group,
+                values,
+                nothing,
+                label=presentation.label(metric),
+                scale=_scale(presentation, metric, higher_is_better),
+            )
+            for (metric, group), values in found.items()
+        ],
+        presentation=presentation,
     )
+
+
+def _scale(
+    presentation: Presentation, metric: str, higher_is_better: Mapping[str, bool]
+) -> Scale | None:
+    """The scale of a metric, with the direction that the run itself stored for it, if it did."""
+    scale = presentation.scale(metric)
+    direction = higher_is_better.get(presentation.stem(metric))
+    if direction is None:
+        return scale
+    known = scale or Scale(-math.inf, math.inf, math.inf, "the benchmark's task")
+    return known.directed(higher_is_better=direction)
 
 
 def _omission(other: _Result, first: _Result, runs: Sequence[ReportedRun]) -> Omission:

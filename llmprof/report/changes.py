@@ -10,7 +10,7 @@ from llmprof.errors import UnknownNameError
 from llmprof.metrics.bootstrap import Difference
 from llmprof.metrics.measures import Mean, Measure, Single, difference
 from llmprof.metrics.samples import OVERALL, Scored
-from llmprof.profilers import Comparable
+from llmprof.profilers import Comparable, Profiler
 from llmprof.profilers.registry import stored_profiler
 from llmprof.report.contents import Change, ReportedRun, Row, Section, Value
 from llmprof.results import Store
@@ -52,8 +52,10 @@ def _measures(store: Store, run: ReportedRun, section: Section) -> _Measures:
     )
     if not samples:
         return {}
-    profiler = comparable(run, section.profiler)
-    made = _means(section, samples) if profiler is None else profiler.measures(samples)
+    profiler = stored_profile(run, section.profiler)
+    made = (
+        profiler.measures(samples) if isinstance(profiler, Comparable) else _means(section, samples)
+    )
     return {(measure.name, measure.group): measure for measure in made}
 
 
@@ -122,13 +124,12 @@ def _percent(absolute: float, before: float) -> float | None:
     return 100.0 * absolute / abs(before) if before else None
 
 
-def comparable(run: ReportedRun, name: str) -> Comparable | None:
+def stored_profile(run: ReportedRun, name: str) -> Profiler | None:
     """The profiler called `name`, with the options of the run.
 
     None where that is not known: a benchmark, or a profiler of a package that is not installed.
     """
     try:
-        profiler = stored_profiler(name, backend=run.backend, model=run.model, config=run.config)
+        return stored_profiler(name, backend=run.backend, model=run.model, config=run.config)
     except UnknownNameError:
         return None
-    return profiler if isinstance(profiler, Comparable) else None

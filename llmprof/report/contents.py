@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from llmprof.metrics.samples import OVERALL
+from llmprof.profilers import Presentation, Scale
 from llmprof.results.reader import MetricRow
 
 
@@ -50,8 +52,7 @@ class Change:
     `percent` is of the baseline's absolute value; None where that is zero. The interval is a 95%
     paired bootstrap interval of `absolute`. Without one, `reason` says why, and `absolute` is the
     difference of the values as they are shown; with one, `reason` says which items it leaves out.
-    What counts as an item is what the metric averages over: a prompt in toxicity, a target term in
-    StereoSet, a test in SEAT.
+    What counts as an item is what the metric averages over, such as a prompt or a target term.
     """
 
     absolute: float
@@ -70,17 +71,30 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One metric of one group. Both sequences follow `Report.runs`; None where a run has none."""
+    """One metric of one group. Both sequences follow `Report.runs`; None where a run has none.
+
+    `label` is the metric's name in words, `scale` its bounds and ideal; None without a direction.
+    """
 
     metric: str
     group: str
     values: Sequence[Value | None]
     changes: Sequence[Change | None]
+    label: str
+    scale: Scale | None = None
+
+    @property
+    def name(self) -> str:
+        """The metric in words, and its group unless that is all items."""
+        return self.label if self.group == OVERALL else f"{self.label}, {self.group}"
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Results made in one way: one profiler, protocol, data set (by content) and scorer."""
+    """Results made in one way: one profiler, protocol, data set (by content) and scorer.
+
+    `presentation` is what the profile says about how they are shown.
+    """
 
     profiler: str
     protocol_version: str
@@ -90,6 +104,19 @@ class Section:
     demonstration: bool
     scorer: str | None
     rows: Sequence[Row]
+    presentation: Presentation = field(default_factory=Presentation)
+
+    @property
+    def title(self) -> str:
+        """Profile and data set, as a heading; the data set only where it adds something."""
+        name = self.presentation.title or self.profiler
+        if self.dataset != self.profiler:
+            name += f" on {self.dataset}"
+        return f"{name} (demonstration data)" if self.demonstration else name
+
+    def is_summary(self, row: Row) -> bool:
+        """Whether a row stands for the whole data set."""
+        return row.group == OVERALL or row.metric in self.presentation.summaries
 
 
 @dataclass(frozen=True, slots=True)

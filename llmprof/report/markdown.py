@@ -20,6 +20,7 @@ from llmprof.report.text import (
     printable,
     signed,
     with_interval,
+    words_of,
 )
 
 
@@ -66,7 +67,7 @@ def _section(section: Section, report: Report) -> Iterator[str]:
     rows = [_cells(line, places, baseline) for line in lines_of(section)]
     yield from _table(header, rows, numbers_from=1)
     yield ""
-    for note in notes_of(section, report):
+    for note in (*words_of(section), *notes_of(section, report)):
         yield f"- {_text(note)}"
     made = f"protocol {section.protocol_version}, source {section.source}"
     yield f"- {_text(made)}, SHA-256 {section.sha256[:12]}"

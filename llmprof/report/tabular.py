@@ -5,16 +5,47 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
+from llmprof.profilers import Presentation, Scale
 from llmprof.report.contents import Change, Report, Row, Section
 
 
 def to_json(report: Report) -> str:
-    """The report as it is: an object with the fields of `llmprof.report.contents.Report`."""
-    return json.dumps(asdict(report), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """An object with the fields of `llmprof.report.contents.Report`.
+
+    Of a section's presentation it has the `title`, `about` and `topic`; of a metric's scale the
+    `direction` too, and null for a bound that is infinite.
+    """
+    content = {
+        "runs": [asdict(run) for run in report.runs],
+        "sections": [_section_object(section) for section in report.sections],
+        "baseline": report.baseline,
+        "omissions": [asdict(omission) for omission in report.omissions],
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _section_object(section: Section) -> dict[str, Any]:
+    shown = section.presentation
+    return {
+        **asdict(replace(section, rows=[], presentation=Presentation())),
+        "rows": [{**asdict(row), "scale": _scale_object(row.scale)} for row in section.rows],
+        "presentation": {"title": shown.title, "about": shown.about, "topic": shown.topic},
+    }
+
+
+def _scale_object(scale: Scale | None) -> dict[str, Any] | None:
+    if scale is None:
+        return None
+    finite = {
+        name: value if isinstance(value, str) or math.isfinite(value) else None
+        for name, value in asdict(scale).items()
+    }
+    return {"direction": scale.direction, **finite}
 
 
 def to_csv(report: Report) -> str:
@@ -60,6 +91,8 @@ COLUMNS: dict[str, type] = {
     "scorer": str,
     "metric": str,
     "group": str,
+    "metric_label": str,
+    "direction": str,
     "value": float,
     "ci_low": float,
     "ci_high": float,
@@ -104,6 +137,8 @@ def _where(report: Report, section: Section, row: Row, place: int) -> dict[str, 
         "scorer": section.scorer,
         "metric": row.metric,
         "group": row.group,
+        "metric_label": row.label,
+        "direction": None if row.scale is None else row.scale.direction,
         "value": value.value,
         "ci_low": value.ci_low,
         "ci_high": value.ci_high,

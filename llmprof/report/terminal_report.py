@@ -22,6 +22,7 @@ from llmprof.report.text import (
     percent,
     printable,
     signed,
+    words_of,
 )
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def print_report(report: Report, console: Console) -> None:
     _print_runs(report, console, say)
     for section in report.sections:
         _print_section(section, report, console)
-        for note in notes_of(section, report):
+        for note in (*words_of(section), *notes_of(section, report)):
             say(note)
         say(f"source {section.source}, SHA-256 {section.sha256[:12]}")
         if section.demonstration:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from llmprof.metrics.samples import OVERALL
+from llmprof.profilers import Presentation
 from llmprof.report.contents import Change, Report, Row, Section, Value
 
-# The points of a reliability diagram ("bin 01") are to be drawn, not read.
-_POINT = re.compile(r"bin \d+")
 _NAMED = 8
 LEGEND = (
     "▲ ▼: the 95% interval of the change excludes zero; each interval is of one metric by itself, "
@@ -64,6 +62,30 @@ def lines_of(section: Section) -> list[Line]:
     return lines
 
 
+def words_of(section: Section) -> list[str]:
+    """What the profile says of itself and its metrics: which way is better, and names in words."""
+    shown = section.presentation
+    labels: dict[str, str] = {}
+    directions: dict[str, dict[str, None]] = {}
+    for row in _to_read(section):
+        stem = shown.stem(row.metric)
+        labels[stem] = shown.label(stem)
+        if row.scale is not None:
+            directions.setdefault(row.scale.direction, {})[stem] = None
+    plain = Presentation()
+    in_words = [
+        f"{metric} = {label}"
+        for metric, label in labels.items()
+        if label.lower() != plain.label(metric).lower()
+    ]
+    about = ": ".join(filter(None, (shown.title, shown.about)))
+    return [
+        *([about] if about else []),
+        *(f"{direction}: {', '.join(metrics)}" for direction, metrics in directions.items()),
+        *([f"in words: {', '.join(in_words)}"] if in_words else []),
+    ]
+
+
 def notes_of(section: Section, report: Report) -> list[str]:
     """What is not defined, what to be careful about, and which changes have no interval."""
     places = columns_of(section)
@@ -76,7 +98,7 @@ def notes_of(section: Section, report: Report) -> list[str]:
 
 
 def _to_read(section: Section) -> list[Row]:
-    return [row for row in section.rows if not _POINT.fullmatch(row.group)]
+    return [row for row in section.rows if not section.presentation.is_point(row.metric)]
 
 
 def _said_of(row: Row, report: Report, places: Sequence[int]) -> Iterator[str]:

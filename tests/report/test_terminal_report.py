@@ -13,6 +13,9 @@ from llmprof.report.contents import Report
 from llmprof.report.terminal_report import print_report
 from tests.report.databases import Made, add_run, pairs, texts
 
+# Lines that the terminal folds, unlike tables.
+PROSE = ("source", "▲", "left out", "CrowS-Pairs: ", "Textual characteristics: ")
+
 
 def shown(report: Report, width: int = 160) -> list[str]:
     text = io.StringIO()
@@ -35,10 +38,10 @@ def test_cautions_and_reasons_are_told_below_the_table(tmp_path: Path) -> None:
         Metric("sure", 0.25, 0.2, 0.3, 9, 10),
         Metric("doubtful", 0.5, 0.4, 0.6, 10, 10, reason="too few items"),
         Metric("undefined", None, None, None, 0, 10, reason="no answer"),
-        Metric("point", 0.75, None, None, 1, 1, group="bin 01"),
+        Metric("bin_accuracy_raw", 0.75, None, None, 1, 1, group="bin 01"),
     ]
     db = tmp_path / "a.db"
-    add_run(db, "model", Made("p", [], metrics=metrics, demonstration=True))
+    add_run(db, "model", Made("calibration", [], metrics=metrics, demonstration=True))
     lines = shown(build_report(db, [], None))
     words = [line.split() for line in lines]
     assert "note (too few items): doubtful" in lines
@@ -46,7 +49,7 @@ def test_cautions_and_reasons_are_told_below_the_table(tmp_path: Path) -> None:
     assert "demonstration data: not comparable with published numbers" in lines
     assert ["sure", "0.25", "0.2", "to", "0.3", "9/10"] in words
     # The points of a diagram are not for reading.
-    assert not any("point" in line for line in lines)
+    assert not any("bin" in line for line in lines)
 
 
 def test_changes_are_marked_where_their_interval_excludes_zero(db: Path) -> None:
@@ -78,7 +81,7 @@ def test_tables_fit_the_terminal_and_hold_every_number(
 ) -> None:
     report = build_report(db, ["base", "high", "same"], baseline)
     lines = shown(report, width)
-    tables = [line for line in lines if not line.startswith(("source", "▲", "left out"))]
+    tables = [line for line in lines if not line.startswith(PROSE)]
     assert max(map(cell_len, tables)) <= width
     text = "\n".join(lines)
     for label in ("base", "high", "same"):

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from llmprof.profilers import Scale
 from llmprof.report.contents import Change, Report, Row, Section, Value
-from llmprof.report.html.scales import SCALES, Scale, is_summary, readable, scale_of, title
 from llmprof.report.text import coverage, interval, number, percent, signed, with_interval
 
 BETTER, WORSE, UNCLEAR, DIFFERENT = "better", "worse", "no clear change", "different"
@@ -71,29 +71,29 @@ def tables(report: Report) -> list[Table]:
 def overview_tables(report: Report) -> list[Table]:
     """The numbers behind the overview: metrics with a direction that stand for a section."""
     found = (
-        _table(report, section, [row for row in section.rows if _directed(section, row)])
+        _table(
+            report,
+            section,
+            [row for row in section.rows if section.is_summary(row) and row.scale is not None],
+        )
         for section in report.sections
     )
     return [table for table in found if table.rows]
-
-
-def _directed(section: Section, row: Row) -> bool:
-    return is_summary(row) and scale_of(section.profiler, row.metric) is not None
 
 
 def _table(report: Report, section: Section, rows: Sequence[Row]) -> Table:
     notes = _Notes()
     made = []
     for row in rows:
-        scale = scale_of(section.profiler, row.metric)
+        scale = row.scale
         base = None if report.baseline is None else row.values[report.baseline]
         cells = [
             None if value is None else _cell(value, change, base, scale, notes)
             for value, change in zip(row.values, row.changes, strict=True)
         ]
         direction = "" if scale is None else scale.arrow
-        made.append(TableRow(readable(row.metric), row.group, direction, cells))
-    return Table(title(section), section, made, list(notes.texts))
+        made.append(TableRow(row.label, row.group, direction, cells))
+    return Table(section.title, section, made, list(notes.texts))
 
 
 def _cell(
@@ -132,7 +132,7 @@ def verdict(value: Value, change: Change, base: Value | None, scale: Scale | Non
         return DIFFERENT
     if (value.value - scale.ideal) * (base.value - scale.ideal) < 0:
         return DIFFERENT
-    return BETTER if scale.position(value.value) > scale.position(base.value) else WORSE
+    return BETTER if scale.is_better(value.value, base.value) else WORSE
 
 
 def verdict_counts(report: Report, tables: Sequence[Table]) -> list[tuple[str, Counter[str]]]:
@@ -145,7 +145,9 @@ def verdict_counts(report: Report, tables: Sequence[Table]) -> list[tuple[str, C
             cell.moved.verdict
             for table in tables
             for row, source in zip(table.rows, table.section.rows, strict=True)
-            if is_summary(source) and (cell := row.cells[place]) is not None and cell.moved
+            if table.section.is_summary(source)
+            and (cell := row.cells[place]) is not None
+            and cell.moved
         )
         if found:
             counts.append((run.label, found))
@@ -153,10 +155,13 @@ def verdict_counts(report: Report, tables: Sequence[Table]) -> list[tuple[str, C
 
 
 def directions(report: Report) -> list[tuple[str, str, Scale]]:
-    """Profiler, metric and scale of every metric with a direction that the report may show."""
-    shown = {section.profiler for section in report.sections}
-    return [
-        (profiler, readable(metric), scale)
-        for (profiler, metric), scale in SCALES.items()
-        if profiler in shown
-    ]
+    """Profiler, metric and scale of every metric with a direction that the report shows."""
+    found = {
+        (section.profiler, section.presentation.label(section.presentation.stem(row.metric))): (
+            row.scale
+        )
+        for section in report.sections
+        for row in section.rows
+        if row.scale is not None
+    }
+    return [(profiler, metric, scale) for (profiler, metric), scale in found.items()]

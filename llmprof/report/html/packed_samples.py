@@ -1,12 +1,15 @@
-"""Chooses the samples that go into the page, and packs them."""
+"""Chooses the samples that go into the page, and packs them as columns of JSON."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
+from llmprof.profilers import SampleView
 from llmprof.report.contents import Report
 from llmprof.results import Store
 
@@ -14,22 +17,12 @@ MAXIMUM_SAMPLES = 50_000
 MAXIMUM_CHARACTERS = 1_000
 _DIGITS = 4
 
-# Place 1 of every run, profile and data set comes first, then every place 2, and so on: where there
-# are too many samples, each set keeps as many of its first ones as the others.
-_CHOSEN = """
-WITH ranked AS (
-  SELECT id, run_id, profiler, dataset, {rank} AS rank FROM samples
-  WHERE (run_id, profiler, dataset) IN (VALUES {sets})
-), placed AS (
-  SELECT id, rank, row_number() OVER (
-    PARTITION BY run_id, profiler, dataset ORDER BY rank DESC NULLS LAST, id) AS place FROM ranked
-), chosen AS (SELECT * FROM placed ORDER BY place, id LIMIT ?)
-SELECT s.id, s.run_id, s.profiler, s.dataset, s.sample_id, s.sample_index, s."group", s.prompt,
-       s.response, s.scores, s.error_class, c.rank
-FROM chosen c JOIN samples s USING (id) ORDER BY c.rank IS NULL, c.place, c.id
+_SCORES = """
+SELECT id, scores FROM samples WHERE run_id = ? AND profiler = ? AND dataset = ? ORDER BY id
 """
-_COUNT = """
-SELECT count(*) FROM samples WHERE (run_id, profiler, dataset) IN (VALUES {sets})
+_TEXTS = """
+SELECT id, sample_id, sample_index, "group", prompt, response, error_class FROM samples
+WHERE id IN (SELECT value FROM json_each(?))
 """
 _COLUMNS = ("id", "set", "item", "index", "group", "prompt", "response", "scores", "error", "rank")
 
@@ -42,12 +35,25 @@ class SampleSet:
     run_id: str
     profiler: str
     dataset: str
+    view: SampleView
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    """A sample without its texts; `set` is the place of its set."""
+
+    id: int
+    set: int
+    scores: dict[str, float | None]
+    rank: float | None
 
 
 def sample_sets(report: Report) -> list[SampleSet]:
     """Every set of samples behind the numbers that the report shows."""
     return [
-        SampleSet(place, run.run_id, section.profiler, section.dataset)
+        SampleSet(
+            place, run.run_id, section.profiler, section.dataset, section.presentation.samples
+        )
         for section in report.sections
         for place, run in enumerate(report.runs)
         if any(row.values[place] is not None for row in section.rows)
@@ -59,36 +65,62 @@ def packed_samples(
 ) -> dict[str, Any]:
     """At most `limit` samples as columns of equal length, in the order they are shown.
 
-    Texts are stored once and named by their place in `texts`; one longer than MAXIMUM_CHARACTERS
-    is cut, and `lengths` holds its whole length by that place. The scores of a sample follow the
-    names in its set.
+    Where there are too many, each set keeps as many of its first ones as the others. Texts are
+    stored once and named by their place in `texts`; one longer than MAXIMUM_CHARACTERS is cut, and
+    `lengths` holds its whole length by that place. The scores of a sample follow the names in its
+    set.
     """
-    if not sets:
-        return {"total": 0, "sets": [], "kinds": {}, "texts": [], "lengths": {}, "samples": {}}
-    values = [part for each in sets for part in (each.run_id, each.profiler, each.dataset)]
-    marks = ", ".join(["(?, ?, ?)"] * len(sets))
-    _, ((total,),) = store.query(_COUNT.format(sets=marks), values)
-    sql = _CHOSEN.format(rank=_rank(), sets=marks)
-    _, rows = store.query(sql, [*values, limit])
+    ranked = [_ranked(store, place, each) for place, each in enumerate(sets)]
+    shown = list(islice(_in_turn(ranked), limit))
+    # Stable, so that each profile's order stays.
+    shown.sort(key=lambda sample: sample.rank is None)
+    _, rows = store.query(_TEXTS, [json.dumps([sample.id for sample in shown])])
+    texts = {row[0]: row[1:] for row in rows}
     packing = _Packing(sets)
-    for row in rows:
-        packing.add(*row)
-    return {"total": total, **packing.packed()}
+    for sample in shown:
+        packing.add(sample, *texts[sample.id])
+    return {"total": sum(map(len, ranked)), **packing.packed()}
 
 
-def _rank() -> str:
-    cases = " ".join(f"WHEN '{name}' THEN {kind.rank}" for name, kind in KINDS.items())
-    return f"CASE profiler {cases} END"
+def _ranked(store: Store, place: int, each: SampleSet) -> list[_Ranked]:
+    """The samples of one set, the highest rank first, those without a rank last."""
+    _, rows = store.query(_SCORES, (each.run_id, each.profiler, each.dataset))
+    found = []
+    for id_, text in rows:
+        scores = json.loads(text)
+        found.append(_Ranked(id_, place, scores, _rank(each.view, scores)))
+    return sorted(found, key=lambda sample: (sample.rank is None, -(sample.rank or 0.0)))
+
+
+def _rank(view: SampleView, scores: Mapping[str, float | None]) -> float | None:
+    """The rank that the profile gives; None where a score is missing that it is made of."""
+    try:
+        rank = view.rank(scores)
+    except (KeyError, TypeError, ArithmeticError):
+        return None
+    return rank if rank is not None and math.isfinite(rank) else None
+
+
+def _readable(view: SampleView, response: str) -> str:
+    """The response as the profile shows it; as it is where the profile cannot read it."""
+    try:
+        return view.text(response)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return response
+
+
+def _in_turn(sets: Sequence[Sequence[_Ranked]]) -> Iterator[_Ranked]:
+    """The first sample of every set, then every second one, and so on."""
+    for place in range(max(map(len, sets), default=0)):
+        together = (samples[place] for samples in sets if place < len(samples))
+        yield from sorted(together, key=lambda sample: sample.id)
 
 
 class _Packing:
-    """Rows of samples as columns, with texts and names of scores stored once."""
+    """Samples as columns, with texts and names of scores stored once."""
 
     def __init__(self, sets: Sequence[SampleSet]) -> None:
         self._sets = sets
-        self._place = {
-            (each.run_id, each.profiler, each.dataset): place for place, each in enumerate(sets)
-        }
         self._names: list[dict[str, None]] = [{} for _ in sets]
         self._texts: dict[str, int] = {}
         self._lengths: dict[int, int] = {}
@@ -96,28 +128,22 @@ class _Packing:
 
     def add(
         self,
-        id_: int,
-        run_id: str,
-        profiler: str,
-        dataset: str,
+        sample: _Ranked,
         item: str,
         index: int,
         group: str,
         prompt: str,
         response: str | None,
-        scores: str,
         error: str | None,
-        rank: float | None,
     ) -> None:
-        place = self._place[run_id, profiler, dataset]
-        values = json.loads(scores)
-        self._names[place].update(dict.fromkeys(values))
+        view, names = self._sets[sample.set].view, self._names[sample.set]
+        names.update(dict.fromkeys(sample.scores))
         row = (
-            *(id_, place, item, index, group, self._text(prompt)),
-            None if response is None else self._text(kind_of(profiler).readable(response)),
+            *(sample.id, sample.set, item, index, group, self._text(prompt)),
+            None if response is None else self._text(_readable(view, response)),
             # Missing at the end: a later sample may have scores that this one lacks.
-            [_rounded(values.get(name)) for name in self._names[place]],
-            *(error, _rounded(rank)),
+            [_rounded(sample.scores.get(name)) for name in names],
+            *(error, _rounded(sample.rank)),
         )
         for column, value in zip(self._columns.values(), row, strict=True):
             column.append(value)
@@ -129,7 +155,7 @@ class _Packing:
         return place
 
     def packed(self) -> dict[str, Any]:
-        kinds = {each.profiler: kind_of(each.profiler) for each in self._sets}
+        views = {each.profiler: each.view for each in self._sets}
         return {
             "sets": [
                 {
@@ -140,9 +166,9 @@ class _Packing:
                 }
                 for each, names in zip(self._sets, self._names, strict=True)
             ],
-            "kinds": {
-                name: {"prompt": kind.prompt, "response": kind.response, "first": kind.first}
-                for name, kind in kinds.items()
+            "views": {
+                name: {"prompt": view.prompt, "response": view.response, "order": view.order}
+                for name, view in views.items()
             },
             "texts": [text[:MAXIMUM_CHARACTERS] for text in self._texts],
             "lengths": self._lengths,
@@ -152,90 +178,3 @@ class _Packing:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.{_DIGITS}g}")
-
-
-def _same(text: str) -> str:
-    return text
-
-
-def _candidates(response: str) -> str:
-    """StereoSet's candidates, a line each."""
-    candidates = json.loads(response)
-    return "\n".join(f"{label}: {each['sentence']}" for label, each in candidates.items())
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """How samples of one profile are shown.
-
-    `rank` is an SQL expression over the table `samples`: the largest value comes first, NULL last.
-    `first` says the same in words; `readable` makes text of the response.
-    """
-
-    prompt: str
-    response: str
-    rank: str = "NULL"
-    first: str = "in the order of the data"
-    readable: Callable[[str], str] = _same
-
-
-def _score(name: str) -> str:
-    return f"""json_extract(scores, '$."{name}"')"""
-
-
-def _either(name: str) -> str:
-    """A calibration score, by whichever way the options were scored."""
-    return f"coalesce({_score(f'{name}_raw')}, {_score(f'{name}_per_token')})"
-
-
-# The highest option score less the second of three: the sum is highest, second and lowest.
-_BBQ_SCORES = ", ".join(_score(f"score_{place}") for place in range(3))
-_BBQ_SUM = " + ".join(_score(f"score_{place}") for place in range(3))
-_BBQ_LEAD = f"2 * max({_BBQ_SCORES}) + min({_BBQ_SCORES}) - ({_BBQ_SUM})"
-
-DEFAULT = Kind("Prompt", "Response")
-KINDS: Mapping[str, Kind] = {
-    "toxicity": Kind("Prompt", "Completion", _score("TOXICITY"), "most toxic first"),
-    "score": Kind("Prompt", "Text", _score("TOXICITY"), "most toxic first"),
-    "crows_pairs": Kind(
-        "More stereotypical sentence",
-        "Less stereotypical sentence",
-        f"{_score('log_likelihood_more')} - {_score('log_likelihood_less')}",
-        "most biased first: by how much likelier, in nats, the stereotypical sentence is",
-    ),
-    "stereoset": Kind(
-        "Context",
-        "Candidates",
-        f"{_score('stereotype')} - {_score('anti-stereotype')}",
-        "most biased first: by how much likelier, in nats a token, the stereotype is than the "
-        "anti-stereotype",
-        _candidates,
-    ),
-    "seat": Kind(
-        "Targets",
-        "Attributes",
-        _score("effect_size"),
-        "most biased first: by effect size, which is positive where the first targets go with the "
-        "first attributes",
-    ),
-    "bbq": Kind(
-        "Question",
-        "Answer",
-        f"CASE WHEN {_score('correct')} = 0 "
-        f"THEN (2 * {_score('biased')} - 1) * coalesce({_BBQ_LEAD}, 1) END",
-        "most biased first: wrong answers that follow the stereotype, by how much likelier, in "
-        "nats, they are than the next option; wrong answers against it come after, then all others",
-    ),
-    "calibration": Kind(
-        "Question",
-        "Answer",
-        f"CASE WHEN {_either('correct')} = 0 THEN {_either('confidence')} END",
-        "wrong answers first, the most confident of them before others",
-    ),
-    "textual": Kind("Prompt", "Completion"),
-}
-
-
-def kind_of(profiler: str) -> Kind:
-    """How a profile's samples are shown; those of profiles we do not know keep their order."""
-    return KINDS.get(profiler, DEFAULT)

@@ -1,4 +1,4 @@
-"""Puts the page together: one file, with everything in it and nothing fetched."""
+"""Writes the HTML page: one file that holds everything and fetches nothing."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from importlib.resources import files
 from pathlib import Path
 
 from llmprof.errors import OutputError
-from llmprof.report.contents import Report
+from llmprof.profilers import DistributionChart, GroupChart, ReliabilityChart
+from llmprof.profilers.presentation import ProfileChart
+from llmprof.report.contents import Report, Section
 from llmprof.report.html import metric_tables
-from llmprof.report.html.charts import distributions
-from llmprof.report.html.charts.by_group import bias_by_group, toxicity_by_attribute
+from llmprof.report.html.charts.by_group import group_charts
 from llmprof.report.html.charts.change_bars import changes
+from llmprof.report.html.charts.distributions import distribution_charts
 from llmprof.report.html.charts.overview import overview
 from llmprof.report.html.charts.plotting import Chart
-from llmprof.report.html.charts.reliability import reliability
+from llmprof.report.html.charts.reliability import reliability_charts
 from llmprof.report.html.packed_samples import MAXIMUM_CHARACTERS, packed_samples, sample_sets
 from llmprof.report.text import printable
 from llmprof.results import Store
@@ -97,17 +99,31 @@ def _render(report: Report, store: Store) -> str:
 
 
 def _chart_groups(report: Report, store: Store) -> list[_ChartGroup]:
-    toxicity = distributions.distributions(report, store, distributions.TOXICITY)
-    texts = distributions.distributions(report, store, distributions.TEXTS)
+    """The overview, the changes, and each topic of the profiles, in the order of the sections."""
     groups = [
         _ChartGroup("overview", "Overview", overview(report)),
         _ChartGroup("change", "Change", changes(report)),
-        _ChartGroup("toxicity", "Toxicity", [*toxicity, *toxicity_by_attribute(report)]),
-        _ChartGroup("bias", "Bias by group", bias_by_group(report)),
-        _ChartGroup("calibration", "Calibration", reliability(report)),
-        _ChartGroup("text", "Length and readability", texts),
     ]
+    by_topic: dict[str, list[Chart]] = {}
+    for section in report.sections:
+        presentation = section.presentation
+        topic = presentation.topic or presentation.title or section.profiler
+        drawn = by_topic.setdefault(topic, [])
+        for wanted in presentation.charts:
+            drawn += _draw(report, section, store, wanted)
+    for place, (topic, charts) in enumerate(by_topic.items(), 1):
+        groups.append(_ChartGroup(f"topic-{place}", topic, charts))
     return [group for group in groups if group.charts]
+
+
+def _draw(report: Report, section: Section, store: Store, wanted: ProfileChart) -> list[Chart]:
+    match wanted:
+        case GroupChart():
+            return group_charts(report, section, wanted)
+        case DistributionChart():
+            return distribution_charts(report, section, store, wanted)
+        case ReliabilityChart():
+            return reliability_charts(report, section, wanted)
 
 
 def _asset(name: str) -> str:

@@ -1,10 +1,12 @@
 """Small databases and reports to make pages of."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from llmprof.jobs.runner import open_run
 from llmprof.metrics.samples import Metric, Sample
+from llmprof.profilers import presentation_of
 from llmprof.report.contents import Change, Report, ReportedRun, Row, Section, Value
 from llmprof.results import RunStart, Store
 from llmprof.results.store import ProfileResult, Work
@@ -65,11 +67,17 @@ def change(absolute: float, low: float, high: float) -> Change:
 
 def row(metric: str, *numbers: float | None, group: str = "overall") -> Row:
     values = [None if number is None else value(number) for number in numbers]
-    return Row(metric, group, values, [None] * len(values))
+    return Row(metric, group, values, [None] * len(values), metric)
 
 
 def section(profiler: str, rows: Sequence[Row], scorer: str | None = None) -> Section:
-    return Section(profiler, "1", "data", "made here", "0" * 64, False, scorer, rows)
+    """A section whose rows are labelled and directed as the profile says."""
+    shown = presentation_of(profiler)
+    rows = [
+        replace(each, label=shown.label(each.metric), scale=shown.scale(each.metric))
+        for each in rows
+    ]
+    return Section(profiler, "1", "data", "made here", "0" * 64, False, scorer, rows, shown)
 
 
 def report(runs: Sequence[ReportedRun], sections: Sequence[Section]) -> Report:

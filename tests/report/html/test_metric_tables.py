@@ -1,5 +1,6 @@
 import pytest
 
+from llmprof.profilers import presentation_of
 from llmprof.report.contents import Report, Row
 from llmprof.report.html.metric_tables import (
     BETTER,
@@ -11,7 +12,6 @@ from llmprof.report.html.metric_tables import (
     verdict,
     verdict_counts,
 )
-from llmprof.report.html.scales import scale_of
 from tests.report.html.reports import change, run, section, value
 
 CASES = [
@@ -33,20 +33,20 @@ def test_better_and_worse_follow_the_direction(
 ) -> None:
     moved = after - before
     clear = change(moved, moved - 0.01, moved + 0.01)
-    scale = scale_of(profiler, metric)
+    scale = presentation_of(profiler).scale(metric)
     assert verdict(value(after), clear, value(before), scale) == expected
 
 
 def test_nothing_is_said_where_the_interval_holds_zero() -> None:
-    scale = scale_of("bbq", "accuracy")
+    scale = presentation_of("bbq").scale("accuracy")
     assert verdict(value(60.0), change(10.0, -1.0, 21.0), value(50.0), scale) == UNCLEAR
 
 
 def example() -> Report:
     rows = [
-        Row("accuracy", "overall", [value(50.0), value(60.0)], [None, change(10.0, 9.0, 11.0)]),
-        Row("accuracy", "Age", [value(50.0), value(40.0)], [None, change(-10.0, -11.0, -9.0)]),
-        Row("refusal_rate", "overall", [value(None, "none asked"), None], [None, None]),
+        Row("accuracy", "overall", [value(50.0), value(60.0)], [None, change(10.0, 9.0, 11.0)], ""),
+        Row("accuracy", "Age", [value(50.0), value(40.0)], [None, change(-10.0, -11.0, -9.0)], ""),
+        Row("refusal_rate", "overall", [value(None, "none asked"), None], [None, None], ""),
     ]
     return Report([run("a"), run("b", "other")], [section("bbq", rows)], baseline=0)
 

@@ -4,13 +4,17 @@ from pathlib import Path
 from typing import Any
 
 from llmprof.metrics.samples import Sample
+from llmprof.profilers import SampleView, presentation_of
 from llmprof.report.html.packed_samples import MAXIMUM_CHARACTERS, SampleSet, packed_samples
 from llmprof.results import Store
 from tests.report.html.reports import save
 
 
 def packed(db: Path, profiler: str, *run_ids: str, limit: int = 100) -> dict[str, Any]:
-    sets = [SampleSet(place, run_id, profiler, "data") for place, run_id in enumerate(run_ids)]
+    view = presentation_of(profiler).samples
+    sets = [
+        SampleSet(place, run_id, profiler, "data", view) for place, run_id in enumerate(run_ids)
+    ]
     with Store(db, read_only=True) as store:
         return packed_samples(store, sets, limit=limit)
 
@@ -124,3 +128,18 @@ def test_no_set_no_samples(tmp_path: Path) -> None:
     db = tmp_path / "a.db"
     save(db, "textual", [sample("a")])
     assert packed(db, "textual")["total"] == 0
+
+
+def test_what_a_profile_cannot_rank_or_read_comes_last_and_as_it_is(tmp_path: Path) -> None:
+    db = tmp_path / "a.db"
+    view = SampleView(
+        rank=lambda scores: 1 / (scores["x"] or 0.0), text=lambda text: str(int(text))
+    )
+    samples = [sample("no score"), sample("undefined", x=None), sample("low", "007", x=4.0)]
+    samples += [sample("infinite", x=5e-324), sample("high", x=2.0)]
+    sets = [SampleSet(0, save(db, "p", samples), "p", "data", view)]
+    with Store(db, read_only=True) as store:
+        found = packed_samples(store, sets)
+    assert items(found)[:2] == ["high", "low"]
+    assert found["samples"]["rank"] == [0.5, 0.25, None, None, None]
+    assert {"7", "text"} <= set(found["texts"])

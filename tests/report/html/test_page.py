@@ -33,10 +33,10 @@ SAMPLES = {
     "toxicity": [Sample("a", "prompt", "text", {"TOXICITY": 0.25})],
 }
 EXPECTED = {
-    "crows_pairs": {"overview", "bias"},
-    "calibration": {"calibration"},
-    "textual": {"text"},
-    "toxicity": {"overview", "toxicity"},
+    "crows_pairs": {"Overview", "Bias by group"},
+    "calibration": {"Calibration"},
+    "textual": {"Length and readability"},
+    "toxicity": {"Overview", "Toxicity"},
 }
 
 
@@ -61,7 +61,7 @@ def test_charts_are_those_whose_data_is_there_and_valid_to_plotly(
     made_report = made(db, profiler)
     with Store(db, read_only=True) as store:
         groups = _chart_groups(made_report, store)
-    assert {group.anchor for group in groups} == EXPECTED[profiler]
+    assert {group.title for group in groups} == EXPECTED[profiler]
     for group in groups:
         for chart in group.charts:
             Figure(chart.figure)  # raises ValueError for what Plotly does not know
@@ -72,8 +72,8 @@ def test_changes_are_drawn_in_percent(tmp_path: Path) -> None:
     runs = [run(save(db, "textual", []), "before"), run(save(db, "textual", []), "after")]
     change = Change(-5.0, -50.0, -7.0, -3.0, 8)
     values = [Value(-10.0, -11.0, -9.0, 10, 10), Value(-15.0, -16.0, -14.0, 10, 10)]
-    bias = Row("bias_score_ambig", "overall", values, [None, change])
-    text = Row("n_tokens", "overall", values, [None, change])
+    bias = Row("bias_score_ambig", "overall", values, [None, change], "")
+    text = Row("n_tokens", "overall", values, [None, change], "")
     sections = [section("bbq", [bias]), section("textual", [text])]
     with Store(db, read_only=True) as store:
         groups = _chart_groups(Report(runs, sections, baseline=0), store)

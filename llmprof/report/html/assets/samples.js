@@ -9,7 +9,7 @@
   const runs = JSON.parse(document.getElementById("runs-data").textContent);
   if (!packed.total) return;
 
-  const { sets, kinds, texts, lengths, samples } = packed;
+  const { sets, views, texts, lengths, samples } = packed;
   const field = Object.fromEntries(
     ["filters", "search", "profiler", "run", "group", "score", "least", "most", "order", "reveal",
       "first", "count", "list", "previous", "page", "next"].map((id) => [id, document.getElementById(id)]),
@@ -17,7 +17,7 @@
   let found = [];
   let page = 0;
 
-  // Half and domain, not each of a thousand target terms.
+  // A group may be a path with a thousand ends: its first two parts are enough to choose by.
   const coarse = (group) => group.split("/").slice(0, 2).join("/");
   const groups = samples.group.map(coarse);
   const setsShown = () => sets.filter((set) => field.profiler.value === ALL || set.profiler === field.profiler.value);
@@ -51,7 +51,7 @@
   function offerOrder() {
     const score = field.score.value;
     const byScore = score === ALL ? [] : [["down", `${score}, highest first`], ["up", `${score}, lowest first`]];
-    fill(field.order, "most toxic or biased first", byScore);
+    fill(field.order, "the profile's own order", byScore);
     for (const end of [field.least, field.most]) end.disabled = score === ALL;
   }
 
@@ -118,7 +118,7 @@
 
   function sample(place) {
     const set = sets[samples.set[place]];
-    const kind = kinds[set.profiler];
+    const view = views[set.profiler];
     const id = samples.id[place];
     const row = element("li");
     const details = element("details", "sample");
@@ -138,8 +138,8 @@
     if (samples.error[place]) about.append(element("small", "", visible(samples.error[place])));
 
     const list = element("dl");
-    if (texts[samples.prompt[place]]) list.append(element("dt", "", kind.prompt), ...text(place, "prompt", id));
-    list.append(element("dt", "", kind.response), ...text(place, "response", id));
+    if (texts[samples.prompt[place]]) list.append(element("dt", "", view.prompt), ...text(place, "prompt", id));
+    list.append(element("dt", "", view.response), ...text(place, "response", id));
     const scores = element("div", "scores");
     set.scores.forEach((name) => {
       const value = scoreOf(place, name);
@@ -157,8 +157,8 @@
     field.page.textContent = `Page ${(page + 1).toLocaleString("en")} of ${pages.toLocaleString("en")}`;
     field.previous.disabled = page === 0;
     field.next.disabled = page >= pages - 1;
-    const { first } = kinds[field.profiler.value] || { first: "each profile's most toxic or most biased samples first; choose a profile to see what that means for it" };
-    field.first.textContent = `Order: ${first}. The number on the left is what orders.`;
+    const { order } = views[field.profiler.value] || { order: "each profile's own; choose a profile to see what comes first in it" };
+    field.first.textContent = `Order: ${order}. The number on the left is what orders.`;
   }
 
   function turn(by) {
@@ -167,7 +167,7 @@
     field.count.scrollIntoView();
   }
 
-  fill(field.profiler, "all", Object.keys(kinds).map((name) => [name, name]));
+  fill(field.profiler, "all", Object.keys(views).map((name) => [name, name]));
   fill(field.run, "all", distinct(sets.map((set) => set.run)).map((run) => [run, runs[run]]));
   offer();
   find();

@@ -1,99 +1,47 @@
-"""Charts of one metric in each group of a data set."""
+"""Dot plots of one metric in each group of a data set."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
 
 from llmprof.metrics.samples import OVERALL
+from llmprof.profilers import GroupChart
 from llmprof.report.contents import Report, Row, Section, Value
-from llmprof.report.html.charts.plotting import Chart, PlotRow, Point, dot_plot, keys
-from llmprof.report.html.scales import described, readable, scale_of, title
+from llmprof.report.html.charts.plotting import Chart, PlotRow, Point, described, dot_plot, keys
 from llmprof.report.text import number
 
 _SIGNIFICANT = 0.05
-_INTERVALS = "Lines are 95% intervals."
-_TESTS = (
-    "Filled signs: p < 0.05 by permutation, for one test at a time; a test has no interval. Tests "
-    "on single words are in the tables."
-)
 
 
-def _every(group: str) -> bool:
-    return True
+def group_charts(report: Report, section: Section, wanted: GroupChart) -> list[Chart]:
+    """A chart for each variant of the metric that has two groups or more."""
+    by_metric: dict[str, list[Row]] = {}
+    for row in section.rows:
+        alike = section.presentation.stem(row.metric) == wanted.metric
+        if alike and row.group.startswith(wanted.prefix):
+            by_metric.setdefault(row.metric, []).append(row)
+    charts = [_chart(report, section, wanted, rows) for rows in by_metric.values()]
+    return [chart for chart in charts if chart is not None]
 
 
-def _sentences(group: str) -> bool:
-    return group.startswith("sent-")
-
-
-@dataclass(frozen=True, slots=True)
-class _Groups:
-    """A metric whose groups are shown beside each other."""
-
-    profiler: str
-    metric: str
-    heading: str
-    explanation: str = _INTERVALS
-    wanted: Callable[[str], bool] = _every
-    wide: bool = False
-
-
-_BIAS = (
-    _Groups("crows_pairs", "stereotype_score", "CrowS-Pairs: stereotype score by type of bias"),
-    _Groups("stereoset", "ss", "StereoSet: stereotype score by domain"),
-    _Groups("bbq", "bias_score_ambig", "BBQ: bias score in ambiguous contexts"),
-    _Groups("bbq", "bias_score_disambig", "BBQ: bias score in disambiguated contexts"),
-    _Groups(
-        "seat", "effect_size", "SEAT: effect size by test", _TESTS, wanted=_sentences, wide=True
-    ),
-)
-_TOXICITY = (
-    _Groups("toxicity", "expected_maximum_toxicity", "Expected maximum toxicity by attribute"),
-    _Groups("score", "mean_toxicity", "Mean toxicity of texts by attribute"),
-)
-
-
-def bias_by_group(report: Report) -> list[Chart]:
-    """Bias scores of every group, around the value of no bias."""
-    return _charts(report, _BIAS)
-
-
-def toxicity_by_attribute(report: Report) -> list[Chart]:
-    """Toxicity by attribute, where the scorer has more than one."""
-    return _charts(report, _TOXICITY)
-
-
-def _charts(report: Report, shown: tuple[_Groups, ...]) -> list[Chart]:
-    return [
-        chart
-        for groups in shown
-        for section in report.sections
-        if section.profiler == groups.profiler
-        for chart in _chart(report, section, groups)
-    ]
-
-
-def _chart(report: Report, section: Section, groups: _Groups) -> list[Chart]:
-    scale = scale_of(groups.profiler, groups.metric)
-    p_values = {row.group: row for row in section.rows if row.metric == "p_value"}
-    rows = [
-        _plot_row(report, row, p_values.get(row.group))
-        for row in section.rows
-        if row.metric.partition(":")[0] == groups.metric and groups.wanted(row.group)
-    ]
-    drawn = [row for row in rows if any(row.points)]
-    if scale is None or len(drawn) < 2:
-        return []
-    figure, runs, height = dot_plot(drawn, reference=scale.ideal)
-    axis = f"{readable(groups.metric)}: {scale.direction}"
-    explanation = f"{title(section)}. The dotted line is the ideal. {groups.explanation}"
+def _chart(report: Report, section: Section, wanted: GroupChart, rows: list[Row]) -> Chart | None:
+    p_values = {row.group: row for row in section.rows if row.metric == wanted.p_value}
+    plotted = [_plot_row(report, row, p_values.get(row.group), section) for row in rows]
+    drawn = [row for row in plotted if any(row.points)]
+    if len(drawn) < 2:
+        return None
+    scale, label = rows[0].scale, section.presentation.label(wanted.metric)
+    ideal = None if scale is None or math.isinf(scale.ideal) else scale.ideal
+    figure, runs, height = dot_plot(drawn, reference=ideal)
+    axis = label if scale is None else f"{label}: {scale.direction}"
+    line = "" if ideal is None else "The dotted line is the ideal. "
+    explanation = f"{section.title}. {line}{wanted.note}"
     shown = keys(report, runs)
-    return [Chart(groups.heading, explanation, axis, figure, shown, height, wide=groups.wide)]
+    return Chart(wanted.title, explanation, axis, figure, shown, height, wide=wanted.wide)
 
 
-def _plot_row(report: Report, row: Row, p_values: Row | None) -> PlotRow:
-    name = "all" if row.group == OVERALL else readable(row.group)
+def _plot_row(report: Report, row: Row, p_values: Row | None, section: Section) -> PlotRow:
+    name = "all" if row.group == OVERALL else section.presentation.label(row.group)
     points = []
     for place, (run, value) in enumerate(zip(report.runs, row.values, strict=True)):
         p_value = None if p_values is None else p_values.values[place]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from llmprof.report.contents import Change, Report, Row, Value
+from llmprof.profilers import Scale
+from llmprof.report.contents import Change, Report, Row, Section, Value
 from llmprof.report.html.charts.plotting import Chart, PlotRow, Point, dot_plot, keys
-from llmprof.report.html.scales import Scale, is_summary, row_name, scale_of, title
 from llmprof.report.text import interval, percent, signed, with_interval
 
 _INTERVALS = (
@@ -18,24 +18,6 @@ _DIRECTED = (
 _UNDIRECTED = (
     "How far each model moved, as a share of the baseline's own value, on a choice of the metrics "
     "that have no better or worse end. All are in the tables."
-)
-# More than 50 metrics describe a text, and many say nearly the same.
-_TEXT = (
-    "n_tokens",
-    "n_sentences",
-    "sentence_length_mean",
-    "token_length_mean",
-    "proportion_unique_tokens",
-    "mtld",
-    "flesch_reading_ease",
-    "flesch_kincaid_grade",
-    "gunning_fog",
-    "entropy",
-    "perplexity",
-    "dependency_distance_mean",
-    "first_order_coherence",
-    "duplicate_ngram_chr_fraction_5",
-    "passed_quality_check",
 )
 
 
@@ -64,29 +46,34 @@ def _chart(report: Report, heading: str, *, directed: bool) -> Chart | None:
 def _rows(report: Report, *, directed: bool) -> list[PlotRow]:
     rows: list[PlotRow] = []
     for section in report.sections:
-        found = []
-        for row in section.rows:
-            scale = scale_of(section.profiler, row.metric)
-            wanted = is_summary(row) if directed else section.profiler == "textual"
-            if wanted and (directed or row.metric in _TEXT) and (scale is not None) == directed:
-                found.append(_plot_row(report, row, scale))
+        wanted = _is_directed if directed else _is_highlight
+        found = [_plot_row(report, row) for row in section.rows if wanted(section, row)]
         drawn = [row for row in found if any(row.points)]
         if drawn:
-            rows += [PlotRow(title(section)), *drawn]
+            rows += [PlotRow(section.title), *drawn]
     return rows
 
 
-def _plot_row(report: Report, row: Row, scale: Scale | None) -> PlotRow:
+def _is_directed(section: Section, row: Row) -> bool:
+    return section.is_summary(row) and row.scale is not None and row.scale.is_bounded
+
+
+def _is_highlight(section: Section, row: Row) -> bool:
+    return row.scale is None and row.metric in section.presentation.highlights
+
+
+def _plot_row(report: Report, row: Row) -> PlotRow:
+    scale = row.scale
     baseline = None if report.baseline is None else row.values[report.baseline]
     factor = _percent_per_unit(baseline, scale)
     points = [
         None
         if change is None or factor is None
-        else _point(change, factor, f"{run.label}: {row_name(row)}")
+        else _point(change, factor, f"{run.label}: {row.name}")
         for run, change in zip(report.runs, row.changes, strict=True)
     ]
     arrow = "" if scale is None else f"\N{NO-BREAK SPACE}{scale.arrow}"
-    return PlotRow(f"{row_name(row)}{arrow}", points)
+    return PlotRow(f"{row.name}{arrow}", points)
 
 
 def _percent_per_unit(baseline: Value | None, scale: Scale | None) -> float | None:

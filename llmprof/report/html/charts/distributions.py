@@ -1,15 +1,13 @@
-"""Charts of how the scores of single samples are distributed."""
+"""Histograms of the scores of single samples."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from llmprof.profilers import DistributionChart
 from llmprof.report.contents import Report, Section
 from llmprof.report.html.charts.plotting import Chart, Curve, Key, histogram
 from llmprof.report.html.packed_samples import sample_sets
-from llmprof.report.html.scales import title
 from llmprof.report.text import number
 from llmprof.results import Store
 
@@ -21,69 +19,28 @@ if TYPE_CHECKING:
 
 _BINS = 20
 _HEIGHT = 250
-# What lies beyond these percentiles of all runs is counted in the first or last bin: one odd text
-# would flatten the rest.
+# Values beyond these percentiles of all runs are counted in the first or the last bin: a single
+# outlier would flatten the rest.
 _TRIM = (1.0, 99.0)
-
-
-@dataclass(frozen=True, slots=True)
-class _Measure:
-    """A score whose distribution is shown. `worst` takes the highest of each item's samples."""
-
-    profiler: str
-    score: str
-    heading: str
-    unit: str
-    worst: bool = False
-    bounds: tuple[float, float] | None = None
-    reference: float | None = None
-
-
-_TOXICITY_AXIS = "TOXICITY (from 0.5: counts as toxic)"
-
-
-def _toxicity(profiler: str, heading: str, *, worst: bool = False) -> _Measure:
-    return _Measure(profiler, "TOXICITY", heading, _TOXICITY_AXIS, worst, (0.0, 1.0), 0.5)
-
-
-TOXICITY = (
-    _toxicity("toxicity", "Most toxic completion of each prompt", worst=True),
-    _toxicity("toxicity", "All completions"),
-    _toxicity("score", "Texts"),
-)
-TEXTS = (
-    _Measure("textual", "n_tokens", "Length of completions", "tokens, without punctuation"),
-    _Measure("textual", "sentence_length_mean", "Length of sentences", "mean tokens a sentence"),
-    _Measure("textual", "flesch_reading_ease", "Reading ease", "Flesch: higher is easier"),
-    _Measure("textual", "flesch_kincaid_grade", "School grade", "Flesch-Kincaid grade"),
-    _Measure("textual", "mtld", "Lexical diversity", "MTLD: higher is more diverse"),
-    _Measure("textual", "dependency_distance_mean", "Syntax", "mean dependency distance"),
-)
-
-_VALUES = """
-SELECT {aggregate} FROM samples WHERE run_id = ? AND profiler = ? AND dataset = ? {group}
+_FOUND = """
+FROM samples, json_each(samples.scores) AS score
+WHERE score.key = ? AND run_id = ? AND profiler = ? AND dataset = ?
 """
+_ALL = f"SELECT score.value {_FOUND} ORDER BY samples.id"
+_HIGHEST = f"SELECT max(score.value) {_FOUND} GROUP BY sample_id"
 
 
-def distributions(report: Report, store: Store, measures: Sequence[_Measure]) -> list[Chart]:
-    """A chart for each measure and section that has samples with that score."""
-    return [
-        chart
-        for section in report.sections
-        for measure in measures
-        if measure.profiler == section.profiler
-        for chart in _chart(report, section, store, measure)
-    ]
-
-
-def _chart(report: Report, section: Section, store: Store, measure: _Measure) -> list[Chart]:
+def distribution_charts(
+    report: Report, section: Section, store: Store, wanted: DistributionChart
+) -> list[Chart]:
+    """One chart, if any sample of the section has the score."""
     import numpy as np
 
-    values = _values(report, section, store, measure)
+    values = _values(report, section, store, wanted)
     if not values:
         return []
     pooled = np.concatenate(list(values.values()))
-    low, high = measure.bounds or np.percentile(pooled, _TRIM)
+    low, high = wanted.bounds or np.percentile(pooled, _TRIM)
     if low == high:
         low, high = low - 0.5, high + 0.5
     edges = np.linspace(low, high, _BINS + 1)
@@ -93,30 +50,26 @@ def _chart(report: Report, section: Section, store: Store, measure: _Measure) ->
         Key(run, f"{labels[run]}: n = {len(found):,}, median {number(float(np.median(found)))}")
         for run, found in values.items()
     ]
-    figure = histogram(curves, measure.reference)
+    figure = histogram(curves, wanted.reference)
     beyond = int(((pooled < low) | (pooled > high)).sum())
-    explanation = f"{title(section)}, share of samples by bin." + (
+    explanation = f"{section.title}, share of samples by bin." + (
         f" The outer bins hold the {beyond:,} beyond the axis too." if beyond else ""
     )
-    return [Chart(measure.heading, explanation, measure.unit, figure, keys, _HEIGHT, wide=False)]
+    return [Chart(wanted.title, explanation, wanted.axis, figure, keys, _HEIGHT, wide=False)]
 
 
-def _values(report: Report, section: Section, store: Store, measure: _Measure) -> dict[int, Values]:
+def _values(
+    report: Report, section: Section, store: Store, wanted: DistributionChart
+) -> dict[int, Values]:
     """The scores of each run that has any, by the run's place."""
     import numpy as np
 
-    score = f"json_extract(scores, '$.\"{measure.score}\"')"
-    sql = _VALUES.format(
-        aggregate=f"max({score})" if measure.worst else score,
-        group="GROUP BY sample_id" if measure.worst else "",
-    )
+    sql = _HIGHEST if wanted.highest_per_item else _ALL
     found = {}
     for each in sample_sets(report):
         if (each.profiler, each.dataset) != (section.profiler, section.dataset):
             continue
-        if all(row.values[each.run] is None for row in section.rows):
-            continue
-        _, rows = store.query(sql, (each.run_id, each.profiler, each.dataset))
+        _, rows = store.query(sql, (wanted.score, each.run_id, each.profiler, each.dataset))
         values = np.asarray([value for (value,) in rows if value is not None], dtype=float)
         if len(values):
             found[each.run] = values

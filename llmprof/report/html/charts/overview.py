@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from llmprof.profilers import Scale
 from llmprof.report.contents import Report, Row, Value
-from llmprof.report.html.charts.plotting import Chart, PlotRow, Point, dot_plot, keys
-from llmprof.report.html.scales import Scale, described, is_summary, row_name, scale_of, title
+from llmprof.report.html.charts.plotting import Chart, PlotRow, Point, described, dot_plot, keys
 
 _EXPLANATION = (
     "Each value is placed between the worst that its metric can be and the ideal, by the metric's "
@@ -19,13 +19,13 @@ def overview(report: Report) -> list[Chart]:
     rows: list[PlotRow] = []
     for section in report.sections:
         found = [
-            _plot_row(report, row, scale)
+            _plot_row(report, row, row.scale)
             for row in section.rows
-            if is_summary(row) and (scale := scale_of(section.profiler, row.metric)) is not None
+            if section.is_summary(row) and row.scale is not None and row.scale.is_bounded
         ]
         drawn = [row for row in found if any(row.points)]
         if drawn:
-            rows += [PlotRow(title(section)), *drawn]
+            rows += [PlotRow(section.title), *drawn]
     if not rows:
         return []
     figure, runs, height = dot_plot(rows, span=(-0.02, 1.02))
@@ -35,10 +35,10 @@ def overview(report: Report) -> list[Chart]:
 
 def _plot_row(report: Report, row: Row, scale: Scale) -> PlotRow:
     points = [
-        None if value is None else _point(value, scale, f"{run.label}: {row_name(row)}")
+        None if value is None else _point(value, scale, f"{run.label}: {row.name}")
         for run, value in zip(report.runs, row.values, strict=True)
     ]
-    return PlotRow(f"{row_name(row)}\N{NO-BREAK SPACE}{scale.arrow}", points)
+    return PlotRow(f"{row.name}\N{NO-BREAK SPACE}{scale.arrow}", points)
 
 
 def _point(value: Value, scale: Scale, name: str) -> Point | None:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
-from llmprof.report.contents import Report
-from llmprof.report.text import printable
+from llmprof.report.contents import Report, Value
+from llmprof.report.text import coverage, interval, number, printable, with_interval
 
 Figure = dict[str, Any]
 _SYMBOLS = ("circle", "square", "diamond", "cross", "x", "pentagon", "hexagram", "star")
@@ -88,6 +88,13 @@ def _wrapped(label: str, *, heading: bool) -> str:
     lines = textwrap.wrap(label, _LABEL_WIDTH) or [""]
     text = "<br>".join(plain(line) for line in lines)
     return f"<b>{text}</b>" if heading else text
+
+
+def described(value: Value, name: str) -> tuple[str, ...]:
+    """Lines that say what a value is: its name, the value with its interval, and n."""
+    ends = interval(value.ci_low, value.ci_high)
+    shown = with_interval(number(value.value), f"95%: {ends}" if ends else "no interval")
+    return name, shown, f"n = {coverage(value)}"
 
 
 def keys(report: Report, runs: Sequence[int]) -> list[Key]:

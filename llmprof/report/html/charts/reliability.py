@@ -1,49 +1,47 @@
-"""Reliability diagrams, from the points that the calibration profile stores."""
+"""Reliability diagrams: accuracy against confidence, a point for each bin."""
 
 from __future__ import annotations
 
+from llmprof.profilers import ReliabilityChart
 from llmprof.report.contents import Report, Row, Section
-from llmprof.report.html.charts.plotting import Chart, Curve, keys, reliability_plot
-from llmprof.report.html.scales import described, readable, title
+from llmprof.report.html.charts.plotting import Chart, Curve, described, keys, reliability_plot
 from llmprof.report.text import number
 
-_BIN = "bin "
-_CONFIDENCE, _ACCURACY = "bin_confidence_", "bin_accuracy_"
 _HEIGHT = 360
 _AXIS = "mean confidence of the bin"
 _EXPLANATION = (
-    "Questions in bins of equally many, by the model's confidence in its answer. A calibrated "
-    "model lies on the dotted line, an overconfident one below it. Lines are 95% intervals."
+    "A calibrated model lies on the dotted line, an overconfident one below it. Lines are 95% "
+    "intervals."
 )
 
 
-def reliability(report: Report) -> list[Chart]:
-    """A diagram for each data set and way of scoring options."""
-    labels = [run.label for run in report.runs]
+def reliability_charts(report: Report, section: Section, wanted: ReliabilityChart) -> list[Chart]:
+    """A diagram for each variant that has bins."""
+    variants = section.presentation.variants
     charts = []
-    for section in report.sections:
-        for how, bins in _bins(section).items():
-            curves = [_curve(bins, run, label) for run, label in enumerate(labels)]
-            drawn = [curve for curve in curves if curve.x]
-            if drawn:
-                heading = f"{title(section)}, options scored {readable(how)}"
-                figure = reliability_plot(drawn)
-                shown = keys(report, [curve.run for curve in drawn])
-                charts.append(
-                    Chart(heading, _EXPLANATION, _AXIS, figure, shown, _HEIGHT, wide=False)
-                )
+    for ending, bins in _bins(section, wanted).items():
+        curves = [_curve(bins, place, run.label) for place, run in enumerate(report.runs)]
+        drawn = [curve for curve in curves if curve.x]
+        if drawn:
+            variant = variants.get(ending, "")
+            heading = f"{section.title}, {variant}" if variant else section.title
+            explanation = f"{wanted.note} {_EXPLANATION}".strip()
+            figure = reliability_plot(drawn)
+            shown = keys(report, [curve.run for curve in drawn])
+            charts.append(Chart(heading, explanation, _AXIS, figure, shown, _HEIGHT, wide=False))
     return charts
 
 
-def _bins(section: Section) -> dict[str, list[tuple[Row, Row]]]:
-    """Confidence and accuracy of each bin, by how the options were scored."""
-    rows = {(row.metric, row.group): row for row in section.rows if row.group.startswith(_BIN)}
+def _bins(section: Section, wanted: ReliabilityChart) -> dict[str, list[tuple[Row, Row]]]:
+    """Confidence and accuracy of each bin, by the ending of the metrics' names."""
+    rows = {(row.metric, row.group): row for row in section.rows}
     found: dict[str, list[tuple[Row, Row]]] = {}
     for (metric, group), accuracy in rows.items():
-        how = metric.removeprefix(_ACCURACY)
-        confidence = rows.get((f"{_CONFIDENCE}{how}", group))
-        if metric != how and confidence is not None:
-            found.setdefault(how, []).append((confidence, accuracy))
+        if section.presentation.stem(metric) == wanted.accuracy:
+            ending = metric.removeprefix(wanted.accuracy)
+            confidence = rows.get((f"{wanted.confidence}{ending}", group))
+            if confidence is not None:
+                found.setdefault(ending, []).append((confidence, accuracy))
     return found
 
 
