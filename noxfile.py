@@ -148,11 +148,12 @@ def audit(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Write the pages made from the code, and run every command and Python block in the docs."""
-    install(session, *group("tests"))
+    """Write the pages made from the code, build the site, and run what the pages tell to run."""
+    install(session, *group("tests"), *group("docs"))
     session.run("python", "docs/write_cli.py")
     session.run("python", "docs/write_man.py")
     session.run("python", "docs/write_recipes.py")
+    session.run("mkdocs", "build", "--strict", env={"NO_MKDOCS_2_WARNING": "1"})
     session.run("pytest", "tests/test_docs.py")
 
 

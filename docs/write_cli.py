@@ -1,4 +1,4 @@
-"""Writes docs/cli.md from the command line's own help; `--check` only says whether it is true."""
+"""Writes docs/reference/cli.md from the command line's own help; `--check` only says whether it is true."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from pages import write_or_check
 from reference import ENVIRONMENT, EXIT_STATUS, FILES, PRECEDENCE, STREAMS
 
-PAGE = Path(__file__).parent / "cli.md"
+PAGE = Path(__file__).parent / "reference" / "cli.md"
 
 
 def render() -> str:

@@ -1,4 +1,4 @@
-"""Writes docs/sql-recipes.md from the shipped queries; `--check` only says whether it is true."""
+"""Writes docs/reference/sql-recipes.md from the shipped queries; `--check` compares only."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pages import write_or_check
 
 from llmprof.results.recipes import Recipe, recipes
 
-PAGE = Path(__file__).parent / "sql-recipes.md"
+PAGE = Path(__file__).parent / "reference" / "sql-recipes.md"
 _HEAD = """\
 # SQL recipes
 
 Ready queries of the [results database](results.md). Each has a name: `llmprof sql` lists them,
 `llmprof sql NAME` runs one, and `--format csv` or `json` makes it the input of something else. In
-[datasette](datasette.md) they are the queries of the database. Copy one to make it your own:
+[datasette](../how-to/datasette.md) they are the queries of the database. Copy one to make it your own:
 `llmprof sql` takes any SELECT.
 
 A query that compares two runs has the parameters `:run` and `:baseline`: the beginnings of two ids

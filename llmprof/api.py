@@ -148,7 +148,7 @@ def profile(
     """Profile a model and return the results of the run, which are stored in `db` too.
 
     The options are those of `llmprof profile`, with the same meanings and defaults (see
-    `docs/cli.md`), environment variables included, but no configuration file is read. `batch_size`
+    `docs/reference/cli.md`), environment variables included, but no configuration file is read. `batch_size`
     None is automatic. What was asked before comes from the cache: after an interruption, the same
     call goes on where it stopped. Works in a notebook, and blocks.
 

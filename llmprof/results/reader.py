@@ -1,4 +1,4 @@
-"""Read a results database as typed rows: see `docs/results.md` for each column."""
+"""Read a results database as typed rows: see `docs/reference/results.md` for each column."""
 
 from __future__ import annotations
 
