@@ -7,7 +7,9 @@ ENVIRONMENT = {
     "`LLMPROF_CACHE_DIR`": "folder of cached responses, as `--cache-dir`",
     "`LLMPROF_DATA_DIR`": "folder of data sets, as `--data-dir`",
     "`LLMPROF_CONFIG`": "configuration file, as `--config`",
-    "`OPENAI_API_KEY`, `CO_API_KEY`, `PERSPECTIVE_API_KEY`": "keys of [providers](../how-to/servers.md)",
+    "`OPENAI_API_KEY`, `CO_API_KEY`, `PERSPECTIVE_API_KEY`": (
+        "keys of [providers](../how-to/servers.md)"
+    ),
     "`CO_API_URL`": "address of Cohere's API",
     "`HF_TOKEN`, `HF_HOME`, …": "those of the Hub's client",
 }

@@ -1,4 +1,4 @@
-"""Writes docs/reference/cli.md from the command line's own help; `--check` only says whether it is true."""
+"""Writes docs/reference/cli.md from the command line's help; `--check` compares only."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ _HEAD = """\
 
 Ready queries of the [results database](results.md). Each has a name: `llmprof sql` lists them,
 `llmprof sql NAME` runs one, and `--format csv` or `json` makes it the input of something else. In
-[datasette](../how-to/datasette.md) they are the queries of the database. Copy one to make it your own:
+[datasette](../how-to/datasette.md) they are the queries of the database. Copy one to adapt it:
 `llmprof sql` takes any SELECT.
 
 A query that compares two runs has the parameters `:run` and `:baseline`: the beginnings of two ids

@@ -147,8 +147,8 @@ def profile(
 ) -> Results:
     """Profile a model and return the results of the run, which are stored in `db` too.
 
-    The options are those of `llmprof profile`, with the same meanings and defaults (see
-    `docs/reference/cli.md`), environment variables included, but no configuration file is read. `batch_size`
+    The options are those of `llmprof profile`, with the same meanings and defaults, environment
+    variables included (see `docs/reference/cli.md`); no configuration file is read. `batch_size`
     None is automatic. What was asked before comes from the cache: after an interruption, the same
     call goes on where it stopped. Works in a notebook, and blocks.
 
