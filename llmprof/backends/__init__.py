@@ -1,4 +1,4 @@
-"""Who answers requests: one module a provider, a registry, the protocol."""
+"""Backends answer requests: one module per provider, a registry and the protocol."""
 
 from llmprof.backends.protocol import Backend, BackendOptions, ChatRenderer, Paced, Sink
 from llmprof.backends.registry import backend_names, create_backend

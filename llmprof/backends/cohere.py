@@ -1,4 +1,4 @@
-"""Asks Cohere's models through its own client: `chat` and `embed` of API version 2.
+"""Backend for Cohere's API version 2 (`chat` and `embed`), through Cohere's own client.
 
 https://docs.cohere.com/reference/chat and https://docs.cohere.com/reference/embed.
 """
@@ -38,7 +38,7 @@ LARGEST_TOP_P = 0.99
 _ADDRESS = "https://api.cohere.com"
 _CONCURRENCY = 32
 _TIMEOUT_SECONDS = 300.0
-_TEXTS_A_CALL = 96
+_TEXTS_PER_CALL = 96
 # The API takes an unsigned 64-bit seed, written as a JSON number: beyond 2^53 not exact everywhere.
 _SEEDS = 2**53
 _EMBEDDING_INPUT = "clustering"
@@ -50,11 +50,11 @@ def create(options: BackendOptions) -> CohereBackend:
 
 
 class CohereBackend:
-    """One call a completion, 96 texts a call of embeddings.
+    """One call per completion; embeddings of 96 texts per call.
 
-    Sampling parameters are always sent, since the API's own defaults differ. Its `p` is at most
-    0.99: a larger top-p is sent as 0.99, and the `p` sent is in each completion's `details`. Texts
-    are embedded as for clustering, the one input type that treats all texts alike.
+    Sampling parameters are always sent, since the API's defaults differ. Its `p` is at most 0.99: a
+    larger top-p is sent as 0.99, and the `p` sent is in the `details` of each completion. Texts are
+    embedded for clustering, the one input type that treats all texts alike.
     """
 
     name = "cohere"
@@ -124,7 +124,7 @@ class CohereBackend:
 
     def _embedding_calls(self, requests: Sequence[Any], seeds: Sequence[int]) -> Iterator[Call]:
         places = iter(range(len(requests)))
-        while chunk := tuple(islice(places, _TEXTS_A_CALL)):
+        while chunk := tuple(islice(places, _TEXTS_PER_CALL)):
             yield Call(chunk, partial(self._embed, [requests[place].text for place in chunk]))
 
     async def _generate(self, request: Generate, seed: int) -> list[Outcome]:
@@ -174,7 +174,7 @@ class CohereBackend:
         raise fault
 
     def _client(self) -> cohere.AsyncClientV2:
-        """Cohere's client around one of the transport's, with its own retries off: ours count."""
+        """Cohere's client around one of the transport's; its own retries are off, as ours are used."""
         import cohere
 
         http = self._transport.client

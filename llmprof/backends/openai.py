@@ -37,7 +37,7 @@ from llmprof.requests import (
 KEY_VARIABLE = "OPENAI_API_KEY"
 _CONCURRENCY = 64
 _TIMEOUT_SECONDS = 600.0
-_TEXTS_A_CALL = 64
+_TEXTS_PER_CALL = 64
 # Some servers keep a seed in 32 bits.
 _SEEDS = 2**31
 # OpenAI's own newer models refuse the name that every other server knows.
@@ -165,7 +165,7 @@ class OpenAIBackend:
             else:
                 texts.append(place)
         rest = iter(texts)
-        while chunk := tuple(islice(rest, _TEXTS_A_CALL)):
+        while chunk := tuple(islice(rest, _TEXTS_PER_CALL)):
             inputs = [request.text for request in map(requests.__getitem__, chunk)]  # type: ignore[union-attr]
             yield Call(chunk, partial(self._embed, inputs))
 

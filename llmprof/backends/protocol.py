@@ -1,4 +1,4 @@
-"""What a backend is: something that answers requests. It knows nothing of profiles."""
+"""The protocol of backends, which answer requests and know nothing of profiles."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from llmprof.requests import Message, Outcome, Request, RequestType
 
 
 class Sink(Protocol):
-    """Where a backend hands over its answers, each as soon as it exists."""
+    """Receives the answers of a backend, each as soon as it exists."""
 
     async def deliver(self, answers: Sequence[tuple[int, Outcome]]) -> None:
         """Hand over answers, each with the index of its request; durable when this returns."""
 
     def retrying(self, index: int, reason: str, delay_seconds: float) -> None:
-        """Say that a request is asked again after a passing fault."""
+        """Report that a request is sent again after a temporary failure."""
 
 
 class Backend(Protocol):
@@ -42,7 +42,7 @@ class Backend(Protocol):
 
     @property
     def chat(self) -> bool:
-        """Whether the model is meant to be asked with messages (it has a chat template)."""
+        """Whether the model takes messages (it has a chat template)."""
 
     async def answer(self, requests: Sequence[Request], seeds: Sequence[int], sink: Sink) -> None:
         """Answer every request, in any order, through `sink`; returns when all are answered.
@@ -60,7 +60,7 @@ class Backend(Protocol):
 
 @runtime_checkable
 class Paced(Protocol):
-    """A backend that may be bound to a rate; None is as fast as the provider answers."""
+    """A backend with a limit on its rate of requests; None means no limit."""
 
     @property
     def requests_per_second(self) -> float | None: ...
@@ -68,14 +68,14 @@ class Paced(Protocol):
 
 @runtime_checkable
 class ChatRenderer(Protocol):
-    """A backend that can write a conversation as the one text that its model reads.
+    """A backend that can render a conversation as the text that its model reads.
 
-    What needs the likelihood of a text after a conversation asks for it; a backend that only sends
+    Needed for the likelihood of a text that follows a conversation. A backend that only sends
     messages to a provider cannot offer it.
     """
 
     def render(self, messages: Sequence[Message], *, continue_last: bool = False) -> str:
-        """The text of the model's chat template, with the assistant's turn opened at its end.
+        """Render the model's chat template, ending with the start of the assistant's turn.
 
-        `continue_last` leaves the last message open instead, so that what follows continues it.
+        `continue_last` leaves the last message open instead, so that a text can continue it.
         """

@@ -1,4 +1,4 @@
-"""Backends by name: llmprof's own and those that installed packages add by entry point."""
+"""Registry of backends: built-in ones and entry points of installed packages."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _REGISTRY = Registry("backend", "llmprof.backends", BUILT_IN)
 
 
 def backend_names() -> list[str]:
-    """Every backend that can be asked for, in alphabetical order."""
+    """The names of all backends, in alphabetical order."""
     return _REGISTRY.names()
 
 
 def create_backend(name: str, options: BackendOptions) -> Backend:
-    """Make the backend called `name`; imports its packages, loads no weights.
+    """Create the backend called `name`; imports its packages, loads no weights.
 
     Raises:
         UnknownNameError: there is no such backend.
@@ -39,7 +39,7 @@ def create_backend(name: str, options: BackendOptions) -> Backend:
 
 
 def create_scorer(choice: ScorerChoice) -> Backend:
-    """Make the scorer; loads no weights and asks nothing.
+    """Create the scorer; loads no weights and sends no request.
 
     Raises:
         UnknownNameError: there is no such scorer.

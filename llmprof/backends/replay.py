@@ -1,15 +1,15 @@
-"""Answers from a file: completions and log-likelihoods that were made elsewhere.
+"""Backend that reads its answers from a JSONL file: completions and log-likelihoods.
 
-The model is a JSONL file. A line is one answer, found again by the fields of its request:
+The file is the model. Each line is one answer, found by the fields of its request:
 
     {"prompt": "Once upon", "sample": 0, "text": " a time", "finish_reason": "stop", "tokens": 2}
     {"prompt": [{"role": "user", "content": "Hi"}], "text": "Hello!"}
     {"context": "The sky is", "continuation": " blue", "logprobs": [-0.3], "is_greedy": true}
 
-`prompt` is the text or the messages exactly as they would be sent, `sample` counts the completions
-of one prompt from 0. `logprobs` are natural logarithms, one a token of the continuation. `sample`
+`prompt` is the text or the messages exactly as they would be sent; `sample` numbers the completions
+of one prompt from 0. `logprobs` are natural logarithms, one per token of the continuation. `sample`
 (0), `finish_reason` ("stop"), `tokens` (0, not counted) and `is_greedy` (false) may be left out.
-How the text was sampled is not compared: that is the file's own business.
+Sampling parameters are not compared.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from llmprof.requests import (
 _SHOWN = 3
 _SHOWN_CHARACTERS = 60
 
-# What an answer is found by: prompt and sample, or context and continuation.
+# Key of an answer: prompt and sample, or context and continuation.
 _Address: TypeAlias = tuple[str | tuple[Message, ...], int] | tuple[str, str]
 
 
@@ -47,7 +47,7 @@ def create(options: BackendOptions) -> ReplayBackend:
 
 
 class ReplayBackend:
-    """Gives the answers of a file; the file is read when it is first needed."""
+    """Answers from a file, which is read when it is first needed."""
 
     name = "replay"
 
@@ -82,10 +82,10 @@ class ReplayBackend:
         return any(isinstance(prompt, tuple) for prompt, _ in self._answers)
 
     async def answer(self, requests: Sequence[Request], seeds: Sequence[int], sink: Sink) -> None:
-        """Answer every request, or none.
+        """Answer all requests, or none of them.
 
         Raises:
-            BackendError: the file lacks some answers; says how many and names the first.
+            BackendError: the file lacks some answers; the message names the first of them.
         """
         found = [self._answers.get(_address(request)) for request in requests]
         missing = [ask for ask, answer in zip(requests, found, strict=True) if answer is None]
@@ -158,7 +158,7 @@ def _address(request: Request) -> _Address:
 
 
 def _show(request: Request) -> str:
-    """The fields to add, as JSON; long texts are cut."""
+    """The fields of a missing line as JSON, with long texts cut."""
     if isinstance(request, Generate):
         prompt = request.prompt
         text = prompt if isinstance(prompt, str) else prompt[-1].content

@@ -1,7 +1,7 @@
-"""A model that answers from a script: for tests of profilers and backends, yours included.
+"""A scripted model for tests of profilers and backends, also in other packages.
 
-It needs no weights, answers every kind of request, and is a pure function of the request, so a
-test can say exactly what a profiler will see.
+It needs no weights, answers every kind of request and is a pure function of the request, so that a
+test can state exactly what a profiler will see.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ def _token_log_probs(context: str, text: str) -> TokenLogProbs:
 
 
 def _unit(text: str) -> float:
-    """A number in [0, 1) made of the text."""
+    """A number in [0, 1) derived from the text."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") / 2**32
 
 
 class ScriptedBackend:
-    """Answers each request with `script(request)` and remembers what it was asked."""
+    """Answers each request with `script(request)`; `asked` holds all requests so far."""
 
     name = "scripted"
     chat = False

@@ -1,1 +1,1 @@
-"""What all backends behind a network share: transport, retries, rate limit, secrets."""
+"""Shared code of backends behind a network: transport, retries, rate limit, secrets."""

@@ -1,4 +1,4 @@
-"""What can go wrong with one request, and how long to wait before it is asked again."""
+"""Failures of one network request, and the policy for retrying them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ T = TypeVar("T")
 
 
 class RequestFault(Exception):
-    """One request got no answer; becomes a `Failure` with this `error_class` and message.
+    """One request failed; becomes a `Failure` with this `error_class` and message.
 
-    `body` is what the server said, parsed, where it said something.
+    `body` is the parsed body of the server's error response, if it sent one.
     """
 
     def __init__(self, error_class: str, message: str, body: Any = None) -> None:
@@ -28,11 +28,11 @@ class RequestFault(Exception):
 
 
 class FatalFault(RequestFault):
-    """A fault that every other request would meet too: the key, the model or the address."""
+    """A failure that every other request would have too: wrong key, model or address."""
 
 
 class PassingFault(RequestFault):
-    """A fault that may be gone at the next attempt, not before `retry_after` seconds."""
+    """A temporary failure: worth another attempt, but not before `retry_after` seconds."""
 
     def __init__(self, error_class: str, message: str, retry_after: float | None = None) -> None:
         super().__init__(error_class, message)
@@ -40,17 +40,17 @@ class PassingFault(RequestFault):
 
 
 class UnreachableFault(PassingFault):
-    """Nobody listens there; when that does not pass, no request at all can be answered."""
+    """No server listens at the address; if that lasts, no request can be answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often and how long a passing fault is waited out.
+    """How often a temporary failure is retried, and how long to wait before each attempt.
 
     The wait before attempt n + 1 is drawn uniformly from 0 to `first_seconds` · 2^(n-1), at most
-    `longest_seconds` (exponential backoff with full jitter), but never shorter than the server
-    asks for; one that asks for more than `patience_seconds` is not asked again. A server that
-    nobody can connect to gets fewer attempts: the user is better told.
+    `longest_seconds` (exponential backoff with full jitter), but never shorter than the server's
+    `Retry-After`. There is no retry when that is above `patience_seconds`. A server that cannot be
+    connected to gets fewer attempts, so that the user hears sooner.
     """
 
     attempts: int = 16
@@ -62,10 +62,10 @@ class RetryPolicy:
     async def run(
         self, attempt: Callable[[], Awaitable[T]], retrying: Callable[[str, float], None]
     ) -> T:
-        """The first attempt that succeeds; `retrying` hears of each fault and wait.
+        """Return the result of the first attempt that succeeds; report each wait to `retrying`.
 
         Raises:
-            RequestFault: the last attempt's.
+            RequestFault: the failure of the last attempt.
         """
 
         retries = tenacity.AsyncRetrying(
@@ -79,7 +79,7 @@ class RetryPolicy:
         return await retries(attempt)
 
     def run_now(self, attempt: Callable[[], T]) -> T:
-        """As `run`, for an attempt that blocks."""
+        """Like `run`, for a blocking attempt."""
         retries = tenacity.Retrying(
             stop=self._stop,
             wait=self._wait,
@@ -103,7 +103,7 @@ class RetryPolicy:
         asked = _fault(state).retry_after
         if asked is None:
             return backoff
-        # Those who were told the same moment do not all come back in it.
+        # Requests that were given the same moment must not all return in it.
         return max(asked + random.uniform(0.0, self.first_seconds), backoff)
 
 
@@ -114,7 +114,7 @@ def _fault(state: tenacity.RetryCallState) -> PassingFault:
 
 
 def retry_after_seconds(value: str | None, now: datetime) -> float | None:
-    """Seconds that a `Retry-After` header asks for (RFC 9110, section 10.2.3); None if unreadable.
+    """The seconds of a `Retry-After` header (RFC 9110, section 10.2.3); None if unreadable.
 
     >>> now = datetime(2026, 1, 1, tzinfo=UTC)
     >>> retry_after_seconds("7", now), retry_after_seconds("Thu, 01 Jan 2026 00:01:00 GMT", now)

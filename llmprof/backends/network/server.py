@@ -1,4 +1,4 @@
-"""Where a provider listens, how it wants to be asked, and what its answers and faults mean."""
+"""A provider's server: its address and key, and how its answers and errors are read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _HIDDEN = "***"
 
 
 class Secret:
-    """A key or token that shows as `***` wherever it is printed; `reveal` gives it away.
+    """A key or token that is printed as `***`; `reveal` returns its value.
 
     >>> key = Secret("k-123")
     >>> print(key, repr(key), key.redact("refused: k-123 is not a key"))
@@ -43,7 +43,7 @@ class Secret:
         return self._value
 
     def redact(self, text: str) -> str:
-        """`text` with every occurrence of the secret hidden."""
+        """Replace every occurrence of the secret in `text` by `***`."""
         return text.replace(self._value, _HIDDEN)
 
     def __str__(self) -> str:
@@ -72,9 +72,9 @@ _LONGEST_MESSAGE = 200
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A provider's address and key; `key_variable` is the environment variable the key is from.
+    """A provider's address and key; `key_variable` is the environment variable that holds the key.
 
-    The key travels in the header `key_header`, after `key_prefix`; never in the address.
+    The key is sent in the header `key_header`, after `key_prefix`; never in the address.
     """
 
     provider: str
@@ -86,7 +86,7 @@ class Server:
 
     @property
     def host(self) -> str:
-        """Host and port, as messages and identities show them."""
+        """Host and port, as shown in messages and identities."""
         return urlsplit(self.base_url).netloc
 
     @property
@@ -96,7 +96,7 @@ class Server:
         return {self.key_header: self.key_prefix + self.key.reveal()}
 
     def check_address(self, *, offline: bool) -> None:
-        """Refuse an address that cannot work or must not be kept.
+        """Refuse an address that cannot work or that holds a secret.
 
         Raises:
             UsageError: it is not http(s), holds a password or query, or leaves this machine
@@ -120,10 +120,10 @@ class Server:
             )
 
     def read(self, response: httpx.Response) -> Any:
-        """The JSON of an answer.
+        """Parse the JSON of a response.
 
         Raises:
-            RequestFault: the server answered with a fault, or with something that is not JSON.
+            RequestFault: the server reports an error, or the response is not JSON.
         """
         if response.is_error:
             try:
@@ -138,7 +138,7 @@ class Server:
         raise self.invalid("an answer that is not JSON")
 
     def fault(self, status: int, headers: Mapping[str, str], body: Any) -> RequestFault:
-        """What an answer of `status` 400 or above means."""
+        """The failure that a response with a `status` of 400 or above means."""
         said = f"{self.provider} at {self.host} answers HTTP {status}"
         if message := self._message(body):
             said += f": {message}"
@@ -153,7 +153,7 @@ class Server:
         return RequestFault("RequestRefused", said, body)
 
     def broken(self, error: httpx.HTTPError) -> PassingFault:
-        """What an exchange without a whole answer means."""
+        """The failure that an exchange without a whole response means."""
         import httpx
 
         kind = type(error).__name__
@@ -161,25 +161,25 @@ class Server:
             return UnreachableFault(
                 "Unreachable",
                 f"cannot connect to {self.provider} at {self.host} ({kind}); check the address "
-                "and the network, then give the same line again",
+                "and the network, then run the same command to resume",
             )
         if isinstance(error, httpx.TimeoutException):
             return PassingFault("Timeout", f"{self.provider} at {self.host}: {kind}")
         return PassingFault("ConnectionLost", f"{self.provider} at {self.host}: {kind}")
 
     def late(self) -> PassingFault:
-        """What an answer means that had begun, and was not whole when its time was over."""
+        """The failure that a response means that was not complete in time."""
         return PassingFault("Timeout", f"{self.provider} at {self.host}: the answer took too long")
 
     def invalid(self, what: str) -> PassingFault:
-        """What an answer means that cannot be understood."""
+        """The failure that an unreadable response means."""
         return PassingFault("InvalidResponse", f"{self.provider} at {self.host} gives {what}")
 
     def understand(self, read: Callable[[], T], what: str) -> T:
-        """What `read` takes from an answer's fields.
+        """The result of `read`, which takes `what` from a response.
 
         Raises:
-            PassingFault: the answer lacks `what`.
+            PassingFault: the response lacks `what`.
         """
         try:
             return read()
@@ -188,7 +188,7 @@ class Server:
         raise self.invalid(f"an answer without {what}")
 
     def _message(self, body: Any) -> str:
-        """The server's own words, on one line, without the key."""
+        """The server's error message, on one line, without the key."""
         if isinstance(body, dict):
             error = body.get("error", body)
             body = (

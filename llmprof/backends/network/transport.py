@@ -1,4 +1,4 @@
-"""What all backends behind a network share: connections, concurrency, rate, retries, delivery."""
+"""Sends requests to one server: connections, concurrency, rate limit, retries, delivery."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _WARM_UP_SECONDS = 0.15
 
 
 class RateLimit:
-    """Lets requests pass evenly, `per_second` (above 0) of them; use one in one event loop.
+    """Spaces requests evenly, `per_second` (above 0) of them; belongs to one event loop.
 
     No more than `per_second` arrive in any window of one second, if one request travels at most
     30 ms longer than another. A leaky bucket of rate r and capacity b lets at most b + r·w pass in
@@ -46,7 +46,7 @@ class RateLimit:
         self._to_warm_up = int(rate * _WARM_UP_SECONDS)
 
     async def wait(self) -> None:
-        """Return when the next request may be sent."""
+        """Wait until the next request may be sent."""
         if self._to_warm_up > 0:
             self._to_warm_up -= 1
             await self._bucket.acquire()
@@ -54,12 +54,12 @@ class RateLimit:
 
 
 # httpx compares all connections of a client at every request: many small pools beat one.
-_CONNECTIONS_A_CLIENT = 8
+_CONNECTIONS_PER_CLIENT = 8
 _CONNECT_SECONDS = 10.0
-# httpx's limit begins anew with every byte that arrives; an answer that drips has twice as long.
+# httpx restarts its timeout with every byte; a whole response may take twice as long.
 _WHOLE_ANSWER = 2.0
 _LONGEST_BATCH = 500
-# The user is waiting for work to begin.
+# The user waits for the work to begin.
 _ATTEMPTS_NOW = 4
 
 _Answers: TypeAlias = Sequence[tuple[int, Outcome]]
@@ -67,9 +67,9 @@ _Answers: TypeAlias = Sequence[tuple[int, Outcome]]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One exchange that answers the requests at `places`; `ask` makes one attempt at it.
+    """One exchange that answers the requests at `places`; `ask` makes one attempt.
 
-    `ask` gives one outcome a place, or raises RequestFault or httpx's errors.
+    `ask` returns one outcome per place, or raises RequestFault or an error of httpx.
     """
 
     places: tuple[int, ...]
@@ -77,10 +77,10 @@ class Call:
 
 
 class Transport:
-    """Makes calls to one server, `options.concurrency` at once, at most at its rate.
+    """Makes calls to one server, within the limits on concurrency and rate in `options`.
 
-    `concurrency` and `timeout_seconds` (of one answer) are what the provider gets when the user
-    says nothing. Several `answer` may run at once in one event loop; they share all limits.
+    `concurrency` and `timeout_seconds` (per response) are the provider's defaults. Several `answer`
+    may run at once in one event loop; they share all limits.
     """
 
     def __init__(
@@ -103,19 +103,19 @@ class Transport:
 
     @property
     def client(self) -> httpx.AsyncClient:
-        """A client to make one attempt with; it sends the key."""
+        """The client for the next attempt; it sends the key."""
         return next(self._connected.clients)
 
     async def post(self, path: str, body: Any) -> Any:
-        """Send `body` as JSON and return the JSON of the answer; one attempt.
+        """Send `body` as JSON and return the JSON of the response; one attempt.
 
         Raises:
-            RequestFault, httpx.HTTPError: there is no answer.
+            RequestFault, httpx.HTTPError: the attempt failed.
         """
         return self.server.read(await self.client.post(path, json=body))
 
     def ask_now(self, path: str, body: Any = None) -> Any:
-        """Ask outside the event loop, before the work: GET, or POST where there is a `body`.
+        """Ask outside the event loop, before the work: POST if there is a `body`, else GET.
 
         Raises:
             BackendError: the server cannot be reached or refuses the key.
@@ -153,10 +153,10 @@ class Transport:
         raise BackendError(message)
 
     async def answer(self, calls: Iterable[Call], sink: Sink) -> None:
-        """Make every call and hand its outcomes to `sink`, those of finished calls together.
+        """Make every call and deliver its outcomes to `sink`, several calls together.
 
-        `calls` is read as workers come free. When the work is cancelled, or a fault stops it,
-        what had arrived is still delivered.
+        `calls` is consumed as workers become free. What arrived before the work is cancelled or
+        stopped by an error is still delivered.
 
         Raises:
             BackendError: the server cannot be reached, or refuses the key, model or address.
@@ -196,7 +196,7 @@ class Transport:
                 await send.send(list(zip(call.places, outcomes, strict=True)))
 
     async def _ask(self, call: Call, sink: Sink) -> Sequence[Outcome]:
-        """The outcomes of a call, asked again while its faults may pass."""
+        """The outcomes of a call, retried while its failures are temporary."""
         connected = self._connected
 
         async def attempt() -> Sequence[Outcome]:
@@ -217,7 +217,7 @@ class Transport:
         raise BackendError(message)
 
     async def _attempt(self, call: Call) -> Sequence[Outcome]:
-        """One attempt, with httpx's errors made ours: theirs hold the request and so the key."""
+        """Make one attempt. Errors of httpx hold the request, and so the key: they are replaced."""
         import httpx
 
         fault: RequestFault
@@ -242,7 +242,7 @@ class Transport:
 
 
 class _Connections:
-    """Clients and limits; they belong to one event loop."""
+    """The clients and limits of one event loop."""
 
     def __init__(
         self,
@@ -253,7 +253,7 @@ class _Connections:
     ) -> None:
         import httpx
 
-        # One context for all: each would read the certificates again.
+        # One context for all clients: reading the certificates is slow.
         context = httpx.create_ssl_context()
         self._all = [
             httpx.AsyncClient(
@@ -263,7 +263,7 @@ class _Connections:
                 timeout=httpx.Timeout(timeout_seconds, connect=_CONNECT_SECONDS, pool=None),
                 limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
             )
-            for _ in range(-(-concurrency // _CONNECTIONS_A_CLIENT))
+            for _ in range(-(-concurrency // _CONNECTIONS_PER_CLIENT))
         ]
         self.clients = itertools.cycle(self._all)
         self.slots = anyio.CapacityLimiter(concurrency)
@@ -275,7 +275,7 @@ class _Connections:
 
 
 async def _deliver(receive: MemoryObjectReceiveStream[_Answers], sink: Sink) -> None:
-    """Deliver what workers send until they are done; answers that exist are kept on Ctrl-C."""
+    """Deliver what workers send until they are done, also on Ctrl-C."""
     with anyio.CancelScope(shield=True), receive:
         async for answers in receive:
             batch = list(answers)
@@ -285,7 +285,7 @@ async def _deliver(receive: MemoryObjectReceiveStream[_Answers], sink: Sink) -> 
 
 
 def _first_of_ours(errors: BaseExceptionGroup[BaseException]) -> LlmprofError | None:
-    """The first error that says what to do; the others are its consequences."""
+    """The first error of llmprof's own; the others follow from it."""
     for error in errors.exceptions:
         if isinstance(error, LlmprofError):
             return error
