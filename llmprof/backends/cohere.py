@@ -174,7 +174,7 @@ class CohereBackend:
         raise fault
 
     def _client(self) -> cohere.AsyncClientV2:
-        """Cohere's client around one of the transport's; its own retries are off, as ours are used."""
+        """Cohere's client around one of the transport's, without retries of its own."""
         import cohere
 
         http = self._transport.client

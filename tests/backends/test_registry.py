@@ -44,7 +44,7 @@ def create_writer(options: BackendOptions) -> ScriptedBackend:
 
 
 def test_backend_that_scores_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(registry.BUILT_IN, "writer", "tests.test_scorers:create_writer")
+    monkeypatch.setitem(registry.BUILT_IN, "writer", f"{__name__}:create_writer")
     with pytest.raises(CapabilityError, match="'writer' does not score toxicity"):
         create_scorer(ScorerChoice("writer", PLAIN))
 
