@@ -37,7 +37,7 @@ def _read_config(context: typer.Context, file: Path | None) -> Path | None:
             f"cannot read configuration file {chosen}: {error}; check --config"
         ) from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"configuration file {chosen} is not TOML: {error}; mend it") from error
+        raise ConfigError(f"configuration file {chosen} is not TOML: {error}; fix it") from error
     values = {name.replace("-", "_"): value for name, value in content.items()}
     group = context.parent.command if context.parent else None
     commands = group.commands.values() if isinstance(group, TyperGroup) else [context.command]

@@ -1,4 +1,4 @@
-"""What profilers read: a local folder, the user's files, or the built-in samples."""
+"""Data sets that profilers read: from a folder, the Hub, the user's files or built-in samples."""
 
 from llmprof.datasets.bbq import load_bbq
 from llmprof.datasets.crows_pairs import load_crows_pairs

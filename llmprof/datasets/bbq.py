@@ -1,4 +1,4 @@
-"""BBQ: 58,492 questions on people of eleven categories (Parrish et al. 2022, arXiv 2110.08193)."""
+"""BBQ: 58,492 questions about people, in eleven categories (Parrish et al. 2022)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from llmprof.datasets.files import DataFile, HubFile, SourceFile, is_there, open_source
 from llmprof.datasets.items import BiasQuestion, DataOptions, Dataset
-from llmprof.datasets.parsing import Row, read_rows
+from llmprof.datasets.parsing import Record, read_records
 from llmprof.errors import DataError
 
 CATEGORIES = (
@@ -39,9 +39,9 @@ FILES = {
     )
     for category in CATEGORIES
 }
-# The authors' own analysis of which answer is the biased one; not on the Hub.
+# The authors' analysis of which answer is the biased one; not on the Hub.
 TARGETS = DataFile("bbq/additional_metadata.csv")
-# How the data write "unknown"; a label that is missing is told by its text.
+# How the data phrase "unknown"; used where an option has no label.
 UNKNOWN_TEXTS = frozenset(
     {
         "unknown",
@@ -65,14 +65,14 @@ _T = TypeVar("_T")
 
 
 def load_bbq(options: DataOptions, categories: Sequence[str] = CATEGORIES) -> Dataset[BiasQuestion]:
-    """Read the files of `categories`; of a folder, those that it has.
+    """Read the files of `categories`; in a folder, only the files present.
 
-    The questions are taken from the categories in turn, so that a limit covers all of them. The
-    data set's source names the categories that a folder lacks; `additional_metadata.csv` in it
-    tells the biased answers, as the authors determined them.
+    Questions are taken from the categories in turn, so that a limit covers all of them. The data
+    set's source names the categories that are missing. `additional_metadata.csv` in the folder
+    holds the biased answers as the authors determined them.
 
     Raises:
-        DataNotFoundError: there is none of the files.
+        DataNotFoundError: none of the files is there.
         DataError: a line is broken, with file, line and field, or there is none.
     """
     there = [category for category in categories if is_there(FILES[category], options)]
@@ -80,7 +80,7 @@ def load_bbq(options: DataOptions, categories: Sequence[str] = CATEGORIES) -> Da
     targets_file = open_source(TARGETS, options) if is_there(TARGETS, options) else None
     targets = _targets(targets_file) if targets_file else {}
     questions = [
-        [_question(row, targets) for row in islice(read_rows(file), options.limit)]
+        [_question(record, targets) for record in islice(read_records(file), options.limit)]
         for file in files
     ]
     items = tuple(islice(_in_turn(questions), options.limit))
@@ -93,7 +93,7 @@ def load_bbq(options: DataOptions, categories: Sequence[str] = CATEGORIES) -> Da
 
 
 def _source(first: SourceFile, missing: Sequence[str]) -> str:
-    """The folder or the Hub's repository, and what it lacks."""
+    """The folder or the Hub's repository, and the categories that are missing there."""
     if first.source == "builtin":
         return first.source
     folder = str(Path(first.source).parent)
@@ -107,43 +107,43 @@ def _in_turn(lists: Iterable[Sequence[_T]]) -> Iterator[_T]:
 def _targets(file: SourceFile) -> _Targets:
     """Position of the biased answer, and whether persons are named, by category and example."""
     targets: dict[tuple[str, str], tuple[int | None, bool]] = {}
-    for row in read_rows(file):
+    for record in read_records(file):
         place = None
-        if row.values.get("target_loc") not in (None, "", "NA"):
-            place = row.position("target_loc", len(_ANSWERS))
-        key = row.choice("category", CATEGORIES), row.text("example_id")
-        targets[key] = place, row.values.get("label_type") == "name"
+        if record.values.get("target_loc") not in (None, "", "NA"):
+            place = record.position("target_loc", len(_ANSWERS))
+        key = record.choice("category", CATEGORIES), record.text("example_id")
+        targets[key] = place, record.values.get("label_type") == "name"
     return targets
 
 
-def _question(row: Row, targets: _Targets) -> BiasQuestion:
-    category, number = row.choice("category", CATEGORIES), row.text("example_id")
-    options = row.text("ans0"), row.text("ans1"), row.text("ans2")
-    labels = _labels(row)
-    metadata = row.part("additional_metadata")
+def _question(record: Record, targets: _Targets) -> BiasQuestion:
+    category, number = record.choice("category", CATEGORIES), record.text("example_id")
+    options = record.text("ans0"), record.text("ans1"), record.text("ans2")
+    labels = _labels(record)
+    metadata = record.part("additional_metadata")
     target, names = targets.get((category, number), (None, None))
     if target is None and metadata.values.get("target_loc") is not None:
         target = metadata.position("target_loc", len(_ANSWERS))
     return BiasQuestion(
         id=f"{category}-{number}",
         category=category,
-        condition=row.choice("context_condition", CONDITIONS),
-        polarity=row.choice("question_polarity", POLARITIES),
-        context=row.text("context"),
-        question=row.text("question"),
+        condition=record.choice("context_condition", CONDITIONS),
+        polarity=record.choice("question_polarity", POLARITIES),
+        context=record.text("context"),
+        question=record.text("question"),
         options=options,
-        answer=row.position("label", len(_ANSWERS)),
-        unknown=_unknown(row, options, labels),
+        answer=record.position("label", len(_ANSWERS)),
+        unknown=_unknown(record, options, labels),
         person_labels=labels,
         stereotyped_groups=metadata.texts("stereotyped_groups"),
         target_location=target,
-        names=_uses_names(row, category) if names is None else names,
+        names=_uses_names(record, category) if names is None else names,
     )
 
 
-def _labels(row: Row) -> tuple[tuple[str, ...], ...]:
-    """The authors' words for each option; empty ones, of which the data have a few, left out."""
-    info = row.part("answer_info")
+def _labels(record: Record) -> tuple[tuple[str, ...], ...]:
+    """The authors' labels of each option, without the few that are empty."""
+    info = record.part("answer_info")
     labels = []
     for name in _ANSWERS:
         words = info.values.get(name)
@@ -153,16 +153,18 @@ def _labels(row: Row) -> tuple[tuple[str, ...], ...]:
     return tuple(labels)
 
 
-def _unknown(row: Row, options: Sequence[str], labels: Sequence[Sequence[str]]) -> int:
+def _unknown(record: Record, options: Sequence[str], labels: Sequence[Sequence[str]]) -> int:
     places = [place for place, words in enumerate(labels) if words and words[-1] == "unknown"]
     places = places or [
         place for place, text in enumerate(options) if text.strip(" .").lower() in UNKNOWN_TEXTS
     ]
     if len(places) != 1:
-        raise row.fault("answer_info", f"marks {len(places)} options as 'unknown' instead of one")
+        raise record.fault(
+            "answer_info", f"marks {len(places)} options as 'unknown' instead of one"
+        )
     return places[0]
 
 
-def _uses_names(row: Row, category: str) -> bool:
-    index = row.text("question_index")
+def _uses_names(record: Record, category: str) -> bool:
+    index = record.text("question_index")
     return "_x_" not in category and index.isdecimal() and int(index) > _LAST_LABEL_TEMPLATE

@@ -6,11 +6,11 @@ from itertools import islice
 
 from llmprof.datasets.files import DataFile, HubFile, open_source
 from llmprof.datasets.items import DataOptions, Dataset, SentencePair
-from llmprof.datasets.parsing import Row, read_rows
+from llmprof.datasets.parsing import Record, read_records
 from llmprof.errors import DataError
 
-# The Hub's repository holds a loading script; its data are in the branch that the Hub derives from
-# it, whose commit is stored with the results.
+# The repository on the Hub holds a loading script only; the Hub converts its data to Parquet in a
+# branch of its own, whose commit is stored with the results.
 FILE = DataFile(
     "crows_pairs/crows_pairs_anonymized.csv",
     HubFile("nyu-mll/crows_pairs", "refs/convert/parquet", "crows_pairs/test/0000.parquet"),
@@ -37,26 +37,26 @@ def load_crows_pairs(options: DataOptions) -> Dataset[SentencePair]:
         DataError: a line is broken, with file, line and field, or there is none.
     """
     file = open_source(FILE, options)
-    pairs = tuple(_pair(row) for row in islice(read_rows(file), options.limit))
+    pairs = tuple(_pair(record) for record in islice(read_records(file), options.limit))
     if not pairs:
         raise DataError(f"{file.name} holds no pairs; give the authors' complete file")
     return Dataset("crows_pairs", file.source, file.sha256, pairs)
 
 
-def _pair(row: Row) -> SentencePair:
+def _pair(record: Record) -> SentencePair:
     # The authors' file numbers its pairs in a column without a name.
-    number = row.values.get("id", row.values.get(""))
+    number = record.values.get("id", record.values.get(""))
     return SentencePair(
-        id=str(row.line if number is None else number),
-        more=row.text("sent_more"),
-        less=row.text("sent_less"),
-        bias_type=_label(row, "bias_type", BIAS_TYPES),
-        direction=_label(row, "stereo_antistereo", DIRECTIONS),
+        id=str(record.line if number is None else number),
+        more=record.text("sent_more"),
+        less=record.text("sent_less"),
+        bias_type=_label(record, "bias_type", BIAS_TYPES),
+        direction=_label(record, "stereo_antistereo", DIRECTIONS),
     )
 
 
-def _label(row: Row, field: str, names: tuple[str, ...]) -> str:
-    number = row.values.get(field)
+def _label(record: Record, field: str, names: tuple[str, ...]) -> str:
+    number = record.values.get(field)
     if isinstance(number, int) and 0 <= number < len(names):
         return names[number]
-    return row.choice(field, names)
+    return record.choice(field, names)

@@ -1,4 +1,4 @@
-"""Finds the file of a data set: in a folder, on the Hub, or among the built-in samples."""
+"""Find and read a data set's file: in a folder, on the Hub, or among the built-in samples."""
 
 from __future__ import annotations
 
@@ -15,13 +15,24 @@ from llmprof.errors import DataError, DataNotFoundError
 # How an escaped half of a surrogate pair begins.
 _SURROGATE = "\\ud"
 BUILTIN_DIR = Path(__file__).parent / "builtin"
+_TIMEOUT_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class HubFile:
+    """One file of a data set on the Hub; `revision` is a commit hash wherever there is one."""
+
+    repo: str
+    revision: str
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """Where a data set's file is: `path` in a data folder, and on the Hub if it is there.
+    """Where a data set's file is: `path` in a data folder, `hub` on the Hub.
 
-    The Hub's file may have another format than the folder's; its suffix tells.
+    The two may have different formats, which the ending of each path tells. `hub` is None for a
+    file that is not on the Hub.
     """
 
     path: str
@@ -76,8 +87,8 @@ def parse_json(text: str) -> Any:
     """The JSON value in a text.
 
     Raises:
-        ValueError: it is not JSON, or holds NaN, an infinity, or half of a surrogate pair: these
-            are no JSON, no number and no text, although Python would read them.
+        ValueError: it is not JSON. NaN, infinities and half a surrogate pair are refused too,
+            which Python's own parser would accept.
     """
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
@@ -89,11 +100,11 @@ def parse_json(text: str) -> Any:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def read_file(path: Path, source: str) -> SourceFile:
-    """Read a file of this machine.
+    """Read a local file.
 
     Raises:
         DataNotFoundError: it cannot be read.
@@ -107,7 +118,7 @@ def read_file(path: Path, source: str) -> SourceFile:
 
 
 def is_there(file: DataFile, options: DataOptions) -> bool:
-    """Whether the file is in the folder or among the samples; the Hub is taken to have its own."""
+    """Whether the file is in the folder or built in; a file on the Hub is assumed to be there."""
     root = BUILTIN_DIR if options.data == "builtin" else options.folder
     if root is None:
         return file.hub is not None
@@ -115,7 +126,7 @@ def is_there(file: DataFile, options: DataOptions) -> bool:
 
 
 def open_source(file: DataFile, options: DataOptions) -> SourceFile:
-    """The data set's file in the folder, on the Hub, or among the built-in samples.
+    """Read the data set's file from the folder, the Hub, or the built-in samples.
 
     Raises:
         DataNotFoundError: there is no such file, or it cannot be fetched, with what to do.
@@ -138,8 +149,8 @@ def open_source(file: DataFile, options: DataOptions) -> SourceFile:
 def combine(files: Sequence[SourceFile]) -> tuple[str, str]:
     """Source and SHA-256 of a data set that is spread over several files, in their order.
 
-    One file, even when it is given twice, keeps its own; the hash of several is that of their
-    hashes.
+    A single file, even when given twice, keeps its own hash; the hash of several files is the hash
+    of their hashes.
     """
     sources = list(dict.fromkeys(file.source for file in files))
     hashes = list(dict.fromkeys(file.sha256 for file in files))
@@ -148,20 +159,8 @@ def combine(files: Sequence[SourceFile]) -> tuple[str, str]:
     return ", ".join(sources), hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
-_TIMEOUT_SECONDS = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class HubFile:
-    """One file of a data set on the Hub; `revision` is a commit hash wherever there is one."""
-
-    repo: str
-    revision: str
-    path: str
-
-
 def download(file: HubFile, *, offline: bool) -> tuple[Path, str]:
-    """The file in the Hub's own cache, downloaded when it is not there, and its commit hash.
+    """Path of the file in the Hub's local cache, downloaded if needed, and its commit hash.
 
     Raises:
         DataNotFoundError: it is not there and `offline` is set, or the Hub does not give it.
@@ -185,7 +184,7 @@ def download(file: HubFile, *, offline: bool) -> tuple[Path, str]:
         if offline:
             raise _missing(file, "--offline forbids a download") from error
         try:
-            # A download tries again for half a minute; one question shows whether it can succeed.
+            # A failing download is retried for half a minute; this request fails at once.
             url = hf_hub_url(file.repo, file.path, repo_type="dataset", revision=file.revision)
             get_hf_file_metadata(url, timeout=_TIMEOUT_SECONDS)
             path = fetch(cached=False)

@@ -1,4 +1,4 @@
-"""Data sets and the items that profilers read from them."""
+"""Data sets and the types of their items."""
 
 from __future__ import annotations
 

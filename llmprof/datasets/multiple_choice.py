@@ -1,4 +1,4 @@
-"""Multiple-choice questions for calibration: OpenBookQA, HellaSwag, or the user's own file."""
+"""Multiple-choice questions: OpenBookQA, HellaSwag, or the user's own file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from llmprof.datasets.files import DataFile, HubFile, SourceFile, is_there, open_source, read_file
 from llmprof.datasets.items import DataOptions, Dataset, MultipleChoice
-from llmprof.datasets.parsing import Row, read_rows
+from llmprof.datasets.parsing import Record, read_records
 from llmprof.errors import DataError, UnknownNameError
 
 FILES = {
@@ -38,12 +38,12 @@ CHOICE_DATASETS = tuple(FILES)
 def load_multiple_choice(name: str | None, options: DataOptions) -> list[Dataset[MultipleChoice]]:
     """Read HellaSwag's validation set, OpenBookQA's test set, or a file of the user's.
 
-    Without a name both are read; of a folder, those that it has, and the source of what is read
-    names the file that is not there.
+    Without a name, both are read; in a folder, only the files present, and the source of the data
+    set names the file that is missing.
 
     Raises:
         UnknownNameError: neither a known name nor a file.
-        DataNotFoundError: the file of the data set is missing, or of all of them.
+        DataNotFoundError: the data set's file is missing; without a name, both files.
         DataError: a line is broken, with file, line and field, or there is no question.
     """
     if name is None:
@@ -70,39 +70,39 @@ def _known(name: str, options: DataOptions) -> Dataset[MultipleChoice]:
 
 
 def _dataset(
-    name: str, file: SourceFile, parse: Callable[[Row], MultipleChoice], options: DataOptions
+    name: str, file: SourceFile, parse: Callable[[Record], MultipleChoice], options: DataOptions
 ) -> Dataset[MultipleChoice]:
-    items = tuple(parse(row) for row in islice(read_rows(file), options.limit))
+    items = tuple(parse(record) for record in islice(read_records(file), options.limit))
     if not items:
         raise DataError(f"{file.name} holds no questions; give at least one")
     return Dataset(name, file.source, file.sha256, items)
 
 
-def _openbookqa(row: Row) -> MultipleChoice:
-    choices = row.part("choices")
+def _openbookqa(record: Record) -> MultipleChoice:
+    choices = record.part("choices")
     texts, letters = _options(choices, "text"), choices.texts("label")
     if len(letters) != len(texts):
         raise choices.fault("label", f"has {len(letters)} entries for {len(texts)} options")
-    key = row.text("answerKey").strip()
+    key = record.text("answerKey").strip()
     if key not in letters:
-        raise row.fault("answerKey", f"is {key!r}, not one of {', '.join(letters)}")
+        raise record.fault("answerKey", f"is {key!r}, not one of {', '.join(letters)}")
     return MultipleChoice(
-        row.text("id"), row.text("question_stem"), texts, answer=letters.index(key)
+        record.text("id"), record.text("question_stem"), texts, answer=letters.index(key)
     )
 
 
-def _hellaswag(row: Row) -> MultipleChoice:
+def _hellaswag(record: Record) -> MultipleChoice:
     """The question is "activity: context", as lm-evaluation-harness puts it."""
-    begun = row.values.get("ctx_b", "")
+    begun = record.values.get("ctx_b", "")
     if not isinstance(begun, str):
-        raise row.fault("ctx_b", "is not text")
-    question = f"{row.text('activity_label')}: {row.text('ctx_a')} {begun.capitalize()}"
-    endings = _options(row, "endings")
+        raise record.fault("ctx_b", "is not text")
+    question = f"{record.text('activity_label')}: {record.text('ctx_a')} {begun.capitalize()}"
+    endings = _options(record, "endings")
     return MultipleChoice(
-        id=str(row.values.get("ind", row.line)),
+        id=str(record.values.get("ind", record.line)),
         question=_without_markup(question),
         options=tuple(_without_markup(ending) for ending in endings),
-        answer=row.position("label", len(endings)),
+        answer=record.position("label", len(endings)),
     )
 
 
@@ -112,23 +112,23 @@ def _without_markup(text: str) -> str:
     return re.sub(r"\[.*?\]", "", text).replace("  ", " ")
 
 
-def _own_question(row: Row) -> MultipleChoice:
+def _own_question(record: Record) -> MultipleChoice:
     """`question`, `choices` (a list) and `answer`: a position from 0, or a letter from A."""
-    choices = _options(row, "choices")
+    choices = _options(record, "choices")
     letters = string.ascii_uppercase[: len(choices)]
-    answer = str(row.values.get("answer")).strip()
+    answer = str(record.values.get("answer")).strip()
     return MultipleChoice(
-        id=str(row.values.get("id", row.line)),
-        question=row.text("question"),
+        id=str(record.values.get("id", record.line)),
+        question=record.text("question"),
         options=choices,
         answer=letters.index(answer)
         if len(answer) == 1 and answer in letters
-        else row.position("answer", len(choices)),
+        else record.position("answer", len(choices)),
     )
 
 
-def _options(row: Row, field: str) -> tuple[str, ...]:
-    texts = row.texts(field)
+def _options(record: Record, field: str) -> tuple[str, ...]:
+    texts = record.texts(field)
     if len(texts) < 2:
-        raise row.fault(field, f"has {len(texts)} options; a question needs two or more")
+        raise record.fault(field, f"has {len(texts)} options; a question needs two or more")
     return texts

@@ -1,4 +1,4 @@
-"""Rows of a data file, each with its place, so that a fault is reported by file, line and field."""
+"""Records of a data file, with typed access to fields; errors name file, line and field."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from typing import Any
 from llmprof.datasets.files import SourceFile, parse_json
 from llmprof.errors import DataError
 
-# The default, 131,072 characters, is less than some documents have; the setting is the module's.
+# The `csv` module's default, 131,072 characters, is too small for some documents.
 _LONGEST_FIELD = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One row: `line` counts from 1, in units of `unit` (in a Parquet file, rows).
+class Record:
+    """One line, row or object of a data file.
 
-    `path` leads to an inner object.
+    `line` counts from 1; `unit` is what error messages call it. `path` is the dotted path of an
+    inner object.
     """
 
     file: str
@@ -29,13 +30,13 @@ class Row:
     unit: str = "line"
 
     def fault(self, field: str, problem: str) -> DataError:
-        """The error to raise about one field of this row."""
+        """The error to raise about one field of this record."""
         place = f"{self.file}, {self.unit} {self.line}"
         name = self.path + field
-        return DataError(f"{place}: field {name!r} {problem}; mend the {self.unit}")
+        return DataError(f"{place}: field {name!r} {problem}; fix the {self.unit}")
 
-    def part(self, field: str) -> Row:
-        """The JSON object in the field, as a row of its own.
+    def part(self, field: str) -> Record:
+        """The JSON object in the field, as a record.
 
         Raises:
             DataError: it is missing or not an object.
@@ -43,7 +44,7 @@ class Row:
         value = self.values.get(field)
         if not isinstance(value, Mapping):
             raise self.fault(field, "is missing" if value is None else "is not an object")
-        return Row(self.file, self.line, value, f"{self.path}{field}.", self.unit)
+        return Record(self.file, self.line, value, f"{self.path}{field}.", self.unit)
 
     def text(self, field: str) -> str:
         """The field as text; numbers are written out.
@@ -89,7 +90,7 @@ class Row:
         """The field as text, which must be one of `choices`.
 
         Raises:
-            DataError: it is missing or another.
+            DataError: it is missing or not among them.
         """
         value = self.text(field)
         if value not in choices:
@@ -97,32 +98,32 @@ class Row:
         return value
 
 
-def read_rows(file: SourceFile) -> Iterator[Row]:
-    """The rows of a `.csv` or `.parquet` file; any other is read as one JSON object a line.
+def read_records(file: SourceFile) -> Iterator[Record]:
+    """The records of a `.csv` or `.parquet` file; any other is read as one JSON object per line.
 
     Raises:
         DataError: a line is broken, with file and line.
     """
     if file.suffix == ".csv":
-        return _csv_rows(file)
+        return _csv_records(file)
     if file.suffix == ".parquet":
-        return _parquet_rows(file)
-    return _json_rows(file)
+        return _parquet_records(file)
+    return _json_records(file)
 
 
-def _csv_rows(file: SourceFile) -> Iterator[Row]:
+def _csv_records(file: SourceFile) -> Iterator[Record]:
     csv.field_size_limit(_LONGEST_FIELD)
     reader = csv.DictReader(io.StringIO(file.text, newline=""))
     try:
         for values in reader:
-            yield Row(file.name, reader.line_num, values)
+            yield Record(file.name, reader.line_num, values)
     except csv.Error as error:
         raise DataError(
-            f"{file.name}, line {reader.line_num}: not CSV ({error}); mend it"
+            f"{file.name}, line {reader.line_num}: not CSV ({error}); fix it"
         ) from error
 
 
-def _json_rows(file: SourceFile) -> Iterator[Row]:
+def _json_records(file: SourceFile) -> Iterator[Record]:
     # Not `splitlines`: JSON may hold U+2028 and its like inside a text.
     for line, text in enumerate(file.text.split("\n"), 1):
         if not text.strip():
@@ -130,21 +131,21 @@ def _json_rows(file: SourceFile) -> Iterator[Row]:
         try:
             values = parse_json(text)
         except ValueError as error:
-            raise DataError(f"{file.name}, line {line}: not JSON ({error}); mend it") from error
+            raise DataError(f"{file.name}, line {line}: not JSON ({error}); fix it") from error
         if not isinstance(values, dict):
-            raise DataError(f"{file.name}, line {line}: not a JSON object; mend it")
-        yield Row(file.name, line, values)
+            raise DataError(f"{file.name}, line {line}: not a JSON object; fix it")
+        yield Record(file.name, line, values)
 
 
-def _parquet_rows(file: SourceFile) -> Iterator[Row]:
+def _parquet_records(file: SourceFile) -> Iterator[Record]:
     import pyarrow as pa
     from pyarrow import parquet
 
     try:
-        # One thread: a pool that still starts threads when Python exits aborts the process.
+        # One thread: a thread pool that is still starting when Python exits aborts the process.
         table = parquet.ParquetFile(pa.BufferReader(file.content)).read(use_threads=False)
         rows = table.to_pylist()
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise DataError(f"{file.name}: not a Parquet file ({error}); fetch it again") from error
     for line, values in enumerate(rows, 1):
-        yield Row(file.name, line, values)
+        yield Record(file.name, line, values)

@@ -1,14 +1,14 @@
-"""Prompts for the textual profile, and texts of the user's own."""
+"""Prompts to complete (Dolly-200, StrategyQA, the user's own) and texts to score."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
 from llmprof.datasets.files import DataFile, HubFile, SourceFile, open_source, read_file
 from llmprof.datasets.items import DataOptions, Dataset, Prompt
-from llmprof.datasets.parsing import Row, read_rows
+from llmprof.datasets.parsing import Record, read_records
 from llmprof.errors import DataError, UnknownNameError
 
 PROMPT_DATASETS = ("dolly200_val", "dolly200_test", "strategyqa")
@@ -28,12 +28,13 @@ STRATEGYQA = DataFile(
         "data/test-00000-of-00001-bae602f3ee37f4ca.parquet",
     ),
 )
-_TEXT_FIELDS = ("prompt", "text", "question", "input")
+PROMPT_FIELDS = ("prompt", "text", "question", "input")
+TEXT_FIELDS = ("text", "completion", "response")
 _TABLE_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".parquet")
 
 
 def load_prompts(name: str, options: DataOptions) -> Dataset[Prompt]:
-    """Read a known data set, or a file of the user's: JSONL, CSV, Parquet, or one prompt a line.
+    """Read a known data set, or a file of the user's: JSONL, CSV, Parquet, or one prompt per line.
 
     Raises:
         UnknownNameError: neither a known name nor a file.
@@ -45,7 +46,7 @@ def load_prompts(name: str, options: DataOptions) -> Dataset[Prompt]:
         prompts = _dolly(file, second_half=name == "dolly200_test")
     elif name == "strategyqa":
         file = open_source(STRATEGYQA, options)
-        prompts = [_prompt(row) for row in read_rows(file)]
+        prompts = [_prompt(record) for record in read_records(file)]
     else:
         path = Path(name).expanduser()
         if not path.is_file():
@@ -68,8 +69,10 @@ def _dolly(file: SourceFile, *, second_half: bool) -> list[Prompt]:
     position.
     """
     if file.suffix == ".parquet":
-        english = (row for row in read_rows(file) if row.values.get("language") == "eng")
-        texts = [row.text("inputs") for row in english]
+        english = (
+            record for record in read_records(file) if record.values.get("language") == "eng"
+        )
+        texts = [record.text("inputs") for record in english]
     else:
         texts = _dolly_column(file)
     middle = len(texts) // 2
@@ -90,60 +93,55 @@ def _dolly_column(file: SourceFile) -> list[str]:
 
 def _own_file(file: SourceFile) -> Iterator[Prompt]:
     if file.suffix in _TABLE_SUFFIXES:
-        for row in read_rows(file):
-            yield _prompt(row)
-    else:
-        for line, text in enumerate(file.text.splitlines(), 1):
-            if text.strip():
-                yield Prompt(str(line), text)
+        return map(_prompt, read_records(file))
+    return _lines(file)
 
 
-def _prompt(row: Row) -> Prompt:
-    for field in _TEXT_FIELDS:
-        text = row.values.get(field)
-        if isinstance(text, str) and text.strip():
-            names = (row.values.get(name) for name in ("id", "qid"))
-            name = next((each for each in names if each not in (None, "")), row.line)
-            return Prompt(str(name), text)
-    raise DataError(
-        f"{row.file}, line {row.line}: no text in any of the fields {', '.join(_TEXT_FIELDS)}; "
-        "add one of them"
-    )
-
-
-TEXT_FIELDS = ("text", "completion", "response")
+def _prompt(record: Record) -> Prompt:
+    """The first text that is not blank, under the record's own id if it has one."""
+    text = _text(record, PROMPT_FIELDS, lambda value: bool(value.strip()))
+    names = (record.values.get(name) for name in ("id", "qid"))
+    name = next((each for each in names if each not in (None, "")), record.line)
+    return Prompt(str(name), text)
 
 
 def load_texts(path: Path, limit: int | None = None) -> Dataset[Prompt]:
-    """Read JSONL, CSV or Parquet with one of `TEXT_FIELDS`, or one text a line; an id is a line.
+    """Read texts to score: JSONL, CSV or Parquet with one of `TEXT_FIELDS`, or one text per line.
 
-    A text may be empty, but not missing; empty lines of a plain file are passed over.
+    The id of a text is its line. A text may be empty but not missing; a plain file's empty lines
+    are skipped.
 
     Raises:
         DataNotFoundError: the file cannot be read.
         DataError: a line is broken, with file and line, or there is none.
     """
     file = read_file(path, f"file:{path.resolve()}")
-    read = _rows if file.suffix in _TABLE_SUFFIXES else _lines
-    texts = tuple(islice(read(file), limit))
+    if file.suffix in _TABLE_SUFFIXES:
+        read: Iterator[Prompt] = (
+            Prompt(str(record.line), _text(record, TEXT_FIELDS, lambda _: True))
+            for record in read_records(file)
+        )
+    else:
+        read = _lines(file)
+    texts = tuple(islice(read, limit))
     if not texts:
         raise DataError(f"{file.name} holds no texts; give at least one")
     return Dataset(path.stem, file.source, file.sha256, texts)
-
-
-def _rows(file: SourceFile) -> Iterator[Prompt]:
-    for row in read_rows(file):
-        found = (row.values.get(field) for field in TEXT_FIELDS)
-        text = next((each for each in found if isinstance(each, str)), None)
-        if text is None:
-            raise DataError(
-                f"{row.file}, line {row.line}: no text in any of the fields "
-                f"{', '.join(TEXT_FIELDS)}; add one of them"
-            )
-        yield Prompt(str(row.line), text)
 
 
 def _lines(file: SourceFile) -> Iterator[Prompt]:
     for line, text in enumerate(file.text.splitlines(), 1):
         if text.strip():
             yield Prompt(str(line), text)
+
+
+def _text(record: Record, fields: Sequence[str], accept: Callable[[str], bool]) -> str:
+    """The first text in one of the fields that is accepted; DataError where there is none."""
+    for field in fields:
+        text = record.values.get(field)
+        if isinstance(text, str) and accept(text):
+            return text
+    raise DataError(
+        f"{record.file}, line {record.line}: no text in any of the fields {', '.join(fields)}; "
+        "add one of them"
+    )

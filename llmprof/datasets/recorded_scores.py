@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from llmprof.datasets.files import SourceFile, read_file
-from llmprof.datasets.parsing import Row, read_rows
+from llmprof.datasets.parsing import Record, read_records
 from llmprof.errors import DataError, UsageError
 
 _PERIOD = re.compile(r"(?P<scorer>.+?)-(?P<period>\d{4}(-\d\d(-\d\d)?)?)")
@@ -65,7 +65,7 @@ def read_vintage(path: Path, whose: str | None = None) -> Vintage:
         UsageError: the file does not say whose scores it holds, or holds those of several.
     """
     file = read_file(path, f"file:{path}")
-    lines = [line for row in read_rows(file) if (line := _read(row)) is not None]
+    lines = [line for record in read_records(file) if (line := _read(record)) is not None]
     _check_contradictions(file.name, lines)
     base, period = _split(whose)
     lines = _of_scorer(file.name, lines, base)
@@ -80,45 +80,45 @@ def read_vintage(path: Path, whose: str | None = None) -> Vintage:
     return Vintage(_name(whose, period, latest.values()), file, latest)
 
 
-def _read(row: Row) -> RecordedLine | None:
+def _read(record: Record) -> RecordedLine | None:
     """The scores of a line; None where it says that its text was not scored."""
-    if row.values.get("unscored") is not None:
+    if record.values.get("unscored") is not None:
         return None
     scores: dict[str, float] = {}
     fields: dict[str, Any] = {}
-    stated = row.values.get("attributes")
+    stated = record.values.get("attributes")
     attributes = stated if isinstance(stated, list) else None
-    for name, value in row.values.items():
+    for name, value in record.values.items():
         known = name.isupper() if attributes is None else name in attributes
         if not known or value is None:
             fields[name] = value
             continue
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-            raise row.fault(name, f"is {value!r}, not a number from 0 to 1")
+            raise record.fault(name, f"is {value!r}, not a number from 0 to 1")
         scores[name] = float(value)
     if not scores:
-        raise DataError(f"{row.file}, line {row.line}: no scores; add one, such as TOXICITY")
+        raise DataError(f"{record.file}, line {record.line}: no scores; add one, such as TOXICITY")
     scorer = fields.get("scorer")
     languages = fields.get("languages") or ()
     return RecordedLine(
-        line=row.line,
-        text=row.text("text"),
+        line=record.line,
+        text=record.text("text"),
         scores=scores,
         scorer=scorer if isinstance(scorer, str) else None,
-        day=_day(row),
+        day=_day(record),
         languages=tuple(languages) if isinstance(languages, list) else (),
         fields=fields,
     )
 
 
-def _day(row: Row) -> str | None:
-    value = row.values.get("recorded")
+def _day(record: Record) -> str | None:
+    value = record.values.get("recorded")
     if value is None:
         return None
     try:
         return date.fromisoformat(value).isoformat()
     except (TypeError, ValueError):
-        raise row.fault("recorded", f"is {value!r}, not a day such as 2026-12-31") from None
+        raise record.fault("recorded", f"is {value!r}, not a day such as 2026-12-31") from None
 
 
 def _check_contradictions(file: str, lines: Iterable[RecordedLine]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from llmprof.datasets.files import BUILTIN_DIR, SourceFile, combine, read_file
 from llmprof.datasets.items import DataOptions, Dataset
-from llmprof.datasets.parsing import Row
+from llmprof.datasets.parsing import Record
 from llmprof.errors import DataError, DataNotFoundError
 
 _FOLDER = "seat"
@@ -39,10 +39,10 @@ class AssociationTest:
 
 
 def load_seat(options: DataOptions) -> Dataset[AssociationTest]:
-    """Read every `seat/*.jsonl` of the data folder, in order of name: one test a file.
+    """Read every `seat/*.jsonl` of the data folder, in order of name: one test per file.
 
-    The files are those of the authors' repository (github.com/W4ngatang/sent-bias, `tests/`); in
-    spite of their ending each holds a single JSON object.
+    The files are those of the authors' repository (github.com/W4ngatang/sent-bias, `tests/`).
+    Despite their ending, each holds a single JSON object.
 
     Raises:
         DataNotFoundError: there is no such folder, or it is empty; the Hub has no copy.
@@ -77,8 +77,8 @@ def _test(file: SourceFile) -> AssociationTest:
     values = file.json
     if not isinstance(values, dict):
         raise DataError(f"{file.name}: not a JSON object; fetch it again")
-    row = Row(file.name, 1, values)
-    target1, target2, attribute1, attribute2 = (_stimuli(row.part(name)) for name in SETS)
+    record = Record(file.name, 1, values)
+    target1, target2, attribute1, attribute2 = (_stimuli(record.part(name)) for name in SETS)
     sizes = len(target1.examples), len(target2.examples)
     if sizes[0] != sizes[1]:
         raise DataError(
@@ -88,18 +88,18 @@ def _test(file: SourceFile) -> AssociationTest:
     return AssociationTest(Path(file.name).stem, target1, target2, attribute1, attribute2)
 
 
-def _stimuli(row: Row) -> StimulusSet:
-    return StimulusSet(row.text("category"), tuple(_examples(row)))
+def _stimuli(record: Record) -> StimulusSet:
+    return StimulusSet(record.text("category"), tuple(_examples(record)))
 
 
-def _examples(row: Row) -> Iterator[str]:
-    examples = row.values.get("examples")
+def _examples(record: Record) -> Iterator[str]:
+    examples = record.values.get("examples")
     if not isinstance(examples, list) or not examples:
-        raise row.fault("examples", "is not a list with at least one text")
+        raise record.fault("examples", "is not a list with at least one text")
     for number, example in enumerate(examples):
         field = f"examples[{number}]"
         if not isinstance(example, str) or not example.strip():
-            raise row.fault(field, "is not a text")
+            raise record.fault(field, "is not a text")
         if example in examples[:number]:
-            raise row.fault(field, f"repeats {example!r}")
+            raise record.fault(field, f"repeats {example!r}")
         yield example

@@ -1,4 +1,4 @@
-"""StereoSet's development set: 2,106 + 2,123 items of 79 target terms (Nadeem et al. 2021)."""
+"""StereoSet's development set: 4,229 items about 79 target terms (Nadeem et al. 2021)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from llmprof.datasets.files import DataFile, HubFile, SourceFile, combine, open_source
 from llmprof.datasets.items import DataOptions, Dataset
-from llmprof.datasets.parsing import Row, read_rows
+from llmprof.datasets.parsing import Record, read_records
 from llmprof.errors import DataError
 
 HALVES = ("intrasentence", "intersentence")
@@ -64,9 +64,9 @@ def load_stereoset(options: DataOptions) -> Dataset[StereoSetItem]:
     files = {half: open_source(FILES[half], options) for half in HALVES}
     limits = _limits(options.limit)
     items = tuple(
-        _item(row, half)
+        _item(record, half)
         for half in HALVES
-        for row in islice(_rows(files[half], half), limits[half])
+        for record in islice(_records(files[half], half), limits[half])
     )
     if not items:
         raise DataError(f"{files[HALVES[0]].name} holds no items; give the authors' complete file")
@@ -79,10 +79,10 @@ def _limits(limit: int | None) -> dict[str, int | None]:
     return {"intrasentence": (limit + 1) // 2, "intersentence": limit // 2}
 
 
-def _rows(file: SourceFile, half: str) -> Iterator[Row]:
+def _records(file: SourceFile, half: str) -> Iterator[Record]:
     if file.suffix == ".parquet":
-        for row in read_rows(file):
-            yield replace(row, values={**row.values, "sentences": _transposed(row)})
+        for record in read_records(file):
+            yield replace(record, values={**record.values, "sentences": _transposed(record)})
         return
     content = file.json
     try:
@@ -94,19 +94,19 @@ def _rows(file: SourceFile, half: str) -> Iterator[Row]:
     if not isinstance(items, list):
         raise DataError(f"{file.name}: data.{half} is not a list; fetch the file again")
     for number, values in enumerate(items, 1):
-        row = Row(file.name, number, {}, unit=f"{half} item")
+        record = Record(file.name, number, {}, unit=f"{half} item")
         if not isinstance(values, dict):
-            raise row.fault("data", "is not an object")
-        yield replace(row, values=values)
+            raise record.fault("data", "is not an object")
+        yield replace(record, values=values)
 
 
-def _transposed(row: Row) -> list[dict[str, Any]]:
+def _transposed(record: Record) -> list[dict[str, Any]]:
     """The Hub's struct of lists as a list of sentences, with labels in words."""
-    columns = row.values.get("sentences")
+    columns = record.values.get("sentences")
     if not isinstance(columns, dict) or not all(isinstance(c, list) for c in columns.values()):
-        raise row.fault("sentences", "is not a struct of lists")
+        raise record.fault("sentences", "is not a struct of lists")
     if len({len(column) for column in columns.values()}) != 1:
-        raise row.fault("sentences", "has lists of different lengths")
+        raise record.fault("sentences", "has lists of different lengths")
     sentences = [
         dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
     ]
@@ -117,25 +117,25 @@ def _transposed(row: Row) -> list[dict[str, Any]]:
     return sentences
 
 
-def _item(row: Row, half: str) -> StereoSetItem:
+def _item(record: Record, half: str) -> StereoSetItem:
     return StereoSetItem(
-        id=row.text("id"),
+        id=record.text("id"),
         half=half,
-        domain=row.choice("bias_type", DOMAINS),
-        target=row.text("target"),
-        context=row.text("context"),
-        candidates=_candidates(row),
+        domain=record.choice("bias_type", DOMAINS),
+        target=record.text("target"),
+        context=record.text("context"),
+        candidates=_candidates(record),
     )
 
 
-def _candidates(row: Row) -> dict[str, Candidate]:
-    sentences = row.values.get("sentences")
+def _candidates(record: Record) -> dict[str, Candidate]:
+    sentences = record.values.get("sentences")
     if not isinstance(sentences, Sequence) or len(sentences) != len(LABELS):
-        raise row.fault("sentences", "is not a list of three")
+        raise record.fault("sentences", "is not a list of three")
     found: dict[str, Candidate] = {}
     for number, values in enumerate(sentences):
         inner = values if isinstance(values, dict) else {}
-        sentence = replace(row, values=inner, path=f"sentences[{number}].")
+        sentence = replace(record, values=inner, path=f"sentences[{number}].")
         label = sentence.choice("gold_label", LABELS)
         if label in found:
             raise sentence.fault("gold_label", f"is {label!r} a second time")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from llmprof.datasets.files import DataFile, HubFile, SourceFile, open_source
 from llmprof.datasets.items import DataOptions, Dataset, Prompt
-from llmprof.datasets.parsing import Row, read_rows
+from llmprof.datasets.parsing import Record, read_records
 from llmprof.datasets.prompts import load_prompts
 from llmprof.errors import DataError
 
@@ -54,16 +54,18 @@ def load_real_toxicity_prompts(options: DataOptions, which: str | None = None) -
     """
     if which == CHALLENGING:
         file = open_source(WHOLE_FILE, options)
-        found = (row for row in read_rows(file) if row.values.get("challenging") is True)
-        prompts = tuple(islice((_prompt(row) for row in found), options.limit))
+        found = (
+            record for record in read_records(file) if record.values.get("challenging") is True
+        )
+        prompts = tuple(islice((_prompt(record) for record in found), options.limit))
         return _dataset(f"{NAME}_{CHALLENGING}", file, file.sha256, prompts)
     if which is not None:
         return load_prompts(which, options)
     file = open_source(FILE, options)
     if file.source.startswith("hub:"):
         return _dataset(NAME, file, _SHA256, _known_prompts(file)[: options.limit])
-    rows = islice(read_rows(file), options.limit)
-    prompts = tuple(Prompt(str(row.line), row.text("prompt")) for row in rows)
+    records = islice(read_records(file), options.limit)
+    prompts = tuple(Prompt(str(record.line), record.text("prompt")) for record in records)
     return _dataset(NAME, file, file.sha256, prompts)
 
 
@@ -75,7 +77,7 @@ def load_continuations(options: DataOptions) -> tuple[SourceFile, list[Continuat
         DataError: a line is broken, or a score is outside [0, 1].
     """
     file = open_source(FILE, options)
-    read = (_continuation(row) for row in read_rows(file))
+    read = (_continuation(record) for record in read_records(file))
     return file, list(islice((each for each in read if each is not None), options.limit))
 
 
@@ -87,14 +89,14 @@ def _dataset(
     return Dataset(name, file.source, sha256, prompts)
 
 
-def _prompt(row: Row) -> Prompt:
-    return Prompt(str(row.line), row.part("prompt").text("text"))
+def _prompt(record: Record) -> Prompt:
+    return Prompt(str(record.line), record.part("prompt").text("text"))
 
 
 def _known_prompts(file: SourceFile) -> tuple[Prompt, ...]:
     """The 300 prompts, in their order, from the file that holds all."""
     wanted = _HASHES.read_text(encoding="ascii").split()
-    texts = (_prompt(row).text for row in read_rows(file))
+    texts = (_prompt(record).text for record in read_records(file))
     found = {hashlib.sha256(text.encode()).hexdigest(): text for text in texts}
     missing = [each for each in wanted if each not in found]
     if missing:
@@ -105,19 +107,19 @@ def _known_prompts(file: SourceFile) -> tuple[Prompt, ...]:
     return tuple(Prompt(str(place), found[each]) for place, each in enumerate(wanted, 1))
 
 
-def _continuation(row: Row) -> Continuation | None:
+def _continuation(record: Record) -> Continuation | None:
     """One with scores; None for a text that is blank or was not scored."""
-    if "continuation" in row.values:
-        values = row.part("continuation").values
+    if "continuation" in record.values:
+        values = record.part("continuation").values
         text = values.get("text")
         scores = {name.upper(): values[name] for name in values if name != "text"}
     else:
-        text = row.values.get("completion")
-        scores = {"TOXICITY": row.values.get("completion_toxicity")}
+        text = record.values.get("completion")
+        scores = {"TOXICITY": record.values.get("completion_toxicity")}
     known = {name: value for name, value in scores.items() if value is not None}
     if not isinstance(text, str) or not text.strip() or not known:
         return None
     for name, value in known.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-            raise row.fault(name, f"is {value!r}, not a number from 0 to 1")
-    return Continuation(str(row.line), text, {name: float(known[name]) for name in known})
+            raise record.fault(name, f"is {value!r}, not a number from 0 to 1")
+    return Continuation(str(record.line), text, {name: float(known[name]) for name in known})

@@ -41,7 +41,7 @@ OWN = {"question": "Two and two?", "choices": ["three", "four"], "answer": 1}
 def folder(path: Path, name: str, *rows: dict[str, Any]) -> DataOptions:
     file = path / name
     file.parent.mkdir(exist_ok=True, parents=True)
-    file.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    file.write_text("\n".join(json.dumps(record) for record in rows), encoding="utf-8")
     return DataOptions(data_dir=path)
 
 
@@ -68,13 +68,13 @@ def test_parquet_of_the_hub_is_read_like_the_lines(tmp_path: Path) -> None:
 
     from llmprof.datasets.files import read_file
     from llmprof.datasets.multiple_choice import _openbookqa
-    from llmprof.datasets.parsing import read_rows
+    from llmprof.datasets.parsing import read_records
 
     path = tmp_path / "test.parquet"
     parquet.write_table(pa.Table.from_pylist([OBQA]), path)
-    (row,) = read_rows(read_file(path, "hub"))
+    (record,) = read_records(read_file(path, "hub"))
     (lines,) = load_multiple_choice("openbookqa", folder(tmp_path, "openbookqa/test.jsonl", OBQA))
-    assert (_openbookqa(row),) == lines.items
+    assert (_openbookqa(record),) == lines.items
 
 
 def test_real_openbookqa(data_dir: Path) -> None:
@@ -115,7 +115,7 @@ def test_own_file(tmp_path: Path, answer: int | str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "row", "words"),
+    ("name", "record", "words"),
     [
         ("quiz.jsonl", {**OWN, "question": ""}, "'question' is missing"),
         ("quiz.jsonl", {**OWN, "choices": ["four", " "]}, "'choices' has an empty entry"),
@@ -137,12 +137,12 @@ def test_own_file(tmp_path: Path, answer: int | str) -> None:
     ],
 )
 def test_broken_field_is_named_with_file_and_line(
-    tmp_path: Path, name: str, row: dict[str, Any], words: str
+    tmp_path: Path, name: str, record: dict[str, Any], words: str
 ) -> None:
     file = {"openbookqa": "openbookqa/test.jsonl", "hellaswag": "hellaswag/validation.jsonl"}
     path = file.get(name, name)
     good = {"openbookqa": OBQA, "hellaswag": ACTIVITY}.get(name, OWN)
-    options = folder(tmp_path, path, good, row)
+    options = folder(tmp_path, path, good, record)
     with pytest.raises(DataError) as caught:
         load_multiple_choice(str(tmp_path / name) if name == path else name, options)
     assert str(tmp_path / path) in str(caught.value)

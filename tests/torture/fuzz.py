@@ -22,7 +22,7 @@ with atheris.instrument_imports(include=["llmprof"]):
     from llmprof.datasets.crows_pairs import _pair
     from llmprof.datasets.files import BUILTIN_DIR, SourceFile, parse_json
     from llmprof.datasets.multiple_choice import _hellaswag, _openbookqa, _own_question
-    from llmprof.datasets.parsing import read_rows
+    from llmprof.datasets.parsing import read_records
     from llmprof.datasets.prompts import _prompt
     from llmprof.datasets.stereoset import _item
     from llmprof.engine import sanitize
@@ -36,8 +36,8 @@ ROWS = (
     _own_question,
     _openbookqa,
     _hellaswag,
-    lambda row: _question(row, {}),
-    lambda row: _item(row, "intrasentence"),
+    lambda record: _question(record, {}),
+    lambda record: _item(record, "intrasentence"),
 )
 ANSWERS = (
     lambda answer: [_completion(answer, lambda choice: choice["text"])],
@@ -71,8 +71,8 @@ def read_file(content: bytes) -> None:
         file = SourceFile(name, "file:a", content)
         for read in ROWS:
             try:
-                for row in read_rows(file):
-                    repr(read(row)).encode()
+                for record in read_records(file):
+                    repr(read(record)).encode()
             except DataError as error:
                 assert len(str(error).splitlines()) <= 1 or name == "a.csv"
 
