@@ -172,13 +172,15 @@ def _section(store: Store, runs: Sequence[ReportedRun], results: Sequence[_Resul
 
 
 def _scale(
-    presentation: Presentation, metric: str, higher_is_better: Mapping[str, bool]
+    presentation: Presentation, metric: str, higher_is_better: Mapping[str, bool | None]
 ) -> Scale | None:
-    """The scale of a metric, with the direction that the run itself stored for it, if it did."""
-    scale = presentation.scale(metric)
-    direction = higher_is_better.get(presentation.stem(metric))
-    if direction is None:
+    """The scale of a metric, with the direction that the run itself stored, where it has one."""
+    scale, stem = presentation.scale(metric), presentation.stem(metric)
+    if stem not in higher_is_better:
         return scale
+    direction = higher_is_better[stem]
+    if direction is None:
+        return None
     known = scale or Scale(-math.inf, math.inf, math.inf, "the benchmark's task")
     return known.directed(higher_is_better=direction)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,10 +37,30 @@ def run_start(job: BenchmarkJob, backend: Backend, selection: TaskSelection) -> 
             for each in selection.tasks.values()
         ],
         "groups": sorted(selection.groups),
+        "higher_is_better": _directions(selection),
     }
     return RunStart(
         PROFILER, backend.model, backend.name, config, job.seed, versions, git_revision()
     )
+
+
+def _directions(selection: TaskSelection) -> dict[str, dict[str, bool | None]]:
+    """Whether higher is better, by task or group and metric, as lm-eval says.
+
+    None where it does not say, and where the tasks of a group disagree.
+    """
+    directions: dict[str, dict[str, bool | None]] = {
+        name: dict(each.task.higher_is_better() or {}) for name, each in selection.tasks.items()
+    }
+    for name, group in selection.groups.items():
+        found: dict[str, set[bool | None]] = defaultdict(set)
+        for task in group.get_all_tasks():
+            for metric, direction in directions.get(task.task_name, {}).items():
+                found[metric].add(direction)
+        directions[name] = {
+            metric: values.pop() if len(values) == 1 else None for metric, values in found.items()
+        }
+    return directions
 
 
 def task_result(

@@ -19,6 +19,7 @@ from llmprof.engine import Progress
 from llmprof.errors import BackendError, CapabilityError, LlmprofError
 from llmprof.jobs.benchmark import BenchmarkJob, BenchmarkOutcome, evaluate
 from llmprof.metrics.bootstrap import bootstrap_interval
+from llmprof.report.build import build_report
 from llmprof.requests import (
     Completion,
     Failure,
@@ -31,6 +32,7 @@ from llmprof.requests import (
     TokenLogProbs,
 )
 from tests.jobs.benchmark.task_files import (
+    MEAN,
     PAGES,
     QUESTIONS,
     write_choice,
@@ -289,6 +291,54 @@ def test_group_is_averaged_as_lm_eval_does(benchmark: Benchmark) -> None:
     )
     assert n == 8
     assert low < benchmark.metrics("both")["acc"] < high
+
+
+def directions(db: Path) -> dict[tuple[str, str], str | None]:
+    """What a report says of each metric, by data set and name."""
+    return {
+        (section.dataset, row.metric): row.scale and row.scale.direction
+        for section in build_report(db, [], None).sections
+        for row in section.rows
+    }
+
+
+UPSIDE_DOWN = [{**MEAN[0], "higher_is_better": False}]
+
+
+def test_directions_are_those_of_lm_eval_and_of_the_task_file(benchmark: Benchmark) -> None:
+    write_all(benchmark.tasks)
+    write_choice(benchmark.tasks, "upside_down", metric_list=UPSIDE_DOWN)
+    write_choice(benchmark.tasks, "again")
+    write_group(benchmark.tasks, "agreeing", ["choice", "again"])
+    benchmark.run("agreeing", "cloze", "pages", "upside_down")
+    found = directions(benchmark.db)
+    for dataset, metric in (("choice", "acc"), ("choice", "acc_norm"), ("agreeing", "acc")):
+        assert found[dataset, metric] == "higher is better"
+    for dataset, metric in (
+        ("cloze", "perplexity"), ("pages", "bits_per_byte"), ("upside_down", "acc"),
+    ):  # fmt: skip
+        assert found[dataset, metric] == "lower is better"
+    assert found["choice", "acc_stderr"] is None
+
+
+def test_a_group_whose_tasks_disagree_has_no_direction(benchmark: Benchmark) -> None:
+    write_choice(benchmark.tasks)
+    write_choice(benchmark.tasks, "upside_down", metric_list=UPSIDE_DOWN)
+    write_group(benchmark.tasks, "mixed", ["choice", "upside_down"])
+    benchmark.run("mixed")
+    found = directions(benchmark.db)
+    assert found["mixed", "acc"] is None
+    assert found["upside_down", "acc"] == "lower is better"
+
+
+def test_runs_of_before_directions_were_stored_keep_those_of_shares(benchmark: Benchmark) -> None:
+    write_all(benchmark.tasks)
+    benchmark.run(*ALL)
+    with sqlite3.connect(benchmark.db) as connection:
+        connection.execute("UPDATE runs SET config = json_remove(config, '$.higher_is_better')")
+    found = directions(benchmark.db)
+    assert found["choice", "acc"] == found["sums", "exact_match"] == "higher is better"
+    assert found["cloze", "perplexity"] is None
 
 
 def test_group_without_one_of_its_tasks_has_no_average(benchmark: Benchmark) -> None:
