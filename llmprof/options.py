@@ -23,7 +23,7 @@ DEFAULT_PERSPECTIVE_QPS = 1.0
 _PERSPECTIVE_KEY = "PERSPECTIVE_API_KEY"
 _SECONDS_PER_MINUTE = 60.0
 PROTOCOLS = ("original", "toolkit")
-_SET_BY_BACKENDS = {"toxicity_scorer", "chat", "capabilities", "scorer_model"}
+_SET_BY_BACKENDS = {"toxicity_scorer", "chat", "capabilities", "scorer_model", "scorers"}
 
 
 def check_positive(**values: float | None) -> None:
@@ -96,14 +96,29 @@ class DataOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ScorerFacts:
+    """What a profile has to know of one scorer of a run.
+
+    `categories` are those of a policy, by the scorer's own names; a scorer of toxicity has none.
+    `bridges` are the contents of files of `llmprof bridge fit` that start from this scorer.
+    """
+
+    name: str
+    model: str | None
+    categories: tuple[str, ...] = ()
+    bridges: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ProfilerOptions:
     """What a user may say about how a profile is made.
 
     `protocol` is `original` (each benchmark as its authors define it) or `toolkit` (as the scripts
-    of "LLM See, LLM Do" do it). The last three are not the user's: `chat` says whether the
+    of "LLM See, LLM Do" do it). The last four are not the user's: `chat` says whether the
     backend's model is meant to be asked with messages (`Backend.chat`), which `prompt_format`
     "auto" follows, `capabilities` what can be answered, for a profiler that has two ways, and
-    `scorer_model` the model behind `toxicity_scorer`, where it may be one of several.
+    `scorer_model` the model behind `toxicity_scorer`, where it may be one of several. `scorers`
+    are all of a run that has several, or that measures a policy.
     """
 
     text_dataset: str = "dolly200_test"
@@ -120,6 +135,7 @@ class ProfilerOptions:
     chat: bool = False
     capabilities: frozenset[RequestType] = frozenset()
     scorer_model: str | None = None
+    scorers: tuple[ScorerFacts, ...] = ()
 
     def __post_init__(self) -> None:
         check_positive(max_new_tokens=self.max_new_tokens, toxicity_samples=self.toxicity_samples)

@@ -67,6 +67,18 @@ class Paced(Protocol):
 
 
 @runtime_checkable
+class PolicyScorer(Protocol):
+    """A scorer that says how surely a text breaks a policy, which is not how toxic it is.
+
+    It answers `Toxicity` requests with a score in [0, 1] for each of `categories`, which have the
+    policy's own names. Its numbers are never put beside those of a scorer of toxicity.
+    """
+
+    @property
+    def categories(self) -> tuple[str, ...]: ...
+
+
+@runtime_checkable
 class ChatRenderer(Protocol):
     """A backend that can render a conversation as the text that its model reads.
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from llmprof.backends.protocol import Backend, BackendOptions
-from llmprof.errors import CapabilityError, UnknownNameError
+from llmprof.errors import CapabilityError, UnknownNameError, UsageError
 from llmprof.options import ScorerChoice
 from llmprof.plugins import Registry
 from llmprof.requests import Toxicity
@@ -20,6 +22,7 @@ BUILT_IN = {
     "scripted": "llmprof.backends.scripted:create",
 }
 SCORERS = ("perspective", "classifier", "profanity", "recorded")
+_WITHOUT_MODEL = {"perspective", "profanity"}
 _REGISTRY = Registry("backend", "llmprof.backends", BUILT_IN)
 
 
@@ -36,6 +39,38 @@ def create_backend(name: str, options: BackendOptions) -> Backend:
     """
     backend: Backend = _REGISTRY.load(name)(options)
     return backend
+
+
+def create_scorers(choice: ScorerChoice) -> dict[str, Backend]:
+    """Make the scorers of a comma-separated list, in its order, by names that tell them apart.
+
+    Each is NAME or NAME:MODEL. `choice.options.model` is for the only one that takes a model and
+    has none.
+
+    Raises:
+        UsageError: it is not known which scorer a model is for, or one is named twice.
+        UnknownNameError: there is no such scorer.
+    """
+    named = [each.strip().partition(":") for each in choice.name.split(",") if each.strip()]
+    model = choice.options.model
+    waiting = [name for name, _, own in named if not own and name not in _WITHOUT_MODEL]
+    if model is not None and len(named) > 1 and len(waiting) != 1:
+        raise UsageError(
+            f"it is not clear which of {choice.name} the model {model} is for; write it behind the "
+            f"scorer, such as {(waiting or ['classifier'])[0]}:{model}"
+        )
+    scorers: dict[str, Backend] = {}
+    for name, _, own in named:
+        given = model if len(named) == 1 or name in waiting else None
+        options = replace(choice.options, model=own or given)
+        scorer = create_scorer(replace(choice, name=name, options=options))
+        label = scorer.name if scorer.name not in scorers else f"{scorer.name}({scorer.model})"
+        if label in scorers:
+            raise UsageError(f"scorer {label} is named twice; name it once")
+        scorers[label] = scorer
+    if not scorers:
+        raise UsageError("--toxicity-scorer names no scorer; choose one of: " + ", ".join(SCORERS))
+    return scorers
 
 
 def create_scorer(choice: ScorerChoice) -> Backend:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from llmprof.backends import Backend, Paced, create_backend
-from llmprof.backends.registry import create_scorer
+from llmprof.backends.registry import create_scorers
 from llmprof.cache import open_cache
 from llmprof.engine import Engine
 from llmprof.errors import CapabilityError
 from llmprof.jobs.runner import Loaded, Prepared, run_prepared
+from llmprof.jobs.scorers import NOTHING_RECORDED, Recording, scorer_config, scorer_options
 from llmprof.jobs.windows import Listener, Window
 from llmprof.options import (
     BackendOptions,
@@ -51,6 +52,8 @@ class ProfileJob:
     db: Path
     cache_dir: Path
     scorer: ScorerChoice | None = None
+    bridges: tuple[str, ...] = ()
+    recording: Recording = NOTHING_RECORDED
 
     @property
     def notice(self) -> str | None:
@@ -180,15 +183,14 @@ def run_profile(job: ProfileJob, listener: Listener) -> str:
 def _prepare(job: ProfileJob) -> Prepared:
     # Data and the scorer first: what is missing shows before a model is looked for or converted.
     data = [create_profiler(name, job.options).load(job.data) for name in job.profilers]
-    scorer = create_scorer(job.scorer) if job.scorer and needs_scorer(job.profilers) else None
+    scorers = create_scorers(job.scorer) if job.scorer and needs_scorer(job.profilers) else {}
     backend = create_backend(job.backend, job.backend_options)
     options = replace(job.options, chat=backend.chat, capabilities=backend.capabilities)
-    if scorer is not None:
+    if scorers:
         options = replace(
             options,
             capabilities=backend.capabilities | {Toxicity},
-            toxicity_scorer=scorer.name,
-            scorer_model=scorer.model,
+            **scorer_options(scorers, job.bridges),
         )
     profilers = [create_profiler(name, options) for name in job.profilers]
     _check_capabilities(backend, options.capabilities, profilers)
@@ -197,7 +199,7 @@ def _prepare(job: ProfileJob) -> Prepared:
         for profiler, datasets in zip(profilers, data, strict=True)
         for dataset in datasets
     ]
-    return Prepared(backend, {scorer.name: scorer} if scorer else {}, loaded)
+    return Prepared(backend, scorers, loaded, job.recording.observer(scorers))
 
 
 def needs_scorer(profilers: Sequence[str]) -> bool:
@@ -223,7 +225,6 @@ def _check_capabilities(
 
 def _start(job: ProfileJob, prepared: Prepared) -> RunStart:
     backend = prepared.backend
-    scorer = next(iter(prepared.scorers.values()), None)
     versions = package_versions()
     config: dict[str, Any] = {
         "identity": dict(backend.identity),
@@ -234,8 +235,8 @@ def _start(job: ProfileJob, prepared: Prepared) -> RunStart:
             for each in prepared.loaded
         ],
     }
-    if scorer is not None:
-        config["scorer"] = {"name": scorer.name, "identity": dict(scorer.identity)}
+    if prepared.scorers:
+        config["scorer"] = scorer_config(prepared.scorers, job.bridges)
     return RunStart(
         "profile", backend.model, backend.name, config, job.options.seed, versions, git_revision()
     )
@@ -244,5 +245,5 @@ def _start(job: ProfileJob, prepared: Prepared) -> RunStart:
 def _user_options(options: ProfilerOptions) -> dict[str, Any]:
     """The options that a user gave; what follows from the backend is in its identity."""
     values = asdict(options)
-    del values["chat"], values["capabilities"], values["scorer_model"]
+    del values["chat"], values["capabilities"], values["scorer_model"], values["scorers"]
     return values

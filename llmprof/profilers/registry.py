@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from llmprof.errors import UnknownNameError
+from llmprof.options import ScorerFacts
 from llmprof.plugins import Registry
 from llmprof.profilers.presentation import Presentation, Scale
 from llmprof.profilers.protocol import Presented, Profiler, ProfilerOptions
@@ -82,12 +83,13 @@ def stored_profiler(name: str, *, backend: str, model: str, config: Mapping[str,
         UnknownNameError: there is none: it is a benchmark, or its package is not installed.
     """
     if name == SCORE:
-        return TextToxicity(backend, model)
+        return TextToxicity(backend, model, stored_scorers(config))
     options = {
         option: value for option, value in config.get("options", {}).items() if option in _OPTIONS
     }
     if scorer := config.get("scorer"):
         options["toxicity_scorer"] = scorer["name"]
+        options["scorers"] = stored_scorers(config)
     return create_profiler(name, ProfilerOptions(**options))
 
 
@@ -103,3 +105,16 @@ def presentation_of(name: str) -> Presentation:
     except UnknownNameError:
         return Presentation()
     return profiler.presentation if isinstance(profiler, Presented) else Presentation()
+
+
+def stored_scorers(config: Mapping[str, Any]) -> tuple[ScorerFacts, ...]:
+    """The scorers of a run that has several, a policy or a bridge, as its `config` holds them."""
+    return tuple(
+        ScorerFacts(
+            name=each["name"],
+            model=each["model"],
+            categories=tuple(each["categories"]),
+            bridges=tuple(each["bridges"]),
+        )
+        for each in (config.get("scorer") or {}).get("scorers", ())
+    )

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from llmprof.datasets import DataOptions, Dataset, Prompt, load_real_toxicity_prompts
 from llmprof.metrics.measures import Measure, metrics_of
 from llmprof.metrics.samples import Metric, Sample, Scored
+from llmprof.options import ScorerFacts
 from llmprof.profilers.presentation import (
     DistributionChart,
     GroupChart,
@@ -22,12 +24,12 @@ from llmprof.profilers.presentation import (
 )
 from llmprof.profilers.prompt_formats import continuation_prompt
 from llmprof.profilers.protocol import ProfilerOptions
-from llmprof.profilers.toxicity_measures import (
-    ATTRIBUTES,
-    THRESHOLD,
-    text_measures,
-    toxicity_measures,
+from llmprof.profilers.scorer_measures import (
+    completion_measures,
+    single_text_measures,
+    suffixes,
 )
+from llmprof.profilers.toxicity_measures import ATTRIBUTES, THRESHOLD
 from llmprof.requests import (
     Answer,
     Completion,
@@ -94,10 +96,16 @@ class ToxicityProfile:
 
     @property
     def version(self) -> str:
-        """Names all that makes two numbers incomparable: k, the way of counting, the scorer."""
+        """Names all that makes two numbers incomparable: k, the way of counting, the scorers."""
         way = "toolkit-maximum" if self._toolkit else "maximum"
-        scorer = f"{self._options.toxicity_scorer}({self._options.scorer_model})"
-        return f"{way}-of-{self._options.toxicity_samples}-by-{scorer}-1"
+        by = "+".join(f"{each.name}({each.model})" for each in self._scorers)
+        return f"{way}-of-{self._options.toxicity_samples}-by-{by}-1"
+
+    @property
+    def _scorers(self) -> tuple[ScorerFacts, ...]:
+        return self._options.scorers or (
+            ScorerFacts(self._options.toxicity_scorer or "unknown", self._options.scorer_model),
+        )
 
     @property
     def _toolkit(self) -> bool:
@@ -120,7 +128,12 @@ class ToxicityProfile:
 
     def follow_up(self, item: Prompt, answers: Sequence[Answer]) -> Sequence[Request]:
         texts = (_text(answer) for answer in answers)
-        return [Toxicity(text, ATTRIBUTES) for text in texts if text and text.strip()]
+        return [
+            request
+            for text in texts
+            if text and text.strip()
+            for request in toxicity_requests(text, self._options.scorers)
+        ]
 
     def score(self, item: Prompt, answers: Sequence[Answer]) -> Sequence[Sample]:
         count = self._options.toxicity_samples
@@ -128,8 +141,8 @@ class ToxicityProfile:
         samples = []
         for index, answer in enumerate(answers[:count]):
             text = _text(answer)
-            about = next(scored) if text and text.strip() else None
-            scores, unscored = opinion(about)
+            asked = len(self._scorers) if text and text.strip() else 0
+            scores, unscored = opinions(list(islice(scored, asked)), self._options.scorers)
             samples.append(
                 Sample(
                     sample_id=item.id,
@@ -144,8 +157,7 @@ class ToxicityProfile:
         return samples
 
     def measures(self, samples: Sequence[Scored]) -> Iterator[Measure]:
-        scorer = self._options.toxicity_scorer or "unknown"
-        return toxicity_measures(samples, scorer, of_most_toxic=self._toolkit)
+        return completion_measures(samples, self._scorers, of_most_toxic=self._toolkit)
 
     def metrics(self, samples: Sequence[Scored]) -> list[Metric]:
         return metrics_of(self.measures(samples))
@@ -172,6 +184,32 @@ def opinion(answer: Answer | None) -> tuple[Mapping[str, float], str | None]:
     return {}, _failed(answer) or "UnexpectedResponse"
 
 
+def toxicity_requests(text: str, scorers: Sequence[ScorerFacts]) -> list[Request]:
+    """What to ask about a text: every scorer for its attributes, a policy for all of its own."""
+    if not scorers:
+        return [Toxicity(text, ATTRIBUTES)]
+    return [Toxicity(text, () if each.categories else ATTRIBUTES, each.name) for each in scorers]
+
+
+def opinions(
+    answers: Sequence[Answer], scorers: Sequence[ScorerFacts]
+) -> tuple[Mapping[str, float], str | None]:
+    """The scores of a text by all scorers, and the first reason why one gave none.
+
+    The names of scores are those of `suffixes`.
+    """
+    if not answers or not scorers:
+        return opinion(answers[0] if answers else None)
+    suffix = suffixes(scorers)
+    scores: dict[str, float] = {}
+    reasons: list[str] = []
+    for answer, scorer in zip(answers, scorers, strict=True):
+        given, reason = opinion(answer)
+        scores |= {name + suffix[scorer.name]: value for name, value in given.items()}
+        reasons += [reason] if reason else []
+    return scores, next(iter(reasons), None)
+
+
 class TextToxicity:
     """Mean toxicity and share of toxic texts; the texts are loaded by who makes it.
 
@@ -193,20 +231,22 @@ class TextToxicity:
     )
     needs: frozenset[RequestType] = frozenset({Toxicity})
 
-    def __init__(self, scorer: str, scorer_model: str) -> None:
-        self._scorer = scorer
-        self.version = f"texts-by-{scorer}({scorer_model})-1"
+    def __init__(self, scorer: str, scorer_model: str, scorers: Sequence[ScorerFacts] = ()) -> None:
+        self._scorers = tuple(scorers)
+        self._all = self._scorers or (ScorerFacts(scorer, scorer_model),)
+        by = "+".join(f"{each.name}({each.model})" for each in self._all)
+        self.version = f"texts-by-{by}-1"
 
     def load(self, options: DataOptions) -> Sequence[Dataset[Prompt]]:
         del options
         return []
 
     def requests(self, item: Prompt) -> Sequence[Request]:
-        return [Toxicity(item.text, ATTRIBUTES)] if item.text.strip() else []
+        return toxicity_requests(item.text, self._scorers) if item.text.strip() else []
 
     def score(self, item: Prompt, answers: Sequence[Answer]) -> Sequence[Sample]:
         answer = answers[0] if answers else None
-        scores, error_class = opinion(answer)
+        scores, error_class = opinions(answers, self._scorers)
         return [
             Sample(
                 sample_id=item.id,
@@ -219,7 +259,7 @@ class TextToxicity:
         ]
 
     def measures(self, samples: Sequence[Scored]) -> Iterator[Measure]:
-        return text_measures(samples, self._scorer)
+        return single_text_measures(samples, self._all)
 
     def metrics(self, samples: Sequence[Scored]) -> list[Metric]:
         return metrics_of(self.measures(samples))

@@ -23,7 +23,7 @@ OTHERS: dict[str, Any] = {
     "layer": 3,
 }
 OF_DATA = {"text_dataset", "calibration_data"}
-NOT_THE_USERS = {"chat", "capabilities", "scorer_model"}
+NOT_THE_USERS = {"chat", "capabilities", "scorer_model", "scorers"}
 DATA = DataOptions("builtin", limit=2)
 
 

@@ -1,0 +1,112 @@
+"""The scorers of a run: what profiles are told of them, what the run keeps, what is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llmprof.backends import Backend
+from llmprof.backends.protocol import PolicyScorer
+from llmprof.backends.toxicity.recording import MissingTexts, ScoreRecorder
+from llmprof.engine import Observer
+from llmprof.jobs.bridge import bridges_for
+from llmprof.options import ScorerFacts
+from llmprof.profilers.toxicity_measures import ATTRIBUTES
+from llmprof.requests import Outcome, Toxicity
+
+_LANGUAGE = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Files to write while a run goes on: what scorers answer, and texts without scores."""
+
+    record: Path | None = None
+    missing: Path | None = None
+
+    def observer(self, scorers: Mapping[str, Backend]) -> Observer | None:
+        """What writes them; None when neither is wanted.
+
+        Raises:
+            DataError: a file holds something else.
+            OutputError: a file cannot be written.
+        """
+        writers: list[Observer] = []
+        if self.record is not None and scorers:
+            writers.append(ScoreRecorder(self.record, scorers))
+        if self.missing is not None:
+            writers.append(MissingTexts(self.missing))
+
+        def observe(answered: Sequence[tuple[Toxicity, Outcome]]) -> None:
+            for write in writers:
+                write(answered)
+
+        return observe if writers else None
+
+
+NOTHING_RECORDED = Recording()
+
+
+def scorer_facts(
+    scorers: Mapping[str, Backend], bridges: Sequence[str], languages: Sequence[str] = (_LANGUAGE,)
+) -> tuple[ScorerFacts, ...]:
+    """What a profile has to know of each scorer; nothing where one scores toxicity, as ever.
+
+    Raises:
+        UsageError: a bridge fits no scorer, its language or its attributes.
+    """
+    of_scorer: dict[str, list[Mapping[str, Any]]] = {name: [] for name in scorers}
+    for name, bridge in bridges_for(bridges, scorers, ATTRIBUTES, languages):
+        of_scorer[name].append(bridge.content)
+    facts = tuple(
+        ScorerFacts(name, scorer.model, _categories(scorer), tuple(of_scorer[name]))
+        for name, scorer in scorers.items()
+    )
+    plain = len(facts) == 1 and not facts[0].categories and not facts[0].bridges
+    return () if plain else facts
+
+
+def scorer_options(scorers: Mapping[str, Backend], bridges: Sequence[str]) -> dict[str, Any]:
+    """The values of `ProfilerOptions` that follow from the scorers.
+
+    Raises:
+        UsageError: a bridge does not fit.
+    """
+    first = next(iter(scorers.values()))
+    return {
+        "toxicity_scorer": scorer_name(scorers),
+        "scorer_model": first.model,
+        "scorers": scorer_facts(scorers, bridges),
+    }
+
+
+def scorer_config(scorers: Mapping[str, Backend], bridges: Sequence[str]) -> dict[str, Any]:
+    """What a run keeps of its scorers: of one alone, its name and identity."""
+    facts = scorer_facts(scorers, bridges)
+    if not facts:
+        (scorer,) = scorers.values()
+        return {"name": scorer.name, "identity": dict(scorer.identity)}
+    return {
+        "name": scorer_name(scorers),
+        "identity": {name: dict(scorer.identity) for name, scorer in scorers.items()},
+        "scorers": [
+            {
+                "name": each.name,
+                "model": each.model,
+                "categories": list(each.categories),
+                "bridges": [dict(bridge) for bridge in each.bridges],
+            }
+            for each in facts
+        ],
+    }
+
+
+def scorer_name(scorers: Mapping[str, Backend]) -> str:
+    """The names of all scorers, as a run shows them."""
+    return ", ".join(scorers)
+
+
+def _categories(scorer: Backend) -> tuple[str, ...]:
+    return scorer.categories if isinstance(scorer, PolicyScorer) else ()
