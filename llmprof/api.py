@@ -131,6 +131,8 @@ def profile(
     toxicity_scorer: str | None = None,
     toxicity_model: str | None = None,
     toxicity_samples: int = PROFILE.toxicity_samples,
+    record: str | Path | None = None,
+    missing: str | Path | None = None,
     perspective_url: str | None = None,
     perspective_qps: float = DEFAULT_PERSPECTIVE_QPS,
     bos_token: str | None = None,

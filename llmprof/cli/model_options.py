@@ -217,6 +217,7 @@ Scorer = Annotated[
     str | None,
     typer.Option(
         "--toxicity-scorer",
+        "--scorer",
         help="perspective, classifier, profanity, recorded or an installed one. Default: "
         "perspective when PERSPECTIVE_API_KEY is set, else classifier.",
         autocompletion=completion.scorers,
@@ -241,6 +242,22 @@ Samples = Annotated[
         callback=at_most(MOST),
         metavar="N",
         help="Completions of each prompt.",
+        rich_help_panel=_TOXICITY,
+    ),
+]
+Record = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Append each raw answer of a scorer to a file, with the day it was given.",
+        rich_help_panel=_TOXICITY,
+    ),
+]
+Missing = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write the texts that got no scores to a file, ready to be scored.",
         rich_help_panel=_TOXICITY,
     ),
 ]

@@ -68,6 +68,8 @@ def profile(
     toxicity_scorer: ask.Scorer = None,
     toxicity_model: ask.ScorerModel = None,
     toxicity_samples: ask.Samples = PROFILE.toxicity_samples,
+    record: ask.Record = None,
+    missing: ask.Missing = None,
     perspective_url: ask.PerspectiveUrl = None,
     perspective_qps: ask.PerspectiveQps = DEFAULT_PERSPECTIVE_QPS,
     bos_token: ask.BosToken = None,

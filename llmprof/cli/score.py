@@ -15,6 +15,7 @@ from llmprof.cli.common_options import (
     Config,
     Db,
     Debug,
+    DryRun,
     Offline,
     Quiet,
     at_most,
@@ -25,18 +26,20 @@ from llmprof.options import DEFAULT_PERSPECTIVE_QPS, MODEL, cache_folder
 
 def score(
     context: typer.Context,
-    file: Annotated[
-        Path,
+    sources: Annotated[
+        list[str],
         typer.Argument(
-            metavar="FILE",
-            help="JSONL, CSV or Parquet with a field text, completion or response; or one text a "
-            "line.",
+            metavar="FILE|RUN...",
+            help="JSONL, CSV or Parquet with a field text, completion or response, or one text per "
+            "line; a run by its id or model; or another results database, for all of its runs.",
         ),
     ],
     output: Annotated[
         Path | None,
         typer.Option(help="File for the scores, as JSON Lines. Default: print them."),
     ] = None,
+    record: ask.Record = None,
+    missing: ask.Missing = None,
     toxicity_scorer: ask.Scorer = None,
     toxicity_model: ask.ScorerModel = None,
     perspective_url: ask.PerspectiveUrl = None,
@@ -45,12 +48,15 @@ def score(
     allow_pickle: AllowPickle = False,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, callback=at_most(MOST), metavar="N", help="Score the first N texts."),
+        typer.Option(
+            min=1, callback=at_most(MOST), metavar="N", help="Score the first N texts of each."
+        ),
     ] = None,
     db: Db = DEFAULT_DB,
     cache_dir: CacheDir = None,
     config: Config = None,
     offline: Offline = False,
+    dry_run: DryRun = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -61,16 +67,24 @@ def score(
     Examples:
 
         llmprof score completions.jsonl --output scores.jsonl
-        llmprof score texts.txt --toxicity-scorer profanity
+        llmprof score texts.txt --scorer profanity
+        llmprof score llmprof.db --scorer perspective --record perspective.jsonl
     """
     del config, debug
     from llmprof.console.progress import show_progress
-    from llmprof.jobs.score import ScoreJob, run_score, score_lines, write_scores
+    from llmprof.jobs.score import ScoreJob, plan_score, run_score, score_lines, write_scores
+    from llmprof.jobs.scorers import Recording
 
     cache = cache_folder(cache_dir)
     scorer = ask.asked(context, cache)
+    job = ScoreJob(tuple(sources), scorer, limit, db, cache, Recording(record, missing))
+    if dry_run:
+        from llmprof.console.listings import print_plan
+
+        print_plan(plan_score(job))
+        return
     with show_progress(quiet=quiet) as listener:
-        run_id = run_score(ScoreJob(file, scorer, limit, db, cache), listener)
+        run_id = run_score(job, listener)
     if output is None:
         for line in score_lines(db, run_id):
             typer.echo(line)

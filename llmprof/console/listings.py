@@ -20,7 +20,7 @@ from llmprof.results.recipes import find_recipe, recipes
 
 if TYPE_CHECKING:
     from llmprof.cache import CacheInfo
-    from llmprof.jobs.profile import Plan
+    from llmprof.jobs.dry_run import Plan
     from llmprof.jobs.verify import Verification
 
 

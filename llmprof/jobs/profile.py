@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from llmprof.backends import Backend, Paced, create_backend
+from llmprof.backends import Backend, create_backend
 from llmprof.backends.registry import create_scorers
-from llmprof.cache import open_cache
-from llmprof.engine import Engine
 from llmprof.errors import CapabilityError
+from llmprof.jobs.dry_run import Plan, plan_prepared
 from llmprof.jobs.runner import Loaded, Prepared, run_prepared
-from llmprof.jobs.scorers import NOTHING_RECORDED, Recording, scorer_config, scorer_options
-from llmprof.jobs.windows import Listener, Window
+from llmprof.jobs.scorers import (
+    NOTHING_RECORDED,
+    Recording,
+    recording,
+    scorer_config,
+    scorer_options,
+)
+from llmprof.jobs.windows import Listener
 from llmprof.options import (
     BackendOptions,
     DataOptions,
@@ -30,12 +34,11 @@ from llmprof.options import (
 )
 from llmprof.profilers import (
     Profiler,
-    TwoStage,
     create_profiler,
     parse_profilers,
     profiler_names,
 )
-from llmprof.requests import Answer, Request, RequestType, Response, Toxicity
+from llmprof.requests import RequestType, Toxicity
 from llmprof.results import RunStart, Store
 from llmprof.results.provenance import git_revision, package_versions
 
@@ -86,23 +89,8 @@ def profile_job(values: Mapping[str, Any]) -> ProfileJob:
         db=database_file(values["db"]),
         cache_dir=cache_dir,
         scorer=asked_scorer(values, cache_dir),
+        recording=recording(values["record"], values["missing"]),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a profile would ask: `cached` of its `requests` are answered already.
-
-    `seconds` is how long the rest takes at the rate that the backend is bound to, if it is.
-    """
-
-    profiler: str
-    dataset: str
-    source: str
-    items: int
-    requests: int
-    cached: int
-    seconds: float | None = None
 
 
 def plan_profile(job: ProfileJob) -> list[Plan]:
@@ -111,61 +99,7 @@ def plan_profile(job: ProfileJob) -> list[Plan]:
     Raises:
         LlmprofError: with what was wrong and what to do.
     """
-    prepared = _prepare(job)
-    with open_cache(job.cache_dir) as cache:
-        engine = prepared.engine(cache)
-        return [plan for each in prepared.loaded for plan in _plans(prepared, engine, each)]
-
-
-def _plans(prepared: Prepared, engine: Engine, each: Loaded) -> list[Plan]:
-    """One plan; two for a profiler of two stages.
-
-    Of an item whose first answers are not all there, the second stage is taken to ask one request
-    for each first one.
-    """
-    profiler = each.profiler
-    first: Counter[bool] = Counter()
-    second: Counter[bool] = Counter()
-    for window in each.windows():
-        found = engine.cached(window.requests)
-        first.update(response is not None for response in found)
-        if isinstance(profiler, TwoStage):
-            second.update(_second_stage(engine, profiler, window, found))
-    plans = [_plan(profiler.name, each, first, prepared.backend)]
-    if isinstance(profiler, TwoStage):
-        scorer = next(iter(prepared.scorers.values()), prepared.backend)
-        plans.append(_plan(f"{profiler.name} scoring", each, second, scorer))
-    return plans
-
-
-def _second_stage(
-    engine: Engine, profiler: TwoStage, window: Window, found: Sequence[Response | None]
-) -> Iterator[bool]:
-    """Whether each request of the second stage is answered, given what is `found` of the first."""
-    known: list[Request] = []
-    remaining = iter(found)
-    for item, group in zip(window.items, window.stated, strict=True):
-        responses = [next(remaining) for _ in group]
-        answers = [Answer("", response) for response in responses if response is not None]
-        if len(answers) == len(group):
-            known += profiler.follow_up(item, answers)
-        else:
-            yield from (False for _ in group)
-    yield from (response is not None for response in engine.cached(known))
-
-
-def _plan(name: str, each: Loaded, answered: Counter[bool], backend: Backend) -> Plan:
-    """`answered` counts the requests that are, True, and are not, False."""
-    rate = backend.requests_per_second if isinstance(backend, Paced) else None
-    return Plan(
-        profiler=name,
-        dataset=each.dataset.name,
-        source=each.dataset.source,
-        items=len(each.dataset.items),
-        requests=answered.total(),
-        cached=answered[True],
-        seconds=None if rate is None else answered[False] / rate,
-    )
+    return plan_prepared(_prepare(job), job.cache_dir)
 
 
 def run_profile(job: ProfileJob, listener: Listener) -> str:

@@ -140,9 +140,9 @@ class Prepared:
         return Engine(cache, [self.backend], scorers=self.scorers, observer=self.observer)
 
     async def aclose(self) -> None:
-        await self.backend.aclose()
-        for scorer in self.scorers.values():
-            await scorer.aclose()
+        every = {id(each): each for each in (self.backend, *self.scorers.values())}
+        for backend in every.values():
+            await backend.aclose()
 
 
 def run_prepared(

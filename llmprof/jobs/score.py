@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from llmprof.backends.registry import create_scorer
-from llmprof.datasets import load_texts
+from llmprof.backends import Backend
+from llmprof.backends.registry import create_scorers
+from llmprof.datasets import Dataset, Prompt
 from llmprof.errors import StoreError
+from llmprof.jobs.dry_run import Plan, plan_prepared
 from llmprof.jobs.runner import Loaded, Prepared, run_prepared
+from llmprof.jobs.scorers import (
+    NOTHING_RECORDED,
+    Recording,
+    scorer_config,
+    scorer_facts,
+    scorer_name,
+)
+from llmprof.jobs.text_sources import load_sources
 from llmprof.jobs.windows import Listener
 from llmprof.options import ScorerChoice
 from llmprof.profilers.toxicity import TextToxicity
@@ -21,13 +31,17 @@ from llmprof.results.reader import read_run, read_samples
 
 @dataclass(frozen=True, slots=True)
 class ScoreJob:
-    """Everything one `llmprof score` was asked to do; `limit` takes the first N texts."""
+    """Everything one `llmprof score` was asked to do; `limit` takes the first N texts of each.
 
-    file: Path
+    `sources` are files of texts, runs in `db` by id or model, and other results databases.
+    """
+
+    sources: tuple[str, ...]
     scorer: ScorerChoice
     limit: int | None
     db: Path
     cache_dir: Path
+    recording: Recording = NOTHING_RECORDED
 
 
 def run_score(job: ScoreJob, listener: Listener) -> str:
@@ -37,19 +51,50 @@ def run_score(job: ScoreJob, listener: Listener) -> str:
         LlmprofError: with what was wrong and what to do.
     """
     with Store(job.db) as store:
-        dataset = load_texts(job.file, job.limit)
-        scorer = create_scorer(job.scorer)
-        profiler = TextToxicity(scorer.name, scorer.model)
+        datasets = load_sources(job.sources, store, job.limit)
+        scorers = create_scorers(job.scorer)
+        first = next(iter(scorers.values()))
+        profiler = _profiler(scorers)
+        texts = [[profiler.version, each.name, each.sha256] for each in datasets]
         config = {
-            "identity": dict(scorer.identity),
+            "identity": dict(first.identity),
             "limit": job.limit,
-            "texts": [profiler.version, dataset.name, dataset.sha256],
+            "texts": texts[0] if len(texts) == 1 else texts,
         }
-        start = RunStart(
-            "score", scorer.model, scorer.name, config, 0, package_versions(), git_revision()
-        )
-        prepared = Prepared(scorer, {}, [Loaded(profiler, dataset)])
+        if scorer_facts(scorers, ()):
+            config["scorer"] = scorer_config(scorers, ())
+        name = scorer_name(scorers)
+        start = RunStart("score", first.model, name, config, 0, package_versions(), git_revision())
+        prepared = _prepared(job, scorers, profiler, datasets)
         return run_prepared(prepared, start, store, job.cache_dir, listener)
+
+
+def plan_score(job: ScoreJob) -> list[Plan]:
+    """What `run_score` would ask; asks nothing and writes nothing.
+
+    Raises:
+        LlmprofError: with what was wrong and what to do.
+    """
+    scorers = create_scorers(job.scorer)
+    datasets = load_sources(job.sources, job.db, job.limit)
+    plain = replace(job, recording=NOTHING_RECORDED)
+    return plan_prepared(_prepared(plain, scorers, _profiler(scorers), datasets), job.cache_dir)
+
+
+def _profiler(scorers: Mapping[str, Backend]) -> TextToxicity:
+    first = next(iter(scorers.values()))
+    return TextToxicity(first.name, first.model, scorer_facts(scorers, ()))
+
+
+def _prepared(
+    job: ScoreJob,
+    scorers: Mapping[str, Backend],
+    profiler: TextToxicity,
+    datasets: Sequence[Dataset[Prompt]],
+) -> Prepared:
+    loaded = [Loaded(profiler, dataset) for dataset in datasets]
+    first = next(iter(scorers.values()))
+    return Prepared(first, scorers, loaded, job.recording.observer(scorers))
 
 
 def score_lines(db: Path, run_id: str) -> Iterator[str]:

@@ -49,6 +49,13 @@ class Recording:
 NOTHING_RECORDED = Recording()
 
 
+def recording(record: str | Path | None, missing: str | Path | None) -> Recording:
+    """What the options `record` and `missing` ask for."""
+    return Recording(
+        *(None if each is None else Path(each).expanduser() for each in (record, missing))
+    )
+
+
 def scorer_facts(
     scorers: Mapping[str, Backend], bridges: Sequence[str], languages: Sequence[str] = (_LANGUAGE,)
 ) -> tuple[ScorerFacts, ...]:

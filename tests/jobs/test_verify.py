@@ -39,7 +39,8 @@ def score(folder: Path) -> Path:
     db = folder / "score.db"
     (folder / "texts.txt").write_text("one text\nanother\na third\n")
     run_score(
-        ScoreJob(folder / "texts.txt", SCORER, None, db, folder / "cache"), lambda *told: None
+        ScoreJob((str(folder / "texts.txt"),), SCORER, None, db, folder / "cache"),
+        lambda *told: None,
     )
     return db
 

@@ -11,7 +11,7 @@ from llmprof.backends import Backend, Paced
 from llmprof.cache import ResponseCache, canonical_json, open_cache
 from llmprof.cache.facts import recall, remember
 from llmprof.engine import Engine
-from llmprof.jobs.profile import Plan
+from llmprof.jobs.dry_run import Plan
 from llmprof.jobs.select.candidates import (
     Pool,
     candidates_of,

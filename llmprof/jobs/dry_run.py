@@ -1,0 +1,134 @@
+"""What a run would ask and how long that takes at the rates it is bound to; asks nothing."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmprof.backends import Backend, Paced
+from llmprof.cache import open_cache
+from llmprof.engine import Engine
+from llmprof.jobs.runner import Loaded, Prepared
+from llmprof.jobs.windows import Window
+from llmprof.profilers import TwoStage
+from llmprof.requests import Answer, Request, Response, Toxicity
+
+# By scorer, None where the request names none: how many requests are answered, and how many not.
+_Counts = defaultdict[str | None, Counter[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a profile would ask: `cached` of its `requests` are answered already.
+
+    `seconds` is how long the rest takes at the rate that the backend is bound to, if it is.
+    """
+
+    profiler: str
+    dataset: str
+    source: str
+    items: int
+    requests: int
+    cached: int
+    seconds: float | None = None
+
+
+def plan_prepared(prepared: Prepared, cache_dir: Path) -> list[Plan]:
+    """The plan of each profiler and data set, in their order.
+
+    Raises:
+        CacheError: the cache cannot be read.
+    """
+    with open_cache(cache_dir) as cache:
+        engine = prepared.engine(cache)
+        return [plan for each in prepared.loaded for plan in _plans(prepared, engine, each)]
+
+
+def _plans(prepared: Prepared, engine: Engine, each: Loaded) -> Iterator[Plan]:
+    """One plan for each backend and scorer that is asked; of two stages, the first comes first.
+
+    Of an item whose first answers are not all there, the second stage is taken to ask every scorer
+    one request for each first one.
+    """
+    profiler = each.profiler
+    first: _Counts = defaultdict(Counter)
+    second: _Counts = defaultdict(Counter)
+    for window in each.windows():
+        found = engine.cached(window.requests)
+        _count(first, window.requests, found)
+        if isinstance(profiler, TwoStage):
+            known, unknown = _second_stage(profiler, window, found)
+            _count(second, known, engine.cached(known))
+            for scorer in _asked(prepared.scorers):
+                second[scorer][False] += unknown
+    yield from _plans_of(profiler.name, each, first or {None: Counter()}, prepared)
+    if isinstance(profiler, TwoStage):
+        stage = f"{profiler.name} scoring"
+        yield from _plans_of(stage, each, second or {None: Counter()}, prepared, scoring=True)
+
+
+def _asked(scorers: Mapping[str, Backend]) -> Sequence[str | None]:
+    """The scorers as requests name them: a scorer alone may be left without its name."""
+    return list(scorers) if len(scorers) > 1 else [None]
+
+
+def _count(counts: _Counts, requests: Sequence[Request], found: Sequence[Response | None]) -> None:
+    for request, response in zip(requests, found, strict=True):
+        scorer = request.scorer if isinstance(request, Toxicity) else None
+        counts[scorer][response is not None] += 1
+
+
+def _second_stage(
+    profiler: TwoStage, window: Window, found: Sequence[Response | None]
+) -> tuple[list[Request], int]:
+    """The second stage's requests, as far as the first is answered, and how many it has not."""
+    known: list[Request] = []
+    unknown = 0
+    remaining = iter(found)
+    for item, group in zip(window.items, window.stated, strict=True):
+        responses = [next(remaining) for _ in group]
+        answers = [Answer("", response) for response in responses if response is not None]
+        if len(answers) == len(group):
+            known += profiler.follow_up(item, answers)
+        else:
+            unknown += len(group)
+    return known, unknown
+
+
+def _plans_of(
+    stage: str,
+    each: Loaded,
+    counts: Mapping[str | None, Counter[bool]],
+    prepared: Prepared,
+    *,
+    scoring: bool = False,
+) -> Iterator[Plan]:
+    merged: dict[str | None, Counter[bool]] = {}
+    alone = len(prepared.scorers) < 2
+    for scorer, answered in counts.items():
+        merged.setdefault(None if alone else scorer, Counter()).update(answered)
+    for scorer, answered in merged.items():
+        name = stage if scorer is None else f"{stage} by {scorer}"
+        yield _plan(name, each, answered, _backend(prepared, scorer, scoring=scoring))
+
+
+def _backend(prepared: Prepared, scorer: str | None, *, scoring: bool) -> Backend:
+    if scorer is not None:
+        return prepared.scorers[scorer]
+    return next(iter(prepared.scorers.values()), prepared.backend) if scoring else prepared.backend
+
+
+def _plan(name: str, each: Loaded, answered: Counter[bool], backend: Backend) -> Plan:
+    """`answered` counts the requests that are, True, and are not, False."""
+    rate = backend.requests_per_second if isinstance(backend, Paced) else None
+    return Plan(
+        profiler=name,
+        dataset=each.dataset.name,
+        source=each.dataset.source,
+        items=len(each.dataset.items),
+        requests=answered.total(),
+        cached=answered[True],
+        seconds=None if rate is None else answered[False] / rate,
+    )
