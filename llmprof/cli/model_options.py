@@ -217,7 +217,6 @@ Scorer = Annotated[
     str | None,
     typer.Option(
         "--toxicity-scorer",
-        "--scorer",
         help="perspective, classifier, profanity, recorded or an installed one. Default: "
         "perspective when PERSPECTIVE_API_KEY is set, else classifier.",
         autocompletion=completion.scorers,

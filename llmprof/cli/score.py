@@ -23,6 +23,10 @@ from llmprof.cli.common_options import (
 from llmprof.cli.model_options import AllowPickle, Device
 from llmprof.options import DEFAULT_PERSPECTIVE_QPS, MODEL, cache_folder
 
+_SHORT = {"scorer": "toxicity-scorer"}
+# A command whose only model is a scorer: `--scorer` is understood too.
+SHORT_NAMES = {"token_normalize_func": lambda name: _SHORT.get(name, name)}
+
 
 def score(
     context: typer.Context,
