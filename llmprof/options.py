@@ -62,6 +62,8 @@ class BackendOptions:
     safety_mode: str | None = None
     bos_token: str | None = None
     cache_dir: Path | None = None
+    label_map: Path | None = None
+    language: str = "en"
 
     def __post_init__(self) -> None:
         check_positive(

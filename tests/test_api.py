@@ -55,6 +55,8 @@ OTHER: dict[str, Any] = {
     "safety_mode": "OFF",
     "toxicity_scorer": "profanity",
     "toxicity_model": "t",
+    "record": "recorded.jsonl",
+    "missing": "missing.jsonl",
     "toxicity_samples": 8,
     "perspective_url": "http://localhost:2",
     "perspective_qps": 2.5,

@@ -13,7 +13,9 @@ from llmprof.requests import Toxicity
 BUILT_IN = {
     "classifier": "llmprof.backends.toxicity.classifier:create",
     "cohere": "llmprof.backends.cohere:create",
+    "guard": "llmprof.backends.toxicity.guard:create",
     "huggingface": "llmprof.backends.huggingface:create",
+    "moderation": "llmprof.backends.toxicity.moderation:create",
     "openai": "llmprof.backends.openai:create",
     "perspective": "llmprof.backends.toxicity.perspective:create",
     "profanity": "llmprof.backends.toxicity.profanity:create",
@@ -21,7 +23,7 @@ BUILT_IN = {
     "replay": "llmprof.backends.replay:create",
     "scripted": "llmprof.backends.scripted:create",
 }
-SCORERS = ("perspective", "classifier", "profanity", "recorded")
+SCORERS = ("perspective", "classifier", "profanity", "recorded", "moderation", "guard")
 _WITHOUT_MODEL = {"perspective", "profanity"}
 _REGISTRY = Registry("backend", "llmprof.backends", BUILT_IN)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -13,20 +14,31 @@ import anyio.to_thread
 from llmprof.backends.huggingface.model import LocalModel
 from llmprof.backends.huggingface.tokenization import pad
 from llmprof.backends.protocol import BackendOptions, Sink
-from llmprof.errors import CapabilityError, UsageError
+from llmprof.backends.toxicity.label_schemes import LabelScheme, read_scheme, scheme_of
+from llmprof.errors import CapabilityError
 from llmprof.requests import Outcome, Request, RequestType, Toxicity, ToxicityScores
 
 DEFAULT_MODEL = "unitary/toxic-bert"
 DEFAULT_REVISION = "4d6c22e74ba2fdd26bc4f7238f50766b045a0d94"
+# Models whose main branch has pickles alone, and a commit of theirs that has safetensors.
+_SAFETENSORS_AT = {DEFAULT_MODEL: DEFAULT_REVISION}
 _DEFAULT_BATCH_SIZE = 32
 
 
 def create(options: BackendOptions) -> ClassifierBackend:
-    """`options.model` is the scorer; None is Detoxify's `unitary/toxic-bert` at a fixed commit."""
-    if options.model is None:
-        revision = options.revision or DEFAULT_REVISION
-        options = replace(options, model=DEFAULT_MODEL, revision=revision)
-    return ClassifierBackend(options)
+    """`options.model` is the scorer, as ID, ID@REVISION or a folder.
+
+    None is Detoxify's `unitary/toxic-bert` at a fixed commit.
+    """
+    return ClassifierBackend(pinned(options))
+
+
+def pinned(options: BackendOptions) -> BackendOptions:
+    """The options with the revision that a model is named with, or that is known to be needed."""
+    model, revision = options.model or DEFAULT_MODEL, options.revision
+    if not Path(model).expanduser().exists() and "@" in model:
+        model, _, revision = model.rpartition("@")
+    return replace(options, model=model, revision=revision or _SAFETENSORS_AT.get(model))
 
 
 class ClassifierBackend:
@@ -46,7 +58,11 @@ class ClassifierBackend:
         self._one_at_a_time = anyio.CapacityLimiter(1)
         # Read at once: a model without known labels is refused before any work starts.
         self._labels = _labels(self._model.config)
-        self._scheme: LabelScheme = scheme_of(self._model.name, self._labels)
+        self._scheme: LabelScheme = (
+            scheme_of(self._model.name, self._labels)
+            if options.label_map is None
+            else read_scheme(options.label_map, self._model.name, self._labels)
+        )
 
     @property
     def model(self) -> str:
@@ -66,9 +82,12 @@ class ClassifierBackend:
     def _activation(self) -> str:
         """`sigmoid` for independent labels, `softmax` for labels that exclude each other.
 
-        The configuration has the word; the label scheme speaks where it says nothing.
+        The configuration decides, and the label scheme where it says nothing; but a file of the
+        user's decides alone, and a single label can only be independent.
         """
         config = self._model.config
+        if self._scheme.of_user or len(self._labels) == 1:
+            return self._scheme.activation
         stated = getattr(config, "function_to_apply", None)
         if stated in ("sigmoid", "softmax"):
             return str(stated)
@@ -124,90 +143,3 @@ def _toxicity(request: Request) -> Toxicity:
     if not isinstance(request, Toxicity):
         raise CapabilityError(f"backend 'classifier' cannot answer {request.kind} requests")
     return request
-
-
-@dataclass(frozen=True, slots=True)
-class LabelScheme:
-    """One set of labels: `attributes` maps those that have a counterpart to its name.
-
-    `activation` makes scores of the outputs where a model's configuration does not say how:
-    `sigmoid` when labels are independent, `softmax` when they exclude each other. `models` are
-    checkpoints known to use it.
-    """
-
-    labels: frozenset[str]
-    attributes: Mapping[str, str]
-    activation: str
-    models: tuple[str, ...]
-
-    def pick(self, by_label: Mapping[str, float], request: Toxicity) -> dict[str, float]:
-        """The scores of the attributes that were asked for and that the scheme has."""
-        by_attribute = {attribute: by_label[label] for label, attribute in self.attributes.items()}
-        return {name: by_attribute[name] for name in request.attributes if name in by_attribute}
-
-
-# Perspective's PROFANITY is "swear words, curse words, or other obscene or profane language":
-# what the Jigsaw data call obscene.
-_JIGSAW_2018 = {
-    "toxic": "TOXICITY",
-    "severe_toxic": "SEVERE_TOXICITY",
-    "obscene": "PROFANITY",
-    "threat": "THREAT",
-    "insult": "INSULT",
-    "identity_hate": "IDENTITY_ATTACK",
-}
-_CIVIL_COMMENTS = {
-    "toxicity": "TOXICITY",
-    "severe_toxicity": "SEVERE_TOXICITY",
-    "obscene": "PROFANITY",
-    "identity_attack": "IDENTITY_ATTACK",
-    "insult": "INSULT",
-    "threat": "THREAT",
-    "sexual_explicit": "SEXUALLY_EXPLICIT",
-}
-# Who a comment speaks of: outputs of the same models that say nothing of toxicity.
-_CIVIL_COMMENTS_IDENTITIES = frozenset(
-    {
-        "male",
-        "female",
-        "homosexual_gay_or_lesbian",
-        "christian",
-        "jewish",
-        "muslim",
-        "black",
-        "white",
-        "psychiatric_or_mental_illness",
-    }
-)
-
-SCHEMES = (
-    LabelScheme(frozenset(_JIGSAW_2018), _JIGSAW_2018, "sigmoid", ("unitary/toxic-bert",)),
-    LabelScheme(
-        frozenset(_CIVIL_COMMENTS) | _CIVIL_COMMENTS_IDENTITIES,
-        _CIVIL_COMMENTS,
-        "sigmoid",
-        ("unitary/unbiased-toxic-roberta",),
-    ),
-    LabelScheme(
-        frozenset({"neutral", "toxic"}),
-        {"toxic": "TOXICITY"},
-        "softmax",
-        ("s-nlp/roberta_toxicity_classifier",),
-    ),
-)
-
-
-def scheme_of(model: str, labels: Sequence[str]) -> LabelScheme:
-    """The scheme whose labels are exactly the model's.
-
-    Raises:
-        UsageError: there is none, so that what the outputs mean would be a guess.
-    """
-    for scheme in SCHEMES:
-        if scheme.labels == frozenset(labels) and len(labels) == len(scheme.labels):
-            return scheme
-    known = ", ".join(model for scheme in SCHEMES for model in scheme.models)
-    raise UsageError(
-        f"what the labels of {model} mean for toxicity is not known ({', '.join(labels)}); choose "
-        f"a model with the labels of one of: {known}"
-    )

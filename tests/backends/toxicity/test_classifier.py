@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from llmprof.backends import BackendOptions, create_backend
-from llmprof.backends.toxicity.classifier import SCHEMES
-from llmprof.errors import BackendError, UsageError
+from llmprof.backends.toxicity.classifier import DEFAULT_REVISION, pinned
+from llmprof.backends.toxicity.label_schemes import PERSPECTIVE_ATTRIBUTES, SCHEMES
+from llmprof.errors import BackendError, ConfigError, UsageError
 from llmprof.requests import Toxicity, ToxicityScores
 from tests.backends.conftest import Ask
 from tests.tiny_models import SENTENCES, save_classifier, save_masked
@@ -15,6 +16,11 @@ from tests.tiny_models import SENTENCES, save_classifier, save_masked
 SIX = ("TOXICITY", "SEVERE_TOXICITY", "IDENTITY_ATTACK", "INSULT", "PROFANITY", "THREAT")
 JIGSAW = ("toxic", "severe_toxic", "obscene", "threat", "insult", "identity_hate")
 TEXTS = ("fox", *SENTENCES)
+
+
+def made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
 
 
 def by_pipeline(folder: Path, activation: str) -> list[dict[str, float]]:
@@ -123,3 +129,74 @@ def test_schemes_map_only_labels_that_exist_to_different_attributes() -> None:
         assert set(scheme.attributes) <= scheme.labels
         assert len(set(scheme.attributes.values())) == len(scheme.attributes)
         assert "TOXICITY" in scheme.attributes.values()
+        assert set(scheme.attributes.values()) <= set(PERSPECTIVE_ATTRIBUTES)
+
+
+@pytest.mark.parametrize(
+    ("model", "pin"),
+    [
+        (None, ("unitary/toxic-bert", DEFAULT_REVISION)),
+        ("unitary/toxic-bert", ("unitary/toxic-bert", DEFAULT_REVISION)),
+        ("unitary/toxic-bert@main", ("unitary/toxic-bert", "main")),
+        ("s-nlp/roberta_toxicity_classifier@abc", ("s-nlp/roberta_toxicity_classifier", "abc")),
+        ("s-nlp/roberta_toxicity_classifier", ("s-nlp/roberta_toxicity_classifier", None)),
+    ],
+)
+def test_a_model_is_pinned_behind_its_name(model: str | None, pin: tuple[str, str | None]) -> None:
+    found = pinned(BackendOptions(model=model))
+    assert (found.model, found.revision) == pin
+
+
+def test_a_folder_may_have_an_at_sign(tmp_path: Path) -> None:
+    folder = tmp_path / "a@b"
+    folder.mkdir()
+    assert pinned(BackendOptions(model=str(folder))).model == str(folder)
+
+
+def label_map(folder: Path, text: str) -> Path:
+    file = folder / "labels.toml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_a_label_map_says_what_labels_mean(tmp_path: Path, ask: Ask) -> None:
+    folder = save_classifier(made(tmp_path / "model"), ("LABEL_0", "LABEL_1"))
+    scores = {}
+    for activation in ("sigmoid", "softmax"):
+        file = label_map(tmp_path, f'activation = "{activation}"\n[labels]\nLABEL_1 = "TOXICITY"\n')
+        backend = create_backend("classifier", BackendOptions(model=str(folder), label_map=file))
+        (found,) = ask(backend, [Toxicity("fox", SIX)])
+        assert isinstance(found, ToxicityScores)
+        assert backend.identity["mapping"] == {"LABEL_1": "TOXICITY"}
+        assert backend.identity["activation"] == activation
+        scores[activation] = found.scores["TOXICITY"]
+    (expected,) = by_pipeline(folder, "softmax")[:1]
+    assert scores["softmax"] == pytest.approx(expected["LABEL_1"], abs=1e-5)
+    (expected,) = by_pipeline(folder, "sigmoid")[:1]
+    assert scores["sigmoid"] == pytest.approx(expected["LABEL_1"], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("activation = ", "is not TOML"),
+        ('activation = "sigmoid"\n', "there is no table 'labels'"),
+        ('[labels]\nLABEL_1 = "TOXICITY"\n', "no activation; choose from: sigmoid, softmax"),
+        ('activation = "sofmax"\n[labels]\nLABEL_1 = "TOXICITY"\n', "did you mean 'softmax'"),
+        ('activation = "softmax"\n[labels]\nLABEL1 = "TOXICITY"\n', "did you mean 'LABEL_1'"),
+        ('activation = "softmax"\n[labels]\nLABEL_1 = "TOXICTY"\n', "did you mean 'TOXICITY'"),
+        ('activation = "softmax"\n[labels]\nLABEL_1 = 1\n', "unknown attribute 1"),
+        ('activaton = "softmax"\n[labels]\nLABEL_1 = "INSULT"\n', "did you mean 'activation'"),
+        (
+            'activation = "softmax"\n[labels]\nLABEL_0 = "INSULT"\nLABEL_1 = "INSULT"\n',
+            "two labels stand for one",
+        ),
+    ],
+)
+def test_a_label_map_with_a_typo_is_one_clear_line(tmp_path: Path, text: str, words: str) -> None:
+    folder = save_classifier(made(tmp_path / "model"), ("LABEL_0", "LABEL_1"))
+    options = BackendOptions(model=str(folder), label_map=label_map(tmp_path, text))
+    with pytest.raises(ConfigError, match=words):
+        create_backend("classifier", options)
+    with pytest.raises(ConfigError, match="cannot read label map"):
+        create_backend("classifier", BackendOptions(model=str(folder), label_map=tmp_path / "no"))

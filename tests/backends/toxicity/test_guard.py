@@ -1,0 +1,111 @@
+"""Guard models: the probability of their verdict, or the verdict itself on a stand-in."""
+
+import math
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from llmprof.backends import BackendOptions, create_backend
+from llmprof.backends.protocol import PolicyScorer
+from llmprof.backends.toxicity.guard import FAMILIES
+from llmprof.errors import UsageError
+from llmprof.requests import Failure, LogLikelihood, TokenLogProbs, Toxicity, ToxicityScores
+from tests.backends.asking import MemorySink, ask
+from tests.servers.running import serve
+from tests.tiny_models import save_llama
+
+
+def chat_server(models: list[str], asked: list[str]) -> web.Application:
+    """Writes a verdict: unsafe for a text with a bad word, nonsense for one that asks for it."""
+
+    async def list_models(request: web.Request) -> web.Response:
+        return web.json_response({"data": [{"id": name} for name in models]})
+
+    async def complete(request: web.Request) -> web.Response:
+        body = await request.json()
+        text = body["messages"][-1]["content"]
+        asked.append(text)
+        verdict = (
+            "well ..." if "nonsense" in text else "\n\nunsafe\nS10" if "damn" in text else "safe"
+        )
+        message = {"role": "assistant", "content": verdict}
+        return web.json_response(
+            {
+                "choices": [{"message": message, "finish_reason": "stop"}],
+                "usage": {"completion_tokens": 2},
+            }
+        )
+
+    app = web.Application()
+    app.router.add_get("/v1/models", list_models)
+    app.router.add_post("/v1/chat/completions", complete)
+    return app
+
+
+def test_a_server_that_only_writes_gives_its_verdict() -> None:
+    asked: list[str] = []
+    with serve(chat_server(["llama-guard-3"], asked)) as address:
+        options = BackendOptions(model="openai:llama-guard-3", base_url=f"{address}/v1")
+        scorer = create_backend("guard", options)
+        assert isinstance(scorer, PolicyScorer)
+        texts = ("damn you", "good day", " ", "nonsense")
+        found = ask(scorer, [Toxicity(text, ()) for text in texts], MemorySink())
+    assert found[:3] == [
+        ToxicityScores({"unsafe": 1.0}),
+        ToxicityScores({"unsafe": 0.0}),
+        ToxicityScores({}, "COMMENT_EMPTY"),
+    ]
+    assert isinstance(found[3], Failure) and found[3].error_class == "NoVerdict"
+    assert scorer.identity["score"] == "verdict"
+    assert sorted(asked) == ["damn you", "good day", "nonsense"]
+
+
+def test_likelihoods_give_the_share_of_the_unsafe_verdict(tmp_path: Path) -> None:
+    folder = tmp_path / "shieldgemma-tiny"
+    folder.mkdir()
+    save_llama(folder, max_position_embeddings=2048)
+    scorer = create_backend("guard", BackendOptions(model=str(folder), device="cpu"))
+    assert isinstance(scorer, PolicyScorer)
+    assert scorer.categories == ("dangerous", "harassment", "hate", "sexual")
+    texts = ("The nurse was {good}.", "The fox jumps.")
+    found = ask(scorer, [Toxicity(text, ()) for text in texts], MemorySink())
+    model = create_backend("huggingface", BackendOptions(model=str(folder), device="cpu"))
+    family = FAMILIES[1]
+    for text, outcome in zip(texts, found, strict=True):
+        assert isinstance(outcome, ToxicityScores)
+        for category, score in outcome.scores.items():
+            prompt = family.ask(text, category)
+            assert isinstance(prompt, str) and text in prompt
+            yes, no = ask(
+                model, [LogLikelihood(prompt, "Yes"), LogLikelihood(prompt, "No")], MemorySink()
+            )
+            assert isinstance(yes, TokenLogProbs) and isinstance(no, TokenLogProbs)
+            share = math.exp(yes.total) / (math.exp(yes.total) + math.exp(no.total))
+            assert score == pytest.approx(share, abs=1e-4)
+    assert scorer.identity["score"] == "probability"
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [(None, "needs a model"), ("unitary/toxic-bert", "is no guard that llmprof can ask")],
+)
+def test_what_is_no_guard_is_refused(model: str | None, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        create_backend("guard", BackendOptions(model=model))
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        ("meta-llama/Llama-Guard-3-1B", "Llama Guard"),
+        ("meta-llama/LlamaGuard-7b", "Llama Guard"),
+        ("google/shieldgemma-2b", "ShieldGemma"),
+        ("ibm-granite/granite-guardian-3.3-8b", "Granite Guardian 3.3"),
+        ("ibm-granite/granite-guardian-3.1-2b", "Granite Guardian"),
+    ],
+)
+def test_families_are_known_by_name(name: str, family: str) -> None:
+    from llmprof.backends.toxicity.guard import _family
+
+    assert _family(name).name == family
