@@ -26,14 +26,14 @@ from llmprof.requests import (
 )
 
 _LOOKUP_CHUNK = 500
-# Seconds between looks at what another process is answering.
+# Seconds between two polls of the cache for answers of another process.
 _SHORTEST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a list of requests has come. `done` counts cached, answered and failed ones.
+    """Progress of a list of requests; `done` counts cached, answered and failed ones.
 
     `truncated` counts the answers whose prompt was cut to fit the model.
     """
@@ -46,7 +46,7 @@ class Progress:
     truncated: int = 0
 
     def plus(self, other: Progress) -> Progress:
-        """The two as one list."""
+        """The sum of both."""
         return Progress(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
 
@@ -56,7 +56,7 @@ Observer = Callable[[Sequence[tuple[Toxicity, Outcome]]], None]
 
 
 class Engine:
-    """Answers requests from a cache and from backends, one backend for each kind of request.
+    """Answers requests from a cache and from backends, one backend per kind of request.
 
     The first backend that has the capability answers a kind; but `scorers`, by name, when there
     are any, answer what is asked about toxicity, and nothing else: the one that the request names,
@@ -108,8 +108,8 @@ class Engine:
         """Answer every request; equal requests are asked once.
 
         `listener` is called in the event loop's thread after each answer. `receiver` is awaited
-        with each request's index and answer as soon as it is there, cached ones first; while it
-        waits, no further answer is taken from the backend.
+        with the index and answer of each request as soon as it is known, cached ones first; while
+        it waits, no further answer is taken from the backend.
 
         Raises:
             BackendError: a backend cannot go on; what it answered before is in the cache.
@@ -166,7 +166,7 @@ class Engine:
         return missing
 
     async def _share(self, backend: Backend, missing: dict[str, Request], ledger: _Ledger) -> None:
-        """Ask what no other process is asking; what others ask is read when they have it."""
+        """Send unclaimed requests; poll the cache for those that other processes claimed."""
         pause = _SHORTEST_PAUSE
         while missing:
             with self._cache.claims.claim(missing) as free:
@@ -188,7 +188,7 @@ class Engine:
         if unanswered:
             raise BackendError(
                 f"backend {backend.name!r} left {len(unanswered)} of {len(keys)} requests "
-                "unanswered; this is a fault in the backend: please report it"
+                "unanswered; this is a bug in the backend: please report it"
             )
 
 
@@ -206,13 +206,13 @@ class _Observation:
     async def tell(self, answered: Sequence[tuple[str, Outcome]]) -> None:
         known = [(self.asked[key], outcome) for key, outcome in answered if key in self.asked]
         if known:
-            # Shielded: what was answered is written down on Ctrl-C too.
+            # Shielded from Ctrl-C: what was answered is recorded.
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(self.observer, known)
 
 
 class _Ledger:
-    """Outcomes by key, and how far the whole list has come."""
+    """Outcomes by key, and the progress of the whole list."""
 
     def __init__(
         self,
@@ -232,7 +232,7 @@ class _Ledger:
         self._report()
 
     async def record(self, answered: Sequence[tuple[str, Outcome]], *, cached: bool) -> None:
-        """Count the outcomes, say so, and pass each on to all who asked for it."""
+        """Count the outcomes, report progress, and pass each outcome to every request for it."""
         counts = {key: len(self._indices[key]) for key, _ in answered}
         self.outcomes.update(answered)
         failed = [key for key, outcome in answered if isinstance(outcome, Failure)]
@@ -292,7 +292,7 @@ class _CachingSink:
             if not isinstance(outcome, Failure)
         ]
         if kept:
-            # Shielded: an answer that exists, and may have been paid for, is kept on Ctrl-C.
+            # Shielded from Ctrl-C: an answer that exists, and may have been paid for, is kept.
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(self._cache.put_many, self._model, kept)
         await self._ledger.record(
@@ -307,9 +307,9 @@ NOT_FINITE = "NotFinite"
 
 
 def sanitize(outcome: Outcome) -> Outcome:
-    """The outcome, or a Failure in place of numbers that are infinite or not a number.
+    """Sanitize an answer before it is cached: infinite numbers and NaN become a Failure.
 
-    Half of a surrogate pair in a text, which no encoding of Unicode can hold, becomes U+FFFD.
+    A lone surrogate in a text, which no encoding of Unicode can hold, becomes U+FFFD.
 
     >>> sanitize(Completion("cut \\ud83d", 2, "length")).text == "cut \\N{REPLACEMENT CHARACTER}"
     True
@@ -329,7 +329,7 @@ def sanitize(outcome: Outcome) -> Outcome:
 
 
 def whole_characters(text: str) -> str:
-    """The text with surrogate pairs joined and their halves replaced by U+FFFD."""
+    """The text with surrogate pairs joined and lone surrogates replaced by U+FFFD."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

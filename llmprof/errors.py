@@ -1,4 +1,4 @@
-"""The whole tree of errors that a user can cause or meet.
+"""All errors that a user can cause or meet.
 
 Every message says what was wrong, where, and what to do about it, on one line. The command line
 prints the message and exits with `exit_code`; a traceback is shown only with `--debug`.
@@ -14,7 +14,7 @@ class LlmprofError(Exception):
 
 
 class UsageError(LlmprofError):
-    """The command was asked for something that does not exist or makes no sense; exit code 2."""
+    """The arguments name something that does not exist, or make no sense; exit code 2."""
 
     exit_code: int = 2
 
@@ -24,7 +24,7 @@ class UnknownNameError(UsageError):
 
 
 class CapabilityError(UsageError):
-    """A profiler was asked of a backend that cannot answer its requests."""
+    """A profiler needs requests that the backend cannot answer."""
 
 
 class ModelNotFoundError(UsageError):
@@ -36,11 +36,11 @@ class ConfigError(UsageError):
 
 
 class DataError(LlmprofError):
-    """A data set exists but cannot be used: a broken line, a missing field, no items."""
+    """A data set exists but cannot be used: a malformed line, a missing field, no items."""
 
 
 class DataNotFoundError(LlmprofError):
-    """A data set is not where it was looked for."""
+    """A data set was not found where it was expected."""
 
 
 class BenchmarkError(LlmprofError):
@@ -48,7 +48,7 @@ class BenchmarkError(LlmprofError):
 
 
 class SelectionError(LlmprofError):
-    """A selection leaves nothing to write, or its file cannot be written."""
+    """A selection keeps no completion, or its file cannot be written."""
 
 
 class MissingDependencyError(LlmprofError):
@@ -56,15 +56,15 @@ class MissingDependencyError(LlmprofError):
 
 
 class BackendError(LlmprofError):
-    """A backend cannot go on at all, as opposed to one failed response (`requests.Failure`)."""
+    """A backend cannot continue at all, as opposed to one failed request (`requests.Failure`)."""
 
 
 class CacheError(LlmprofError):
-    """The generation cache cannot be read or written."""
+    """The cache of responses cannot be read or written."""
 
 
 class OutputError(LlmprofError):
-    """A file that was asked for cannot be written."""
+    """An output file cannot be written."""
 
 
 class StoreError(LlmprofError):
@@ -72,4 +72,4 @@ class StoreError(LlmprofError):
 
 
 class VerificationError(LlmprofError):
-    """What is stored of a run does not agree with itself."""
+    """The stored metrics of a run do not match its stored samples."""

@@ -1,4 +1,4 @@
-"""Makers by name: llmprof's own, and those that installed packages add by entry point."""
+"""Registries of backends and profilers: built-in ones, and entry points of other packages."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from llmprof.errors import UnknownNameError
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """Makers of one `kind` of thing; `built_in` maps names to `module:attribute`.
+    """Factories of one `kind` by name; `built_in` maps names to `module:attribute`.
 
-    A name of llmprof's own wins over an entry point of `group` with the same name.
+    A built-in name wins over an entry point of `group` with the same name.
     """
 
     kind: str
@@ -22,14 +22,14 @@ class Registry:
     built_in: Mapping[str, str]
 
     def names(self) -> list[str]:
-        """Every name that can be asked for, in alphabetical order."""
+        """Every name, in alphabetical order."""
         return sorted({*self.built_in, *entry_points(group=self.group).names})
 
     def load(self, name: str) -> Any:
-        """Import what is called `name`.
+        """Import the factory called `name`.
 
         Raises:
-            UnknownNameError: there is no such thing.
+            UnknownNameError: there is none of that name.
         """
         if name in self.built_in:
             return EntryPoint(name, self.built_in[name], self.group).load()

@@ -1,4 +1,4 @@
-"""Requests that profilers state and responses that backends give.
+"""Requests that profilers make and responses that backends give.
 
 All are frozen dataclasses made of JSON values, so that each has one canonical form: the cache key
 is computed from it (`llmprof.cache.keys`) and the answer is stored in it.
@@ -24,7 +24,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How a continuation is drawn.
+    """How a continuation is sampled.
 
     `temperature` 0 is greedy decoding: the other parameters and the seed then change nothing and
     are left out of the canonical form. `top_p` is in (0, 1]; `top_k` 0 means no limit.
@@ -44,10 +44,10 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """Answer to `Generate`. `finish_reason` is `stop`, `length` or what the provider says.
+    """Answer to `Generate`. `finish_reason` is `stop`, `length` or the provider's own word.
 
     `truncated_tokens` of the prompt did not fit the model and were cut from its beginning.
-    `details` holds what a provider says besides (billed units, safety mode), as JSON values.
+    `details` holds what else the provider reports (billed units, safety mode), as JSON values.
     """
 
     text: str
@@ -69,10 +69,10 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class TokenLogProbs:
-    """Answer to `LogLikelihood`: natural logarithms, one value a continuation token.
+    """Answer to `LogLikelihood`: natural logarithms, one value per continuation token.
 
-    `is_greedy` tells whether each token was the most likely one at its place. `truncated_tokens`
-    of the context did not fit the model and were cut from its beginning.
+    `is_greedy` tells whether every token was the most likely one at its position.
+    `truncated_tokens` of the context did not fit the model and were cut from its beginning.
     """
 
     total: float
@@ -110,7 +110,7 @@ class ToxicityScores:
     """Answer to `Toxicity`: a score in [0, 1] for each attribute that the scorer has.
 
     A text that the scorer refuses for good (empty, too long, a language it does not know) has no
-    scores, and `refusal` says why in the scorer's own word; it is an answer, and is kept.
+    scores, and `refusal` gives the scorer's own reason; that is an answer, and it is cached.
     `details` holds what a scorer behind a network said besides, as JSON values; `given` is the day
     of the answer in UTC, as an ISO date. Both are about the answer and no part of it.
     """
@@ -128,7 +128,7 @@ class ToxicityScores:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A request that got no answer: refused, unparsable, timed out for good. Never cached."""
+    """A request that got no answer: refused, unparsable, timed out at every retry. Never cached."""
 
     error_class: str
     message: str
@@ -138,7 +138,7 @@ class Failure:
 class Generate:
     """Continue a raw `prompt` (text) or answer a conversation (tuple of messages).
 
-    `sample` numbers independent draws for the same prompt: 25 completions are 25 requests.
+    `sample` numbers independent samples for the same prompt: 25 completions are 25 requests.
     """
 
     prompt: str | tuple[Message, ...]
@@ -225,7 +225,7 @@ class Embed:
 
     A language model pools the hidden states of `layer` (0 is the embeddings, -1 the last layer)
     over its tokens by `pooling`: `mean`, `last` token or `cls` (first token); padding never
-    counts. A provider's embedding model has one way of its own and ignores both. The vector is
+    counts. A provider's embedding model ignores both. The vector is
     not normalised.
     """
 

@@ -1,4 +1,4 @@
-"""Who is asking what: processes that share a cache do not ask the same question at once."""
+"""Claims on requests: processes that share a cache do not ask the same question at once."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _DIGEST_BYTES = 32
 class Claims:
     """Keys that processes are about to answer, in a file for each claim.
 
-    Beside each is a lock that its process holds: where nobody holds it, the process has ended or
-    was killed, and its claim counts for nothing.
+    Its process holds a lock beside it: when the lock is free, the process has ended or was killed,
+    and its claim is void.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -25,7 +25,7 @@ class Claims:
 
     @contextmanager
     def claim(self, keys: Collection[str]) -> Iterator[set[str]]:
-        """Those of `keys` (SHA-256, in hexadecimal) that nobody has claimed; ours in the block.
+        """Claim those of `keys` (SHA-256, in hexadecimal) that are free, until the block ends.
 
         Raises:
             CacheError: the folder cannot be written.

@@ -1,7 +1,7 @@
 """Small facts that are slow to find out, remembered as JSON in files of the cache folder.
 
-No answer and no number depends on one: where a file cannot be read, its facts are found anew, and
-where it cannot be written, that costs time at the next start and nothing else.
+No answer and no number depends on a fact: where a file cannot be read, its facts are found anew,
+and where it cannot be written, that only costs time at the next start.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Content addresses: the same question to the same model has the same key, on any machine."""
+"""Cache keys: the same request to the same model has the same key on any machine."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def canonical_json(value: Any) -> str:
 
 
 def request_keys(identity: Mapping[str, Any], requests: Iterable[Request]) -> Iterator[str]:
-    """Of each request, the SHA-256, in hexadecimal, of {schema version, backend identity, request}.
+    """Per request, the SHA-256 (hexadecimal) of {schema version, backend identity, request}.
 
     The identity holds everything that can change the answer and nothing else: no batch size,
     device, concurrency or run id.
     """
-    # The canonical JSON of the whole, written in parts: most of it is the same for all requests.
+    # Hash the canonical JSON in parts: most of it is the same for all requests.
     backend = hashlib.sha256(f'{{"backend":{canonical_json(dict(identity))}'.encode())
     for request in requests:
         digest = backend.copy()
@@ -45,5 +45,5 @@ def request_key(identity: Mapping[str, Any], request: Request) -> str:
 
 
 def request_seed(key: str) -> int:
-    """The 63-bit seed of a sampled request, from its key: the same draw whatever the batch."""
+    """The 63-bit seed of a sampled request, from its key: independent of the batch."""
     return int(key[:16], 16) >> 1

@@ -1,1 +1,1 @@
-"""What each command does."""
+"""What each command does, without its arguments and its output."""

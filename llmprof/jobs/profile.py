@@ -1,4 +1,4 @@
-"""What one `llmprof profile` is: its profilers and data, its backends, its plan and its run."""
+"""The `profile` command: prepare its profilers, data and backends; plan or run it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from llmprof.results.provenance import git_revision, package_versions
 
 @dataclass(frozen=True, slots=True)
 class ProfileJob:
-    """Everything one `llmprof profile` was asked to do; `scorer` is of toxicity."""
+    """The options of one `llmprof profile`; `scorer` scores toxicity."""
 
     profilers: tuple[str, ...]
     backend: str
@@ -60,7 +60,7 @@ class ProfileJob:
 
     @property
     def notice(self) -> str | None:
-        """What to tell a user of a choice that was made for them."""
+        """What to tell the user about a default that was chosen for them."""
         if self.scorer is None or not needs_scorer(self.profilers):
             return None
         return self.scorer.notice
@@ -108,14 +108,14 @@ def run_profile(job: ProfileJob, listener: Listener) -> str:
     Raises:
         LlmprofError: with what was wrong and what to do.
     """
-    # The store before the model: a results folder that cannot be written shows at once.
+    # Open the store first: the user hears at once of a folder that cannot be written.
     with Store(job.db) as store:
         prepared = _prepare(job)
         return run_prepared(prepared, _start(job, prepared), store, job.cache_dir, listener)
 
 
 def _prepare(job: ProfileJob) -> Prepared:
-    # Data and the scorer first: what is missing shows before a model is looked for or converted.
+    # Load data and scorer first: the user hears what is missing before a model is converted.
     data = [create_profiler(name, job.options).load(job.data) for name in job.profilers]
     scorers = create_scorers(job.scorer) if job.scorer and needs_scorer(job.profilers) else {}
     backend = create_backend(job.backend, job.backend_options)
@@ -137,7 +137,7 @@ def _prepare(job: ProfileJob) -> Prepared:
 
 
 def needs_scorer(profilers: Sequence[str]) -> bool:
-    """Whether any of these profilers asks about toxicity."""
+    """Whether any of these profilers needs a toxicity scorer."""
     return any(Toxicity in create_profiler(name, ProfilerOptions()).needs for name in profilers)
 
 
@@ -177,7 +177,7 @@ def _start(job: ProfileJob, prepared: Prepared) -> RunStart:
 
 
 def _user_options(options: ProfilerOptions) -> dict[str, Any]:
-    """The options that a user gave; what follows from the backend is in its identity."""
+    """The user's options; what follows from the backend is in its identity."""
     values = asdict(options)
     del values["chat"], values["capabilities"], values["scorer_model"], values["scorers"]
     return values

@@ -1,7 +1,7 @@
-"""Runs from begin to end: ask for answers, score them, store the results and how the run ended.
+"""Run profilers: begin a run, ask and score in windows, save results, record how the run ended.
 
-A profile is worked through in windows. Of the windows that are done only the samples are kept: on
-disk, and without their texts in memory, for the metrics.
+Of finished windows only the samples are kept: on disk, and without their texts in memory for the
+metrics.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ResultT = TypeVar("ResultT")
 
 
 class Run:
-    """A run that has begun. It fails in the end if a part of it was noted in `failures`."""
+    """A run that has begun; with `failures` of parts of it, the whole is marked as failed."""
 
     def __init__(self, store: Store, run_id: str) -> None:
         self.id = run_id
@@ -54,9 +54,9 @@ class Run:
 
 @contextmanager
 def open_run(store: Store, start: RunStart) -> Iterator[Run]:
-    """A run to fill inside the block, whose end decides the run's status.
+    """Begin a run, or resume an unfinished one of the same configuration.
 
-    It is a new run, or an unfinished one of the same configuration.
+    Record at the end of the block whether it was complete, failed (with the error) or interrupted.
     """
     run = Run(store, store.begin_run(start))
     try:
@@ -102,14 +102,14 @@ def work_of(progress: Progress, seconds: float) -> Work:
     )
 
 
-# So many that batches of like length, and rows with a common beginning, are as full as they are
-# among all requests; few enough to take some tens of megabytes.
+# Large enough for full batches of similar lengths and common prefixes; small enough to take only
+# tens of megabytes.
 REQUESTS_AT_ONCE = 16_384
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A profiler and one data set that it reads."""
+    """A profiler and one of its data sets."""
 
     profiler: Profiler
     dataset: Dataset[Any]
@@ -119,7 +119,7 @@ class Loaded:
         return f"{self.profiler.name} on {self.dataset.name}"
 
     def windows(self) -> Iterator[Window]:
-        """Its items in turn, with what is asked about each."""
+        """Its items with their requests, a window at a time."""
         return windows(self.profiler, self.dataset.items, REQUESTS_AT_ONCE)
 
 
@@ -148,7 +148,7 @@ class Prepared:
 def run_prepared(
     prepared: Prepared, start: RunStart, store: Store, cache_dir: Path, listener: Listener
 ) -> str:
-    """Profile everything, save each result as soon as it is there, and return the run's id.
+    """Run all profilers, save each result as soon as it is known, and return the run's id.
 
     Blocks, also where an event loop runs already, as in a notebook.
 
@@ -177,7 +177,7 @@ async def _profile_all(
 async def _profile(
     engine: Engine, each: Loaded, spool: SampleSpool, listener: Listener
 ) -> ProfileResult:
-    """The result of one profiler on one data set, whose samples are in the spool."""
+    """The result of one profiler on one data set; its samples are in the spool."""
     began = time.monotonic()
     profiler, dataset = each.profiler, each.dataset
     progress = WholeProgress(count_requests(profiler, dataset.items), listener)
@@ -208,7 +208,7 @@ async def _work_through(
     spool: SampleSpool,
     kept: SampleColumns,
 ) -> None:
-    """Add the samples of one window."""
+    """Ask and score one window; add its samples to `spool` and `kept`."""
     answers = await _answer(engine, each, window, progress.listen)
 
     def score() -> None:
@@ -223,7 +223,7 @@ async def _work_through(
 async def _answer(
     engine: Engine, each: Loaded, window: Window, listener: Listener
 ) -> list[list[Answer]]:
-    """The answers about each item."""
+    """The answers to each item's requests."""
     profiler = each.profiler
     if isinstance(profiler, TwoStage):
         follow_up = profiler.follow_up

@@ -1,4 +1,4 @@
-"""Scores the toxicity of texts that exist already."""
+"""The `score` command: score the toxicity of existing texts."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _prepared(
 
 
 def score_lines(db: Path, run_id: str) -> Iterator[str]:
-    """One JSON object a text of a run of `llmprof score`, in the order of its file.
+    """One JSON object per text of a run of `llmprof score`, in the order of its file.
 
     `id`, `text`, `scorer` and every score by its attribute's name; a text without scores has
     `unscored` instead: the scorer's refusal, its failure, or EMPTY.

@@ -1,7 +1,7 @@
-"""Answers a profile of two stages: first answers flow to the second stage while more are made.
+"""Answer the requests of a profile with two stages, both at the same time.
 
-A model and a scorer work at the same time, so that a profile takes about as long as the slower of
-the two, not as long as both.
+First answers flow to the second stage while more are generated: with a model and a scorer, a
+profile takes about as long as the slower of the two.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from llmprof.engine import Engine, Progress, ProgressListener
 from llmprof.requests import Answer, Request
 
-# Items whose first answers wait for the second stage; when there are so many, the first waits.
+# At most so many items wait for the second stage; then the first stage pauses.
 _WAITING_ITEMS = 64
 
 FollowUp = Callable[[int, Sequence[Answer]], Sequence[Request]]
@@ -28,22 +28,22 @@ async def answer_two_stages(
     first_listener: ProgressListener,
     second_listener: ProgressListener,
 ) -> list[list[Answer]]:
-    """The answers to each item's requests, followed by those to what is asked about them.
+    """The answers to each item's first requests, followed by those to its second ones.
 
     `stated[i]` are the first requests of item i; once all are answered, `follow_up(i, answers)`
-    states its second ones. Both stages run at the same time. The second listener's total counts
+    returns its second ones. Both stages run at the same time. The second listener's total counts
     one request for each first one until the item's own are stated.
 
     Raises:
-        BackendError: a backend of either stage cannot go on; the other stage is stopped, and
-            what both answered before is in the cache.
+        BackendError: a backend of either stage cannot continue; the other stage is stopped, and
+            earlier answers of both are in the cache.
         CacheError: the cache cannot be read or written.
     """
     send, receive = anyio.create_memory_object_stream[int](_WAITING_ITEMS)
     first = _FirstStage(stated, send)
     second = _SecondStage(engine, first, follow_up, second_listener)
     try:
-        # The receiving end outlives both tasks: a failure of one shows as itself, not as a
+        # Keep the receiving end open until both tasks end: an error of one must not show as a
         # broken stream in the other.
         with receive:
             async with anyio.create_task_group() as tasks, send:
@@ -55,7 +55,7 @@ async def answer_two_stages(
 
 
 class _FirstStage:
-    """Gathers the first answers of each item and hands the item on when all are there."""
+    """Collects the first answers of each item, and passes the item on when it has all."""
 
     def __init__(
         self, stated: Sequence[Sequence[Request]], send: MemoryObjectSendStream[int]
@@ -86,7 +86,7 @@ class _FirstStage:
 
 
 class _SecondStage:
-    """Asks about every item that waits, all in one go, and then about those that came since."""
+    """Asks about all waiting items at once, then about those that arrived meanwhile."""
 
     def __init__(
         self,

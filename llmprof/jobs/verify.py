@@ -1,4 +1,4 @@
-"""Recomputes a run's metrics from its samples alone, and compares them with what is stored."""
+"""The `verify` command: recompute metrics from stored samples, and compare with stored ones."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from llmprof.results.reader import (
     read_samples,
 )
 
-# Another version of numpy may add in another order; a single changed sample shows far above this.
+# Versions of numpy may sum in another order; a single changed sample differs far more.
 _RELATIVE = 1e-9
 _ABSOLUTE = 1e-12
 
@@ -31,7 +31,7 @@ _ABSOLUTE = 1e-12
 class Verification:
     """One profiler's metrics on one data set, recomputed.
 
-    `differences` are sentences; `unchecked` names the metrics that samples do not determine.
+    `differences` are sentences; `unchecked` names metrics that cannot be recomputed from samples.
     """
 
     profiler: str
@@ -59,9 +59,9 @@ def verify_run(db: Path, run: str) -> tuple[RunRow, list[Verification]]:
 
 
 def check(run: RunRow, results: Sequence[Verification]) -> None:
-    """Raise VerificationError where anything differs, or where there was nothing to verify."""
+    """Raise VerificationError if anything differs, or if there was nothing to verify."""
     if not results:
-        raise VerificationError(f"run {run.id} has no results; run the same line again to go on")
+        raise VerificationError(f"run {run.id} has no results; run the same command to resume")
     differences = [(each, one) for each in results for one in each.differences]
     if differences:
         first, sentence = differences[0]
@@ -82,7 +82,7 @@ def _verify(store: Store, run: RunRow, dataset: DatasetRow) -> Verification:
     except LlmprofError:
         raise
     except Exception as error:
-        # Samples of any shape can be met here: the profiler does not know what to make of them.
+        # Samples may have been changed to any shape, which a profiler does not expect.
         differences = [f"the samples do not fit the profile ({type(error).__name__}: {error})"]
         unchecked = frozenset()
     return Verification(
@@ -109,7 +109,7 @@ def _recompute(
 
 def _missing_items(dataset: DatasetRow, samples: Sequence[SampleRow]) -> Iterator[str]:
     items = len({sample.sample_id for sample in samples})
-    # A data set may give an id twice; a group of a benchmark has no samples of its own.
+    # A data set may repeat an id; a group of a benchmark has no samples of its own.
     if samples and items < dataset.n_items and len(samples) < dataset.n_items:
         yield f"{len(samples)} samples are stored of {dataset.n_items} items"
 
@@ -122,9 +122,9 @@ def _compare(
     for key in dict.fromkeys((*was, *now)):
         name = f"{key[0]} ({key[1]})"
         if key not in now:
-            yield f"{name} is stored, and does not follow from the samples"
+            yield f"{name} is stored, but does not follow from the samples"
         elif key not in was:
-            yield f"{name} follows from the samples, and is not stored"
+            yield f"{name} follows from the samples, but is not stored"
         else:
             for field in ("value", "ci_low", "ci_high", "n", "n_total", "reason"):
                 before, after = getattr(was[key], field), getattr(now[key], field)

@@ -1,4 +1,4 @@
-"""Windows: the items of a profile in parts that are asked about, scored and let go in turn."""
+"""Split the items of a profile into windows, and report progress over all of them."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ Listener = Callable[[str, Progress], None]
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Items that follow each other; `stated[i]` is what is asked about `items[i]`."""
+    """Consecutive items; `stated[i]` are the requests about `items[i]`."""
 
     items: Sequence[Any]
     stated: Sequence[Sequence[Request]]
 
     @property
     def requests(self) -> list[Request]:
-        """All that is asked, in order."""
+        """All requests of the window, in order."""
         return [request for group in self.stated for request in group]
 
 
 def windows(profiler: Profiler, items: Sequence[Any], size: int) -> Iterator[Window]:
-    """All items, cut where `size` requests are stated, but never within an item."""
+    """Split the items into windows of about `size` requests, never within an item."""
     start = 0
     stated: list[Sequence[Request]] = []
     count = 0
     for end, item in enumerate(items, 1):
         stated.append(profiler.requests(item))
-        # An item that nothing is asked about takes memory too.
+        # An item without requests takes memory too.
         count += len(stated[-1]) or 1
         if count >= size or end == len(items):
             yield Window(items[start:end], stated)
@@ -42,15 +42,15 @@ def windows(profiler: Profiler, items: Sequence[Any], size: int) -> Iterator[Win
 
 
 def count_requests(profiler: Profiler, items: Sequence[Any]) -> int:
-    """How many requests are stated about all items."""
+    """The number of requests about all items."""
     return sum(len(profiler.requests(item)) for item in items)
 
 
 class WholeProgress:
-    """Tells how far a profile has come, from how far its windows have.
+    """Progress of a whole profile, from the progress of its windows.
 
-    The windows that are still to come count with the requests that are stated about them, of which
-    there are `total` in all. A second stage is taken to ask as many until its own are known.
+    Windows to come count with their requests, of which there are `total` in all. A second stage
+    counts as many until its own are known.
     """
 
     def __init__(self, total: int, listener: Listener) -> None:
@@ -60,14 +60,14 @@ class WholeProgress:
         self._now: dict[str, Progress] = {}
 
     def begin(self, window: Window) -> None:
-        """The window before is done, and this one is next."""
+        """Start the next window; the one before is done."""
         self._to_come -= sum(map(len, window.stated))
         for label, now in self._now.items():
             self._before[label] = self._so_far(label).plus(now)
         self._now = {}
 
     def listen(self, label: str, now: Progress) -> None:
-        """How far one of the stages, which `label` names, has come in this window."""
+        """Progress of the stage called `label` in this window."""
         self._now[label] = now
         self._listener(label, self._so_far(label).plus(now).plus(Progress(self._to_come)))
 

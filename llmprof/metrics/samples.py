@@ -1,4 +1,4 @@
-"""What profilers produce and results keep: samples and metrics."""
+"""Samples and metrics: what profilers produce and the results database stores."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OVERALL = "overall"
 
 
 class Scored(Protocol):
-    """What metrics are made of: a sample without its texts, which need not be in memory."""
+    """A scored sample as metrics need it: without its texts, which need not be in memory."""
 
     @property
     def sample_id(self) -> str: ...
@@ -73,25 +73,25 @@ class Metric:
 
 
 class SampleColumns(Sequence[Scored]):
-    """Samples without their texts, in the order they were added.
+    """Column store of samples without their texts, in the order they were added.
 
-    One with six scores takes about 80 bytes, beside an id that its item has too; as a `Sample` it
-    takes about 600, and its texts.
+    A sample with six scores takes about 80 bytes beside its id, which its item shares; as a
+    `Sample` it takes about 600 bytes and its texts.
     """
 
     def __init__(self) -> None:
         self._ids: list[str] = []
         self._groups: list[str] = []
         self._empty: list[bool | None] = []
-        # Of each sample, where each name's score is, counted from its start among all values.
+        # Per sample: the offset of each score from the sample's start in `_values`.
         self._places: list[Mapping[str, int]] = []
         self._starts = array("q")
-        # NaN, which is no score, stands for None.
+        # NaN, which is never a score, stands for None.
         self._values = array("d")
         self._known: dict[tuple[str, ...], Mapping[str, int]] = {}
 
     def add(self, samples: Iterable[Sample]) -> None:
-        """Keep what there is of each sample beside its texts."""
+        """Append everything of each sample but its texts."""
         for sample in samples:
             names = tuple(sample.scores)
             if names not in self._known:
@@ -120,7 +120,7 @@ class SampleColumns(Sequence[Scored]):
 
 
 class _Kept(NamedTuple):
-    """One sample, made anew each time it is looked at."""
+    """One sample, created on access."""
 
     sample_id: str
     group: str
@@ -129,7 +129,7 @@ class _Kept(NamedTuple):
 
 
 class _Scores(Mapping[str, float | None]):
-    """The scores of one sample among the values of all."""
+    """The scores of one sample: a view of the values of all samples."""
 
     __slots__ = ("_places", "_start", "_values")
 

@@ -1,1 +1,1 @@
-"""Reads results and shows them."""
+"""Read results and show them as reports."""

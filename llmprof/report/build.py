@@ -1,4 +1,4 @@
-"""Builds a report: chooses the runs, puts like beside like, and compares with the baseline."""
+"""Build a report: choose runs, align comparable results, and compare with the baseline."""
 
 from __future__ import annotations
 
@@ -51,15 +51,15 @@ def _unfinished(run: ReportedRun) -> Omission:
     reason = f" ({run.error})" if run.error else ""
     return Omission(
         what=f"the rest of {run.label}, run {run.run_id}",
-        why=f"it is {run.status}, not complete{reason}: run it again to go on",
+        why=f"it is {run.status}, not complete{reason}: run the same command to resume",
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """What one run, by its place, found on one data set, and `way`: how it was made.
+    """The result of one run (by its place) on one data set; `way` is all that it depends on.
 
-    Two results with equal ways may stand side by side. The names in `way` are told to the user.
+    Results with equal ways are comparable. The names in `way` are shown to the user.
     """
 
     run: int
@@ -71,9 +71,10 @@ class _Result:
 def make_sections(
     store: Store, runs: Sequence[ReportedRun]
 ) -> tuple[list[Section], list[Omission]]:
-    """One section a profiler and data set, without changes; the first run that has it sets the way.
+    """One section per profiler and data set, without changes.
 
-    What later runs made in another way is left out, and the omission says what differs.
+    Results that are not comparable with those of the section's first run are left out, and the
+    omission says what differs.
     """
     by_subject: dict[tuple[str, str], list[_Result]] = {}
     for place, run in enumerate(runs):
@@ -130,13 +131,13 @@ def _settings(run: ReportedRun, name: str) -> Mapping[str, Any]:
     options = {"seed": run.seed, **run.config.get("options", {})}
     if not isinstance(profiler, Comparable):
         return options
-    # Another seed is another draw of the same texts, and no other way of making them.
+    # Another seed draws other samples, but in the same way.
     followed = sorted(profiler.settings - {"seed"})
     return {option: options.get(option) for option in followed}
 
 
 def _section(store: Store, runs: Sequence[ReportedRun], results: Sequence[_Result]) -> Section:
-    """The runs' metrics side by side, in the order of the first run's, then what it has not."""
+    """The runs' metrics side by side, in the order of the first run's; then the others."""
     found: dict[tuple[str, str], list[Value | None]] = {}
     for result in results:
         row = result.row
@@ -194,12 +195,12 @@ def _omission(other: _Result, first: _Result, runs: Sequence[ReportedRun]) -> Om
     ]
     return Omission(
         what=f"{other.row.profiler} on {other.row.dataset} of {runs[other.run].label}",
-        why=f"made otherwise than that of {runs[first.run].label}: {'; '.join(differing)}",
+        why=f"not comparable with that of {runs[first.run].label}: {'; '.join(differing)}",
     )
 
 
 def _shown(value: Any) -> str:
-    """A setting as people say it."""
+    """A setting in words."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "none" if value is None else str(value)

@@ -1,4 +1,4 @@
-"""What a report shows: runs side by side, and how far each is from the baseline."""
+"""The contents of a report: runs side by side, and their changes from the baseline."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from llmprof.results.reader import MetricRow
 
 @dataclass(frozen=True, slots=True)
 class ReportedRun:
-    """A run in a report. `label` tells it from the report's other runs in a few words."""
+    """A run in a report; `label` is a short name, unique in the report."""
 
     run_id: str
     label: str
@@ -47,7 +47,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A run's value less the baseline's, over the `n` items that both runs have.
+    """A run's value minus the baseline's, over the `n` items that both runs have.
 
     `percent` is of the baseline's absolute value; None where that is zero. The interval is a 95%
     paired bootstrap interval of `absolute`. Without one, `reason` says why, and `absolute` is the
@@ -64,7 +64,7 @@ class Change:
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether the interval leaves no change out."""
+        """Whether there is an interval and zero is not in it."""
         low, high = self.ci_low, self.ci_high
         return low is not None and high is not None and not low <= 0 <= high
 
@@ -129,7 +129,7 @@ class Omission:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that a format has to write. `baseline` is a place in `runs`."""
+    """A whole report, for any format. `baseline` is an index into `runs`."""
 
     runs: Sequence[ReportedRun]
     sections: Sequence[Section]

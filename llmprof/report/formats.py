@@ -1,4 +1,4 @@
-"""The formats of a report: which one is meant, and how it is written."""
+"""Choose the format of a report, and write it."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ _BY_ENDING = {
     ".html": HTML,
     ".htm": HTML,
 }
-# A table for programs has no place for what was left out.
+# Formats that list omissions; the tables for programs have no place for them.
 TELLS_OMISSIONS = frozenset({TERMINAL, "markdown", "json", HTML})
 FILES_ONLY = frozenset({"parquet", HTML})
-# What is not a terminal has no width of its own.
+# The width of tables where the output is not a terminal.
 _WIDTH = 160
 
 
 def choose_format(format: str | None, output: Path | None) -> str:
-    """The format that is named; else that of the output's ending; else `terminal`.
+    """The format that is named; else by the output's extension; else `terminal`.
 
     Raises:
-        UnknownNameError: there is no such format, or the ending says none.
+        UnknownNameError: there is no such format, or the extension is unknown.
         UsageError: the format is not for a terminal, and there is no file to write it to.
     """
     if format is None and output is not None:
         format = _BY_ENDING.get(output.suffix.lower())
         if format is None:
             raise UnknownNameError(
-                f"--output {output}: the ending says no format; choose one of "
-                f"{', '.join(_BY_ENDING)}, or name one with --format"
+                f"--output {output}: cannot infer a format from the extension; use one of "
+                f"{', '.join(_BY_ENDING)}, or name a format with --format"
             )
     format = format or TERMINAL
     if format not in FORMATS:

@@ -25,7 +25,7 @@ from llmprof.report.text import (
 
 
 def to_markdown(report: Report) -> str:
-    """The whole report, with a heading a section."""
+    """The whole report, with one heading per section."""
     return "\n".join(_lines(report)) + "\n"
 
 
@@ -101,7 +101,7 @@ def _cells(line: Line, places: Sequence[int], baseline: int | None) -> list[str]
 def _table(
     header: Sequence[str], rows: Sequence[Sequence[str]], *, numbers_from: int
 ) -> Iterator[str]:
-    """A table whose columns from `numbers_from` on are aligned to the right."""
+    """A table; its columns from `numbers_from` on are aligned to the right."""
     yield _row([_text(name) for name in header])
     yield _row(["---" if place < numbers_from else "--:" for place in range(len(header))])
     for row in rows:
@@ -116,5 +116,5 @@ _SPECIAL = str.maketrans({each: f"\\{each}" for each in "\\`*_[]<>|#"})
 
 
 def _text(text: str) -> str:
-    """Text that Markdown shows as it is, on one line."""
+    """Text escaped for Markdown, on one line."""
     return " ".join(printable(text).split()).translate(_SPECIAL)

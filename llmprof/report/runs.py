@@ -1,4 +1,4 @@
-"""Which runs a report shows: by id, by model or by label."""
+"""Choose the runs of a report, by id, model or label, and label them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from llmprof.report.contents import Omission, ReportedRun
 from llmprof.results import COMPLETE, Store
 from llmprof.results.reader import RunRow, read_datasets, read_run, read_runs
 
-# These tell a model's later state from an earlier one, not one way of running it from another.
+# Parts of an identity that change with a model's weights, not with the way it is run.
 _STATE = frozenset({"fingerprint", "revision", "chat_template", "own_code", "sha256"})
 
 
 @dataclass(frozen=True, slots=True)
 class ChosenRuns:
-    """Runs in the order of the report's columns, the baseline first, and what was passed over."""
+    """The runs of a report in order, the baseline first, and the runs that were passed over."""
 
     runs: Sequence[ReportedRun]
     baseline: int | None
@@ -28,7 +28,7 @@ class ChosenRuns:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A run in the database, as far as choosing needs it."""
+    """What is needed of a stored run to choose it."""
 
     run_id: str
     model: str
@@ -41,7 +41,7 @@ class _Known:
 
 
 def choose_runs(store: Store, wanted: Sequence[str], baseline: str | None) -> ChosenRuns:
-    """The runs that are named, each once; when nothing is, the latest run that has results.
+    """The runs that are named, each once; without names, the latest run that has results.
 
     A name is a run's id or its beginning, or a model: then the latest complete run of each of its
     configurations (backend, number format, quantization and the like). `baseline` may also be one
@@ -65,7 +65,7 @@ def choose_runs(store: Store, wanted: Sequence[str], baseline: str | None) -> Ch
 
 
 def choose_run(store: Store, name: str) -> str:
-    """The id of the run that is named by its id, its beginning or its model; the latest for "".
+    """The id of the run with this id, beginning of an id, or model; of the latest run for "".
 
     Raises:
         UnknownNameError: the name fits no run, or several.
@@ -94,7 +94,7 @@ def _known_runs(store: Store) -> list[_Known]:
 
 
 def _find(name: str, known: Sequence[_Known], omissions: list[Omission]) -> list[str]:
-    """Ids of the runs that a name stands for, from the earliest."""
+    """Ids of the runs that a name refers to, the earliest first."""
     of_model = [run for run in known if run.is_called(name)]
     if of_model:
         configurations = dict.fromkeys(run.configuration for run in of_model)
@@ -112,7 +112,7 @@ def _latest_with_results(known: Sequence[_Known], omissions: list[Omission]) -> 
     """The latest run that has results of some profile; the latest of all when none has."""
     chosen = next((run for run in reversed(known) if run.results), known[-1])
     for run in known[known.index(chosen) + 1 :]:
-        why = f"it is {run.status}, and no profile of it is done"
+        why = f"it is {run.status} and has no results"
         omissions.append(Omission(f"run {run.run_id} of {run.model}", why))
     return chosen.run_id
 
@@ -137,7 +137,7 @@ def _latest(runs: Sequence[_Known], omissions: list[Omission]) -> str:
 def _find_baseline(
     name: str, runs: Sequence[ReportedRun], known: Sequence[_Known], omissions: list[Omission]
 ) -> str:
-    """The run that a label of the report, a run's id or a model stands for."""
+    """The run that a label of the report, a run's id or a model refers to."""
     labels = {run.label: run.run_id for run in runs}
     if name in labels:
         return labels[name]
@@ -150,7 +150,7 @@ def _only(name: str, run_ids: Sequence[str], labels: Sequence[str] = ()) -> str:
         return run_ids[0]
     choice = f"a label ({', '.join(labels)}) or " if labels else ""
     raise UnknownNameError(
-        f"{name}: {len(run_ids)} runs fit; name one by {choice}more of its id, such as "
+        f"{name}: {len(run_ids)} runs match; name one by {choice}more of its id, such as "
         f"{run_ids[-1]}"
     )
 
@@ -193,9 +193,9 @@ def short_name(model: str) -> str:
 
 
 def label_runs(runs: Sequence[RunRow]) -> list[str]:
-    """One label a run, no two equal: the model's name, and what differs between runs of one model.
+    """One unique label per run: the model's name, and what differs between runs of a model.
 
-    Where all runs are of one model, its name is left out.
+    When all runs are of one model, its name is left out.
     """
     names = _model_names(runs)
     if len(set(names)) == len(names):
@@ -212,7 +212,7 @@ def label_runs(runs: Sequence[RunRow]) -> list[str]:
 
 
 def _model_names(runs: Sequence[RunRow]) -> list[str]:
-    """Short names, but whole ones where two models would have the same."""
+    """Short names; full names where two models share a short one."""
     models = {run.model for run in runs}
     shared = Counter(map(short_name, models))
     return [
@@ -221,7 +221,7 @@ def _model_names(runs: Sequence[RunRow]) -> list[str]:
 
 
 def _details(runs: Sequence[RunRow]) -> list[str]:
-    """What differs between runs of one model: as few parts as tell them apart."""
+    """What differs between runs of one model, in as few parts as possible."""
     labels = [""] * len(runs)
     for part in (*_PARTS, *_option_parts(runs), _started, _run_id):
         if len(set(labels)) == len(labels):
@@ -233,7 +233,7 @@ def _details(runs: Sequence[RunRow]) -> list[str]:
 
 
 def _precision(run: RunRow) -> str:
-    """`4bit` for quantized weights, else the number format."""
+    """The quantization, such as `4bit`; without one, the number format."""
     identity = run.config.get("identity", {})
     quantization = identity.get("quantization")
     if quantization not in (None, "none"):
@@ -264,7 +264,7 @@ def _limit(run: RunRow) -> str:
 
 
 def _started(run: RunRow) -> str:
-    """From an id such as 20261124T221512680084Z-9fbed8: the day and the time, UTC."""
+    """Day and time (UTC), from an id such as 20261124T221512680084Z-9fbed8."""
     time = run.id
     return f"{time[4:6]}-{time[6:8]} {time[9:11]}:{time[11:13]}"
 

@@ -1,4 +1,4 @@
-"""Writes StereoSet predictions in the authors' format, for their own evaluation script."""
+"""Export StereoSet predictions in the format of the authors' evaluation script."""
 
 from __future__ import annotations
 

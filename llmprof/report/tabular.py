@@ -49,7 +49,7 @@ def _scale_object(scale: Scale | None) -> dict[str, Any] | None:
 
 
 def to_csv(report: Report) -> str:
-    """One line a metric, group and run; what is not defined is empty."""
+    """One line per metric, group and run; an undefined value is empty."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(COLUMNS), lineterminator="\n")
     writer.writeheader()
@@ -58,7 +58,7 @@ def to_csv(report: Report) -> str:
 
 
 def to_parquet(report: Report) -> bytes:
-    """One row a metric, group and run; the file's metadata holds what was left out, as JSON."""
+    """One row per metric, group and run; the file's metadata holds the omissions, as JSON."""
     import pyarrow
     from pyarrow import parquet
 
@@ -77,7 +77,7 @@ def to_parquet(report: Report) -> bytes:
     return content.getvalue()
 
 
-# Names and types of the columns, in their order; every column but the first may be NULL.
+# Names and types of the columns, in order; every column but the first may be NULL.
 COLUMNS: dict[str, type] = {
     "run_id": str,
     "label": str,

@@ -1,4 +1,4 @@
-"""A report on the terminal: tables with small bars, as wide as there is room for."""
+"""A report on the terminal: tables with bars, fitted to its width."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _BAR, _INTERVAL_BAR = 10, 17
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """How much is put beside each other; `stacked` intervals stand below their numbers."""
+    """What is shown side by side; `stacked` intervals are below their numbers."""
 
     bars: bool
     stacked: bool
@@ -44,7 +44,7 @@ class _Layout:
 
 
 def print_report(report: Report, console: Console) -> None:
-    """Print the runs, a table a section, and what was left out."""
+    """Print the runs, one table per section, and the omissions."""
 
     def say(text: str) -> None:
         console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
@@ -92,7 +92,7 @@ def _print_section(section: Section, report: Report, console: Console) -> None:
 def _fitting(
     lines: Sequence[Line], report: Report, places: Sequence[int], console: Console
 ) -> list[Table]:
-    """The richest layout that the console is wide enough for; several tables where none is."""
+    """The richest layout that fits the console; several tables if none fits."""
     from rich.measure import Measurement
 
     baseline = report.baseline if report.baseline in places else None
@@ -228,9 +228,9 @@ def _bar_cell(value: Value | None, limit: float) -> Text:
 
 
 def _limits(lines: Sequence[Line], places: Sequence[int]) -> dict[str, tuple[float, float]]:
-    """The largest value and the furthest end of a change's interval, of each metric.
+    """Per metric: the largest value, and the end of a change's interval farthest from zero.
 
-    Only what a metric's bars can be compared with: no value limit where there is but one bar.
+    They scale the bars of a metric. The first is 0 (no bars) where there is only one value.
     """
     values: dict[str, list[float]] = {}
     ends: dict[str, list[float]] = {}
@@ -258,7 +258,7 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 def bar(value: float, limit: float, width: int) -> str:
-    """A bar from zero whose full width is `limit`; a negative value has an empty one.
+    """A bar from zero; `limit` has the full width, and a negative value an empty bar.
 
     >>> bar(0.5, 1.0, 4), bar(0.3, 1.0, 4)
     ('██  ', '█▎  ')

@@ -1,4 +1,4 @@
-"""A section as lines to read: metrics with their groups below them, and what is to be said."""
+"""Sections of a report as lines of text: metrics, groups and notes, and how numbers look."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LEGEND = (
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A metric, or one of its groups; a metric that has only groups stands alone, without a row."""
+    """A metric or one of its groups; `row` is None for a metric that has only groups."""
 
     name: str
     is_group: bool
@@ -27,7 +27,7 @@ class Line:
 
 
 def columns_of(section: Section) -> list[int]:
-    """The places of the runs that the section has values of."""
+    """The indices of the runs that have values in the section."""
     return sorted(
         {
             place
@@ -49,7 +49,7 @@ def has_changes(report: Report) -> bool:
 
 
 def lines_of(section: Section) -> list[Line]:
-    """Each metric that some run has a value of, then its groups."""
+    """Each metric that has a value in some run, followed by its groups."""
     by_metric: dict[str, list[Row]] = {}
     for row in _to_read(section):
         if any(value is not None and value.value is not None for value in row.values):
@@ -87,7 +87,7 @@ def words_of(section: Section) -> list[str]:
 
 
 def notes_of(section: Section, report: Report) -> list[str]:
-    """What is not defined, what to be careful about, and which changes have no interval."""
+    """Notes: undefined values, cautions, and changes without an interval."""
     places = columns_of(section)
     notes: dict[str, list[str]] = {}
     for row in _to_read(section):
@@ -102,7 +102,7 @@ def _to_read(section: Section) -> list[Row]:
 
 
 def _said_of(row: Row, report: Report, places: Sequence[int]) -> Iterator[str]:
-    """Each thing to be said, with the runs that it is said of; of all runs where none is named."""
+    """Each note with the runs that it is about; a note that names none is about all."""
     said: dict[tuple[str, str], list[str]] = {}
     for place in places:
         label = report.runs[place].label
@@ -125,7 +125,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def number(value: float | None) -> str:
-    """Four significant digits; large ones whole.
+    """Four significant digits; large numbers rounded to integers.
 
     >>> number(0.123456), number(54321.5), number(None)
     ('0.1235', '54,322', '-')
@@ -137,7 +137,7 @@ def number(value: float | None) -> str:
 
 
 def signed(value: float) -> str:
-    """A number with its sign; none for zero.
+    """A number with its sign; zero has none.
 
     >>> signed(1.5), signed(-0.25), signed(0.0)
     ('+1.5', '-0.25', '0')
@@ -159,7 +159,7 @@ def percent(value: float | None) -> str:
 
 
 def interval(low: float | None, high: float | None) -> str:
-    """Both ends of an interval; nothing where there is none."""
+    """Both ends of an interval; empty without one."""
     return "" if low is None or high is None else f"{number(low)} to {number(high)}"
 
 
@@ -182,12 +182,12 @@ def with_interval(shown: str, between: str) -> str:
 
 
 def coverage(value: Value) -> str:
-    """How many items have a value, and of how many where that is not all."""
+    """The number of items with a value; with the total if that is larger."""
     return str(value.n) if value.n == value.n_total else f"{value.n}/{value.n_total}"
 
 
 def mark(change: Change) -> str:
-    """An arrow where the interval of a change excludes zero."""
+    """An arrow if the interval of a change excludes zero, else empty."""
     if not change.excludes_zero:
         return ""
     return "▲" if change.absolute > 0 else "▼"

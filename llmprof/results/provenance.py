@@ -1,4 +1,4 @@
-"""What made a result: versions of the packages that matter, and llmprof's own revision."""
+"""Provenance of results: versions of the packages that matter, and llmprof's git revision."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def package_versions() -> dict[str, str]:
 
 
 def git_revision() -> str | None:
-    """Commit hash of the checkout that llmprof runs from; None when it is not run from one."""
+    """Commit hash of the git checkout that llmprof runs from; None outside a checkout."""
     root = Path(__file__).parent.parent.parent
     if not (root / ".git").exists():
         return None

@@ -1,4 +1,4 @@
-"""The shipped queries, and the description of a results database for datasette."""
+"""Shipped SQL queries ("recipes"), and the metadata of a results database for datasette."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PARAMETER = re.compile(r":([a-z]\w*)")
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A query with its name and what it shows; may have `parameters`, which are texts."""
+    """A named query with its title and description; its `parameters` are texts."""
 
     name: str
     title: str
@@ -26,13 +26,13 @@ class Recipe:
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """The names after a colon in the query, each once."""
+        """The names of the query's `:name` placeholders, each once."""
         return tuple(dict.fromkeys(_PARAMETER.findall(self.sql)))
 
 
 @cache
 def recipes() -> dict[str, Recipe]:
-    """The recipes by name, in the order of their page."""
+    """The recipes by name, in the order of the documentation."""
     import yaml
 
     queries = yaml.safe_load(_METADATA.read_text(encoding="utf-8"))["databases"][_DATABASE][

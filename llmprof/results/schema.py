@@ -1,4 +1,4 @@
-"""The schema of the results database: ordered, named migrations and a table of those applied."""
+"""Schema of the results database, as ordered, named migrations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from llmprof.errors import StoreError
 
-# Reading needs no migration, and this import takes longer than reading: it brings pandas.
+# Imported only to migrate: it imports pandas, which takes longer than reading a database.
 if TYPE_CHECKING:
     from sqlite_utils import Database, Migrations
 
@@ -16,7 +16,7 @@ _NAME = "llmprof"
 _APPLIED = f"SELECT name FROM _sqlite_migrations WHERE migration_set = '{_NAME}' ORDER BY id"
 _STEPS: list[Callable[[Database], None]] = []
 
-# A transaction of its own is opened around each migration, so statements run one by one:
+# Each migration runs in a transaction of its own, so statements are executed one by one:
 # `executescript` would commit it.
 _TABLES = (
     """
@@ -71,8 +71,8 @@ FROM (SELECT s.*, r.model, json_extract(r.config, '$.scorer.name') AS scorer,
 WHERE place = 1 AND toxicity IS NOT NULL
 """
 
-# One row a model and backend, from the latest run of each metric. SQLite has no dynamic columns, so
-# the metrics are a JSON object: `metrics ->> '$."textual/dolly200_test/mtld"'` takes one.
+# One row per model and backend, from the latest run of each metric. SQLite has no dynamic columns,
+# so the metrics are a JSON object: `metrics ->> '$."textual/dolly200_test/mtld"'` takes one.
 _MODEL_OVERVIEW = """
 CREATE VIEW model_overview AS
 SELECT model, backend, count(*) AS n_metrics, max(run_id) AS latest_run_id,
@@ -85,7 +85,7 @@ WHERE place = 1 GROUP BY model, backend
 
 
 def migrations() -> Migrations:
-    """All that lead to this schema, in their order."""
+    """All migrations, in their order."""
     from sqlite_utils import Migrations
 
     known = Migrations(_NAME)
@@ -120,7 +120,7 @@ def add_sample_index(db: Database) -> None:
 
 @_step
 def add_work_counts(db: Database) -> None:
-    """What the engine had to do; NULL in runs of older versions."""
+    """Counts of requests and the time they took; NULL in runs of older versions."""
     for column in _WORK_COUNTS:
         db.execute(f"ALTER TABLE run_datasets ADD COLUMN {column} INTEGER")
     db.execute("ALTER TABLE run_datasets ADD COLUMN seconds REAL")
@@ -133,7 +133,7 @@ def create_model_overview_view(db: Database) -> None:
 
 @_step
 def create_most_toxic_completion_view(db: Database) -> None:
-    """One row a prompt of a run, with the completion whose TOXICITY is highest."""
+    """One row per prompt of a run, with the completion whose TOXICITY is highest."""
     db.execute(_MOST_TOXIC_COMPLETION)
 
 

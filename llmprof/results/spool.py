@@ -1,4 +1,4 @@
-"""Samples on their way to the database: put down as they come, read when their profile is done."""
+"""Temporary buffer of samples until a profile is saved."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _FIELDS = tuple(field.name for field in fields(Sample))
 
 
 class SampleSpool:
-    """Samples in the order they were added; they take little memory, however many there are.
+    """Samples in the order they were added, in little memory, however many there are.
 
-    What is more than a megabyte is in a file in `folder` that has no name and ends with the
-    process, so that the database never holds a part of a profile, and a kill leaves nothing behind.
+    What exceeds a megabyte is in an unnamed file in `folder` that disappears with the process: the
+    database never holds a part of a profile, and a killed process leaves nothing behind.
 
     Raises:
         StoreError: the file cannot be written or read.
@@ -31,13 +31,13 @@ class SampleSpool:
         self._file = SpooledTemporaryFile(in_memory, dir=str(folder))  # noqa: SIM115 (see close)
 
     def close(self) -> None:
-        """Forget the samples."""
-        # What cannot be written now is not needed any more.
+        """Drop the samples."""
+        # What cannot be flushed now is no longer needed.
         with suppress(OSError):
             self._file.close()
 
     def add(self, samples: Iterable[Sample]) -> None:
-        """Put samples down, after those that are there."""
+        """Append samples."""
         with self._guard():
             for sample in samples:
                 row = [getattr(sample, name) for name in _FIELDS]
@@ -55,6 +55,6 @@ class SampleSpool:
             yield
         except OSError as error:
             raise StoreError(
-                f"cannot put samples down in {self._folder}: {error.strerror}; check permissions "
-                "and free space, or use another folder with --db"
+                f"cannot write temporary samples to {self._folder}: {error.strerror}; check "
+                "permissions and free space, or use another folder with --db"
             ) from error

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 # What a run's status says; `started` until its end is known.
 STARTED, COMPLETE, FAILED, INTERRUPTED = "started", "complete", "failed", "interrupted"
 _BUSY_TIMEOUT_SECONDS = 60.0
-# Words of SQLite about a damaged file; the last about one whose list of migrations is lost.
+# In SQLite's messages about a damaged file; the last when the list of migrations is lost.
 _DAMAGE = ("not a database", "malformed", "decode", "already exists")
-# What SQLite says when a statement is right and the file or its disk is not.
+# SQLite's primary error codes that are about the file or its disk, not the statement.
 _FAULTS_OF_FILE = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_CANTOPEN,
@@ -40,7 +40,7 @@ _FAULTS_OF_FILE = {
 
 @dataclass(frozen=True, slots=True)
 class RunStart:
-    """What is known of a run before it begins; the same content resumes the same run."""
+    """The identity of a run, known before it begins; an equal one resumes an unfinished run."""
 
     command: str
     model: str
@@ -53,7 +53,7 @@ class RunStart:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What the engine did for a profile: counts of requests, and seconds of wall time."""
+    """What the engine did for a profile: counts of requests, and wall time in seconds."""
 
     n_requests: int
     n_cached: int
@@ -67,7 +67,7 @@ class Work:
 class ProfileResult:
     """One profiler's results on one data set; `n_items` counts items, not samples.
 
-    The samples are gone through once, in their order.
+    The samples are iterated over once, in their order.
     """
 
     profiler: str
@@ -132,7 +132,7 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        """All or nothing; takes the write lock first, so that what is read cannot change."""
+        """A transaction that takes the write lock first, so that what it reads cannot change."""
         with self._guard():
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -266,9 +266,9 @@ def _reading(path: Path) -> str:
 def _is_fault_of_file(error: Exception) -> bool:
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:
-        # Not from SQLite itself, but about what it read: bytes that are no UTF-8.
+        # Not from SQLite but from Python's module: bytes that are not UTF-8.
         return isinstance(error, sqlite3.OperationalError)
-    # The lowest byte is the primary code, the rest tells more.
+    # The lowest byte is the primary code.
     return code & 0xFF in _FAULTS_OF_FILE
 
 
@@ -281,7 +281,7 @@ def _advice(error: str) -> str:
 
 
 def _sample_row(sample: Sample) -> dict[str, Any]:
-    # `asdict` would copy every score, deeply: most of the time that a large profile takes to save.
+    # `asdict` would deep-copy every score, which is most of the time it takes to save a profile.
     row = {field.name: getattr(sample, field.name) for field in fields(sample)}
     return {**row, "scores": canonical_json(dict(sample.scores))}
 
@@ -293,7 +293,7 @@ def _metric_row(metric: Metric) -> dict[str, Any]:
 
 
 def _alive(pid: int | None, host: str | None) -> bool:
-    """Whether the process that started a run may still be at it."""
+    """Whether the process that started a run may still be running."""
     if pid is None or pid == os.getpid():
         return False
     if host != socket.gethostname():

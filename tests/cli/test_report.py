@@ -82,7 +82,7 @@ def test_runs_and_all_about_one(folder: Path) -> None:
         (["compare", "first", "nobody"], 2, "no run or model 'nobody'"),
         (["runs", "show", "nobody"], 2, "no run or model 'nobody'"),
         (["report", "--format", "xml"], 2, "unknown format 'xml'"),
-        (["report", "--output", "report.xml"], 2, "the ending says no format"),
+        (["report", "--output", "report.xml"], 2, "cannot infer a format"),
         (["report", "--format", "parquet"], 2, "--output FILE"),
         (["report", "--output", "/proc/report.md"], 1, "cannot write /proc/report.md"),
     ],

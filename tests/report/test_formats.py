@@ -119,7 +119,7 @@ def test_a_named_format_wins_over_the_ending(tmp_path: Path) -> None:
 
 
 def test_what_is_wrong_is_said(report: Report, db: Path, tmp_path: Path) -> None:
-    with pytest.raises(UnknownNameError, match=r"a\.xml: the ending says no format"):
+    with pytest.raises(UnknownNameError, match=r"a\.xml: cannot infer a format"):
         choose_format(None, Path("a.xml"))
     with pytest.raises(UnknownNameError, match="unknown format 'xml'; choose one of: terminal"):
         choose_format("xml", None)

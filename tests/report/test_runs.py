@@ -35,7 +35,7 @@ def test_a_run_without_results_yet_is_passed_over_when_nothing_is_named(db: Path
     report = build_report(db, [], None)
     assert [run.status for run in report.runs] == ["complete"]
     assert [each.what for each in report.omissions] == [f"run {begun} of org/large"]
-    assert report.omissions[0].why == "it is started, and no profile of it is done"
+    assert report.omissions[0].why == "it is started and has no results"
 
 
 def test_a_database_with_no_results_shows_the_latest_run(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_names_that_fit_nothing_or_several(db: Path, tmp_path: Path) -> None:
         build_report(db, ["lage"], None)
     with pytest.raises(UnknownNameError, match="no run or model ''"):
         build_report(db, [""], None)
-    with pytest.raises(UnknownNameError, match="2: 5 runs fit; name one by more of its id"):
+    with pytest.raises(UnknownNameError, match="2: 5 runs match; name one by more of its id"):
         build_report(db, ["2"], None)
     with pytest.raises(StoreError, match="llmprof profile"):
         build_report(tmp_path / "none.db", [], None)

@@ -50,6 +50,6 @@ def many(count: int) -> Iterator[Sample]:
 def test_disk_that_is_full_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     with (
         closing(SampleSpool(Path("/proc"), in_memory=10_000)) as spool,
-        pytest.raises(StoreError, match=r"put samples down in /proc.*free space"),
+        pytest.raises(StoreError, match=r"write temporary samples to /proc.*free space"),
     ):
         spool.add(many(100))

@@ -1,4 +1,4 @@
-"""Tasks of lm-evaluation-harness on llmprof's backends, cache and results."""
+"""Run tasks of lm-evaluation-harness on llmprof's backends, cache and results."""
 
 from llmprof.jobs.benchmark.evaluate import BenchmarkOutcome, run_benchmark
 from llmprof.jobs.benchmark.tasks import DEFAULT_TASKS, BenchmarkJob, list_tasks

@@ -1,4 +1,4 @@
-"""Runs lm-eval's tasks on a model: tasks, answers, scores, results."""
+"""Run lm-eval's tasks on a model, and save their results."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ from llmprof.results import ProfileResult, Store
 if TYPE_CHECKING:
     from llmprof.jobs.benchmark.lm_eval_model import EngineLM
 
-# Of the standard errors that lm-eval has no formula for; its own default of 100,000 takes minutes.
+# For standard errors without a formula; lm-eval's own default of 100,000 takes minutes.
 _BOOTSTRAP_RESAMPLES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkOutcome:
-    """The run's id, None when no task could be loaded, and what went wrong with tasks."""
+    """The run's id (None when no task could be loaded), and the errors of single tasks."""
 
     run_id: str | None
     failures: tuple[LlmprofError, ...]
@@ -55,7 +55,7 @@ class BenchmarkOutcome:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What the tasks of one run share."""
+    """The job, backend and session that all tasks of a run share."""
 
     job: BenchmarkJob
     backend: Backend
@@ -68,7 +68,7 @@ def run_benchmark(
 ) -> BenchmarkOutcome:
     """Run the job; whatever was answered before comes from the cache.
 
-    What goes wrong with one task is told to `on_failure` at once, and the others go on.
+    An error of one task is passed to `on_failure` at once, and the other tasks are run.
 
     Raises:
         LlmprofError: nothing can be run at all, with what was wrong and what to do.
@@ -123,7 +123,7 @@ def _run_tasks(
                 failed(BenchmarkError(f"task {loaded.name!r}: {error}"))
             except LlmprofError:
                 raise
-            except Exception as error:  # a task file may hold any code of its author
+            except Exception as error:  # task files may contain arbitrary code
                 reason = f"{type(error).__name__}: {first_line(error)}"
                 failed(BenchmarkError(f"task {loaded.name!r} cannot be scored: {reason}"))
             else:
@@ -140,7 +140,7 @@ def _run_tasks(
 
 
 def _run_task(run: _Run, loaded: LoadedTask) -> tuple[ProfileResult, Any]:
-    """One task's results, ours and lm-eval's."""
+    """The results of one task, as stored and as lm-eval returns them."""
     from lm_eval.evaluator import evaluate
 
     from llmprof.jobs.benchmark.lm_eval_model import EngineLM
@@ -187,7 +187,7 @@ def _run_task(run: _Run, loaded: LoadedTask) -> tuple[ProfileResult, Any]:
 
 
 def _seed_everything(seed: int) -> None:
-    """All of lm-eval's seeds, before each task: a task's numbers do not depend on those before."""
+    """Set all of lm-eval's seeds: a task's numbers must not depend on the tasks before it."""
     import random
 
     import numpy as np
@@ -199,7 +199,7 @@ def _seed_everything(seed: int) -> None:
 
 
 class Session:
-    """Answers requests while the calling thread waits, where Ctrl-C reaches it."""
+    """Answers requests in another thread while the calling thread waits and can be interrupted."""
 
     def __init__(self, engine: Engine, backend: Backend, portal: BlockingPortal) -> None:
         self._engine = engine
@@ -217,7 +217,7 @@ class Session:
             raise
 
     def close(self) -> None:
-        """Free the backend, once a request that was cancelled has let go of it."""
+        """Close the backend, after a cancelled request has released it."""
         self._portal.call(self._close)
 
     async def _answer(

@@ -26,16 +26,16 @@ from llmprof.requests import (
 )
 
 _MAX_NEW_TOKENS = 256
-# Marks a context that is a conversation: lm-eval carries contexts as text only.
+# Prefix of a context that is a conversation: lm-eval passes contexts as text only.
 _CONVERSATION = "\0conversation\0"
 _UNDERSTOOD = {"until", "max_gen_toks", "do_sample", "temperature", "top_p", "top_k"}
-# Values that ask for what is done anyway.
+# Values of unsupported arguments that change nothing.
 _NEUTRAL = {"num_beams": 1, "num_return_sequences": 1, "repetition_penalty": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One of lm-eval's instances with what was asked for it and answered."""
+    """One of lm-eval's instances with its request and answer."""
 
     instance: Any
     request: Request
@@ -43,15 +43,15 @@ class Asked:
 
 
 class EngineLM(LM):  # type: ignore[misc]
-    """Answers lm-eval's requests by `ask`; keeps what was `asked`, in the order of the instances.
+    """Answers lm-eval's requests by `ask`, and records them in `asked`, in order.
 
     Args:
         ask: answers requests of one kind, in their order.
-        backend: the model's backend, which says what can be asked and renders conversations.
-        seed: of sampled continuations.
+        backend: the model's backend, for its capabilities and its chat template.
+        seed: seed of sampled continuations.
 
     Raises:
-        BenchmarkError: a request cannot be put to this model, or was not answered.
+        BenchmarkError: a request is not supported, or was not answered.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class EngineLM(LM):  # type: ignore[misc]
         asks: list[Generate] = []
         for instance in requests:
             context, options = instance.args
-            # lm-eval names an instance several times for several draws.
+            # lm-eval repeats an instance to ask for several samples.
             asks.append(
                 Generate(_prompt(context), self._sampling(options), sample=draws[id(instance)])
             )
@@ -159,14 +159,14 @@ class EngineLM(LM):  # type: ignore[misc]
         if failed:
             raise BenchmarkError(
                 f"{len(failed)} of {len(asks)} requests failed ({failed[0].error_class}: "
-                f"{failed[0].message}); the same line again asks only those"
+                f"{failed[0].message}); run the same command to ask only those again"
             )
         self.asked += map(Asked, instances, asks, answers)
         return [outcome for outcome in outcomes if isinstance(outcome, TokenLogProbs | Completion)]
 
 
 def cut(text: str, request: Generate) -> str:
-    """The text before the first stop; some providers leave the stop in."""
+    """The text before the first stop string; some providers do not remove it."""
     for stop in request.sampling.stop:
         text = text.split(stop, 1)[0]
     return text

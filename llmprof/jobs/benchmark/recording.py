@@ -1,4 +1,4 @@
-"""What is stored of a benchmark: its run, the results of each task and the averages of groups."""
+"""What is stored of a benchmark: its run, the results of tasks and the averages of groups."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def group_result(
 
 
 def protocol_version(job: BenchmarkJob, version: str, n_shots: set[int]) -> str:
-    """What makes two numbers of one task comparable: lm-eval, the task, examples, the prompt."""
+    """All that makes two results of a task comparable: lm-eval, task, shots and prompt."""
     shots = "/".join(map(str, sorted(n_shots)))
     parts = [f"lm-eval {package_versions()['lm-eval']}", f"task {version}", f"{shots}-shot"]
     if job.apply_chat_template:

@@ -1,4 +1,4 @@
-"""Turns what lm-eval measured into llmprof's samples and metrics; imports lm-eval."""
+"""Convert lm-eval's results to samples and metrics; imports lm-eval."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Logged = Mapping[str, Any]
 
 
 def task_samples(asked: Sequence[Asked], logged: Sequence[Logged]) -> list[Sample]:
-    """One sample a document: the option chosen or the first text generated, and its scores.
+    """One sample per document: the chosen option or the first generated text, and its scores.
 
     The scores are the task's metrics of that document, where they are numbers, and the
     log-likelihood of each option: `log_likelihood`, or `log_likelihood_0` and on.
@@ -54,7 +54,7 @@ def task_samples(asked: Sequence[Asked], logged: Sequence[Logged]) -> list[Sampl
 def task_metrics(
     results: Mapping[str, Any], logged: Sequence[Logged], aggregation: Mapping[str, Any]
 ) -> list[Metric]:
-    """lm-eval's values and standard errors, each with an interval where one can be had.
+    """lm-eval's values and standard errors, with intervals where they can be computed.
 
     A mean gets the percentile bootstrap of its documents' values; a perplexity, the bootstrap over
     documents; any other metric, 1.96 standard errors to each side where lm-eval gives them.
@@ -140,7 +140,7 @@ def _interval(
 
 
 def _number(value: Any) -> float | None:
-    """The value where it is one finite number; numpy's numbers and bools are numbers too."""
+    """The value if it is a finite number, which numpy scalars and bools are too; else None."""
     if isinstance(value, str | bytes) or not hasattr(value, "__float__"):
         return None
     number = float(value)
@@ -171,14 +171,14 @@ def _sample(document: Any, asked: Sequence[Asked], scores: Mapping[str, float | 
 
 
 def _chosen(asked: Sequence[Asked]) -> Asked:
-    """The likeliest option; without options, the first of what was asked."""
-    # Mutual information asks for each option without its context too: those are no options.
+    """The likeliest option; without options, the first request."""
+    # For mutual information each option is asked without its context too: those do not count.
     options = [each for each in asked if getattr(each.request, "context", "")] or asked
     return max(options, key=lambda each: getattr(each.answer.outcome, "total", 0.0))
 
 
 def _texts(asked: Asked) -> tuple[str, str]:
-    """What the model was given, and what it wrote or what was scored."""
+    """The prompt, and the text that was generated or scored."""
     request, outcome = asked.request, asked.answer.outcome
     if isinstance(request, LogLikelihood):
         return request.context, request.continuation
@@ -195,10 +195,10 @@ def _texts(asked: Asked) -> tuple[str, str]:
 def recompute_metrics(
     stored: Sequence[Metric], samples: Sequence[Scored]
 ) -> tuple[list[Metric], frozenset[str]]:
-    """The metrics that follow from the samples, and the names of those that do not.
+    """Recompute metrics from samples; also returns the names of those that cannot be.
 
-    A metric is taken to be averaged as lm-eval's registry says under its name. Of a perplexity,
-    only the value is recomputed.
+    A metric is averaged as lm-eval's registry says under its name. Of a perplexity, only the value
+    is recomputed.
     """
     recomputed = {metric.name: _recompute(metric, samples) for metric in stored}
     unchecked = frozenset(name for name, metric in recomputed.items() if metric is None)

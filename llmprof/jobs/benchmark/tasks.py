@@ -1,4 +1,4 @@
-"""Finds and loads lm-eval's tasks; whatever is wrong with one is one clear line."""
+"""Find and load lm-eval's tasks; any fault of a task becomes an error of one line."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ class BenchmarkJob:
 
 
 def prepare_process(*, offline: bool = False, unsafe_code: bool = False) -> None:
-    """Quiet lm-eval and say what it may do; the packages read this when they are imported first.
+    """Set the environment that lm-eval and its packages read when they are first imported.
 
-    lm-eval's own worker processes are off: forking a process that has threads can hang it.
+    lm-eval's worker processes are turned off: forking a process that has threads can hang it.
     """
     os.environ.setdefault("TQDM_DISABLE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -78,7 +78,7 @@ def prepare_process(*, offline: bool = False, unsafe_code: bool = False) -> None
 
 @contextmanager
 def no_prints() -> Iterator[None]:
-    """Drop what lm-eval and its tasks print: standard output is for results."""
+    """Discard what lm-eval and its tasks print: standard output is for results."""
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
         yield
 
@@ -89,7 +89,7 @@ _COMMIT = re.compile(r"@([0-9a-f]{40})/")
 
 @dataclass(frozen=True, slots=True)
 class LoadedTask:
-    """One of lm-eval's tasks with its data; `sha256` is of the documents that are asked about."""
+    """One of lm-eval's tasks with its data; `sha256` is of the documents that are used."""
 
     name: str
     task: Any
@@ -102,7 +102,7 @@ class LoadedTask:
 
 @dataclass(frozen=True, slots=True)
 class TaskSelection:
-    """Tasks by name, and the groups whose members are averaged."""
+    """The tasks of a job by name, and the groups whose members are averaged."""
 
     tasks: dict[str, LoadedTask] = field(default_factory=dict)
     groups: dict[str, Any] = field(default_factory=dict)
@@ -123,7 +123,7 @@ def list_tasks(patterns: Sequence[str], include_path: Path | None = None) -> lis
 
 
 def load_tasks(job: BenchmarkJob, on_failure: FailureListener) -> TaskSelection:
-    """Load what the job names; what cannot be loaded is told to `on_failure`, the rest goes on.
+    """Load the job's tasks; the error of a task that cannot be loaded goes to `on_failure`.
 
     Raises:
         UnknownNameError: the folder of task files does not exist.
@@ -144,8 +144,8 @@ def load_tasks(job: BenchmarkJob, on_failure: FailureListener) -> TaskSelection:
 def _manager(names: Sequence[str], include_path: Path | None) -> Any:
     """lm-eval's index of task files.
 
-    Its own fourteen thousand files take long to read, and are left alone where the user's folder,
-    which wins over them, holds everything that is named.
+    lm-eval's own fourteen thousand files take long to read. They are skipped when the user's
+    folder, which takes precedence, has every task that is named.
     """
     from lm_eval.tasks import TaskManager
 
@@ -168,7 +168,7 @@ def _holds(manager: Any, name: Any) -> bool:
 
 
 def _expand(names: Sequence[str], manager: Any, on_failure: FailureListener) -> list[str]:
-    """Names that patterns stand for; wide ones first, so that they cover their members."""
+    """The names that match; groups and tags first, so that they cover their members."""
     found: dict[str, None] = {}
     for name in names:
         matching = [name] if _is_file(name) else manager.match_tasks([name])
@@ -207,8 +207,8 @@ def _load(name: str, manager: Any, job: BenchmarkJob, selection: TaskSelection) 
     for each in loaded:
         if each in selection.tasks:
             raise BenchmarkError(
-                f"{name!r} holds task {each!r}, which is asked for otherwise too; ask for "
-                f"{name!r} in a run of its own"
+                f"{name!r} contains task {each!r}, which is named in another way too; run {name!r} "
+                "separately"
             )
     selection.tasks.update(loaded)
     selection.groups.update(found.get("groups", {}))
@@ -218,8 +218,8 @@ def _prepare(name: str, task: Any, job: BenchmarkJob) -> LoadedTask:
     if getattr(task, "UNSAFE_CODE", False):
         _check_unsafe(name, job)
     if getattr(task, "MULTIMODAL", False):
-        raise BenchmarkError(f"task {name!r} shows images or sounds; llmprof's models read text")
-    # As lm-eval does: a task that insists on no examples keeps its 0.
+        raise BenchmarkError(f"task {name!r} has images or audio; llmprof supports text only")
+    # As in lm-eval: a task whose own number of examples is 0 keeps it.
     if job.num_fewshot is not None and task.get_config("num_fewshot") != 0:
         task.set_config(key="num_fewshot", value=job.num_fewshot)
     elif task.get_config("num_fewshot") is None:
@@ -257,7 +257,7 @@ def _source(task: Any) -> str:
 
 
 def _commit(task: Any) -> str | None:
-    """The commit that `datasets` downloaded, which it notes in the addresses of its files."""
+    """The commit of the downloaded data set, from the URLs that `datasets` recorded."""
     splits = getattr(task, "dataset", None)
     for split in splits.values() if isinstance(splits, dict) else ():
         info = getattr(split, "info", None)
@@ -276,7 +276,7 @@ def _digest(documents: Sequence[Any]) -> str:
 
 
 def _explain(name: str, error: Exception) -> LlmprofError:
-    """What went wrong while a task was loaded, in one line."""
+    """Convert an exception met while loading a task to an error of one line."""
     if isinstance(error, LlmprofError):
         return error
     reason = first_line(error)

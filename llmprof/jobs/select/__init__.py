@@ -1,7 +1,7 @@
-"""From completions to training data: "active inheritance" (arXiv 2407.01490).
+"""The `select` command: training data by "active inheritance" (arXiv 2407.01490).
 
-Several completions of each prompt are drawn, from one model or several; one that moves a metric
-the wanted way is kept. The metric need not be differentiable.
+Several completions per prompt are sampled, from one model or several, and the one with the best
+value of a metric is kept. The metric need not be differentiable.
 """
 
 from llmprof.jobs.select.choose import Chosen, choose

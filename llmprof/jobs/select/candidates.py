@@ -1,4 +1,4 @@
-"""The completions that are chosen among: how they are asked for, and what is known of each.
+"""Candidates: the completions to select from, with their requests and scores.
 
 The candidates of a prompt are samples, model by model; `group` is the model's label.
 """
@@ -31,7 +31,7 @@ Pool = list[Sample]
 
 
 def put(item: Prompt, drawing: Drawing, options: ProfilerOptions) -> str | tuple[Message, ...]:
-    """The prompt as the model reads it."""
+    """The prompt as it is sent to the model."""
     ask = continuation_prompt if drawing.continuation else question_prompt
     return ask(item.text, options)
 
@@ -39,7 +39,7 @@ def put(item: Prompt, drawing: Drawing, options: ProfilerOptions) -> str | tuple
 def generation_requests(
     items: Sequence[Prompt], drawing: Drawing, options: ProfilerOptions
 ) -> list[Generate]:
-    """`k` requests a prompt, prompt by prompt."""
+    """`k` requests per prompt, prompt by prompt."""
     sampling = Sampling(
         max_new_tokens=options.max_new_tokens,
         temperature=drawing.temperature,
@@ -51,7 +51,7 @@ def generation_requests(
 
 
 def candidates_of(item: Prompt, label: str, answers: Sequence[Answer]) -> Iterator[Sample]:
-    """One model's completions of one prompt, with what the completions themselves tell."""
+    """One model's completions of one prompt, with their lengths."""
     for draw, answer in enumerate(answers):
         outcome = answer.outcome
         done = outcome if isinstance(outcome, Completion) else None
@@ -73,7 +73,7 @@ def candidates_of(item: Prompt, label: str, answers: Sequence[Answer]) -> Iterat
 
 
 def is_spoken(sample: Sample) -> bool:
-    """Whether there is a completion, and more of it than blanks."""
+    """Whether there is a completion that is not blank."""
     return bool(sample.response and sample.response.strip())
 
 
@@ -84,12 +84,12 @@ def distinct_texts(pools: Sequence[Pool]) -> list[str]:
 
 
 def toxicity_requests(texts: Sequence[str]) -> list[Toxicity]:
-    """Those of the toxicity profile, so that its answers are used again."""
+    """The same requests as the toxicity profile's, so that its cached answers are reused."""
     return [Toxicity(text, ATTRIBUTES) for text in texts]
 
 
 def likelihood_requests(contexts: Sequence[str], pools: Sequence[Pool]) -> list[LogLikelihood]:
-    """One for each completion that is not blank, after its prompt's context, pool by pool."""
+    """One per completion that is not blank, given its prompt's context, pool by pool."""
     return [
         LogLikelihood(context, str(sample.response))
         for context, pool in zip(contexts, pools, strict=True)
@@ -101,13 +101,13 @@ def likelihood_requests(contexts: Sequence[str], pools: Sequence[Pool]) -> list[
 def add_text_scores(
     pools: Sequence[Pool], scores: Mapping[str, Mapping[str, float | None]]
 ) -> None:
-    """Give each completion the scores of its text."""
+    """Add the scores of its text to each completion."""
     for pool in pools:
         pool[:] = [_with(sample, scores.get(sample.response or "", {})) for sample in pool]
 
 
 def add_toxicity(pools: Sequence[Pool], texts: Sequence[str], answers: Sequence[Answer]) -> None:
-    """Give each completion a scorer's opinion of its text; `error_class` says why it has none."""
+    """Add the toxicity scores of its text to each completion, or why there are none."""
     opinions = {text: opinion(answer) for text, answer in zip(texts, answers, strict=True)}
     for pool in pools:
         for place, sample in enumerate(pool):
@@ -117,7 +117,7 @@ def add_toxicity(pools: Sequence[Pool], texts: Sequence[str], answers: Sequence[
 
 
 def add_likelihood(pools: Sequence[Pool], answers: Sequence[Answer]) -> None:
-    """Give each completion that is not blank its log-likelihood, in total and a token."""
+    """Add the log-likelihood, total and per token, to each completion that is not blank."""
     following = iter(answers)
     for pool in pools:
         for place, sample in enumerate(pool):
@@ -139,7 +139,7 @@ def _likelihood(answer: Answer) -> dict[str, float | None]:
 def _with(
     sample: Sample, scores: Mapping[str, float | None], error_class: str | None = None
 ) -> Sample:
-    """The sample with further scores; of several errors the first is kept."""
+    """The sample with more scores; of several errors the first is kept."""
     return replace(
         sample,
         scores={**sample.scores, **scores},

@@ -1,4 +1,4 @@
-"""Chooses one completion of each prompt; a pure function of scores and a seed."""
+"""Choose one completion per prompt: a pure function of scores and a seed."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from llmprof.metrics.samples import Sample
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A prompt's completion that is kept and, of those that could have been, the worst."""
+    """The completion of a prompt that is kept, and the worst of the eligible ones."""
 
     kept: Sample
     worst: Sample
 
     @property
     def is_pair(self) -> bool:
-        """Whether one is better than the other, and another text."""
+        """Whether the two are different texts, so that one is better."""
         return self.kept.response != self.worst.response
 
 
 def choose(pools: Sequence[Pool], choice: Choice) -> list[Chosen | None]:
-    """What is kept of each prompt's candidates; None where none can be.
+    """What is kept of each prompt's candidates; None where no candidate is eligible.
 
-    A candidate can be kept if it is not blank, has a value of the target and meets the
-    constraints. Of equals the first is kept: that of the earliest model, and of its smallest
-    sample index. A random one is drawn with the seed and the prompt's place alone, so that the
-    same candidates give the same choice.
+    A candidate is eligible if it is not blank, has a value of the target and meets the
+    constraints. Ties go to the earliest model and its smallest sample index. A random choice
+    depends only on the seed and the prompt's position, so that the same candidates give the same
+    choice.
     """
     eligible = _eligible(pools, choice)
     return [_choose(place, pool, choice) for place, pool in enumerate(eligible)]
 
 
 def control(pools: Sequence[Pool], choice: Choice) -> list[Sample | None]:
-    """The choice that `baseline` "random" makes among the same candidates."""
+    """What `baseline` "random" would keep of the same candidates."""
     drawn = choose(pools, replace(choice, baseline="random"))
     return [None if chosen is None else chosen.kept for chosen in drawn]
 
@@ -67,5 +67,5 @@ def _choose(place: int, pool: Pool, choice: Choice) -> Chosen | None:
     if choice.baseline == "random":
         return Chosen(random.Random(f"{choice.seed}/{place}").choice(pool), worst)
     best = max(pool, key=merit)
-    # Of a pool of equals no completion is worse.
+    # When all are equal, none is worse.
     return Chosen(best, worst if merit(worst) < merit(best) else best)

@@ -1,7 +1,7 @@
-"""Constraints on a completion's metrics, such as `n_tokens < 400 AND toxicity < 0.2`.
+"""Metrics of completions, and constraints such as `n_tokens < 400 AND toxicity < 0.2`.
 
-The language is that of SQL's WHERE, less all that is not a comparison: SQLite reads and evaluates
-it, but only after every word of it is known to be a metric, a number or one of the words below.
+A constraint is a subset of SQL's WHERE, comparisons only. SQLite evaluates it, after each token was
+checked to be a metric, a number, a comparison or one of the keywords below.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TEXT = "text"
 TOXICITY = "toxicity"
 LIKELIHOOD = "likelihood"
 
-# `finished` is 0 where the limit on new tokens cut the completion, else 1.
+# `finished` is 0 when the limit on new tokens cut the completion, else 1.
 SAMPLE_METRICS = {
     COMPLETION: ("generated_tokens", "finished"),
     TEXT: text_metrics.NAMES,
@@ -33,18 +33,18 @@ _SOURCES = {name: source for source, names in SAMPLE_METRICS.items() for name in
 
 
 def metric_names() -> list[str]:
-    """Every metric that a completion may have, in the order in which reports show them."""
+    """Every metric that a completion can have, in the order of reports."""
     return list(_SOURCES)
 
 
 def sources_of(names: Iterable[str]) -> set[str]:
-    """What has to be asked or computed for these metrics.
+    """The sources (COMPLETION, TEXT, TOXICITY, LIKELIHOOD) of these metrics.
 
     >>> sorted(sources_of(["mtld", "n_tokens", "toxicity"]))
     ['text', 'toxicity']
 
     Raises:
-        UnknownNameError: there is no such metric; names those that are written nearly so.
+        UnknownNameError: there is no such metric; the message names similar ones.
     """
     return {_source_of(name) for name in names}
 
@@ -69,14 +69,13 @@ Scores = Mapping[str, float | None]
 
 
 class Constraint:
-    """A condition that a completion meets or not.
+    """A condition on the scores of a completion.
 
-    As in SQL, a comparison with a metric that is not defined is not met, whichever way it goes;
-    `smog IS NULL` asks whether it is defined.
+    As in SQL, no comparison with an undefined metric is met; `smog IS NULL` tests for that.
 
     Raises:
-        UsageError: it is anything but comparisons of metrics and numbers.
-        UnknownNameError: it names a metric that does not exist.
+        UsageError: it contains anything but comparisons of metrics and numbers.
+        UnknownNameError: it names an unknown metric.
     """
 
     def __init__(self, text: str) -> None:
@@ -88,11 +87,11 @@ class Constraint:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The metrics that it compares, each once."""
+        """The metrics in it, each once."""
         return tuple(dict.fromkeys(value for kind, value in self._tokens if kind == "name"))
 
     def met_by(self, completions: Sequence[Scores]) -> list[bool]:
-        """Whether the scores of each completion meet it."""
+        """Whether each completion meets it, by its scores."""
         columns = ", ".join(_quoted(name) for name in ("place", *self.names))
         marks = ", ".join("?" for _ in range(len(self.names) + 1))
         rows = (
@@ -114,7 +113,7 @@ class Constraint:
 
 
 def _tokens(text: str) -> Iterator[tuple[str, str]]:
-    """Kind (`name`, `word`, `number` or `mark`) and value of each token."""
+    """Kind (`name`, `word`, `number` or `mark`) and value of each token of the text."""
     place, end = 0, len(text.rstrip())
     while place < end:
         match = _TOKEN.match(text, place)
@@ -130,7 +129,7 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _refuse_chains(tokens: Sequence[tuple[str, str]], text: str) -> None:
-    """`0 < a < 1` means `(0 < a) < 1` to SQL: true of nearly everything, never what is meant."""
+    """Refuse `0 < a < 1`: SQL reads it as `(0 < a) < 1`, which is nearly always true."""
     compared = False
     for kind, value in tokens:
         if value in ("AND", "OR", "(", ")"):

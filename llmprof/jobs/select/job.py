@@ -1,4 +1,4 @@
-"""What one `llmprof select` was asked to do."""
+"""The options of one `llmprof select`."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ BASELINES = ("random",)
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """How completions are drawn: `k` of each prompt and model, by nucleus sampling.
+    """How completions are sampled: `k` per prompt and model, by nucleus sampling.
 
-    `continuation` has prompts continued, as the toxicity profile does, instead of answered; with
-    its temperature, top-p and seed, its completions are then used again.
+    With `continuation`, prompts are continued as in the toxicity profile instead of answered; with
+    its temperature, top-p and seed, its cached completions are reused.
     """
 
     k: int = 10
@@ -35,9 +35,9 @@ class Drawing:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which completion of a prompt is kept: that of the largest or smallest `target`.
+    """Which completion of a prompt is kept: the one with the largest or smallest `target`.
 
-    `baseline` "random" keeps any of those that could be kept, drawn with `seed`.
+    `baseline` "random" keeps a random eligible one instead, drawn with `seed`.
 
     Raises:
         UnknownNameError: there is no such metric, direction or baseline.
@@ -57,7 +57,7 @@ class Choice:
 
     @property
     def sources(self) -> set[str]:
-        """What has to be known of a completion to choose."""
+        """The sources of the metrics that the choice needs."""
         return sources_of([self.target, *(self.where.names if self.where else ())])
 
     @property
@@ -67,10 +67,10 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class SelectJob:
-    """Everything one `llmprof select` was asked to do.
+    """The options of one `llmprof select`.
 
-    `prompts` is a data set's name, or a file. `backend_options` are those of each of `models`, but
-    for its name; None is the default model. With `scorer`, completions are scored for toxicity;
+    `prompts` is a data set's name, or a file. `backend_options` apply to each of `models`, except
+    for the name; None is the default model. With `scorer`, completions are scored for toxicity;
     with `likelihood_model`, for their likelihood under that model, on the same backend.
 
     Raises:
@@ -97,14 +97,14 @@ class SelectJob:
         _check("format", self.format, FORMATS)
         if self.format in PAIRS and self.choice.baseline is not None:
             raise UsageError(
-                f"a random choice has no better and no worse: --format {self.format} cannot go "
-                "with --baseline; leave one of them out"
+                f"a random choice has no better and worse completion: --format {self.format} "
+                "cannot be combined with --baseline; leave one of them out"
             )
         options = self.backend_options
         if len(self.models) > 1 and (options.revision or options.adapter):
             raise UsageError(
-                "--revision and --adapter belong to one model; name one in --models, or put the "
-                "revision or the adapter into a model folder of its own"
+                "--revision and --adapter apply to one model only; name one in --models, or save "
+                "the revision or the adapter as a model folder"
             )
 
     @property

@@ -1,4 +1,4 @@
-"""Plans a selection: what it would ask, and how long that takes, from the speed of earlier runs."""
+"""Plan a selection: its requests, and how long they take, from the speed of earlier runs."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _FILE = "seconds_per_answer.json"
 
 
 def plan_select(job: SelectJob) -> list[Plan]:
-    """One plan a model, and one each for the scorer and the likelihood; asks nothing.
+    """One plan per model, and one each for the scorer and the likelihood; asks nothing.
 
-    Of a completion that is still to be made, one request each is counted.
+    Each completion that is still to be generated counts as one request of each.
 
     Raises:
         LlmprofError: with what was wrong and what to do.
@@ -56,14 +56,14 @@ def plan_select(job: SelectJob) -> list[Plan]:
 
 @dataclass(frozen=True, slots=True)
 class _Planner:
-    """Looks up what a job's requests would find."""
+    """Looks up a job's requests in the cache."""
 
     job: SelectJob
     setup: SelectSetup
     cache: ResponseCache
 
     def known_completions(self) -> list[Pool]:
-        """The completions of each prompt that exist already."""
+        """The completions of each prompt that are in the cache."""
         items, k = self.setup.dataset.items, self.job.drawing.k
         pools: list[Pool] = [[] for _ in items]
         for source in self.setup.sources:
@@ -82,7 +82,7 @@ class _Planner:
         asks: Sequence[Request],
         unknown: int = 0,
     ) -> Plan:
-        """The plan of `asks`, and of as many requests again as are `unknown` yet."""
+        """The plan of `asks` and of `unknown` more requests."""
         dataset, tokens = self.setup.dataset, self.job.options.max_new_tokens
         cached = sum(each is not None for each in Engine(self.cache, [backend]).cached(asks))
         to_ask = len(asks) + unknown - cached
@@ -101,10 +101,10 @@ class _Planner:
 def seconds_per_answer(
     cache_dir: Path, backend: Backend, kind: str, max_new_tokens: int
 ) -> float | None:
-    """At the rate that the backend is bound to, else as it was last; None when neither is known.
+    """Seconds per answer: by the backend's rate limit, else as last measured, else None.
 
-    `kind` is that of the request; `max_new_tokens` bounds the completions that it makes, or is
-    about.
+    `kind` is the kind of request; `max_new_tokens` limits the completions that it generates or
+    scores.
     """
     rate = backend.requests_per_second if isinstance(backend, Paced) else None
     if rate is not None:
@@ -116,7 +116,7 @@ def seconds_per_answer(
 def remember_speed(
     cache_dir: Path, backend: Backend, kind: str, max_new_tokens: int, seconds: float
 ) -> None:
-    """Keep how long an answer took, for later estimates."""
+    """Remember how many seconds an answer took, for later estimates."""
     remember(cache_dir / _FILE, _key(backend, kind, max_new_tokens), seconds)
 
 

@@ -1,4 +1,4 @@
-"""Makes ready what a selection needs: prompts, and models with no weights loaded."""
+"""Prepare a selection: load its prompts, and create its backends without loading weights."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COMMAND = "select"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A model that completions are drawn from; `label` tells it from the others."""
+    """A model that completions are sampled from; `label` tells it from the others."""
 
     label: str
     backend: Backend
@@ -32,7 +32,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Likelihood:
-    """A model that completions are likely under, after each prompt as one text."""
+    """A model that scores the likelihood of completions; `contexts` are the prompts as texts."""
 
     backend: Backend
     contexts: Sequence[str]
@@ -40,7 +40,7 @@ class Likelihood:
 
 @dataclass(frozen=True, slots=True)
 class SelectSetup:
-    """Prompts and models; `scorer` and `likelihood` are there when completions need them."""
+    """Prompts and models of a selection; `scorer` and `likelihood` only when they are needed."""
 
     dataset: Dataset[Prompt]
     sources: Sequence[Source]
@@ -53,7 +53,7 @@ class SelectSetup:
 
 
 def prepare(job: SelectJob) -> SelectSetup:
-    """Load the prompts and make the backends; asks no model.
+    """Load the prompts and create the backends; asks no model.
 
     Raises:
         LlmprofError: with what was wrong and what to do.
@@ -68,7 +68,7 @@ def prepare(job: SelectJob) -> SelectSetup:
 
 
 def run_start(job: SelectJob, setup: SelectSetup) -> RunStart:
-    """What is known of the run before it begins."""
+    """The identity of the run."""
     choice, options = job.choice, job.options
     config: dict[str, Any] = {
         "identity": {source.label: dict(source.backend.identity) for source in setup.sources},
@@ -96,7 +96,7 @@ def run_start(job: SelectJob, setup: SelectSetup) -> RunStart:
 
 
 def protocol_version(job: SelectJob, setup: SelectSetup) -> str:
-    """Names all that makes two selections incomparable, but for the models' own names."""
+    """A name for everything that makes two selections comparable, except the models."""
     choice = job.choice
     parts = [choice.baseline or choice.direction, choice.target, f"of-{job.drawing.k}"]
     if len(setup.sources) > 1:
@@ -135,7 +135,7 @@ def _sources(job: SelectJob, dataset: Dataset[Prompt]) -> list[Source]:
 
 
 def _likelihood(job: SelectJob, dataset: Dataset[Prompt]) -> Likelihood:
-    """The model that says how likely a completion is: the one named, or the first of all."""
+    """The model that scores likelihood: the one named, or else the first of `models`."""
     named = job.likelihood_model
     options = (
         replace(job.backend_options, model=job.models[0])

@@ -1,4 +1,4 @@
-"""What comes of a selection: samples and metrics for the results, lines for the file."""
+"""The result of a selection: samples and metrics to store, lines of the training file."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from llmprof.results import ProfileResult, Work
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What was chosen of each prompt's candidates; None where nothing could be."""
+    """What was chosen of each prompt's candidates; None where none was eligible."""
 
     pools: Sequence[Pool]
     chosen: Sequence[Chosen | None]
 
 
 def select(job: SelectJob, pools: Sequence[Pool]) -> Selection:
-    """Choose; for a format of pairs only prompts with a better and a worse completion are kept."""
+    """Choose; for pairs, only prompts with a better and a worse completion are kept."""
     chosen = choose(pools, job.choice)
     if job.format in PAIRS:
         chosen = [each if each and each.is_pair else None for each in chosen]
@@ -40,7 +40,7 @@ def select(job: SelectJob, pools: Sequence[Pool]) -> Selection:
 def result_of(
     job: SelectJob, setup: SelectSetup, selection: Selection, work: Work
 ) -> ProfileResult:
-    """Every candidate, with `selected` (and `rejected`, in pairs) as 0 or 1, and the metrics."""
+    """All candidates, with the scores `selected` and, for pairs, `rejected` (0 or 1); metrics."""
     pools = selection.pools
     kept = [None if each is None else each.kept for each in selection.chosen]
     dataset = setup.dataset
@@ -70,7 +70,7 @@ def lines_of(
     """The lines of the training file, in the order of the prompts.
 
     Raises:
-        SelectionError: there is none; says why.
+        SelectionError: there is none; the message says why.
     """
     write = FORMATS[job.format]
     provenance = _provenance(job, setup, selection.pools, run_id)
@@ -87,7 +87,7 @@ def lines_of(
 def _provenance(
     job: SelectJob, setup: SelectSetup, pools: Sequence[Pool], run_id: str
 ) -> Callable[[Sample], Line]:
-    """Writes where a completion came from; all lines have the same fields and scores."""
+    """A function that describes the origin of a completion, with the same fields for all."""
     backends = {source.label: source.backend for source in setup.sources}
     identities = {label: canonical_json(dict(each.identity)) for label, each in backends.items()}
     found = {name for pool in pools for sample in pool for name in sample.scores}
@@ -111,7 +111,7 @@ def _provenance(
 
 
 def _messages(job: SelectJob, item: Prompt) -> Sequence[Message]:
-    """The prompt as a chat model is asked it, whether or not the models here were."""
+    """The prompt as chat messages, whether or not the models here are chat models."""
     asked = put(item, job.drawing, replace(job.options, prompt_format="chat"))
     return (Message("user", asked),) if isinstance(asked, str) else asked
 
@@ -130,19 +130,19 @@ def _why_nothing(job: SelectJob, pools: Sequence[Pool]) -> str:
     if not spoken:
         errors = sorted({sample.error_class for sample in candidates if sample.error_class})
         why = f"none of {len(candidates)} completions has any text ({', '.join(errors) or 'blank'})"
-        advice = "look at the model"
+        advice = "check the model's output with `llmprof sql`"
     elif all(sample.scores.get(target) is None for sample in spoken):
         why = f"none of {len(spoken)} completions has a value of {target!r}"
         advice = "choose another --target, or a scorer that has it"
     elif where is not None and not any(where.met_by([sample.scores for sample in spoken])):
         why = f"none of {len(spoken)} completions meets --where {where.text!r}"
-        advice = "loosen it"
+        advice = "relax --where"
     elif job.format in PAIRS:
         why = "no prompt has two completions of which one is better"
         advice = "draw more with --k"
     else:
         why = f"no completion has a value of {target!r} and meets --where as well"
-        advice = "loosen it"
+        advice = "relax --where"
     return f"nothing to write to {job.output}: {why}; {advice}"
 
 
@@ -161,13 +161,13 @@ Picks = Sequence[Sample | None]
 def selection_metrics(
     pools: Sequence[Pool], kept: Picks, control: Picks, target: str, labels: Sequence[str]
 ) -> list[Metric]:
-    """All that a selection is judged by; the unit is the prompt.
+    """The metrics of a selection; the unit of each mean is the prompt.
 
-    `kept[i]` and `control[i]` are what was kept of `pools[i]`, and what a random choice keeps.
-    Groups: `candidates` is the mean over prompts of the mean over a prompt's completions, which a
-    random choice has on average; `selected` the mean over what is kept; `change` the mean, over
-    prompts that have both, of the second less the first; `random` (the target only) that of
-    the random choice. `model_share` has a group for each of `labels`.
+    `kept[i]` and `control[i]` are what is kept of `pools[i]`, by the choice and at random. Groups:
+    `candidates` is the mean over prompts of the mean over a prompt's completions, the expectation
+    of a random choice; `selected` the mean over what is kept; `change` the mean, over prompts that
+    have both, of the second minus the first; `random` (the target only) the mean over the random
+    choice. `model_share` has one group per label in `labels`.
     """
     names = [name for name in metric_names() if _is_known(name, pools)]
     names.sort(key=lambda name: name != target)
@@ -194,7 +194,7 @@ def _before_and_after(name: str, pools: Sequence[Pool], kept: Picks) -> list[Met
 
 
 def _percentiles(target: str, samples: Sequence[Sample], group: str) -> list[Metric]:
-    """Percentiles of single completions, by linear interpolation; no averages, so no intervals."""
+    """Percentiles over single completions, by linear interpolation, without intervals."""
     import numpy as np
 
     values = [value for sample in samples if (value := sample.scores.get(target)) is not None]

@@ -1,4 +1,4 @@
-"""Runs a selection: completions, their scores, the choice, the file and the results."""
+"""Run a selection: sample completions, score and choose them, save results and file."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ from llmprof.profilers import text_metrics
 from llmprof.requests import Answer, Request
 from llmprof.results import Store, Work
 
-# Texts described between two looks at whether the user wants to stop.
+# Texts described between two checks for Ctrl-C.
 _TEXTS_AT_ONCE = 16
 
 
 def run_select(job: SelectJob, listener: Listener) -> str:
     """Run the job, write its file and return the run's id.
 
-    Whatever was answered before comes from the cache. The results are stored before the file is
-    written, and the file is written whole or not at all.
+    Earlier answers come from the cache. The results are stored before the file is written, and the
+    file is written whole or not at all.
 
     Raises:
         SelectionError: nothing can be kept, or the file cannot be written.
         LlmprofError: with what was wrong and what to do; a run that began is marked as failed.
     """
-    # The output and the store before any model: what cannot be written shows at once.
+    # Check output and store before any model: the user hears at once what cannot be written.
     check_output(job.output)
     with Store(job.db) as store:
         setup = prepare(job)
@@ -68,9 +68,9 @@ async def _ask(job: SelectJob, setup: SelectSetup, listener: Listener) -> tuple[
 
 
 class _Session:
-    """Asks one backend after another and counts the work.
+    """Asks one backend after another, and counts the work.
 
-    Each is freed once it has answered, so that one model at a time is in memory.
+    Each backend is closed once it has answered, so that one model at a time is in memory.
     """
 
     def __init__(self, job: SelectJob, cache: ResponseCache, listener: Listener) -> None:
@@ -103,7 +103,7 @@ class _Session:
 
 
 async def _candidates(job: SelectJob, setup: SelectSetup, session: _Session) -> list[Pool]:
-    """The completions of each prompt with all their scores."""
+    """The completions of each prompt, with all their scores."""
     items, k = setup.dataset.items, job.drawing.k
     pools: list[Pool] = [[] for _ in items]
     for source in setup.sources:

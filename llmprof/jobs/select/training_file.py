@@ -1,4 +1,4 @@
-"""Writes a training file: the whole of it, or nothing."""
+"""Training files: the formats of their lines, and JSON Lines or Parquet files, written whole."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Provenance = Callable[[Sample], Line]
 class Example:
     """A prompt with the completion to train on and, for pairs, the worse one.
 
-    `prompt` is its text as it stands in the data set; `messages` is how a chat model is asked it.
+    `prompt` is the text from the data set; `messages` is the same prompt for a chat model.
     """
 
     prompt: str
@@ -100,15 +100,15 @@ Lines = Sequence[dict[str, Any]]
 
 
 def check_output(path: Path) -> None:
-    """Refuse a file that cannot be written, before there is anything to write.
+    """Refuse a file that cannot be written, before any work is done.
 
     Raises:
-        UsageError: its ending is not known.
+        UsageError: its extension is unknown.
         SelectionError: its folder is missing or cannot be written to.
     """
     if path.suffix.lower() not in _WRITERS:
         raise UsageError(
-            f"what to write to {path} is not known: end its name in {' or '.join(_WRITERS)}"
+            f"cannot infer a format from the extension of {path}: use {' or '.join(_WRITERS)}"
         )
     if path.is_dir():
         raise SelectionError(f"cannot write {path}: it is a folder; name a file in --output")
@@ -119,7 +119,7 @@ def check_output(path: Path) -> None:
 
 
 def write_lines(path: Path, lines: Lines) -> None:
-    """Write JSON Lines or Parquet, by the file's ending; an old file stays until all is written.
+    """Write JSON Lines or Parquet, by the extension; an old file stays until all is written.
 
     Raises:
         SelectionError: it cannot be written.
@@ -167,7 +167,7 @@ def _write_parquet(path: Path, lines: Lines) -> None:
 
 
 def _with_numbers(kind: pa.DataType) -> pa.DataType:
-    """A score that no line has a value of is a number too, so that all files have one schema."""
+    """The type with `float64` for columns of only nulls, so that all files have one schema."""
     import pyarrow as pa
 
     if pa.types.is_null(kind):

@@ -49,7 +49,7 @@ def test_interrupted_writing_leaves_the_old_file(
 
 
 def test_file_that_cannot_be_written_is_refused_before_any_work(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"end its name in \.jsonl or \.parquet"):
+    with pytest.raises(UsageError, match=r"use \.jsonl or \.parquet"):
         check_output(tmp_path / "a.csv")
     (tmp_path / "folder.jsonl").mkdir()
     with pytest.raises(SelectionError, match="it is a folder"):
