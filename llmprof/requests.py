@@ -199,6 +199,44 @@ class RollingLogLikelihood:
 
 
 @dataclass(frozen=True, slots=True)
+class TailLogLikelihood:
+    """Log-likelihood of the last tokens of `text`: as many as `tail` has when tokenized alone.
+
+    Both are tokenized as the tokenizer does it by default, special tokens included. The scored
+    tokens may begin before `tail` does in the text, or after: this is how the scripts of "LLM See,
+    LLM Do" score an option.
+    """
+
+    text: str
+    tail: str
+
+    kind: ClassVar[str] = "tail_log_likelihood"
+    response: ClassVar[type[TokenLogProbs]] = TokenLogProbs
+
+    def canonical(self) -> Json:
+        return {"text": self.text, "tail": self.tail}
+
+
+@dataclass(frozen=True, slots=True)
+class StartedLogLikelihood:
+    """Log-likelihood of `text` whose start token is read for its first token only.
+
+    The first token is scored given the first token of `start`, each later one given the tokens of
+    the text before it, without the start token. This is how bias-bench (Meade et al. 2022, arXiv
+    2110.08527) and the scripts of "LLM See, LLM Do" score a sentence.
+    """
+
+    text: str
+    start: str = "<|endoftext|>"
+
+    kind: ClassVar[str] = "started_log_likelihood"
+    response: ClassVar[type[TokenLogProbs]] = TokenLogProbs
+
+    def canonical(self) -> Json:
+        return {"text": self.text, "start": self.start}
+
+
+@dataclass(frozen=True, slots=True)
 class PseudoLogLikelihood:
     """Pseudo-log-likelihood, under a masked language model, of the tokens two sentences share.
 
@@ -260,7 +298,14 @@ class Toxicity:
 
 
 Request: TypeAlias = (
-    Generate | LogLikelihood | RollingLogLikelihood | PseudoLogLikelihood | Embed | Toxicity
+    Generate
+    | LogLikelihood
+    | RollingLogLikelihood
+    | TailLogLikelihood
+    | StartedLogLikelihood
+    | PseudoLogLikelihood
+    | Embed
+    | Toxicity
 )
 Response: TypeAlias = Completion | TokenLogProbs | Embedding | ToxicityScores
 Outcome: TypeAlias = Response | Failure
@@ -268,6 +313,8 @@ RequestType: TypeAlias = (
     type[Generate]
     | type[LogLikelihood]
     | type[RollingLogLikelihood]
+    | type[TailLogLikelihood]
+    | type[StartedLogLikelihood]
     | type[PseudoLogLikelihood]
     | type[Embed]
     | type[Toxicity]

@@ -22,6 +22,8 @@ from llmprof.requests import (
     Request,
     RequestType,
     RollingLogLikelihood,
+    StartedLogLikelihood,
+    TailLogLikelihood,
     TokenLogProbs,
     Toxicity,
     ToxicityScores,
@@ -37,6 +39,10 @@ def default_script(request: Request) -> Outcome:
         return Completion(f"You said: {text}", len(text.split()) + 2, "stop")
     if isinstance(request, LogLikelihood):
         return _token_log_probs(request.context, request.continuation)
+    if isinstance(request, TailLogLikelihood):
+        return _token_log_probs(request.text.removesuffix(request.tail), request.tail)
+    if isinstance(request, StartedLogLikelihood):
+        return _token_log_probs(request.start, request.text)
     if isinstance(request, RollingLogLikelihood):
         return _token_log_probs("", request.text)
     if isinstance(request, PseudoLogLikelihood):
@@ -72,6 +78,8 @@ class ScriptedBackend:
                 Generate,
                 LogLikelihood,
                 RollingLogLikelihood,
+                TailLogLikelihood,
+                StartedLogLikelihood,
                 PseudoLogLikelihood,
                 Embed,
                 Toxicity,

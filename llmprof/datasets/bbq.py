@@ -57,9 +57,16 @@ UNKNOWN_TEXTS = frozenset(
     }
 )
 _ANSWERS = ("ans0", "ans1", "ans2")
-# In the categories of one dimension, templates above this index use names for groups
-# (analysis_scripts/BBQ_results_metadata.R of the authors' repository).
+# Which templates use names for groups: in the categories of one dimension those above this index
+# (analysis_scripts/BBQ_results_metadata.R of the authors' repository), in the intersectional ones
+# those whose `Proper_nouns_only` is TRUE (its folder templates/).
 _LAST_LABEL_TEMPLATE = 25
+_NAME_TEMPLATES = {
+    "Race_x_SES": frozenset(range(2, 27, 2)),
+    "Race_x_gender": frozenset(
+        {2, 4, 6, 8, 12, 14, 18, 20, 23, 25, 27, 29, 31, 33, 35, 37, 40, 42, 44}
+    ),
+}
 _Targets = Mapping[tuple[str, str], tuple[int | None, bool]]
 _T = TypeVar("_T")
 
@@ -121,8 +128,9 @@ def _question(record: Record, targets: _Targets) -> BiasQuestion:
     options = record.text("ans0"), record.text("ans1"), record.text("ans2")
     labels = _labels(record)
     metadata = record.part("additional_metadata")
+    analysed = (category, number) in targets
     target, names = targets.get((category, number), (None, None))
-    if target is None and metadata.values.get("target_loc") is not None:
+    if not analysed and metadata.values.get("target_loc") is not None:
         target = metadata.position("target_loc", len(_ANSWERS))
     return BiasQuestion(
         id=f"{category}-{number}",
@@ -137,6 +145,7 @@ def _question(record: Record, targets: _Targets) -> BiasQuestion:
         person_labels=labels,
         stereotyped_groups=metadata.texts("stereotyped_groups"),
         target_location=target,
+        analysed=analysed,
         names=_uses_names(record, category) if names is None else names,
     )
 
@@ -167,4 +176,8 @@ def _unknown(record: Record, options: Sequence[str], labels: Sequence[Sequence[s
 
 def _uses_names(record: Record, category: str) -> bool:
     index = record.text("question_index")
-    return "_x_" not in category and index.isdecimal() and int(index) > _LAST_LABEL_TEMPLATE
+    if not index.isdecimal():
+        return False
+    if category in _NAME_TEMPLATES:
+        return int(index) in _NAME_TEMPLATES[category]
+    return int(index) > _LAST_LABEL_TEMPLATE

@@ -58,7 +58,8 @@ class BiasQuestion:
     `condition` is `ambig` or `disambig` (the context tells the answer), `polarity` is `neg` or
     `nonneg`. `person_labels` holds, for each option, the authors' words for whom it names and that
     person's group. `target_location` is the position of the biased answer where the authors'
-    analysis file gives it. `names` says that persons are named instead of described.
+    analysis file gives it; with `analysed` that file decides, and None means that it is not known.
+    `names` says that persons are named instead of described.
     """
 
     id: str
@@ -73,4 +74,5 @@ class BiasQuestion:
     person_labels: tuple[tuple[str, ...], ...]
     stereotyped_groups: tuple[str, ...]
     target_location: int | None = None
+    analysed: bool = False
     names: bool = False

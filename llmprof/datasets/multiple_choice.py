@@ -35,8 +35,13 @@ FILES = {
 CHOICE_DATASETS = tuple(FILES)
 
 
-def load_multiple_choice(name: str | None, options: DataOptions) -> list[Dataset[MultipleChoice]]:
+def load_multiple_choice(
+    name: str | None, options: DataOptions, *, raw: bool = False
+) -> list[Dataset[MultipleChoice]]:
     """Read HellaSwag's validation set, OpenBookQA's test set, or a file of the user's.
+
+    With `raw`, HellaSwag's contexts and endings are left as they are in the file: without the
+    activity, and with WikiHow's marks.
 
     Without a name, both are read; in a folder, only the files present, and the source of the data
     set names the file that is missing.
@@ -49,11 +54,11 @@ def load_multiple_choice(name: str | None, options: DataOptions) -> list[Dataset
     if name is None:
         there = [each for each in CHOICE_DATASETS if is_there(FILES[each], options)]
         missing = [FILES[each].path for each in CHOICE_DATASETS if each not in there]
-        loaded = [_known(each, options) for each in there or CHOICE_DATASETS]
+        loaded = [_known(each, options, raw) for each in there or CHOICE_DATASETS]
         note = f" (not there: {', '.join(missing)})" if missing else ""
         return [replace(dataset, source=dataset.source + note) for dataset in loaded]
     if name in CHOICE_DATASETS:
-        return [_known(name, options)]
+        return [_known(name, options, raw)]
     path = Path(name).expanduser()
     if not path.is_file():
         raise UnknownNameError(
@@ -64,8 +69,9 @@ def load_multiple_choice(name: str | None, options: DataOptions) -> list[Dataset
     return [_dataset(path.stem, file, _own_question, options)]
 
 
-def _known(name: str, options: DataOptions) -> Dataset[MultipleChoice]:
-    parse = _hellaswag if name == "hellaswag" else _openbookqa
+def _known(name: str, options: DataOptions, raw: bool) -> Dataset[MultipleChoice]:
+    hellaswag = _raw_hellaswag if raw else _hellaswag
+    parse = hellaswag if name == "hellaswag" else _openbookqa
     return _dataset(name, open_source(FILES[name], options), parse, options)
 
 
@@ -102,6 +108,16 @@ def _hellaswag(record: Record) -> MultipleChoice:
         id=str(record.values.get("ind", record.line)),
         question=_without_markup(question),
         options=tuple(_without_markup(ending) for ending in endings),
+        answer=record.position("label", len(endings)),
+    )
+
+
+def _raw_hellaswag(record: Record) -> MultipleChoice:
+    endings = _options(record, "endings")
+    return MultipleChoice(
+        id=str(record.values.get("ind", record.line)),
+        question=record.text("ctx"),
+        options=endings,
         answer=record.position("label", len(endings)),
     )
 

@@ -1,4 +1,4 @@
-"""StereoSet's development set: 4,229 items about 79 target terms (Nadeem et al. 2021)."""
+"""StereoSet (Nadeem et al. 2021): the development set of 2,106 + 2,123 items, and the test set."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from llmprof.datasets.files import DataFile, HubFile, SourceFile, combine, open_source
+from llmprof.datasets.files import (
+    DataFile,
+    HubFile,
+    SourceFile,
+    combine,
+    is_there,
+    open_source,
+)
 from llmprof.datasets.items import DataOptions, Dataset
 from llmprof.datasets.parsing import Record, read_records
 from llmprof.errors import DataError
@@ -26,6 +33,8 @@ FILES = {
     )
     for half in HALVES
 }
+# Published with bias-bench (Meade et al. 2022, arXiv 2110.08527); its half has 6,392 items.
+TEST_FILE = DataFile("stereoset/test.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +80,24 @@ def load_stereoset(options: DataOptions) -> Dataset[StereoSetItem]:
     if not items:
         raise DataError(f"{files[HALVES[0]].name} holds no items; give the authors' complete file")
     return Dataset("stereoset", *combine(list(files.values())), items)
+
+
+def load_intrasentence_test(options: DataOptions) -> Dataset[StereoSetItem]:
+    """Read the intrasentence half of the test set, where a folder has it, else of the dev. set.
+
+    A limit of N takes its first N items.
+
+    Raises:
+        DataNotFoundError: there is no such file.
+        DataError: an item is broken, with file, item and field, or there is none.
+    """
+    half = "intrasentence"
+    file = TEST_FILE if is_there(TEST_FILE, options) else FILES[half]
+    source = open_source(file, options)
+    items = tuple(_item(record, half) for record in islice(_records(source, half), options.limit))
+    if not items:
+        raise DataError(f"{source.name} holds no items; give the complete file")
+    return Dataset("stereoset", source.source, source.sha256, items)
 
 
 def _limits(limit: int | None) -> dict[str, int | None]:

@@ -26,6 +26,7 @@ from llmprof.profilers.multiple_choice import (
     best,
     chosen_option,
     letter_prompt,
+    needed,
     option_requests,
     option_scores,
 )
@@ -106,11 +107,11 @@ class Bbq:
     @property
     def version(self) -> str:
         how = "letter" if self._by_letter else "log-likelihood"
-        return f"{how}-{self._options.protocol}-2"
+        return f"{how}-toolkit-3" if self._toolkit else f"{how}-original-3"
 
     @property
     def needs(self) -> frozenset[RequestType]:
-        return frozenset({Generate if self._by_letter else LogLikelihood})
+        return frozenset({Generate}) if self._by_letter else needed(self._normalisation)
 
     def load(self, options: DataOptions) -> Sequence[Dataset[BiasQuestion]]:
         return [load_bbq(options, self._categories)]

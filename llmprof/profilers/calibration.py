@@ -24,6 +24,7 @@ from llmprof.profilers.multiple_choice import (
     PER_TOKEN,
     RAW,
     best,
+    needed,
     option_requests,
     option_scores,
     softmax,
@@ -31,7 +32,7 @@ from llmprof.profilers.multiple_choice import (
 from llmprof.profilers.presentation import Presentation, ReliabilityChart, SampleView, Scale
 from llmprof.profilers.prompt_formats import scored_prompt
 from llmprof.profilers.protocol import ProfilerOptions
-from llmprof.requests import Answer, Failure, LogLikelihood, Request, RequestType
+from llmprof.requests import Answer, Failure, Request, RequestType
 
 if TYPE_CHECKING:
     from llmprof.metrics.bootstrap import Statistic, Values
@@ -92,19 +93,22 @@ class Calibration:
     name = "calibration"
     settings = frozenset({"system_prompt"})
     presentation = _PRESENTATION
-    needs: frozenset[RequestType] = frozenset({LogLikelihood})
 
     def __init__(self, options: ProfilerOptions) -> None:
         self._options = options
-        toolkit = options.protocol == "toolkit"
-        self._normalisations = (PER_TOKEN,) if toolkit else (RAW, PER_CHARACTER)
+        self._toolkit = options.protocol == "toolkit"
+        self._normalisations = (PER_TOKEN,) if self._toolkit else (RAW, PER_CHARACTER)
 
     @property
     def version(self) -> str:
-        return f"softmax-{self._options.protocol}-1"
+        return "softmax-toolkit-2" if self._toolkit else "softmax-original-1"
+
+    @property
+    def needs(self) -> frozenset[RequestType]:
+        return needed(self._normalisations[0])
 
     def load(self, options: DataOptions) -> Sequence[Dataset[MultipleChoice]]:
-        return load_multiple_choice(self._options.calibration_data, options)
+        return load_multiple_choice(self._options.calibration_data, options, raw=self._toolkit)
 
     def requests(self, item: MultipleChoice) -> Sequence[Request]:
         prompt = scored_prompt(item.question, self._options)

@@ -21,6 +21,7 @@ from llmprof.requests import (
     PseudoLogLikelihood,
     Request,
     RequestType,
+    StartedLogLikelihood,
     TokenLogProbs,
 )
 
@@ -70,11 +71,13 @@ class CrowsPairs:
     def version(self) -> str:
         if self._masked:
             return "pseudo-log-likelihood-1"
-        return "toolkit-mean-log-likelihood-1" if self._toolkit else "likelihood-difference-1"
+        return "toolkit-mean-log-likelihood-2" if self._toolkit else "likelihood-difference-1"
 
     @property
     def needs(self) -> frozenset[RequestType]:
-        return frozenset({PseudoLogLikelihood if self._masked else LogLikelihood})
+        if self._masked:
+            return frozenset({PseudoLogLikelihood})
+        return frozenset({StartedLogLikelihood if self._toolkit else LogLikelihood})
 
     def load(self, options: DataOptions) -> Sequence[Dataset[SentencePair]]:
         return [load_crows_pairs(options)]
@@ -85,6 +88,8 @@ class CrowsPairs:
                 PseudoLogLikelihood(item.more, item.less),
                 PseudoLogLikelihood(item.less, item.more),
             ]
+        if self._toolkit:
+            return [StartedLogLikelihood(item.more), StartedLogLikelihood(item.less)]
         return [LogLikelihood("", item.more), LogLikelihood("", item.less)]
 
     def score(self, item: SentencePair, answers: Sequence[Answer]) -> Sequence[Sample]:

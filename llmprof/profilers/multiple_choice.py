@@ -10,26 +10,35 @@ from collections.abc import Sequence
 from llmprof.metrics.bootstrap import mean_value
 from llmprof.profilers.prompt_formats import Prompt, question_prompt
 from llmprof.profilers.protocol import ProfilerOptions
-from llmprof.requests import Answer, Failure, LogLikelihood, Request, TokenLogProbs
+from llmprof.requests import (
+    Answer,
+    Failure,
+    LogLikelihood,
+    Request,
+    RequestType,
+    TailLogLikelihood,
+    TokenLogProbs,
+)
 
 # The summed log-likelihood, as lm-evaluation-harness's `acc`.
 RAW = "raw"
 # Divided by the option's number of characters, as its `acc_norm`.
 PER_CHARACTER = "per_character"
-# Its mean over the option's tokens, as the toolkit of "LLM See, LLM Do".
+# The mean over the last tokens of prompt and option, as many as the option has when tokenized
+# alone: what the toolkit of "LLM See, LLM Do" computes, also where they reach into the prompt.
 PER_TOKEN = "per_token"
 
 
 def option_requests(prompt: str, options: Sequence[str], normalisation: str) -> list[Request]:
-    """What to ask to score each option as the continuation of `prompt`, after a blank.
-
-    The toolkit takes as many tokens from the end as the option has on its own; they are counted
-    by a second request for each option.
-    """
-    scored: list[Request] = [LogLikelihood(prompt, f" {option}") for option in options]
+    """What to ask to score each option as the continuation of `prompt`, after a blank."""
     if normalisation == PER_TOKEN:
-        scored += [LogLikelihood("", option) for option in options]
-    return scored
+        return [TailLogLikelihood(f"{prompt} {option}", option) for option in options]
+    return [LogLikelihood(prompt, f" {option}") for option in options]
+
+
+def needed(normalisation: str) -> frozenset[RequestType]:
+    """The kind of request that `option_requests` states."""
+    return frozenset({TailLogLikelihood if normalisation == PER_TOKEN else LogLikelihood})
 
 
 def option_scores(
@@ -48,18 +57,10 @@ def option_scores(
             return Failure("UnexpectedResponse", f"{type(outcome).__name__} to a log-likelihood")
         scored.append(outcome)
     if normalisation == PER_CHARACTER:
-        return [each.total / max(len(text), 1) for text, each in zip(options, scored, strict=False)]
+        return [each.total / max(len(text), 1) for text, each in zip(options, scored, strict=True)]
     if normalisation == PER_TOKEN:
-        in_context, alone = scored[: len(options)], scored[len(options) :]
-        return [
-            _last_mean(values.per_token, own.token_count)
-            for values, own in zip(in_context, alone, strict=True)
-        ]
-    return [each.total for each in scored[: len(options)]]
-
-
-def _last_mean(values: Sequence[float], count: int) -> float:
-    return mean_value(values[-max(count, 1) :])
+        return [mean_value(each.per_token) for each in scored]
+    return [each.total for each in scored]
 
 
 def softmax(scores: Sequence[float]) -> list[float]:

@@ -9,16 +9,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from llmprof.datasets import DataOptions, Dataset, StereoSetItem, load_stereoset
-from llmprof.datasets.stereoset import HALVES
+from llmprof.datasets.stereoset import HALVES, load_intrasentence_test
 from llmprof.metrics.measures import Measure, Weighted, metrics_of
 from llmprof.metrics.samples import OVERALL, Metric, Sample, Scored
 from llmprof.profilers.presentation import GroupChart, Presentation, SampleView, Scale
 from llmprof.profilers.protocol import ProfilerOptions
-from llmprof.requests import Answer, Failure, LogLikelihood, Request, RequestType, TokenLogProbs
+from llmprof.requests import (
+    Answer,
+    Failure,
+    LogLikelihood,
+    Request,
+    RequestType,
+    StartedLogLikelihood,
+    TokenLogProbs,
+)
 
 if TYPE_CHECKING:
     from llmprof.metrics.bootstrap import Statistic, Values
@@ -71,27 +79,27 @@ class StereoSet:
     name = "stereoset"
     settings: frozenset[str] = frozenset()
     presentation = _PRESENTATION
-    needs: frozenset[RequestType] = frozenset({LogLikelihood})
 
     def __init__(self, options: ProfilerOptions) -> None:
         self._toolkit = options.protocol == "toolkit"
 
     @property
     def version(self) -> str:
-        return "toolkit-intrasentence-1" if self._toolkit else "mean-log-likelihood-1"
+        return "toolkit-intrasentence-2" if self._toolkit else "mean-log-likelihood-1"
+
+    @property
+    def needs(self) -> frozenset[RequestType]:
+        return frozenset({StartedLogLikelihood if self._toolkit else LogLikelihood})
 
     def load(self, options: DataOptions) -> Sequence[Dataset[StereoSetItem]]:
-        dataset = load_stereoset(options)
-        if self._toolkit:
-            items = tuple(item for item in dataset.items if item.half == "intrasentence")
-            dataset = replace(dataset, items=items)
-        return [dataset]
+        load = load_intrasentence_test if self._toolkit else load_stereoset
+        return [load(options)]
 
     def requests(self, item: StereoSetItem) -> Sequence[Request]:
-        return [
-            LogLikelihood("", _whole_text(item, candidate.sentence))
-            for candidate in item.candidates.values()
-        ]
+        texts = [_whole_text(item, each.sentence) for each in item.candidates.values()]
+        if self._toolkit:
+            return [StartedLogLikelihood(text) for text in texts]
+        return [LogLikelihood("", text) for text in texts]
 
     def score(self, item: StereoSetItem, answers: Sequence[Answer]) -> Sequence[Sample]:
         outcomes = [answer.outcome for answer in answers]

@@ -11,6 +11,7 @@ import pytest
 from llmprof.datasets import DataOptions, load_bbq
 from llmprof.datasets.bbq import CATEGORIES, FILES
 from llmprof.errors import DataError, DataNotFoundError
+from llmprof.profilers.bbq_targets import biased_option
 
 Edit = Callable[[dict[str, Any]], object]
 
@@ -142,6 +143,37 @@ def test_authors_analysis_tells_biased_answers_and_names(
     assert [item.target_location for item in after.items] == [1, None, None]
     assert [item.names for item in after.items] == [True, False, True]
     assert after.sha256 != before.sha256
+
+
+def test_what_the_authors_could_not_tell_stays_unknown(tmp_path: Path, row: dict[str, Any]) -> None:
+    options = write(tmp_path, row)
+    assert biased_option(load_bbq(options).items[0]) is not None
+    (tmp_path / "bbq" / "additional_metadata.csv").write_text(
+        'category,question_index,example_id,target_loc,label_type\n"Age","1",0,NA,"label"\n',
+        encoding="utf-8",
+    )
+    assert biased_option(load_bbq(options).items[0]) is None
+
+
+@pytest.mark.parametrize(
+    ("category", "index", "names"),
+    [
+        ("Race_x_SES", "1", False),
+        ("Race_x_SES", "26", True),
+        ("Race_x_gender", "21", False),
+        ("Race_x_gender", "22", False),
+        ("Race_x_gender", "23", True),
+        ("Race_x_gender", "44", True),
+    ],
+)
+def test_templates_of_names_are_known_without_the_analysis(
+    tmp_path: Path, row: dict[str, Any], category: str, index: str, names: bool
+) -> None:
+    (tmp_path / "bbq").mkdir()
+    row |= {"category": category, "question_index": index}
+    (tmp_path / "bbq" / f"{category}.jsonl").write_text(json.dumps(row), encoding="utf-8")
+    (item,) = load_bbq(DataOptions(data_dir=tmp_path)).items
+    assert item.names is names
 
 
 def test_target_of_the_row_itself(tmp_path: Path, row: dict[str, Any]) -> None:

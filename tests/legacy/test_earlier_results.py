@@ -23,6 +23,10 @@ VERIFIED = "SELECT id FROM runs WHERE command <> 'select' ORDER BY id"
 # Another CPU may add in another order, which moves the last digits.
 RELATIVE = 1e-12
 
+# Protocols that were corrected since. Those of the toolkit ask other questions now; BBQ's has the
+# same numbers here, as the samples hold no intersectional category.
+CORRECTED = "--protocol toolkit"
+SUCCESSORS = {"log-likelihood-original-2": "log-likelihood-original-3"}
 # A benchmark names the version of lm-eval that is installed, in its configuration and its protocol.
 RUNS = (
     "SELECT command, model, backend, json_remove(config, '$.lm_eval'), seed, status FROM runs "
@@ -81,7 +85,8 @@ def pairs(repeated: Path) -> Iterator[tuple[str, str]]:
         run_id for (run_id,) in query(repeated / "results.db", "SELECT id FROM runs ORDER BY id")
     ]
     assert len(ids) == 2 * len(COMMANDS)
-    return zip(ids[: len(COMMANDS)], ids[len(COMMANDS) :], strict=True)
+    both = zip(COMMANDS, ids[: len(COMMANDS)], ids[len(COMMANDS) :], strict=True)
+    return ((then, now) for command, then, now in both if CORRECTED not in command)
 
 
 def is_same(then: float | None, now: float | None) -> bool:
@@ -115,7 +120,7 @@ def test_metrics_follow_from_the_samples(stored: Path) -> None:
 def test_nothing_is_asked_again(repeated: Path) -> None:
     for _, now in pairs(repeated):
         assert set(query(repeated / "results.db", ASKED, now)) == {(0, 0)}
-    assert answers(repeated) == answers(DATA)
+    assert answers(repeated) >= answers(DATA)
 
 
 @pytest.mark.slow
@@ -125,7 +130,11 @@ def test_repeated_run_is_the_same(repeated: Path) -> None:
     assert runs[len(COMMANDS) :] == runs[: len(COMMANDS)]
     for then, now in pairs(repeated):
         assert query(db, SAMPLES, now) == query(db, SAMPLES, then)
-        assert query(db, METRICS, now) == query(db, METRICS, then)
+        metrics = [
+            (name, SUCCESSORS.get(version, version), *others)
+            for name, version, *others in query(db, METRICS, then)
+        ]
+        assert query(db, METRICS, now) == metrics
         values, again = query(db, VALUES, then), query(db, VALUES, now)
         numbers = zip(chain(*values), chain(*again), strict=True)
         assert [pair for pair in numbers if not is_same(*pair)] == []

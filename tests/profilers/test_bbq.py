@@ -12,6 +12,7 @@ from llmprof.requests import (
     Generate,
     LogLikelihood,
     Message,
+    TailLogLikelihood,
     TokenLogProbs,
 )
 from tests.profilers.questions import ASK, QUESTION, chosen
@@ -48,12 +49,13 @@ def test_likeliest_option_is_the_answer() -> None:
 
 def test_toolkit_takes_the_mean_of_as_many_tokens_as_the_option_has_alone() -> None:
     profiler = Bbq(ProfilerOptions(protocol="toolkit", prompt_format="paper"))
+    prompt = f"### Context: {TEXT} \n### Question: Who forgot the date? \n### Answer: "
     requests = profiler.requests(QUESTION)
-    assert requests[3:] == [LogLikelihood("", option) for option in QUESTION.options]
-    in_context = [(-9.0, -1.0, -2.0), (-9.0, -1.0), (-0.1, -4.0)]
-    alone = [(-5.0, -5.0), (-5.0,), (-5.0, -5.0)]
+    assert requests == [TailLogLikelihood(f"{prompt} {each}", each) for each in QUESTION.options]
+    assert profiler.needs == {TailLogLikelihood}
     answers = [
-        Answer("key", TokenLogProbs(sum(values), values, False)) for values in in_context + alone
+        Answer("key", TokenLogProbs(sum(values), values, False))
+        for values in [(-1.0, -2.0), (-1.0,), (-0.1, -4.0)]
     ]
     (sample,) = profiler.score(QUESTION, answers)
     scores = [sample.scores[f"score_{place}"] for place in range(3)]

@@ -102,7 +102,8 @@ def test_toolkit_aliases_of_gender() -> None:
         second=("N", "nonTrans_F"),
         stereotyped=["Transgender women"],
     )
-    assert toolkit_biased_options(asked) == {0}
+    # It looks its alias up in lower case, and does not find it.
+    assert toolkit_biased_options(asked) == set()
     asked = question(
         "Gender_identity", first=("man", "man"), second=("woman", "woman"), stereotyped=["F"]
     )

@@ -14,6 +14,7 @@ from llmprof.requests import (
     Generate,
     LogLikelihood,
     PseudoLogLikelihood,
+    StartedLogLikelihood,
     TokenLogProbs,
 )
 
@@ -52,6 +53,14 @@ def test_causal_models_are_asked_for_log_likelihoods(capabilities: set[type]) ->
     profiler = CrowsPairs(ProfilerOptions(capabilities=frozenset(capabilities)))
     assert profiler.needs == {LogLikelihood}
     assert profiler.requests(pair()) == [LogLikelihood("", "More."), LogLikelihood("", "Less.")]
+
+
+def test_toolkit_asks_for_sentences_whose_start_token_is_read_once() -> None:
+    assert TOOLKIT.needs == {StartedLogLikelihood}
+    assert TOOLKIT.requests(pair()) == [
+        StartedLogLikelihood("More.", "<|endoftext|>"),
+        StartedLogLikelihood("Less.", "<|endoftext|>"),
+    ]
 
 
 def test_each_protocol_has_a_name_of_its_own() -> None:

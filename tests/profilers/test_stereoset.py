@@ -15,7 +15,7 @@ from llmprof.datasets.stereoset import Candidate
 from llmprof.metrics.samples import Metric, Sample
 from llmprof.profilers import ProfilerOptions
 from llmprof.profilers.stereoset import StereoSet
-from llmprof.requests import Answer, Failure, LogLikelihood, TokenLogProbs
+from llmprof.requests import Answer, Failure, LogLikelihood, StartedLogLikelihood, TokenLogProbs
 
 PROFILER = StereoSet(ProfilerOptions())
 Scorer = Callable[[StereoSetItem, str], float]
@@ -214,3 +214,21 @@ def test_toolkit_runs_the_intrasentence_half_alone(data_dir: Path) -> None:
     assert {item.half for item in dataset.items} == {"intrasentence"}
     assert len(dataset.items) == 2106
     assert toolkit.version != PROFILER.version
+    (few,) = toolkit.load(DataOptions(data_dir=data_dir, limit=7))
+    assert few.items == dataset.items[:7]
+    first = dataset.items[0]
+    assert toolkit.requests(first) == [
+        StartedLogLikelihood(each.sentence) for each in first.candidates.values()
+    ]
+
+
+def test_toolkit_reads_the_test_set_where_it_is(data_dir: Path, tmp_path: Path) -> None:
+    content = json.loads((data_dir / "stereoset" / "dev.json").read_text(encoding="utf-8"))
+    content["data"] = {"intrasentence": content["data"]["intrasentence"][5:8]}
+    (tmp_path / "stereoset").mkdir()
+    (tmp_path / "stereoset" / "test.json").write_text(json.dumps(content), encoding="utf-8")
+    toolkit = StereoSet(ProfilerOptions(protocol="toolkit"))
+    (dataset,) = toolkit.load(DataOptions(data_dir=tmp_path))
+    assert [item.id for item in dataset.items] == [
+        each["id"] for each in content["data"]["intrasentence"]
+    ]

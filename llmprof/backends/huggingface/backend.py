@@ -19,6 +19,10 @@ from llmprof.backends.huggingface.load_options import device_name
 from llmprof.backends.huggingface.log_likelihood import log_likelihoods, rolling_log_likelihoods
 from llmprof.backends.huggingface.masked import pseudo_log_likelihoods
 from llmprof.backends.huggingface.model import LocalModel
+from llmprof.backends.huggingface.published_scores import (
+    started_log_likelihoods,
+    tail_log_likelihoods,
+)
 from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.requests import (
     Embed,
@@ -30,10 +34,31 @@ from llmprof.requests import (
     Request,
     RequestType,
     RollingLogLikelihood,
+    StartedLogLikelihood,
+    TailLogLikelihood,
 )
 
-_CAUSAL: frozenset[RequestType] = frozenset({Generate, LogLikelihood, RollingLogLikelihood, Embed})
+_CAUSAL: frozenset[RequestType] = frozenset(
+    {
+        LogLikelihood,
+        RollingLogLikelihood,
+        TailLogLikelihood,
+        StartedLogLikelihood,
+        Embed,
+        Generate,
+    }
+)
 _MASKED: frozenset[RequestType] = frozenset({PseudoLogLikelihood, Embed})
+# Scores before completions: they take less time, and the decoder's buffers are not there yet.
+_ORDER: tuple[RequestType, ...] = (
+    LogLikelihood,
+    TailLogLikelihood,
+    StartedLogLikelihood,
+    RollingLogLikelihood,
+    PseudoLogLikelihood,
+    Embed,
+    Generate,
+)
 # Texts read at once, to embed them or to mask their tokens, unless the user says otherwise.
 _TEXTS_AT_ONCE = 16
 
@@ -78,7 +103,7 @@ class HuggingFaceBackend:
         return str(text)
 
     async def answer(self, requests: Sequence[Request], seeds: Sequence[int], sink: Sink) -> None:
-        for kind in (LogLikelihood, RollingLogLikelihood, PseudoLogLikelihood, Embed, Generate):
+        for kind in _ORDER:
             places = [place for place, ask in enumerate(requests) if isinstance(ask, kind)]
             if not places:
                 continue
@@ -99,6 +124,10 @@ class HuggingFaceBackend:
         tokenizer = self._model.tokenizer
         if kind is LogLikelihood:
             return log_likelihoods(self._decoder, tokenizer, requests, self._budget)
+        if kind is TailLogLikelihood:
+            return tail_log_likelihoods(self._decoder, tokenizer, requests, self._budget)
+        if kind is StartedLogLikelihood:
+            return started_log_likelihoods(self._decoder, tokenizer, requests, self._budget)
         if kind is Generate:
             return completions(self._decoder, tokenizer, requests, seeds, self._budget)
         size = self._options.batch_size or _TEXTS_AT_ONCE

@@ -21,14 +21,20 @@ _PROJECTED_AT_ONCE = 256
 def log_likelihoods(
     decoder: Decoder, tokenizer: Any, requests: Sequence[LogLikelihood], budget: Budget
 ) -> Iterator[list[tuple[int, Outcome]]]:
-    """Answer all requests, a batch at a time, the largest first.
+    """Answer all requests, a batch at a time (see `score_pairs`)."""
+    return score_pairs(decoder, encode_pairs(tokenizer, requests, decoder.longest_input), budget)
+
+
+def score_pairs(
+    decoder: Decoder, encoded: Sequence[EncodedPair | Failure], budget: Budget
+) -> Iterator[list[tuple[int, Outcome]]]:
+    """Answers by place, a batch at a time, the largest first; failures are passed on.
 
     A batch that runs out of memory is halved and the rest goes on with the smaller size.
 
     Raises:
         BackendError: one sequence alone is too large for the memory.
     """
-    encoded = encode_pairs(tokenizer, requests, decoder.longest_input)
     yield [(place, each) for place, each in enumerate(encoded) if isinstance(each, Failure)]
     pending = {place: each for place, each in enumerate(encoded) if isinstance(each, EncodedPair)}
     while pending:

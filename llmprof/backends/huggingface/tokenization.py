@@ -49,12 +49,12 @@ def encode_pairs(
     encoded: list[EncodedPair | Failure] = []
     for context, _ in pairs:
         if context:
-            encoded.append(_fit(next(queue), len(heads[context]), longest_input))
+            encoded.append(fit(next(queue), len(heads[context]), longest_input))
         else:
             tokens = next(bare)
             first = first_token(tokenizer)
             begun = tokens if tokens[:1] == [first] else [first, *tokens]
-            encoded.append(_fit(begun, 1, longest_input))
+            encoded.append(fit(begun, 1, longest_input))
     return encoded
 
 
@@ -120,7 +120,8 @@ def _move_blanks(context: str, continuation: str) -> tuple[str, str]:
     return (kept, context[len(kept) :] + continuation) if context else ("", continuation)
 
 
-def _fit(tokens: list[int], context: int, longest_input: int | None) -> EncodedPair | Failure:
+def fit(tokens: list[int], context: int, longest_input: int | None) -> EncodedPair | Failure:
+    """A sequence whose tokens after the first `context` are scored, cut to what the model reads."""
     import numpy as np
 
     scored = len(tokens) - context

@@ -1,0 +1,77 @@
+"""Log-likelihoods as published evaluation scripts compute them, for protocols that repeat those."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from llmprof.backends.huggingface.batch_size import Budget
+from llmprof.backends.huggingface.decoder import Decoder
+from llmprof.backends.huggingface.log_likelihood import score_pairs
+from llmprof.backends.huggingface.tokenization import EncodedPair, fit
+from llmprof.requests import (
+    Failure,
+    Outcome,
+    StartedLogLikelihood,
+    TailLogLikelihood,
+    TokenLogProbs,
+)
+
+
+def tail_log_likelihoods(
+    decoder: Decoder, tokenizer: Any, requests: Sequence[TailLogLikelihood], budget: Budget
+) -> Iterator[list[tuple[int, Outcome]]]:
+    """Answer all requests, a batch at a time (see `score_pairs`)."""
+    counts = {tail: len(_tokens(tokenizer, tail)) for tail in {each.tail for each in requests}}
+    encoded = []
+    for request in requests:
+        tokens = _tokens(tokenizer, request.text)
+        encoded.append(
+            fit(tokens, max(len(tokens) - counts[request.tail], 1), decoder.longest_input)
+        )
+    return score_pairs(decoder, encoded, budget)
+
+
+def started_log_likelihoods(
+    decoder: Decoder, tokenizer: Any, requests: Sequence[StartedLogLikelihood], budget: Budget
+) -> Iterator[list[tuple[int, Outcome]]]:
+    """Answer all requests, a batch at a time (see `score_pairs`).
+
+    Each request is two sequences: its first token after the start token, and its later tokens.
+    """
+    encoded: list[EncodedPair | Failure] = []
+    parts: list[list[int]] = []
+    owners: list[int] = []
+    for place, request in enumerate(requests):
+        tokens = _tokens(tokenizer, request.text)
+        begun = [*_tokens(tokenizer, request.start)[:1], *tokens[:1]]
+        sequences = [begun, tokens] if len(tokens) > 1 else [begun]
+        parts.append(list(range(len(encoded), len(encoded) + len(sequences))))
+        encoded += [fit(sequence, 1, decoder.longest_input) for sequence in sequences]
+        owners += [place] * len(sequences)
+    found: dict[int, Outcome] = {}
+    for batch in score_pairs(decoder, encoded, budget):
+        found.update(batch)
+        touched = dict.fromkeys(owners[part] for part, _ in batch)
+        yield [
+            (place, _joined([found[part] for part in parts[place]]))
+            for place in touched
+            if all(part in found for part in parts[place])
+        ]
+
+
+def _tokens(tokenizer: Any, text: str) -> list[int]:
+    """Token ids with the special tokens that the tokenizer adds by default."""
+    return list(tokenizer(text)["input_ids"])
+
+
+def _joined(parts: Sequence[Outcome]) -> Outcome:
+    """The answer to a request from the answers to its sequences, in order."""
+    values: list[float] = []
+    greedy = True
+    for part in parts:
+        if not isinstance(part, TokenLogProbs):
+            return part
+        values += part.per_token
+        greedy = greedy and part.is_greedy
+    return TokenLogProbs(sum(values), tuple(values), greedy)
