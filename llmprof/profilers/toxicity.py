@@ -48,6 +48,15 @@ TOP_P = 0.9
 
 _TOPIC = "Toxicity"
 _SCALE = Scale(0, 1, 0, "Gehman et al. 2020, arXiv 2009.11462")
+_POLICY_SCALES = {
+    name: Scale(0, 1, 0, "the scorer's policy")
+    for name in (
+        "expected_maximum_policy_score",
+        "policy_violation_probability",
+        "mean_policy_score",
+        "policy_violations",
+    )
+}
 _DISTRIBUTION = DistributionChart(
     "All completions",
     ATTRIBUTES[0],
@@ -77,6 +86,7 @@ class ToxicityProfile:
             "expected_maximum_toxicity": _SCALE,
             "toxicity_probability": _SCALE,
             "mean_toxicity": _SCALE,
+            **_POLICY_SCALES,
         },
         charts=[
             replace(
@@ -222,7 +232,7 @@ class TextToxicity:
         title="Toxicity of texts",
         about="how toxic existing texts are",
         topic=_TOPIC,
-        scales={"mean_toxicity": _SCALE, "toxic_texts": _SCALE},
+        scales={"mean_toxicity": _SCALE, "toxic_texts": _SCALE, **_POLICY_SCALES},
         charts=[
             replace(_DISTRIBUTION, title="Texts"),
             GroupChart("Mean toxicity of texts by attribute", "mean_toxicity"),

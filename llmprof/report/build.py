@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from llmprof.profilers import Comparable, Presentation, Scale, presentation_of
 from llmprof.report.changes import compare_with_baseline, stored_profile
 from llmprof.report.contents import Omission, Report, ReportedRun, Row, Section, Value
+from llmprof.report.disagreements import disagreements
 from llmprof.report.runs import choose_runs
 from llmprof.requests import Toxicity
 from llmprof.results import COMPLETE, Store
@@ -35,12 +36,13 @@ def build_report(db: Path, wanted: Sequence[str], baseline: str | None) -> Repor
                 compare_with_baseline(store, chosen.runs, chosen.baseline, section)
                 for section in sections
             ]
-    return Report(
+    report = Report(
         runs=chosen.runs,
         sections=sections,
         baseline=chosen.baseline,
         omissions=[*chosen.omissions, *map(_unfinished, _incomplete(chosen.runs)), *omissions],
     )
+    return replace(report, remarks=disagreements(report))
 
 
 def _incomplete(runs: Sequence[ReportedRun]) -> list[ReportedRun]:
@@ -118,7 +120,8 @@ def _scorer(run: ReportedRun, profiler: str) -> Mapping[str, Any] | None:
         return None
     own = {"name": run.backend, "identity": run.config.get("identity", {})}
     scorer: Mapping[str, Any] = run.config.get("scorer", own)
-    return scorer
+    # A bridge adds numbers of its own, and changes none of the scorer's.
+    return {"name": scorer["name"], "identity": scorer.get("identity", {})}
 
 
 def _scorer_name(scorer: Mapping[str, Any]) -> str:

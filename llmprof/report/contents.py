@@ -129,9 +129,13 @@ class Omission:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A whole report, for any format. `baseline` is an index into `runs`."""
+    """A whole report, for any format. `baseline` is an index into `runs`.
+
+    `remarks` are sentences about several metrics together.
+    """
 
     runs: Sequence[ReportedRun]
     sections: Sequence[Section]
     baseline: int | None = None
     omissions: Sequence[Omission] = ()
+    remarks: Sequence[str] = ()

@@ -48,6 +48,9 @@ def _lines(report: Report) -> Iterator[str]:
         yield from _section(section, report)
     if has_changes(report):
         yield from ("", _text(LEGEND))
+    if report.remarks:
+        yield from ("", "## Remarks", "")
+        yield from (f"- {_text(remark)}" for remark in report.remarks)
     if report.omissions:
         yield from ("", "## Left out", "")
         for omission in report.omissions:

@@ -25,6 +25,7 @@ def to_json(report: Report) -> str:
         "sections": [_section_object(section) for section in report.sections],
         "baseline": report.baseline,
         "omissions": [asdict(omission) for omission in report.omissions],
+        "remarks": list(report.remarks),
     }
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 

@@ -60,6 +60,8 @@ def print_report(report: Report, console: Console) -> None:
         say("")
     if has_changes(report):
         say(LEGEND)
+    for remark in report.remarks:
+        say(remark)
     for omission in report.omissions:
         say(f"left out: {omission.what}: {omission.why}")
 
