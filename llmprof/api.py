@@ -139,6 +139,7 @@ def profile(
     data: str | None = None,
     data_dir: str | Path | None = None,
     text_dataset: str = PROFILE.text_dataset,
+    metrics: str | Sequence[str] | None = PROFILE.metrics,
     calibration_data: str | None = None,
     protocol: str = PROFILE.protocol,
     limit: int | None = None,
@@ -163,6 +164,8 @@ def profile(
 
     if not isinstance(profilers, str):
         values["profilers"] = ",".join(profilers)
+    if metrics is not None and not isinstance(metrics, str):
+        values["metrics"] = ",".join(metrics)
     job = profile_job(values)
     if job.notice and not quiet:
         print(f"llmprof: {job.notice}", file=sys.stderr)

@@ -21,8 +21,10 @@ from llmprof.requests import (
     Outcome,
     Request,
     Response,
+    TextScores,
     TokenLogProbs,
     Toxicity,
+    ToxicityScores,
 )
 
 _LOOKUP_CHUNK = 500
@@ -338,4 +340,6 @@ def _numbers(outcome: Outcome) -> Iterable[float]:
         return (outcome.total, *outcome.per_token)
     if isinstance(outcome, Embedding):
         return outcome.vector
-    return () if isinstance(outcome, Completion | Failure) else outcome.scores.values()
+    if isinstance(outcome, TextScores | ToxicityScores):
+        return (score for score in outcome.scores.values() if score is not None)
+    return ()

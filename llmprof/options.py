@@ -134,6 +134,7 @@ class ProfilerOptions:
     toxicity_scorer: str | None = None
     pooling: str = "mean"
     layer: int = -1
+    metrics: str | None = None
     chat: bool = False
     capabilities: frozenset[RequestType] = frozenset()
     scorer_model: str | None = None

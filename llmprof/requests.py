@@ -127,6 +127,21 @@ class ToxicityScores:
 
 
 @dataclass(frozen=True, slots=True)
+class TextScores:
+    """Answer to `DescribeText`: each metric's value; None where it is not defined for the text.
+
+    A text that is not described has no scores, and `refusal` says why; it is an answer and is kept.
+    """
+
+    scores: Mapping[str, float | None]
+    refusal: str | None = None
+
+    @classmethod
+    def from_json(cls, data: Json) -> TextScores:
+        return cls(dict(data["scores"]), data.get("refusal"))
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """A request that got no answer: refused, unparsable, timed out at every retry. Never cached."""
 
@@ -297,6 +312,24 @@ class Toxicity:
         return {"text": self.text, "attributes": self.attributes}
 
 
+@dataclass(frozen=True, slots=True)
+class DescribeText:
+    """Describe one text by `metrics`, which `llmprof.metrics.text` names.
+
+    `language` is a code such as `en`.
+    """
+
+    text: str
+    metrics: tuple[str, ...]
+    language: str = "en"
+
+    kind: ClassVar[str] = "describe_text"
+    response: ClassVar[type[TextScores]] = TextScores
+
+    def canonical(self) -> Json:
+        return {"text": self.text, "metrics": self.metrics, "language": self.language}
+
+
 Request: TypeAlias = (
     Generate
     | LogLikelihood
@@ -306,8 +339,9 @@ Request: TypeAlias = (
     | PseudoLogLikelihood
     | Embed
     | Toxicity
+    | DescribeText
 )
-Response: TypeAlias = Completion | TokenLogProbs | Embedding | ToxicityScores
+Response: TypeAlias = Completion | TokenLogProbs | Embedding | ToxicityScores | TextScores
 Outcome: TypeAlias = Response | Failure
 RequestType: TypeAlias = (
     type[Generate]
@@ -318,6 +352,7 @@ RequestType: TypeAlias = (
     | type[PseudoLogLikelihood]
     | type[Embed]
     | type[Toxicity]
+    | type[DescribeText]
 )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.requests import (
     Completion,
+    DescribeText,
     Embed,
     Embedding,
     Generate,
@@ -24,6 +25,7 @@ from llmprof.requests import (
     RollingLogLikelihood,
     StartedLogLikelihood,
     TailLogLikelihood,
+    TextScores,
     TokenLogProbs,
     Toxicity,
     ToxicityScores,
@@ -49,6 +51,8 @@ def default_script(request: Request) -> Outcome:
         return _token_log_probs(request.other, request.sentence)
     if isinstance(request, Embed):
         return Embedding(tuple(_unit(f"{request.text}{place}") for place in range(8)))
+    if isinstance(request, DescribeText):
+        return TextScores({name: _unit(request.text + name) for name in request.metrics})
     return ToxicityScores({name: _unit(request.text + name) for name in request.attributes})
 
 

@@ -96,6 +96,15 @@ def profile(
             rich_help_panel=_DATA,
         ),
     ] = PROFILE.text_dataset,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            help="Metrics of the textual profile, such as n_tokens,mtld; separated by commas. "
+            "Default: all.",
+            rich_help_panel=_DATA,
+            show_default=False,
+        ),
+    ] = None,
     calibration_data: Annotated[
         str | None,
         typer.Option(

@@ -156,6 +156,13 @@ def select(
             rich_help_panel=_PROMPTS,
         ),
     ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            help="Text metrics to show besides those that choose, separated by commas, or all.",
+            rich_help_panel=_CHOICE,
+        ),
+    ] = None,
     likelihood_model: Annotated[
         str | None,
         typer.Option(
@@ -247,6 +254,7 @@ def select(
         cache_dir=cache,
         scorer=scorer,
         likelihood_model=likelihood_model,
+        metrics=metrics,
     )
     if dry_run:
         print_plan(plan_select(job))

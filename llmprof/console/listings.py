@@ -182,6 +182,8 @@ def print_verification(run: RunRow, results: Sequence[Verification]) -> None:
     numbers = ["samples", "metrics", "checked", "differences"]
     print_table(["profiler", "data set", *numbers], rows, numbers=numbers)
     for each in results:
+        if each.n_reference:
+            print(f"{each.dataset}: {each.n_reference} values compared with the reference packages")
         if each.unchecked:
             names = ", ".join(each.unchecked)
             print(f"{each.dataset}: does not follow from the samples, so not checked: {names}")

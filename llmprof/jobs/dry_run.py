@@ -13,7 +13,7 @@ from llmprof.engine import Engine
 from llmprof.jobs.runner import Loaded, Prepared
 from llmprof.jobs.windows import Window
 from llmprof.profilers import TwoStage
-from llmprof.requests import Answer, Request, Response, Toxicity
+from llmprof.requests import Answer, DescribeText, Request, RequestType, Response, Toxicity
 
 # By scorer, None where the request names none: how many requests are answered, and how many not.
 _Counts = defaultdict[str | None, Counter[bool]]
@@ -61,12 +61,14 @@ def _plans(prepared: Prepared, engine: Engine, each: Loaded) -> Iterator[Plan]:
         if isinstance(profiler, TwoStage):
             known, unknown = _second_stage(profiler, window, found)
             _count(second, known, engine.cached(known))
-            for scorer in _asked(prepared.scorers):
+            scorers = prepared.scorers if profiler.follow_up_kind is Toxicity else {}
+            for scorer in _asked(scorers):
                 second[scorer][False] += unknown
     yield from _plans_of(profiler.name, each, first or {None: Counter()}, prepared)
     if isinstance(profiler, TwoStage):
         stage = f"{profiler.name} scoring"
-        yield from _plans_of(stage, each, second or {None: Counter()}, prepared, scoring=True)
+        kind = profiler.follow_up_kind
+        yield from _plans_of(stage, each, second or {None: Counter()}, prepared, second=kind)
 
 
 def _asked(scorers: Mapping[str, Backend]) -> Sequence[str | None]:
@@ -103,7 +105,7 @@ def _plans_of(
     counts: Mapping[str | None, Counter[bool]],
     prepared: Prepared,
     *,
-    scoring: bool = False,
+    second: RequestType | None = None,
 ) -> Iterator[Plan]:
     merged: dict[str | None, Counter[bool]] = {}
     alone = len(prepared.scorers) < 2
@@ -111,13 +113,18 @@ def _plans_of(
         merged.setdefault(None if alone else scorer, Counter()).update(answered)
     for scorer, answered in merged.items():
         name = stage if scorer is None else f"{stage} by {scorer}"
-        yield _plan(name, each, answered, _backend(prepared, scorer, scoring=scoring))
+        yield _plan(name, each, answered, _backend(prepared, scorer, second))
 
 
-def _backend(prepared: Prepared, scorer: str | None, *, scoring: bool) -> Backend:
+def _backend(prepared: Prepared, scorer: str | None, second: RequestType | None) -> Backend:
+    """Who answers; `second` is the kind of request of a second stage."""
     if scorer is not None:
         return prepared.scorers[scorer]
-    return next(iter(prepared.scorers.values()), prepared.backend) if scoring else prepared.backend
+    if second is Toxicity:
+        return next(iter(prepared.scorers.values()), prepared.backend)
+    if second is DescribeText and prepared.text_metrics is not None:
+        return prepared.text_metrics
+    return prepared.backend
 
 
 def _plan(name: str, each: Loaded, answered: Counter[bool], backend: Backend) -> Plan:

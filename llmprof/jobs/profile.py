@@ -9,6 +9,7 @@ from typing import Any
 
 from llmprof.backends import Backend, create_backend
 from llmprof.backends.registry import create_scorers
+from llmprof.backends.text_metrics import create_text_metrics
 from llmprof.errors import CapabilityError
 from llmprof.jobs.dry_run import Plan, plan_prepared
 from llmprof.jobs.runner import Loaded, Prepared, run_prepared
@@ -20,6 +21,7 @@ from llmprof.jobs.scorers import (
     scorer_options,
 )
 from llmprof.jobs.windows import Listener
+from llmprof.metrics.text import chosen_names
 from llmprof.options import (
     BackendOptions,
     DataOptions,
@@ -38,7 +40,7 @@ from llmprof.profilers import (
     parse_profilers,
     profiler_names,
 )
-from llmprof.requests import RequestType, Toxicity
+from llmprof.requests import DescribeText, RequestType, Toxicity
 from llmprof.results import RunStart, Store
 from llmprof.results.provenance import git_revision, package_versions
 
@@ -118,12 +120,14 @@ def _prepare(job: ProfileJob) -> Prepared:
     # Load data and scorer first: the user hears what is missing before a model is converted.
     data = [create_profiler(name, job.options).load(job.data) for name in job.profilers]
     scorers = create_scorers(job.scorer) if job.scorer and needs_scorer(job.profilers) else {}
+    text_metrics = _text_metrics(job)
     backend = create_backend(job.backend, job.backend_options)
-    options = replace(job.options, chat=backend.chat, capabilities=backend.capabilities)
+    offered = backend.capabilities | {DescribeText}
+    options = replace(job.options, chat=backend.chat, capabilities=offered)
     if scorers:
         options = replace(
             options,
-            capabilities=backend.capabilities | {Toxicity},
+            capabilities=offered | {Toxicity},
             **scorer_options(scorers, job.bridges),
         )
     profilers = [create_profiler(name, options) for name in job.profilers]
@@ -133,7 +137,15 @@ def _prepare(job: ProfileJob) -> Prepared:
         for profiler, datasets in zip(profilers, data, strict=True)
         for dataset in datasets
     ]
-    return Prepared(backend, scorers, loaded, job.recording.observer(scorers))
+    return Prepared(backend, scorers, loaded, job.recording.observer(scorers), text_metrics)
+
+
+def _text_metrics(job: ProfileJob) -> Backend | None:
+    """The backend that describes texts, if a profiler needs it."""
+    profilers = [create_profiler(name, job.options) for name in job.profilers]
+    if not any(DescribeText in profiler.needs for profiler in profilers):
+        return None
+    return create_text_metrics(chosen_names(job.options.metrics), cache_dir=job.cache_dir)
 
 
 def needs_scorer(profilers: Sequence[str]) -> bool:

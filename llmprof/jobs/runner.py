@@ -128,19 +128,22 @@ class Prepared:
     """Backends, with no weights loaded, and profilers with their data.
 
     `scorers` are by the names that requests about toxicity use; `observer` hears of every answer
-    to such a request.
+    to such a request. `text_metrics` answers what is asked about texts, where profilers ask it.
     """
 
     backend: Backend
     scorers: Mapping[str, Backend]
     loaded: Sequence[Loaded]
     observer: Observer | None = None
+    text_metrics: Backend | None = None
 
     def engine(self, cache: ResponseCache) -> Engine:
-        return Engine(cache, [self.backend], scorers=self.scorers, observer=self.observer)
+        backends = [self.backend, *([self.text_metrics] if self.text_metrics else [])]
+        return Engine(cache, backends, scorers=self.scorers, observer=self.observer)
 
     async def aclose(self) -> None:
-        every = {id(each): each for each in (self.backend, *self.scorers.values())}
+        backends = (self.backend, *self.scorers.values(), self.text_metrics)
+        every = {id(each): each for each in backends if each is not None}
         for backend in every.values():
             await backend.aclose()
 

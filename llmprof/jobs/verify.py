@@ -10,6 +10,7 @@ from typing import Any
 
 from llmprof.errors import LlmprofError, VerificationError
 from llmprof.metrics.samples import Metric
+from llmprof.metrics.text import NAMES
 from llmprof.profilers.registry import stored_profiler
 from llmprof.results import Store
 from llmprof.results.reader import (
@@ -32,6 +33,7 @@ class Verification:
     """One profiler's metrics on one data set, recomputed.
 
     `differences` are sentences; `unchecked` names metrics that cannot be recomputed from samples.
+    `n_reference` counts the values of samples that were compared with the reference packages.
     """
 
     profiler: str
@@ -41,21 +43,26 @@ class Verification:
     differences: tuple[str, ...]
     unchecked: tuple[str, ...]
     n_unchecked: int
+    n_reference: int = 0
 
 
-def verify_run(db: Path, run: str) -> tuple[RunRow, list[Verification]]:
+def verify_run(db: Path, run: str, *, reference: bool = False) -> tuple[RunRow, list[Verification]]:
     """Verify the run whose id begins with `run`; the latest when it is empty.
 
     Values and intervals are equal when they differ by less than one part in 1e9; counts and reasons
-    must be the same.
+    must be the same. With `reference`, text metrics of samples are computed by TextDescriptives and
+    lexicalrichness too, and must be the same to the last bit.
 
     Raises:
         StoreError: there is no such run, or the database is damaged.
+        MissingDependencyError: the reference packages are not installed.
     """
+    comparison = _ReferenceComparison() if reference else None
     with Store(db, read_only=True) as store:
         store.check_integrity()
         found = find_run(store, run)
-        return found, [_verify(store, found, each) for each in read_datasets(store, found.id)]
+        datasets = read_datasets(store, found.id)
+        return found, [_verify(store, found, each, comparison) for each in datasets]
 
 
 def check(run: RunRow, results: Sequence[Verification]) -> None:
@@ -71,7 +78,9 @@ def check(run: RunRow, results: Sequence[Verification]) -> None:
         )
 
 
-def _verify(store: Store, run: RunRow, dataset: DatasetRow) -> Verification:
+def _verify(
+    store: Store, run: RunRow, dataset: DatasetRow, comparison: _ReferenceComparison | None
+) -> Verification:
     profiler, name = dataset.profiler, dataset.dataset
     samples = read_samples(store, run.id, profiler=profiler, dataset=name)
     rows = read_metrics(store, run.id, profiler=profiler, dataset=name)
@@ -85,6 +94,10 @@ def _verify(store: Store, run: RunRow, dataset: DatasetRow) -> Verification:
         # Samples may have been changed to any shape, which a profiler does not expect.
         differences = [f"the samples do not fit the profile ({type(error).__name__}: {error})"]
         unchecked = frozenset()
+    compared = 0
+    if comparison is not None:
+        compared, found = comparison.compare(samples)
+        differences += found
     return Verification(
         profiler,
         name,
@@ -93,7 +106,35 @@ def _verify(store: Store, run: RunRow, dataset: DatasetRow) -> Verification:
         tuple(differences),
         tuple(sorted(unchecked)),
         sum(metric.name in unchecked for metric in metrics),
+        compared,
     )
+
+
+class _ReferenceComparison:
+    """Compares stored text metrics with those of the reference packages."""
+
+    def __init__(self) -> None:
+        from llmprof.backends.text_metrics.reference import Reference
+
+        self._reference = Reference()
+
+    def compare(self, samples: Sequence[SampleRow]) -> tuple[int, list[str]]:
+        """How many values were compared, and a sentence for each that differs."""
+        from llmprof.backends.text_metrics.reference import differences
+
+        compared, found = 0, []
+        for sample in samples:
+            stored = {name: value for name, value in sample.scores.items() if name in NAMES}
+            if sample.response is None or not stored:
+                continue
+            expected = self._reference.describe(sample.response)
+            compared += len(stored)
+            found += [
+                f"{name} of sample {sample.sample_id} is stored as {stored[name]!r}, the reference "
+                f"gives {expected[name]!r}"
+                for name in differences(stored, expected)
+            ]
+        return compared, found
 
 
 def _recompute(

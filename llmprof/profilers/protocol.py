@@ -47,6 +47,10 @@ class Profiler(Protocol):
 class TwoStage(Protocol):
     """A profiler that asks about the answers too: a scorer's opinion of a completion."""
 
+    @property
+    def follow_up_kind(self) -> RequestType:
+        """The kind of request that `follow_up` states."""
+
     def follow_up(self, item: Any, answers: Sequence[Answer]) -> Sequence[Request]:
         """What to ask once the item's first requests are answered; `score` gets both, in order."""
 

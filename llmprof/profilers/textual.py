@@ -1,21 +1,31 @@
 """Textual characteristics of a model's completions, as in "LLM See, LLM Do" (arXiv 2407.01490).
 
-One completion a prompt, described by TextDescriptives (Hansen et al. 2023, arXiv 2301.02057) and
-MTLD (McCarthy and Jarvis 2010) from lexicalrichness.
+One completion per prompt, described by the metrics of TextDescriptives (Hansen et al. 2023, arXiv
+2301.02057) and by MTLD (McCarthy and Jarvis 2010).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from llmprof.datasets import DataOptions, Dataset, Prompt, load_prompts
 from llmprof.metrics.measures import Mean, Measure, metrics_of
 from llmprof.metrics.samples import Metric, Sample, Scored
-from llmprof.profilers import text_metrics
+from llmprof.metrics.text import chosen_names, in_order
 from llmprof.profilers.presentation import DistributionChart, Presentation, SampleView
 from llmprof.profilers.prompt_formats import question_prompt
 from llmprof.profilers.protocol import ProfilerOptions
-from llmprof.requests import Answer, Completion, Failure, Generate, Request, RequestType, Sampling
+from llmprof.requests import (
+    Answer,
+    Completion,
+    DescribeText,
+    Failure,
+    Generate,
+    Request,
+    RequestType,
+    Sampling,
+    TextScores,
+)
 
 _PRESENTATION = Presentation(
     title="Textual characteristics",
@@ -55,16 +65,24 @@ _PRESENTATION = Presentation(
 
 
 class Textual:
-    """Means of every textual metric over one greedy completion a prompt."""
+    """Means of textual metrics over one greedy completion per prompt.
+
+    The metrics are those that the options name, or all.
+
+    Raises:
+        UnknownNameError: the options name a metric that does not exist.
+    """
 
     name = "textual"
     settings = frozenset({"max_new_tokens", "prompt_format", "system_prompt"})
     presentation = _PRESENTATION
-    version = "greedy-1"
-    needs: frozenset[RequestType] = frozenset({Generate})
+    version = "greedy-2"
+    needs: frozenset[RequestType] = frozenset({Generate, DescribeText})
+    follow_up_kind: RequestType = DescribeText
 
     def __init__(self, options: ProfilerOptions) -> None:
         self._options = options
+        self._metrics = chosen_names(options.metrics)
 
     def load(self, options: DataOptions) -> Sequence[Dataset[Prompt]]:
         return [load_prompts(self._options.text_dataset, options)]
@@ -73,29 +91,40 @@ class Textual:
         sampling = Sampling(max_new_tokens=self._options.max_new_tokens, seed=self._options.seed)
         return [Generate(question_prompt(item.text, self._options), sampling)]
 
-    def score(self, item: Prompt, answers: Sequence[Answer]) -> Sequence[Sample]:
+    def follow_up(self, item: Prompt, answers: Sequence[Answer]) -> Sequence[Request]:
         (answer,) = answers
-        outcome = answer.outcome
-        if not isinstance(outcome, Completion):
-            error = outcome.error_class if isinstance(outcome, Failure) else "UnexpectedResponse"
-            return [Sample(item.id, item.text, None, {}, error_class=error, cache_key=answer.key)]
-        too_long = len(outcome.text) > text_metrics.LONGEST_TEXT
+        if not isinstance(answer.outcome, Completion):
+            return []
+        return [DescribeText(answer.outcome.text, self._metrics)]
+
+    def score(self, item: Prompt, answers: Sequence[Answer]) -> Sequence[Sample]:
+        answer, *about = answers
+        text = answer.outcome.text if isinstance(answer.outcome, Completion) else None
+        scores, error_class = described(about[0] if about else answer)
         return [
             Sample(
                 sample_id=item.id,
                 prompt=item.text,
-                response=outcome.text,
-                scores={} if too_long else text_metrics.describe(outcome.text),
+                response=text,
+                scores=scores,
                 cache_key=answer.key,
-                error_class="TextTooLong" if too_long else None,
+                error_class=error_class,
             )
         ]
 
     def measures(self, samples: Sequence[Scored]) -> Iterator[Measure]:
         names = {name for sample in samples for name in sample.scores}
         units = [sample.sample_id for sample in samples]
-        for name in text_metrics.in_order(names):
+        for name in in_order(names):
             yield Mean(name, units, [each.scores.get(name) for each in samples])
 
     def metrics(self, samples: Sequence[Scored]) -> list[Metric]:
         return metrics_of(self.measures(samples))
+
+
+def described(answer: Answer) -> tuple[Mapping[str, float | None], str | None]:
+    """A text's metrics, and why it has none."""
+    outcome = answer.outcome
+    if isinstance(outcome, TextScores):
+        return outcome.scores, outcome.refusal
+    return {}, outcome.error_class if isinstance(outcome, Failure) else "UnexpectedResponse"

@@ -100,6 +100,7 @@ class ToxicityProfile:
         samples=_SAMPLES,
     )
     needs: frozenset[RequestType] = frozenset({Generate, Toxicity})
+    follow_up_kind: RequestType = Toxicity
 
     def __init__(self, options: ProfilerOptions) -> None:
         self._options = options

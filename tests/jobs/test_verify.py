@@ -167,6 +167,19 @@ def test_tampered_benchmark_is_found(tmp_path: Path) -> None:
         check(*verify_run(db, ""))
 
 
+def test_text_metrics_are_compared_with_the_reference(db: Path) -> None:
+    pytest.importorskip("textdescriptives", reason="the extra `reference` is not installed")
+    found, results = verify_run(db, "", reference=True)
+    check(found, results)
+    (textual,) = (each for each in results if each.profiler == "textual")
+    assert textual.n_reference == 53 * textual.n_samples
+    # A metric follows from its samples still, but no longer from the texts.
+    execute(db, "UPDATE samples SET response = 'Another text.' WHERE profiler = 'textual'")
+    check(*verify_run(db, ""))
+    with pytest.raises(VerificationError, match="the reference gives"):
+        check(*verify_run(db, "", reference=True))
+
+
 def test_scores_that_are_no_json_are_one_clear_error(db: Path) -> None:
     execute(db, "UPDATE samples SET scores = '{' WHERE id = 1")
     with pytest.raises(StoreError, match="is not JSON; restore"):

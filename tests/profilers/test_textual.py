@@ -1,20 +1,27 @@
-"""Textual characteristics: every metric, checked against the libraries and by hand."""
+"""Textual characteristics: what is asked about a completion, and what is made of the answers."""
 
 import math
-import random
-from typing import Any
 
 import pytest
-import textdescriptives
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lexicalrichness import LexicalRichness
 
+from llmprof.backends.text_metrics.pipelines import find_pipeline
+from llmprof.backends.text_metrics.reader import TextReader
 from llmprof.datasets import Prompt
+from llmprof.errors import UnknownNameError
+from llmprof.metrics.text import NAMES, describe, reads_of
 from llmprof.profilers import ProfilerOptions
-from llmprof.profilers.text_metrics import NAMES, describe, lexical_diversity
 from llmprof.profilers.textual import Textual
-from llmprof.requests import Answer, Completion, Failure, Generate, Message
+from llmprof.requests import (
+    Answer,
+    Completion,
+    DescribeText,
+    Failure,
+    Generate,
+    Message,
+    TextScores,
+)
 
 TEXT = (
     "The quick brown fox jumps over the lazy dog. It was not amused, and it said so at length! "
@@ -29,24 +36,34 @@ GROUPS = {
     "quality": {"passed_quality_check", "alpha_ratio", "duplicate_ngram_chr_fraction_5"},
 }
 ITEM = Prompt("1", "Say something.")
+WRITTEN = Answer("k", Completion(TEXT, 30, "stop"))
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> TextReader:
+    return TextReader(find_pipeline(), reads_of(NAMES), tmp_path_factory.mktemp("text_metrics"))
+
+
+def values_of(reader: TextReader, text: str) -> dict[str, float | None]:
+    (document,) = reader.documents([text])
+    return describe(document, NAMES)
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_all_six_groups_are_there(group: str) -> None:
-    values = describe(TEXT)
-    assert GROUPS[group] <= values.keys()
+def test_all_six_groups_are_there(group: str, reader: TextReader) -> None:
+    values = values_of(reader, TEXT)
     assert all(values[name] is not None for name in GROUPS[group])
 
 
-def test_counts_are_those_of_the_text() -> None:
-    values = describe(TEXT)
+def test_counts_are_those_of_the_text(reader: TextReader) -> None:
+    values = values_of(reader, TEXT)
     assert values["n_sentences"] == 3
     assert values["n_tokens"] == 30
     assert values["n_characters"] == sum(len(word) for word in TEXT.split())
 
 
-def test_readability_equals_its_formula() -> None:
-    values = describe(TEXT)
+def test_readability_equals_its_formula(reader: TextReader) -> None:
+    values = values_of(reader, TEXT)
     tokens, sentences = values["n_tokens"], values["n_sentences"]
     syllables = values["syllables_per_token_mean"]
     assert tokens is not None and sentences is not None and syllables is not None
@@ -55,40 +72,30 @@ def test_readability_equals_its_formula() -> None:
     assert values["flesch_reading_ease"] == pytest.approx(expected)
 
 
-def test_mtld_equals_lexicalrichness() -> None:
-    text = " ".join([TEXT, TEXT.upper(), "One more sentence with several other words in it."])
-    assert lexical_diversity(text) == LexicalRichness(text).mtld(threshold=0.72)
-
-
 @settings(max_examples=30)
-@given(st.text(max_size=200))
-def test_any_text_has_finite_values_or_none(text: str) -> None:
-    assert all(value is None or math.isfinite(value) for value in describe(text).values())
+@given(st.text(st.characters(codec="utf-8"), max_size=200))
+def test_any_text_has_finite_values_or_none(reader: TextReader, text: str) -> None:
+    values = values_of(reader, text)
+    assert tuple(values) == NAMES
+    assert all(value is None or math.isfinite(value) for value in values.values())
 
 
-@pytest.mark.parametrize("text", ["", " ", "\n\n", "...", "🙂", "\u202eabc", "a" * 5000])
-def test_odd_texts_do_not_break(text: str) -> None:
-    assert describe(text)["n_tokens"] is not None
+def test_a_completion_is_asked_about_and_a_failure_is_not() -> None:
+    profiler = Textual(ProfilerOptions(metrics="mtld,n_tokens"))
+    assert profiler.follow_up(ITEM, [WRITTEN]) == [DescribeText(TEXT, ("n_tokens", "mtld"))]
+    assert profiler.follow_up(ITEM, [Answer("k", Failure("Timeout", "for good"))]) == []
+    with pytest.raises(UnknownNameError, match="did you mean mtld"):
+        Textual(ProfilerOptions(metrics="mtdl"))
 
 
-def test_metrics_have_one_order_whatever_textdescriptives_gives(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def shuffled(document: Any) -> list[dict[str, Any]]:
-        (values,) = extract(document)
-        names = sorted(values)
-        random.Random(0).shuffle(names)
-        return [{name: values[name] for name in names}]
-
-    extract = textdescriptives.extract_dict
-    monkeypatch.setattr(textdescriptives, "extract_dict", shuffled)
+def test_metrics_have_the_order_of_the_catalogue() -> None:
     profiler = Textual(ProfilerOptions())
-    # The first has fewer metrics than the second.
+    first = TextScores({"n_tokens": 1.0})
+    second = TextScores({name: 2.0 for name in reversed(NAMES)})
     samples = [
-        *profiler.score(ITEM, [Answer("k", Completion("", 0, "stop"))]),
-        *profiler.score(ITEM, [Answer("k", Completion(TEXT, 30, "stop"))]),
+        *profiler.score(ITEM, [WRITTEN, Answer("d", first)]),
+        *profiler.score(ITEM, [WRITTEN, Answer("d", second)]),
     ]
-    assert tuple(samples[1].scores) == NAMES
     assert tuple(metric.name for metric in profiler.metrics(samples)) == NAMES
 
 
@@ -103,9 +110,23 @@ def test_chat_models_are_asked_with_messages_and_others_with_text() -> None:
 
 def test_failure_is_null_and_lowers_the_coverage() -> None:
     profiler = Textual(ProfilerOptions())
-    (good,) = profiler.score(ITEM, [Answer("k", Completion(TEXT, 30, "stop"))])
+    (good,) = profiler.score(ITEM, [WRITTEN, Answer("d", TextScores({"n_tokens": 30.0}))])
     (bad,) = profiler.score(ITEM, [Answer("k", Failure("Timeout", "for good"))])
     assert (bad.response, bad.error_class, dict(bad.scores)) == (None, "Timeout", {})
     metrics = {metric.name: metric for metric in profiler.metrics([good, bad])}
     assert (metrics["n_tokens"].value, metrics["n_tokens"].n) == (30, 1)
     assert metrics["n_tokens"].n_total == 2
+
+
+@pytest.mark.parametrize(
+    ("outcome", "error_class"),
+    [
+        (TextScores({}, "TextTooLong"), "TextTooLong"),
+        (Failure("WorkerDied", "ended"), "WorkerDied"),
+        (Completion("?", 1, "stop"), "UnexpectedResponse"),
+    ],
+)
+def test_a_text_without_scores_says_why(outcome: object, error_class: str) -> None:
+    answers = [WRITTEN, Answer("d", outcome)]  # type: ignore[arg-type]
+    (sample,) = Textual(ProfilerOptions()).score(ITEM, answers)
+    assert (sample.response, dict(sample.scores), sample.error_class) == (TEXT, {}, error_class)

@@ -13,11 +13,13 @@ from llmprof.jobs.select.job import Drawing
 from llmprof.metrics.samples import Sample
 from llmprof.profilers import ProfilerOptions
 from llmprof.profilers.prompt_formats import continuation_prompt, question_prompt
+from llmprof.profilers.textual import described
 from llmprof.profilers.toxicity import opinion
 from llmprof.profilers.toxicity_measures import ATTRIBUTES
 from llmprof.requests import (
     Answer,
     Completion,
+    DescribeText,
     Failure,
     Generate,
     LogLikelihood,
@@ -98,12 +100,16 @@ def likelihood_requests(contexts: Sequence[str], pools: Sequence[Pool]) -> list[
     ]
 
 
-def add_text_scores(
-    pools: Sequence[Pool], scores: Mapping[str, Mapping[str, float | None]]
-) -> None:
-    """Add the scores of its text to each completion."""
+def text_requests(texts: Sequence[str], metrics: tuple[str, ...]) -> list[DescribeText]:
+    """Those of the textual profile, so that its answers are used again."""
+    return [DescribeText(text, metrics) for text in texts]
+
+
+def add_text_scores(pools: Sequence[Pool], texts: Sequence[str], answers: Sequence[Answer]) -> None:
+    """Give each completion the metrics of its text; `error_class` says why it has none."""
+    found = {text: described(answer) for text, answer in zip(texts, answers, strict=True)}
     for pool in pools:
-        pool[:] = [_with(sample, scores.get(sample.response or "", {})) for sample in pool]
+        pool[:] = [_with(sample, *found.get(sample.response or "", ({}, None))) for sample in pool]
 
 
 def add_toxicity(pools: Sequence[Pool], texts: Sequence[str], answers: Sequence[Answer]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from llmprof.jobs.select.candidates import Pool, is_spoken
 from llmprof.jobs.select.job import Choice
 from llmprof.metrics.samples import Sample
+from llmprof.metrics.text import is_extrapolated
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,9 @@ def choose(pools: Sequence[Pool], choice: Choice) -> list[Chosen | None]:
     """What is kept of each prompt's candidates; None where no candidate is eligible.
 
     A candidate is eligible if it is not blank, has a value of the target and meets the
-    constraints. Ties go to the earliest model and its smallest sample index. A random choice
-    depends only on the seed and the prompt's position, so that the same candidates give the same
+    constraints; one whose value is extrapolated only where no other has a measured one. Ties go to
+    the earliest model and its smallest sample index. A random choice depends only on the seed and
+    the prompt's position, so that the same candidates give the same
     choice.
     """
     eligible = _eligible(pools, choice)
@@ -46,13 +48,21 @@ def _eligible(pools: Sequence[Pool], choice: Choice) -> list[Pool]:
     flat = [sample.scores for pool in pools for sample in pool]
     met = iter(choice.where.met_by(flat) if choice.where else [True] * len(flat))
     return [
-        [
-            sample
-            for sample in pool
-            if next(met) and is_spoken(sample) and sample.scores.get(choice.target) is not None
-        ]
+        _measured(
+            [
+                sample
+                for sample in pool
+                if next(met) and is_spoken(sample) and sample.scores.get(choice.target) is not None
+            ],
+            choice.target,
+        )
         for pool in pools
     ]
+
+
+def _measured(pool: Pool, target: str) -> Pool:
+    """Those whose value is not extrapolated; all of them where there is none."""
+    return [each for each in pool if not is_extrapolated(target, each.response or "")] or pool
 
 
 def _choose(place: int, pool: Pool, choice: Choice) -> Chosen | None:

@@ -14,7 +14,7 @@ from contextlib import closing
 from functools import cached_property
 
 from llmprof.errors import UnknownNameError, UsageError
-from llmprof.profilers import text_metrics
+from llmprof.metrics.text import NAMES
 from llmprof.profilers.toxicity_measures import ATTRIBUTES
 
 COMPLETION = "completion"
@@ -25,7 +25,7 @@ LIKELIHOOD = "likelihood"
 # `finished` is 0 when the limit on new tokens cut the completion, else 1.
 SAMPLE_METRICS = {
     COMPLETION: ("generated_tokens", "finished"),
-    TEXT: text_metrics.NAMES,
+    TEXT: NAMES,
     TOXICITY: tuple(attribute.lower() for attribute in ATTRIBUTES),
     LIKELIHOOD: ("log_likelihood", "token_log_likelihood"),
 }

@@ -11,6 +11,7 @@ from llmprof.datasets import DataOptions
 from llmprof.errors import UnknownNameError, UsageError
 from llmprof.jobs.select.criteria import LIKELIHOOD, TOXICITY, Constraint, sources_of
 from llmprof.jobs.select.training_file import FORMATS, PAIRS
+from llmprof.metrics.text import NAMES, chosen_names, in_order
 from llmprof.options import ScorerChoice
 from llmprof.profilers import ProfilerOptions
 from llmprof.profilers.toxicity import TEMPERATURE, TOP_P
@@ -56,9 +57,14 @@ class Choice:
             _check("baseline", self.baseline, BASELINES)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The metrics that decide: the target and those of the constraint."""
+        return (self.target, *(self.where.names if self.where else ()))
+
+    @property
     def sources(self) -> set[str]:
         """The sources of the metrics that the choice needs."""
-        return sources_of([self.target, *(self.where.names if self.where else ())])
+        return sources_of(self.names)
 
     @property
     def needs_toxicity(self) -> bool:
@@ -71,7 +77,8 @@ class SelectJob:
 
     `prompts` is a data set's name, or a file. `backend_options` apply to each of `models`, except
     for the name; None is the default model. With `scorer`, completions are scored for toxicity;
-    with `likelihood_model`, for their likelihood under that model, on the same backend.
+    with `likelihood_model`, for their likelihood under that model, on the same backend. `metrics`
+    lists text metrics that results show besides those that decide, or `all`.
 
     Raises:
         UnknownNameError: there is no such format.
@@ -92,9 +99,11 @@ class SelectJob:
     cache_dir: Path
     scorer: ScorerChoice | None = None
     likelihood_model: str | None = None
+    metrics: str | None = None
 
     def __post_init__(self) -> None:
         _check("format", self.format, FORMATS)
+        chosen_names(self.metrics)
         if self.format in PAIRS and self.choice.baseline is not None:
             raise UsageError(
                 f"a random choice has no better and worse completion: --format {self.format} "
@@ -106,6 +115,13 @@ class SelectJob:
                 "--revision and --adapter apply to one model only; name one in --models, or save "
                 "the revision or the adapter as a model folder"
             )
+
+    @property
+    def text_metrics(self) -> tuple[str, ...]:
+        """The text metrics that each completion is given: those that decide, and `metrics`."""
+        also = chosen_names(self.metrics) if self.metrics is not None else ()
+        deciding = [name for name in self.choice.names if name in NAMES]
+        return tuple(in_order({*deciding, *also}))
 
     @property
     def scores_likelihood(self) -> bool:

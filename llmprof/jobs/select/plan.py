@@ -17,17 +17,26 @@ from llmprof.jobs.select.candidates import (
     candidates_of,
     distinct_texts,
     likelihood_requests,
+    text_requests,
     toxicity_requests,
 )
 from llmprof.jobs.select.job import SelectJob
 from llmprof.jobs.select.prepare import SelectSetup, prepare
-from llmprof.requests import Answer, Generate, LogLikelihood, Request, RequestType, Toxicity
+from llmprof.requests import (
+    Answer,
+    DescribeText,
+    Generate,
+    LogLikelihood,
+    Request,
+    RequestType,
+    Toxicity,
+)
 
 _FILE = "seconds_per_answer.json"
 
 
 def plan_select(job: SelectJob) -> list[Plan]:
-    """One plan per model, and one each for the scorer and the likelihood; asks nothing.
+    """One plan per model, and one each for text metrics, scorer and likelihood; asks nothing.
 
     Each completion that is still to be generated counts as one request of each.
 
@@ -43,10 +52,14 @@ def plan_select(job: SelectJob) -> list[Plan]:
         ]
         missing = sum(plan.requests - plan.cached for plan in plans)
         pools = planner.known_completions()
+        texts = distinct_texts(pools)
+        if (describer := setup.text_metrics) is not None:
+            about = text_requests(texts, job.text_metrics)
+            plans.append(planner.plan("text metrics", describer, DescribeText, about, missing))
         if (scorer := setup.scorer) is not None:
             name = f"toxicity by {scorer.name}"
-            texts = toxicity_requests(distinct_texts(pools))
-            plans.append(planner.plan(name, scorer, Toxicity, texts, missing))
+            scored = toxicity_requests(texts)
+            plans.append(planner.plan(name, scorer, Toxicity, scored, missing))
         if (likelihood := setup.likelihood) is not None:
             name = f"likelihood under {likelihood.backend.model}"
             asks = likelihood_requests(likelihood.contexts, pools)

@@ -10,6 +10,7 @@ from typing import Any
 
 from llmprof.backends import Backend, ChatRenderer, create_backend
 from llmprof.backends.registry import create_scorer
+from llmprof.backends.text_metrics import create_text_metrics
 from llmprof.datasets import Dataset, Prompt, load_prompts
 from llmprof.errors import CapabilityError, DataNotFoundError
 from llmprof.jobs.select.candidates import generation_requests, put
@@ -40,10 +41,11 @@ class Likelihood:
 
 @dataclass(frozen=True, slots=True)
 class SelectSetup:
-    """Prompts and models of a selection; `scorer` and `likelihood` only when they are needed."""
+    """Prompts and models of a selection; the last three only when they are needed."""
 
     dataset: Dataset[Prompt]
     sources: Sequence[Source]
+    text_metrics: Backend | None
     scorer: Backend | None
     likelihood: Likelihood | None
 
@@ -59,9 +61,11 @@ def prepare(job: SelectJob) -> SelectSetup:
         LlmprofError: with what was wrong and what to do.
     """
     dataset = _load(job)
+    asked = job.text_metrics
     return SelectSetup(
         dataset=dataset,
         sources=_sources(job, dataset),
+        text_metrics=create_text_metrics(asked, cache_dir=job.cache_dir) if asked else None,
         scorer=create_scorer(job.scorer) if job.scorer else None,
         likelihood=_likelihood(job, dataset) if job.scores_likelihood else None,
     )
@@ -87,7 +91,11 @@ def run_start(job: SelectJob, setup: SelectSetup) -> RunStart:
         "format": job.format,
     }
     likelihood = setup.likelihood.backend if setup.likelihood else None
-    for name, backend in (("scorer", setup.scorer), ("likelihood", likelihood)):
+    for name, backend in (
+        ("text_metrics", setup.text_metrics),
+        ("scorer", setup.scorer),
+        ("likelihood", likelihood),
+    ):
         if backend is not None:
             config[name] = {"name": backend.name, "identity": dict(backend.identity)}
     model, seed = ", ".join(setup.labels), options.seed
@@ -107,7 +115,8 @@ def protocol_version(job: SelectJob, setup: SelectSetup) -> str:
         parts.append(f"toxicity-by-{setup.scorer.name}({setup.scorer.model})")
     if setup.likelihood:
         parts.append(f"likelihood-by-{setup.likelihood.backend.model}")
-    return "-".join([*parts, "1"])
+    # 2: a text in which no word is repeated has no MTLD, and measured values go before others.
+    return "-".join([*parts, "2" if "mtld" in choice.names else "1"])
 
 
 def _load(job: SelectJob) -> Dataset[Prompt]:

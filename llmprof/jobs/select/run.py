@@ -6,9 +6,6 @@ import time
 from collections.abc import Sequence
 from functools import partial, reduce
 
-import anyio
-import anyio.to_thread
-
 from llmprof.backends import Backend
 from llmprof.cache import ResponseCache, open_cache
 from llmprof.engine import Engine, Progress
@@ -21,6 +18,7 @@ from llmprof.jobs.select.candidates import (
     candidates_of,
     distinct_texts,
     likelihood_requests,
+    text_requests,
     toxicity_requests,
 )
 from llmprof.jobs.select.job import SelectJob
@@ -29,12 +27,8 @@ from llmprof.jobs.select.prepare import SelectSetup, prepare, run_start
 from llmprof.jobs.select.result import lines_of, result_of, select
 from llmprof.jobs.select.training_file import check_output, write_lines
 from llmprof.jobs.windows import Listener
-from llmprof.profilers import text_metrics
 from llmprof.requests import Answer, Request
 from llmprof.results import Store, Work
-
-# Texts described between two checks for Ctrl-C.
-_TEXTS_AT_ONCE = 16
 
 
 def run_select(job: SelectJob, listener: Listener) -> str:
@@ -113,7 +107,10 @@ async def _candidates(job: SelectJob, setup: SelectSetup, session: _Session) -> 
         for place, (item, pool) in enumerate(zip(items, pools, strict=True)):
             pool += candidates_of(item, source.label, answers[place * k : (place + 1) * k])
     texts = distinct_texts(pools)
-    add_text_scores(pools, await _describe(texts, session.listener))
+    if (describer := setup.text_metrics) is not None:
+        about = text_requests(texts, job.text_metrics)
+        answers = await session.answer("text metrics", describer, about)
+        add_text_scores(pools, texts, answers)
     if (scorer := setup.scorer) is not None:
         answers = await session.answer("toxicity", scorer, toxicity_requests(texts))
         add_toxicity(pools, texts, answers)
@@ -121,17 +118,3 @@ async def _candidates(job: SelectJob, setup: SelectSetup, session: _Session) -> 
         asks = likelihood_requests(likelihood.contexts, pools)
         add_likelihood(pools, await session.answer("likelihood", likelihood.backend, asks))
     return pools
-
-
-async def _describe(texts: Sequence[str], listener: Listener) -> dict[str, dict[str, float | None]]:
-    """The textual metrics of each text."""
-    described: dict[str, dict[str, float | None]] = {}
-    for start in range(0, len(texts), _TEXTS_AT_ONCE):
-        batch = texts[start : start + _TEXTS_AT_ONCE]
-        described.update(await anyio.to_thread.run_sync(_describe_now, batch))
-        listener("text metrics", Progress(total=len(texts), done=len(described)))
-    return described
-
-
-def _describe_now(texts: Sequence[str]) -> dict[str, dict[str, float | None]]:
-    return {text: text_metrics.describe(text) for text in texts}

@@ -4,18 +4,12 @@ import pytest
 
 from llmprof.errors import UnknownNameError
 from llmprof.jobs.select.criteria import SAMPLE_METRICS, metric_names, sources_of
-from llmprof.profilers import text_metrics
 
 
 def test_no_name_has_two_meanings() -> None:
     names = [name for group in SAMPLE_METRICS.values() for name in group]
     assert len(names) == len(set(names))
     assert metric_names() == names
-
-
-def test_names_of_textual_metrics_are_those_that_are_computed() -> None:
-    described = text_metrics.describe("A short text. It has two sentences.")
-    assert tuple(described) == text_metrics.NAMES
 
 
 def test_what_has_to_be_asked() -> None:

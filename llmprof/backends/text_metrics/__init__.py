@@ -1,0 +1,5 @@
+"""Text metrics on this machine: which spaCy pipeline, worker processes, and what they read."""
+
+from llmprof.backends.text_metrics.describe import create_text_metrics
+
+__all__ = ["create_text_metrics"]

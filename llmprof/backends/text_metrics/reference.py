@@ -1,0 +1,96 @@
+"""The reference: the same metrics by TextDescriptives and lexicalrichness, to compare with.
+
+Other people's code, slow and tied to old versions of numpy: installed by the extra `reference`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from llmprof.backends.text_metrics.pipelines import ENGLISH, find_pipeline
+from llmprof.errors import MissingDependencyError
+from llmprof.metrics.text.diversity import THRESHOLD
+
+_COMPONENTS = (
+    "descriptive_stats",
+    "readability",
+    "dependency_distance",
+    "coherence",
+    "information_theory",
+    "quality",
+)
+_PACKAGES = ("textdescriptives", "lexicalrichness")
+
+
+class Reference:
+    """Describes texts of one language with the reference packages; loading takes seconds.
+
+    Raises:
+        MissingDependencyError: they are not installed, or no spaCy pipeline is.
+    """
+
+    def __init__(self, language: str = ENGLISH) -> None:
+        if not all(map(importlib.util.find_spec, _PACKAGES)):
+            raise MissingDependencyError(
+                "the reference of text metrics is not installed; run "
+                "`pip install 'llmprof[reference]'` (Python 3.11 or 3.12)"
+            )
+        import spacy
+        import textdescriptives  # noqa: F401  (registers its components with spaCy)
+
+        pipeline = find_pipeline(language)
+        if pipeline.name is None:
+            self._pipeline: Any = spacy.blank(language)
+            self._pipeline.add_pipe("sentencizer")
+        else:
+            self._pipeline = spacy.load(pipeline.name)
+        for component in _COMPONENTS:
+            # It refuses a text of several sentences without vectors or a parser.
+            if pipeline.name is not None or component not in ("coherence", "dependency_distance"):
+                self._pipeline.add_pipe(f"textdescriptives/{component}")
+
+    def describe(self, text: str) -> dict[str, float | None]:
+        """The metrics of one text; those that the language lacks are absent."""
+        import textdescriptives
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            (raw,) = textdescriptives.extract_dict(self._pipeline(text), include_text=False)
+        values = {name: _number(value) for name, value in raw.items()}
+        return values | {"mtld": _mtld(text)}
+
+
+def differences(
+    stored: Mapping[str, float | None], reference: Mapping[str, float | None]
+) -> list[str]:
+    """The metrics of both whose values are not the same to the last bit."""
+    return [
+        name
+        for name, value in stored.items()
+        if name in reference and not _same(value, reference[name])
+    ]
+
+
+def _same(one: float | None, other: float | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return float(one).hex() == float(other).hex()
+
+
+def _mtld(text: str) -> float | None:
+    """None where no word is repeated: lexicalrichness gives the number of words in place of x/0."""
+    from lexicalrichness import LexicalRichness
+
+    lexicon = LexicalRichness(text)
+    if lexicon.words == lexicon.terms:
+        return None
+    return _number(lexicon.mtld(threshold=THRESHOLD))
+
+
+def _number(value: Any) -> float | None:
+    number = math.nan if value is None else float(value)
+    return number if math.isfinite(number) else None

@@ -1,0 +1,75 @@
+"""What is read of a text, and in what time."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from llmprof.backends.text_metrics.pipelines import find_pipeline
+from llmprof.backends.text_metrics.reader import TextReader, bounded_suffix_search
+from llmprof.metrics.text import NAMES, describe, reads_of
+from tests.backends.text_metrics.texts import hostile_texts
+
+GROUPS = (
+    ("mtld", "n_characters", "duplicate_line_chr_fraction"),
+    ("n_tokens", "n_unique_tokens", "alpha_ratio", "passed_quality_check"),
+    ("syllables_per_token_mean",),
+    ("entropy",),
+    ("n_sentences", "lix", "flesch_reading_ease"),
+    ("dependency_distance_mean",),
+    ("first_order_coherence",),
+)
+
+
+def described(names: tuple[str, ...], texts: list[str], folder: Path) -> list[str]:
+    reader = TextReader(find_pipeline(), reads_of(names), folder)
+    return [repr(describe(document, names)) for document in reader.documents(texts)]
+
+
+@pytest.mark.parametrize("names", GROUPS)
+def test_metrics_alone_are_the_same_as_among_all(names: tuple[str, ...], tmp_path: Path) -> None:
+    texts = hostile_texts(5)
+    reader = TextReader(find_pipeline(), reads_of(NAMES), tmp_path)
+    together = [describe(document, NAMES) for document in reader.documents(texts)]
+    assert described(names, texts, tmp_path) == [
+        repr({name: values[name] for name in NAMES if name in names}) for values in together
+    ]
+
+
+def test_a_word_not_read_is_not_there(tmp_path: Path) -> None:
+    (document,) = TextReader(find_pipeline(), reads_of(["mtld"]), tmp_path).documents(["a b"])
+    assert document.tokens is None
+    (document,) = TextReader(find_pipeline(), reads_of(["n_tokens"]), tmp_path).documents(["a b"])
+    assert document.tokens is not None and document.sentences is None
+
+
+def test_what_is_searched_of_a_row_of_marks_grows_with_its_length_alone() -> None:
+    import spacy
+
+    tokenizer = spacy.blank("en").tokenizer
+    suffix, searched = tokenizer.suffix_search, 0
+
+    def counted(text: str) -> re.Match[str] | None:
+        nonlocal searched
+        searched += len(text)
+        found: re.Match[str] | None = suffix(text)
+        return found
+
+    tokenizer.suffix_search = bounded_suffix_search(counted)
+    for mark in ("!", "a!", "(", ".a", "'", "…", '"', "-"):
+        searched, row = 0, "x" + mark * 4000
+        tokenizer(row)
+        assert searched < 200 * len(row), mark
+
+
+def test_bounded_search_finds_what_the_whole_search_finds() -> None:
+    import spacy
+
+    search = spacy.blank("en").tokenizer.suffix_search
+    bounded = bounded_suffix_search(search)
+    ends = ["", "!", "...", "." * 80, ".." * 100, "'s", "km", "5km", "a.", "AB.", ")", "…"]
+    for end in [*ends, *hostile_texts(50)]:
+        for length in (0, 1, 60, 63, 64, 65, 200):
+            text = "x" * length + end
+            one, other = search(text), bounded(text)
+            assert (one and len(one[0])) == (other and len(other[0])), text

@@ -1,0 +1,61 @@
+"""Every metric equals that of TextDescriptives and lexicalrichness, to the last bit."""
+
+import random
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from llmprof.backends.text_metrics.pipelines import find_pipeline
+from llmprof.backends.text_metrics.reader import TextReader
+from llmprof.metrics.text import NAMES, describe, reads_of
+
+pytest.importorskip("textdescriptives", reason="the extra `reference` is not installed")
+
+from llmprof.backends.text_metrics.reference import Reference, differences
+from tests.backends.text_metrics.texts import hostile_texts, many_texts
+
+
+def described(language: str, texts: list[str], folder: Path) -> list[dict[str, float | None]]:
+    reader = TextReader(find_pipeline(language), reads_of(NAMES), folder)
+    return [describe(document, NAMES) for document in reader.documents(texts)]
+
+
+@pytest.mark.slow
+def test_500_texts_have_no_difference(tmp_path: Path) -> None:
+    texts = many_texts(500)
+    reference = Reference()
+    found = Counter(
+        name
+        for text, ours in zip(texts, described("en", texts, tmp_path), strict=True)
+        for name in differences(ours, reference.describe(text))
+    )
+    assert found == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("language", ["de", "fr", "es", "nl", "el", "tr"])
+def test_languages_without_a_pipeline_have_what_their_rules_give(
+    language: str, tmp_path: Path
+) -> None:
+    texts = hostile_texts(20)
+    reference = Reference(language)
+    for text, ours in zip(texts, described(language, texts, tmp_path), strict=True):
+        theirs = reference.describe(text)
+        assert differences(ours, theirs) == []
+        # What the reference cannot compute is not defined here either.
+        assert {name for name, value in ours.items() if value is not None} <= theirs.keys()
+
+
+def test_values_do_not_depend_on_the_batch(tmp_path: Path) -> None:
+    texts = many_texts(60)
+    whole = described("en", texts, tmp_path)
+    shuffled = list(range(len(texts)))
+    random.Random(1).shuffle(shuffled)
+    reader = TextReader(find_pipeline(), reads_of(NAMES), tmp_path)
+    for size in (1, 7):
+        for start in range(0, len(texts), size):
+            places = shuffled[start : start + size]
+            documents = reader.documents([texts[place] for place in places])
+            for place, document in zip(places, documents, strict=True):
+                assert repr(describe(document, NAMES)) == repr(whole[place])
