@@ -46,9 +46,9 @@ def stereoset(
         llmprof export stereoset --output predictions.json
     """
     del debug
-    from llmprof.report.stereoset_export import export_stereoset
+    from llmprof.report.predictions import export_predictions
 
-    typer.echo(f"wrote {export_stereoset(db, run, output)} scores to {output}")
+    typer.echo(f"wrote {export_predictions(db, 'stereoset', run, output)} scores to {output}")
 
 
 @app.command()

@@ -10,6 +10,7 @@ from llmprof.profilers.presentation import (
 )
 from llmprof.profilers.protocol import (
     Comparable,
+    Exportable,
     Presented,
     Profiler,
     ProfilerOptions,
@@ -25,6 +26,7 @@ from llmprof.profilers.registry import (
 __all__ = [
     "Comparable",
     "DistributionChart",
+    "Exportable",
     "GroupChart",
     "Presentation",
     "Presented",

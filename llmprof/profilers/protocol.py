@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from llmprof.datasets import DataOptions, Dataset
@@ -76,3 +76,20 @@ class Presented(Protocol):
 
     @property
     def presentation(self) -> Presentation: ...
+
+
+class ScoredResponse(Scored, Protocol):
+    """A stored sample with the model's response."""
+
+    @property
+    def response(self) -> str | None: ...
+
+
+@runtime_checkable
+class Exportable(Protocol):
+    """A profiler whose benchmark has an evaluation script with an input format of its own."""
+
+    def predictions(
+        self, samples: Iterable[ScoredResponse]
+    ) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        """The samples in that format, as JSON values; each sample has a response and scores."""

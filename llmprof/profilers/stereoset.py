@@ -8,16 +8,17 @@ Scores are averaged per target term, then over terms, as the authors' evaluation
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llmprof.datasets import DataOptions, Dataset, StereoSetItem, load_stereoset
 from llmprof.datasets.stereoset import HALVES, load_intrasentence_test
 from llmprof.metrics.measures import Measure, Weighted, metrics_of
 from llmprof.metrics.samples import OVERALL, Metric, Sample, Scored
 from llmprof.profilers.presentation import GroupChart, Presentation, SampleView, Scale
-from llmprof.profilers.protocol import ProfilerOptions
+from llmprof.profilers.protocol import ProfilerOptions, ScoredResponse
 from llmprof.requests import (
     Answer,
     Failure,
@@ -142,6 +143,19 @@ class StereoSet:
 
     def metrics(self, samples: Sequence[Scored]) -> list[Metric]:
         return metrics_of(self.measures(samples))
+
+    def predictions(self, samples: Iterable[ScoredResponse]) -> dict[str, list[dict[str, Any]]]:
+        """A score for each sentence, by half, for the authors' evaluation script.
+
+        A score is the geometric mean of the sentence's token probabilities, under the sentence's
+        id in the data file.
+        """
+        found: dict[str, list[dict[str, Any]]] = {half: [] for half in HALVES}
+        for sample in samples:
+            for label, candidate in json.loads(sample.response or "{}").items():
+                score = math.exp(sample.scores[label] or 0.0)
+                found[sample.group.split("/", 1)[0]].append({"id": candidate["id"], "score": score})
+        return found
 
 
 def _whole_text(item: StereoSetItem, sentence: str) -> str:

@@ -137,6 +137,7 @@ SELECT t.run_id, r.model, t.profiler, t.dataset, t.sample_id, t.sample_index, t.
        t.response, t.scores, t.cache_key, t.error_class
 FROM samples t JOIN runs r ON r.id = t.run_id
 """
+_SCORES_ALONE = "SELECT t.id, t.sample_id, t.scores FROM samples t"
 # Places of what SQLite has no type for, and of what names a sample.
 _DEMONSTRATION = 7
 _ID, _SCORES = 4, 9
@@ -200,10 +201,24 @@ def read_samples(
     sql = _SAMPLES.format(prompt="t.prompt" if prompts else "''")
     where = {"run_id": run_id, "profiler": profiler, "dataset": dataset}
     rows = _select(store, sql, "ORDER BY t.id", **where)
-    scores = _all_scores(store, rows)
+    scores = _all_scores(store, [(row[_ID], row[_SCORES]) for row in rows])
     return [
         SampleRow(*_with(row, _SCORES, values)) for row, values in zip(rows, scores, strict=True)
     ]
+
+
+def read_scores(
+    store: Store, run_id: str, *, profiler: str, dataset: str
+) -> list[tuple[int, str, Mapping[str, float | None]]]:
+    """Row id, sample id and scores of one profiler's samples on one data set, by row id.
+
+    Raises:
+        StoreError: what is stored cannot be read.
+    """
+    where = {"run_id": run_id, "profiler": profiler, "dataset": dataset}
+    rows = _select(store, _SCORES_ALONE, "ORDER BY t.id", **where)
+    scores = _all_scores(store, [row[1:] for row in rows])
+    return [(row[0], row[1], values) for row, values in zip(rows, scores, strict=True)]
 
 
 def _runs(store: Store, then: str, *values: Any, **where: str | None) -> Iterator[RunRow]:
@@ -223,16 +238,17 @@ def _select(
 
 
 def _all_scores(store: Store, rows: Sequence[tuple[Any, ...]]) -> list[Mapping[str, float | None]]:
+    """The scores in each pair of a sample's id and its scores as JSON."""
     # All at once: a call for each would take longer than its work.
     try:
-        joined = ",".join(row[_SCORES] for row in rows)
+        joined = ",".join(text for _, text in rows)
         scores: list[Mapping[str, float | None]] = json.loads(f"[{joined}]")
         if len(scores) == len(rows) and all(isinstance(each, dict) for each in scores):
             return scores
     except (TypeError, ValueError, RecursionError):
         pass
     # One of them is damaged: say which.
-    return [_parsed(store, row[_SCORES], f"the scores of sample {row[_ID]!r}") for row in rows]
+    return [_parsed(store, text, f"the scores of sample {name!r}") for name, text in rows]
 
 
 def _with(row: tuple[Any, ...], place: int, value: Any) -> list[Any]:

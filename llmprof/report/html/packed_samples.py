@@ -12,14 +12,12 @@ from typing import Any
 from llmprof.profilers import SampleView
 from llmprof.report.contents import Report
 from llmprof.results import Store
+from llmprof.results.reader import read_scores
 
 MAXIMUM_SAMPLES = 50_000
 MAXIMUM_CHARACTERS = 1_000
 _DIGITS = 4
 
-_SCORES = """
-SELECT id, scores FROM samples WHERE run_id = ? AND profiler = ? AND dataset = ? ORDER BY id
-"""
 _TEXTS = """
 SELECT id, sample_id, sample_index, "group", prompt, response, error_class FROM samples
 WHERE id IN (SELECT value FROM json_each(?))
@@ -44,7 +42,7 @@ class _Ranked:
 
     id: int
     set: int
-    scores: dict[str, float | None]
+    scores: Mapping[str, float | None]
     rank: float | None
 
 
@@ -84,11 +82,12 @@ def packed_samples(
 
 def _ranked(store: Store, place: int, each: SampleSet) -> list[_Ranked]:
     """The samples of one set, the highest rank first, those without a rank last."""
-    _, rows = store.query(_SCORES, (each.run_id, each.profiler, each.dataset))
-    found = []
-    for id_, text in rows:
-        scores = json.loads(text)
-        found.append(_Ranked(id_, place, scores, _rank(each.view, scores)))
+    found = [
+        _Ranked(id_, place, scores, _rank(each.view, scores))
+        for id_, _, scores in read_scores(
+            store, each.run_id, profiler=each.profiler, dataset=each.dataset
+        )
+    ]
     return sorted(found, key=lambda sample: (sample.rank is None, -(sample.rank or 0.0)))
 
 

@@ -1,8 +1,12 @@
 import json
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from llmprof.errors import StoreError
 from llmprof.metrics.samples import Sample
 from llmprof.profilers import SampleView, presentation_of
 from llmprof.report.html.packed_samples import MAXIMUM_CHARACTERS, SampleSet, packed_samples
@@ -143,3 +147,12 @@ def test_what_a_profile_cannot_rank_or_read_comes_last_and_as_it_is(tmp_path: Pa
     assert items(found)[:2] == ["high", "low"]
     assert found["samples"]["rank"] == [0.5, 0.25, None, None, None]
     assert {"7", "text"} <= set(found["texts"])
+
+
+def test_damaged_scores_are_named(tmp_path: Path) -> None:
+    db = tmp_path / "a.db"
+    run_id = save(db, "textual", [sample("a", x=1.0), sample("b", x=2.0)])
+    with sqlite3.connect(db) as connection:
+        connection.execute("UPDATE samples SET scores = '{' WHERE sample_id = 'b'")
+    with pytest.raises(StoreError, match="scores of sample 'b' is not JSON"):
+        packed(db, "textual", run_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from llmprof.profilers import DistributionChart
@@ -10,6 +11,7 @@ from llmprof.report.html.charts.plotting import Chart, Curve, Key, histogram
 from llmprof.report.html.packed_samples import sample_sets
 from llmprof.report.text import number
 from llmprof.results import Store
+from llmprof.results.reader import read_scores
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,12 +24,6 @@ _HEIGHT = 250
 # Values beyond these percentiles of all runs are counted in the first or the last bin: a single
 # outlier would flatten the rest.
 _TRIM = (1.0, 99.0)
-_FOUND = """
-FROM samples, json_each(samples.scores) AS score
-WHERE score.key = ? AND run_id = ? AND profiler = ? AND dataset = ?
-"""
-_ALL = f"SELECT score.value {_FOUND} ORDER BY samples.id"
-_HIGHEST = f"SELECT max(score.value) {_FOUND} GROUP BY sample_id"
 
 
 def distribution_charts(
@@ -64,16 +60,27 @@ def _values(
     """The scores of each run that has any, by the run's place."""
     import numpy as np
 
-    sql = _HIGHEST if wanted.highest_per_item else _ALL
     found = {}
     for each in sample_sets(report):
-        if (each.profiler, each.dataset) != (section.profiler, section.dataset):
-            continue
-        _, rows = store.query(sql, (wanted.score, each.run_id, each.profiler, each.dataset))
-        values = np.asarray([value for (value,) in rows if value is not None], dtype=float)
-        if len(values):
-            found[each.run] = values
+        if (each.profiler, each.dataset) == (section.profiler, section.dataset):
+            samples = read_scores(store, each.run_id, profiler=each.profiler, dataset=each.dataset)
+            scored = [
+                (item, value)
+                for _, item, scores in samples
+                if (value := scores.get(wanted.score)) is not None
+            ]
+            values = _highest(scored) if wanted.highest_per_item else [value for _, value in scored]
+            if values:
+                found[each.run] = np.asarray(values, dtype=float)
     return found
+
+
+def _highest(scored: Iterable[tuple[str, float]]) -> list[float]:
+    """The highest value of each item."""
+    highest: dict[str, float] = {}
+    for item, value in scored:
+        highest[item] = max(value, highest.get(item, value))
+    return list(highest.values())
 
 
 def _outline(run: int, values: Values, edges: Values, label: str) -> Curve:

@@ -12,10 +12,12 @@ import pytest
 
 from llmprof.backends import BackendOptions
 from llmprof.datasets import DataOptions
-from llmprof.errors import StoreError
+from llmprof.errors import OutputError, StoreError, UsageError
 from llmprof.jobs.profile import ProfileJob, run_profile
 from llmprof.profilers import ProfilerOptions
-from llmprof.report.stereoset_export import export_stereoset
+from llmprof.report.predictions import export_predictions
+
+NAME = "stereoset"
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +55,7 @@ def test_an_evaluation_of_the_export_gives_the_stored_metrics(
 ) -> None:
     db, run = profiled
     output = tmp_path / "predictions.json"
-    assert export_stereoset(db, run, output) == 3 * 4229
+    assert export_predictions(db, NAME, run, output) == 3 * 4229
     predictions = json.loads(output.read_text(encoding="utf-8"))
     assert {half: len(each) for half, each in predictions.items()} == {
         "intrasentence": 3 * 2106, "intersentence": 3 * 2123,
@@ -73,7 +75,7 @@ def test_an_evaluation_of_the_export_gives_the_stored_metrics(
 def test_latest_run_and_beginning_of_an_id(profiled: tuple[Path, str], tmp_path: Path) -> None:
     db, run = profiled
     for number, name in enumerate(("", run[:12])):
-        assert export_stereoset(db, name, tmp_path / f"{number}.json") == 12_687
+        assert export_predictions(db, NAME, name, tmp_path / f"{number}.json") == 12_687
     assert (tmp_path / "0.json").read_bytes() == (tmp_path / "1.json").read_bytes()
 
 
@@ -82,9 +84,16 @@ def test_no_such_run_and_a_folder_that_cannot_be_written(
 ) -> None:
     db, run = profiled
     with pytest.raises(StoreError, match="no run 'nonsense' of stereoset"):
-        export_stereoset(db, "nonsense", tmp_path / "a.json")
-    with pytest.raises(StoreError, match="--output"):
-        export_stereoset(db, run, tmp_path / "no" / "a.json")
+        export_predictions(db, NAME, "nonsense", tmp_path / "a.json")
+    with pytest.raises(OutputError, match="--output"):
+        export_predictions(db, NAME, run, tmp_path / "no" / "a.json")
+
+
+def test_a_profile_without_such_a_format_is_refused(
+    profiled: tuple[Path, str], tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="no format of its own"):
+        export_predictions(profiled[0], "textual", "", tmp_path / "a.json")
 
 
 def test_an_item_without_a_score_is_refused(profiled: tuple[Path, str], tmp_path: Path) -> None:
@@ -96,5 +105,5 @@ def test_an_item_without_a_score_is_refused(profiled: tuple[Path, str], tmp_path
             "UPDATE samples SET response = NULL WHERE id = (SELECT max(id) FROM samples)"
         )
     with pytest.raises(StoreError, match="run the profile again"):
-        export_stereoset(copy, run, tmp_path / "a.json")
+        export_predictions(copy, NAME, run, tmp_path / "a.json")
     assert not (tmp_path / "a.json").exists()
