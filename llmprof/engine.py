@@ -14,6 +14,7 @@ from llmprof.cache.keys import request_keys, request_seed
 from llmprof.cache.storage import ResponseCache
 from llmprof.errors import BackendError, CapabilityError
 from llmprof.requests import (
+    BLOCKED,
     Answer,
     Completion,
     Embedding,
@@ -25,6 +26,7 @@ from llmprof.requests import (
     TokenLogProbs,
     Toxicity,
     ToxicityScores,
+    whole_characters,
 )
 
 _LOOKUP_CHUNK = 500
@@ -235,6 +237,7 @@ class _Ledger:
 
     async def record(self, answered: Sequence[tuple[str, Outcome]], *, cached: bool) -> None:
         """Count the outcomes, report progress, and pass each outcome to every request for it."""
+        answered = [(key, _withheld(outcome)) for key, outcome in answered]
         counts = {key: len(self._indices[key]) for key, _ in answered}
         self.outcomes.update(answered)
         failed = [key for key, outcome in answered if isinstance(outcome, Failure)]
@@ -263,6 +266,14 @@ class _Ledger:
 
     def _report(self) -> None:
         self._listener(self._progress)
+
+
+def _withheld(outcome: Outcome) -> Outcome:
+    """The outcome; a Failure for a completion without a text, which is kept but never scored."""
+    if isinstance(outcome, Completion) and outcome.blocked:
+        words = outcome.details.get("blocked", BLOCKED)
+        return Failure("Blocked", f"the provider withheld the completion: {words}")
+    return outcome
 
 
 def _truncated(outcome: Outcome) -> bool:
@@ -328,11 +339,6 @@ def sanitize(outcome: Outcome) -> Outcome:
         if not math.isfinite(number):
             return Failure(NOT_FINITE, f"the answer holds {number} where a number belongs")
     return outcome
-
-
-def whole_characters(text: str) -> str:
-    """The text with surrogate pairs joined and lone surrogates replaced by U+FFFD."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _numbers(outcome: Outcome) -> Iterable[float]:

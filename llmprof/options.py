@@ -38,10 +38,10 @@ class BackendOptions:
     """What a user may say about how a model is loaded or reached; None leaves it to the backend.
 
     `batch_size` None is automatic. `requests_per_minute` is the rate a provider allows,
-    `timeout_seconds` how long one answer may take; `bos_token` begins a text where a server's
-    tokenizer adds nothing. `cache_dir` holds converted models and what was measured about this
-    machine. Keys and tokens are not here: each backend reads its own from the environment, so
-    that they cannot be stored by accident.
+    `timeout_seconds` how long one answer may take, `max_response_mib` how large it may be, in MiB
+    and decompressed; `bos_token` begins a text where a server's tokenizer adds nothing. `cache_dir`
+    holds converted models and what was measured about this machine. Keys and tokens are not here:
+    each backend reads its own from the environment, so that they cannot be stored by accident.
     """
 
     model: str | None = None
@@ -59,6 +59,7 @@ class BackendOptions:
     concurrency: int | None = None
     requests_per_minute: float | None = None
     timeout_seconds: float | None = None
+    max_response_mib: float = 32.0
     safety_mode: str | None = None
     bos_token: str | None = None
     cache_dir: Path | None = None
@@ -71,6 +72,7 @@ class BackendOptions:
             concurrency=self.concurrency,
             rpm=self.requests_per_minute,
             timeout=self.timeout_seconds,
+            max_response_mib=self.max_response_mib,
         )
 
 

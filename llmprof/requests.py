@@ -42,19 +42,34 @@ class Sampling:
         return self.temperature == 0.0
 
 
+def whole_characters(text: str) -> str:
+    """The text with surrogate pairs joined and lone surrogates replaced by U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+# The finish reason of a completion that the provider withheld or cut, as OpenAI names it.
+BLOCKED = "content_filter"
+
+
 @dataclass(frozen=True, slots=True)
 class Completion:
     """Answer to `Generate`. `finish_reason` is `stop`, `length` or the provider's own word.
 
-    `truncated_tokens` of the prompt did not fit the model and were cut from its beginning.
-    `details` holds what else the provider reports (billed units, safety mode), as JSON values.
+    `token_count` is None where the provider does not count tokens. `truncated_tokens` of the prompt
+    did not fit the model and were cut from its beginning. `details` holds what else the provider
+    reports (billed units, safety mode), as JSON values.
     """
 
     text: str
-    token_count: int
+    token_count: int | None
     finish_reason: str
     truncated_tokens: int = 0
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the provider withheld the whole text: an answer, but not a text of length 0."""
+        return self.finish_reason == BLOCKED and not self.text
 
     @classmethod
     def from_json(cls, data: Json) -> Completion:

@@ -9,7 +9,9 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from llmprof.backends.network.retries import RequestFault, RetryPolicy
 from llmprof.backends.network.server import Server, secret_from_environment
@@ -17,6 +19,7 @@ from llmprof.backends.network.transport import Call, Transport
 from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.errors import BackendError, UnknownNameError
 from llmprof.requests import (
+    BLOCKED,
     Completion,
     Embed,
     Embedding,
@@ -42,11 +45,53 @@ _TEXTS_PER_CALL = 96
 # The API takes an unsigned 64-bit seed, written as a JSON number: beyond 2^53 not exact everywhere.
 _SEEDS = 2**53
 _EMBEDDING_INPUT = "clustering"
+_TOXIC = "ERROR_TOXIC"
 _FINISHED = {"COMPLETE": "stop", "STOP_SEQUENCE": "stop", "MAX_TOKENS": "length"}
 
 
 def create(options: BackendOptions) -> CohereBackend:
     return CohereBackend(options)
+
+
+class _Checked(BaseModel):
+    """Takes no text for a number and no NaN; ignores unknown fields."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False, from_attributes=True)
+
+
+class _Part(_Checked):
+    type: str
+    text: str | None = None
+
+
+class _Reply(_Checked):
+    content: list[_Part] | None = None
+
+
+class _Units(_Checked):
+    input_tokens: float | None = Field(default=None, ge=0)
+    output_tokens: float | None = Field(default=None, ge=0)
+    search_units: float | None = Field(default=None, ge=0)
+    classifications: float | None = Field(default=None, ge=0)
+
+
+class _Usage(_Checked):
+    billed_units: _Units | None = None
+    tokens: _Units | None = None
+
+
+class _ChatAnswer(_Checked):
+    finish_reason: str
+    message: _Reply
+    usage: _Usage | None = None
+
+
+class _Floats(_Checked):
+    float_: list[Annotated[list[float], Field(min_length=1)]]
+
+
+class _EmbedAnswer(_Checked):
+    embeddings: _Floats
 
 
 class CohereBackend:
@@ -141,15 +186,17 @@ class CohereBackend:
             **({"k": sampling.top_k} if sampling.top_k else {}),
             **({"stop_sequences": list(sampling.stop)} if sampling.stop else {}),
         )
-        read = partial(_completion, answer, p)
-        return [self._transport.server.understand(read, "a message and a finish reason")]
+        read = partial(_ChatAnswer.model_validate, answer)
+        read_answer = self._transport.server.understand(read, "a message and a finish reason")
+        return [_completion(read_answer, p)]
 
     async def _embed(self, texts: list[str]) -> list[Outcome]:
         answer = await self._send(
             "embed", texts=texts, input_type=_EMBEDDING_INPUT, embedding_types=["float"]
         )
         read = partial(_embeddings, answer, len(texts))
-        return list(self._transport.server.understand(read, "one vector a text"))
+        vectors = self._transport.server.understand(read, "one vector per text")
+        return list(self._transport.check_length(vectors))
 
     async def _send(self, method: str, **arguments: Any) -> Any:
         """One attempt through Cohere's client, with its errors made ours.
@@ -164,14 +211,17 @@ class CohereBackend:
         try:
             return await getattr(self._client(), method)(model=self.model, **arguments)
         except ApiError as error:
-            status = error.status_code or 0
-            if status < 400:
-                fault = self._transport.server.invalid("an answer that is not JSON")
-            else:
-                fault = self._transport.server.fault(status, error.headers or {}, error.body)
-        except ParsingError:
+            fault = self._fault(error.status_code or 0, error.headers or {}, error.body)
+        except (ParsingError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            # Cohere's client does not check what it builds its objects from.
             fault = self._transport.server.invalid("an answer of another shape")
         raise fault
+
+    def _fault(self, status: int, headers: Mapping[str, str], body: Any) -> RequestFault:
+        server = self._transport.server
+        if status >= 400:
+            return server.fault(status, headers, body)
+        return server.moved(status, headers) if status >= 300 else server.broken_json()
 
     def _client(self) -> cohere.AsyncClientV2:
         """Cohere's client around one of the transport's, without retries of its own."""
@@ -195,27 +245,35 @@ def _messages(request: Generate) -> list[dict[str, str]]:
 
 
 def _embeddings(answer: Any, count: int) -> list[Embedding]:
-    vectors = answer.embeddings.float_
-    return [Embedding(tuple(vectors[place])) for place in range(count)]
+    vectors = _EmbedAnswer.model_validate(answer).embeddings.float_
+    if len(vectors) != count:
+        raise ValueError("not one vector per text")
+    return [Embedding(tuple(vector)) for vector in vectors]
 
 
-def _completion(answer: Any, p: float) -> Completion | Failure:
-    """The text, or a failure when the model did not finish by itself or by its limit."""
+def _completion(answer: _ChatAnswer, p: float) -> Completion | Failure:
+    """The text; a failure if there is none, or if it ended in another way than by itself."""
     reason = answer.finish_reason
+    usage = answer.usage or _Usage()
+    counted = (usage.tokens or usage.billed_units or _Units()).output_tokens
+    billed = usage.billed_units or _Units()
+    details = {
+        "finish_reason": reason,
+        "p": p,
+        "billed_units": billed.model_dump(exclude_none=True),
+    }
+    if reason == _TOXIC:
+        return Completion("", None, BLOCKED, details={**details, "blocked": reason})
     if reason not in _FINISHED:
-        return Failure(str(reason), f"Cohere ended the completion with {reason}")
-    parts = [part.text for part in answer.message.content or [] if part.type == "text"]
-    usage = answer.usage
-    billed = usage.billed_units if usage else None
-    tokens = usage.tokens if usage else None
-    counted = tokens or billed
-    return Completion(
-        text="".join(parts),
-        token_count=int((counted.output_tokens if counted else None) or 0),
-        finish_reason=_FINISHED[reason],
-        details={
-            "finish_reason": reason,
-            "p": p,
-            "billed_units": billed.model_dump(exclude_none=True) if billed else {},
-        },
-    )
+        return Failure(reason, f"Cohere ended the completion with {reason}")
+    texts = [part.text for part in answer.message.content or [] if part.type == "text"]
+    if not texts or None in texts:
+        return Failure(
+            "NoContent",
+            "Cohere gives a completion without text; if the model reasons first, allow more with "
+            "--max-new-tokens",
+        )
+    text = "".join(part for part in texts if part)
+    # A text without any token is one whose tokens were not counted.
+    count = int(counted) if counted or (counted == 0 and not text) else None
+    return Completion(text, count, _FINISHED[reason], details=details)

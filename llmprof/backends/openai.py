@@ -1,31 +1,41 @@
-"""Asks any server that speaks OpenAI's HTTP interface: vLLM, SGLang, TGI, llama.cpp, hosted ones.
+"""Backend for servers with OpenAI's HTTP interface: vLLM, SGLang, TGI, llama.cpp, hosted ones.
 
 https://platform.openai.com/docs/api-reference: `chat/completions`, `completions`, `embeddings`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 from functools import cached_property, partial
 from itertools import islice
 from typing import Any
 
-from llmprof.backends.network.retries import RequestFault, RetryPolicy
+from llmprof.backends.network.retries import PassingFault, RequestFault, RetryPolicy
 from llmprof.backends.network.server import Server, secret_from_environment
 from llmprof.backends.network.transport import Call, Transport
+from llmprof.backends.openai_answers import (
+    ListedModel,
+    blocked,
+    read_completion,
+    read_embeddings,
+    read_models,
+)
 from llmprof.backends.openai_logprobs import (
     PROBE,
     SCORING_WAYS,
-    ScoringWay,
-    first_of_continuation,
+    ScoredPrompt,
+    Scoring,
+    scoring_of,
     split_blanks,
 )
+from llmprof.backends.openai_parameters import LIMITS, Parameters
 from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.errors import BackendError, UnknownNameError, UsageError
 from llmprof.requests import (
+    BLOCKED,
     Completion,
     Embed,
-    Embedding,
     Generate,
     LogLikelihood,
     Outcome,
@@ -43,6 +53,9 @@ _SEEDS = 2**31
 # OpenAI's own newer models refuse the name that every other server knows.
 _OPENAI_HOST = "api.openai.com"
 _NOT_OFFERED = {"RequestRefused", "NotFound", "ServerError", "InvalidResponse"}
+# Version 1 took an answer without content for an empty text, one without counts for one of 0
+# tokens, and counted the tokens of a prompt where it now reads them.
+_READING = 2
 
 
 def create(options: BackendOptions) -> OpenAIBackend:
@@ -54,7 +67,8 @@ class OpenAIBackend:
 
     What the server can do is found out when `capabilities` is first read, before any work: it is
     asked which models it serves, for the log-probabilities of one short prompt, and for one
-    embedding.
+    embedding. A sampling parameter that it does not take is left out and named in the `details` of
+    each completion, as `dropped`.
     """
 
     name = "openai"
@@ -76,17 +90,18 @@ class OpenAIBackend:
             timeout_seconds=_TIMEOUT_SECONDS,
             retries=retries,
         )
+        self._parameters = Parameters()
 
     @property
     def model(self) -> str:
-        return str(self._served["id"])
+        return self._served.id
 
     @cached_property
     def capabilities(self) -> frozenset[RequestType]:
         found: set[RequestType] = {Generate}
         if self._scoring is not None:
             found.add(LogLikelihood)
-        if self._probe("/embeddings", {"input": [PROBE]}) is not None:
+        if self._embeds:
             found.add(Embed)
         return frozenset(found)
 
@@ -96,8 +111,9 @@ class OpenAIBackend:
             "backend": self.name,
             "base_url": self._server.base_url,
             "model": self.model,
-            "root": self._served.get("root"),
+            "root": self._served.root,
             "bos_token": self._options.bos_token,
+            "reading": _READING,
         }
 
     @property
@@ -111,34 +127,41 @@ class OpenAIBackend:
         await self._transport.aclose()
 
     @cached_property
-    def _served(self) -> Mapping[str, Any]:
+    def _served(self) -> ListedModel:
         """The server's entry for the model; a model that it does not list may still be there."""
-        answer = self._probe("/models", None)
-        listed = _listed(answer)
+        listed = read_models(self._probe("/models", None))
         if self._options.model is None:
             if len(listed) != 1:
-                names = ", ".join(str(entry["id"]) for entry in listed[:10])
+                names = ", ".join(entry.id for entry in listed[:10])
                 raise UnknownNameError(
                     f"{self._server.base_url} serves {len(listed)} models; name one"
                     + (f" of: {names}" if names else "")
                 )
-            return dict(listed[0])
+            return listed[0]
         for entry in listed:
-            if entry["id"] == self._options.model:
-                return dict(entry)
-        return {"id": self._options.model}
+            if entry.id == self._options.model:
+                return entry
+        return ListedModel(id=self._options.model)
 
     @cached_property
-    def _scoring(self) -> tuple[ScoringWay, bool] | None:
-        """How this server scores prompts and whether it puts a token before them; None: not."""
+    def _scoring(self) -> Scoring | None:
+        """How this server scores prompts; None if it does not."""
         for way in SCORING_WAYS:
             answer = self._probe("/completions", {"prompt": PROBE, **way.fields})
             try:
-                if answer is not None and (prompt := way.read(answer)).is_probe:
-                    return way, prompt.first_is_added
-            except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError):
+                if answer is not None and (scoring := scoring_of(way, answer)):
+                    return scoring
+            except ValueError:
                 continue
         return None
+
+    @cached_property
+    def _embeds(self) -> bool:
+        answer = self._probe("/embeddings", {"input": [PROBE]})
+        try:
+            return answer is not None and bool(read_embeddings(answer, 1))
+        except ValueError:
+            return False
 
     def _probe(self, path: str, fields: dict[str, Any] | None) -> Any:
         """The answer to one question before the work; None when the server cannot answer it.
@@ -175,13 +198,25 @@ class OpenAIBackend:
     async def _generate(self, request: Generate, seed: int) -> list[Outcome]:
         fields = self._sampling_fields(request.sampling, seed)
         if isinstance(request.prompt, str):
-            answer = await self._post("/completions", prompt=request.prompt, **fields)
-            read = partial(_completion, answer, lambda choice: choice["text"])
+            path, fields["prompt"] = "/completions", request.prompt
         else:
-            messages = [{"role": turn.role, "content": turn.content} for turn in request.prompt]
-            answer = await self._post("/chat/completions", messages=messages, **fields)
-            read = partial(_completion, answer, lambda choice: choice["message"]["content"])
-        return [self._server.understand(read, "a completion")]
+            path = "/chat/completions"
+            fields["messages"] = [
+                {"role": turn.role, "content": turn.content} for turn in request.prompt
+            ]
+        sent = self._parameters.adapt(fields)
+        try:
+            answer = await self._post(path, **sent)
+        except RequestFault as fault:
+            if _is_filter(fault):
+                return [blocked(str(fault))]
+            if not self._parameters.learn(fault, sent):
+                raise
+            refusal = str(fault)
+        else:
+            completion = read_completion(answer, self._server)
+            return [_record(completion, request.sampling, fields.keys() - sent.keys())]
+        raise PassingFault("ParameterRefused", refusal)
 
     def _sampling_fields(self, sampling: Sampling, seed: int) -> dict[str, Any]:
         """Everything that decides the text, stated: servers' defaults differ."""
@@ -200,22 +235,31 @@ class OpenAIBackend:
 
     async def _embed(self, texts: list[str]) -> list[Outcome]:
         answer = await self._post("/embeddings", input=texts, encoding_format="float")
-        read = partial(_embeddings, answer, len(texts))
-        return list(self._server.understand(read, "one vector a text"))
+        read = partial(read_embeddings, answer, len(texts))
+        vectors = self._server.understand(read, "one vector per text")
+        return list(self._transport.check_length(vectors))
 
     async def _score(self, request: LogLikelihood) -> list[Outcome]:
         assert self._scoring is not None
-        way, first_is_added = self._scoring
+        scoring = self._scoring
         context, continuation = split_blanks(request.context, request.continuation)
-        if not context and not first_is_added:
+        if not context and not scoring.conditioned:
             context = self._bos_token
-        answer = await self._post("/completions", prompt=context + continuation, **way.fields)
-        read = partial(way.read, answer)
-        prompt = self._server.understand(read, "log-probabilities of the prompt")
-        start = first_of_continuation(prompt.tokens, continuation) if context else 1
-        if start is None:
-            start = await self._count_tokens(context)
-        return [self._server.understand(partial(prompt.after, start), "every log-probability")]
+        text = context + continuation
+        prompt = await self._scored(scoring, text)
+        end = scoring.end(prompt, text)
+        starts = prompt.starts_of(context, continuation) if context else [0]
+        if len(starts) == 1:
+            start = starts[0]
+        else:
+            start = scoring.end(await self._scored(scoring, context), context)
+        read = partial(prompt.between, start, end)
+        return [self._server.understand(read, "every log-probability")]
+
+    async def _scored(self, scoring: Scoring, text: str) -> ScoredPrompt:
+        answer = await self._post("/completions", prompt=text, **scoring.way.fields)
+        read = partial(scoring.read, answer)
+        return self._server.understand(read, "log-probabilities of the prompt")
 
     @property
     def _bos_token(self) -> str:
@@ -227,33 +271,21 @@ class OpenAIBackend:
             )
         return self._options.bos_token
 
-    async def _count_tokens(self, text: str) -> int:
-        answer = await self._post("/completions", prompt=text, max_tokens=1, temperature=0)
-        read = partial(_prompt_tokens, answer)
-        return self._server.understand(read, "a count of tokens")
+
+def _record(completion: Completion, sampling: Sampling, left_out: Set[str]) -> Completion:
+    """The completion with the names of the parameters that were left out, and ended at a stop."""
+    dropped = sorted(left_out - LIMITS.keys())
+    if not dropped:
+        return completion
+    if "stop" in dropped:
+        ends = [completion.text.find(stop) for stop in sampling.stop if stop in completion.text]
+        if ends:
+            text = completion.text[: min(ends)]
+            completion = replace(completion, text=text, token_count=None, finish_reason="stop")
+    return replace(completion, details={**completion.details, "dropped": dropped})
 
 
-def _listed(answer: Any) -> list[Mapping[str, Any]]:
-    """The entries of a list of models that have an id; none of an answer of another shape."""
-    data = answer.get("data") if isinstance(answer, dict) else None
-    entries = data if isinstance(data, list) else []
-    return [entry for entry in entries if isinstance(entry, dict) and "id" in entry]
-
-
-def _completion(answer: Any, text: Any) -> Completion:
-    choice = answer["choices"][0]
-    usage = answer.get("usage") or {}
-    return Completion(
-        text=str(text(choice) or ""),
-        token_count=int(usage.get("completion_tokens") or 0),
-        finish_reason=str(choice.get("finish_reason") or "unknown"),
-    )
-
-
-def _embeddings(answer: Any, count: int) -> list[Embedding]:
-    vectors = {entry["index"]: entry["embedding"] for entry in answer["data"]}
-    return [Embedding(tuple(map(float, vectors[place]))) for place in range(count)]
-
-
-def _prompt_tokens(answer: Any) -> int:
-    return int(answer["usage"]["prompt_tokens"])
+def _is_filter(fault: RequestFault) -> bool:
+    """Whether a provider refused a request for what its prompt says, as Azure does."""
+    error = fault.body.get("error") if isinstance(fault.body, dict) else None
+    return isinstance(error, dict) and error.get("code") == BLOCKED

@@ -3,82 +3,180 @@
 Two ways are in use: `echo` with `logprobs` (OpenAI's legacy completions, vLLM, SGLang,
 llama-cpp-python) and vLLM's `prompt_logprobs`. In both one token is generated and thrown away: a
 limit of 0 means "no limit" to some servers.
+
+Which tokens belong to which part of a prompt is read from the texts of the tokens alone. Counts of
+tokens do not tell: some servers count a beginning-of-text token that they do not list, and a token
+that ends the text may stand before the generated one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import BaseModel, ConfigDict, Field
+
+from llmprof.backends.network.retries import RequestFault
 from llmprof.requests import TokenLogProbs
 
 PROBE = "The capital of France is Paris."
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+# How some servers write a blank and a line break in a token.
+_MARKERS = {"▁": " ", "Ġ": " ", "Ċ": "\n"}
+_BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+_BYTES = re.compile(r"bytes:( ?(?:\\x[0-9a-f]{2})+)")
+_WORD = re.compile(r"\s*\S*")
+_MOST_ADDED = 2
+# The logarithm of a probability that was rounded up.
+_ABOVE_ZERO = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredPrompt:
-    """The tokens of a prompt, as text, each with its log-probability given those before it.
+    """The tokens of a prompt, in order, and those that the server lists after them.
 
-    A first token that nothing stands before has None. `greedy[i]` tells whether token i was the
-    most likely one at its place.
+    `texts[i]` is None for a token of unknown text, `log_probs[i]` where nothing stands before the
+    token. `greedy[i]` tells whether token i was the most likely one at its place.
     """
 
-    tokens: tuple[str, ...]
+    texts: tuple[str | None, ...]
     log_probs: tuple[float | None, ...]
     greedy: tuple[bool, ...]
 
-    @property
-    def first_is_added(self) -> bool:
-        """Whether the server put a token before the prompt; known for a prompt of `PROBE`."""
-        return _letters("".join(self.tokens[1:])) == _letters(PROBE)
+    def without(self, added: int) -> ScoredPrompt:
+        """The same without the first `added` tokens."""
+        return ScoredPrompt(self.texts[added:], self.log_probs[added:], self.greedy[added:])
 
-    @property
-    def is_probe(self) -> bool:
-        """Whether these are the tokens of `PROBE`, whatever the tokenizer writes for blanks.
-
-        A first token without a log-probability may have no text.
-        """
-        text = _letters("".join(self.tokens))
-        whole = _letters(PROBE)
-        return text.endswith(whole) or (not self.tokens[0] and text != "" and whole.endswith(text))
-
-    def after(self, start: int) -> TokenLogProbs:
-        """The score of the tokens from `start` on.
+    def between(self, start: int, end: int) -> TokenLogProbs:
+        """The score of the tokens from `start` to before `end`.
 
         Raises:
-            ValueError: one of them has no log-probability.
+            ValueError: there is none, or one of them has no log-probability.
         """
-        values = tuple(value for value in self.log_probs[start:] if value is not None)
-        if len(values) < len(self.log_probs[start:]):
+        values = tuple(value for value in self.log_probs[start:end] if value is not None)
+        if not values or len(values) < end - start:
             raise ValueError("a token without a log-probability")
-        return TokenLogProbs(sum(values), values, all(self.greedy[start:]))
+        return TokenLogProbs(sum(values), values, all(self.greedy[start:end]))
+
+    def ends_of(self, text: str) -> list[int]:
+        """The numbers of tokens that can spell `text`; several if its end is spread over tokens."""
+        places = enumerate(_reach(self.texts, text, {0}, begins=True))
+        return [place for place, reached in places if len(text) in reached]
+
+    def starts_of(self, context: str, continuation: str) -> list[int]:
+        """The places where `continuation` can begin after `context`.
+
+        There are several if a character is spread over tokens, and none if one token holds both
+        the end of the context and the beginning of the continuation.
+        """
+        whole = context + continuation
+        return [
+            place
+            for place, reached in enumerate(_reach(self.texts, whole, {0}, begins=True))
+            if len(context) in reached
+            and any(len(whole) in end for end in _reach(self.texts[place:], whole, {len(context)}))
+        ]
 
 
-def _letters(text: str) -> str:
-    return "".join(character for character in text if character.isascii() and character.isalnum())
+def _reach(
+    tokens: Sequence[str | None], text: str, start: set[int], *, begins: bool = False
+) -> Iterator[set[int]]:
+    """How far in `text` the first 0, 1, 2, ... tokens can reach from `start`.
+
+    Where the text `begins`, a tokenizer may put a blank before it and show it or not.
+    """
+    reached = start
+    yield reached
+    for place, token in enumerate(tokens):
+        after = {end for position in reached for end in _ends(token, text, position)}
+        if begins and place == 0 and token:
+            after |= _ends(f" {token}", text, 0)
+            if token[0] == " " or _MARKERS.get(token[0]) == " ":
+                after |= _ends(token[1:], text, 0)
+        reached = after
+        yield reached
 
 
-@dataclass(frozen=True, slots=True)
-class ScoringWay:
-    """One way to ask: `fields` of the request, and how to `read` the answer."""
+def _ends(token: str | None, text: str, start: int) -> set[int]:
+    """Where in `text` a token that begins at `start` can end.
 
-    fields: Mapping[str, Any]
-    read: Callable[[Any], ScoredPrompt]
+    A part of a character shows as U+FFFD: it ends the character or not. A token of unknown text is
+    a word or its beginning.
+    """
+    if token is None:
+        word = _WORD.match(text, start)
+        return set(range(start + 1, word.end() + 1)) if word else set()
+    ends = {start}
+    for part in token:
+        if part == _REPLACEMENT:
+            ends |= {end + 1 for end in ends if end < len(text) and not text[end].isascii()}
+        else:
+            alike = (part, _MARKERS.get(part, part))
+            ends = {end + 1 for end in ends if text.startswith(alike, end)}
+    return ends
+
+
+def _shown(token: str) -> str:
+    """The text of a token, with U+FFFD for each byte of a part of a character."""
+    if byte := _BYTE.fullmatch(token):
+        value = int(byte[1], 16)
+        return chr(value) if value < 0x80 else _REPLACEMENT
+    if found := _BYTES.fullmatch(token):
+        return re.sub(r"\\x[0-9a-f]{2}", _REPLACEMENT, found[1])
+    return token
+
+
+class _Checked(BaseModel):
+    model_config = ConfigDict(strict=True, allow_inf_nan=False, extra="ignore")
+
+
+_LogProb = Annotated[float, Field(le=_ABOVE_ZERO)]
+
+
+class _Echoed(_Checked):
+    tokens: list[str]
+    token_logprobs: list[_LogProb | None]
+    top_logprobs: list[dict[str, _LogProb] | None] | None = None
+
+
+class _EchoChoice(_Checked):
+    logprobs: _Echoed
+
+
+class _EchoAnswer(_Checked):
+    choices: list[_EchoChoice] = Field(min_length=1)
+
+
+class _Ranked(_Checked):
+    logprob: _LogProb
+    rank: int = Field(ge=1)
+    decoded_token: str | None = None
+
+
+class _RankedChoice(_Checked):
+    prompt_logprobs: list[dict[str, _Ranked] | None]
+
+
+class _RankedAnswer(_Checked):
+    choices: list[_RankedChoice] = Field(min_length=1)
 
 
 def _read_echo(answer: Any) -> ScoredPrompt:
-    count = answer["usage"]["prompt_tokens"]
-    scored = answer["choices"][0]["logprobs"]
-    values = scored["token_logprobs"][:count]
-    rivals = (scored.get("top_logprobs") or [None] * count)[:count]
-    if len(values) < count:
-        raise ValueError("the prompt is not in the answer")
+    scored = _EchoAnswer.model_validate(answer).choices[0].logprobs
+    values = scored.token_logprobs
+    rivals = scored.top_logprobs or [None] * len(values)
+    # A first token may be listed without its text.
+    texts = [
+        _shown(token) if token or value is not None else None
+        for token, value in zip(scored.tokens, values, strict=True)
+    ]
     return ScoredPrompt(
-        tuple(scored["tokens"][:count]),
+        tuple(texts),
         _log_probs(values),
         tuple(
-            value is not None and bool(top) and value >= max(top.values())
+            value is not None and top is not None and value >= max(top.values(), default=0.0)
             for value, top in zip(values, rivals, strict=True)
         ),
     )
@@ -87,20 +185,36 @@ def _read_echo(answer: Any) -> ScoredPrompt:
 def _read_prompt_logprobs(answer: Any) -> ScoredPrompt:
     # A place holds the prompt's token and the likeliest one: the worse of the two is the prompt's.
     places = [
-        max(place.values(), key=lambda token: int(token["rank"])) if place else {}
-        for place in answer["choices"][0]["prompt_logprobs"]
+        max(place.values(), key=lambda token: token.rank) if place else None
+        for place in _RankedAnswer.model_validate(answer).choices[0].prompt_logprobs
     ]
     return ScoredPrompt(
-        tuple(str(place.get("decoded_token", "")) for place in places),
-        _log_probs([place.get("logprob") for place in places]),
-        tuple(place.get("rank") == 1 for place in places),
+        tuple(_shown(place.decoded_token or "") if place else None for place in places),
+        _log_probs([place.logprob if place else None for place in places]),
+        tuple(place is not None and place.rank == 1 for place in places),
     )
 
 
-def _log_probs(values: Sequence[Any]) -> tuple[float | None, ...]:
-    """The values, checked: a number at every place but the first."""
-    first, *others = values
-    return (None if first is None else float(first), *map(float, others))
+def _log_probs(values: Sequence[float | None]) -> tuple[float | None, ...]:
+    """The values; only the first may be missing.
+
+    Raises:
+        ValueError: another one is.
+    """
+    if None in values[1:]:
+        raise ValueError("a token without a log-probability")
+    return tuple(None if value is None else min(value, 0.0) for value in values)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringWay:
+    """One way to ask: `fields` of the request, and how to `read` the answer.
+
+    `read` raises ValueError for an answer that does not have what was asked for.
+    """
+
+    fields: Mapping[str, Any]
+    read: Callable[[Any], ScoredPrompt]
 
 
 _ONE_TOKEN = {"max_tokens": 1, "temperature": 0}
@@ -108,6 +222,60 @@ SCORING_WAYS = (
     ScoringWay({**_ONE_TOKEN, "echo": True, "logprobs": 1}, _read_echo),
     ScoringWay({**_ONE_TOKEN, "prompt_logprobs": 1}, _read_prompt_logprobs),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """How one server scores prompts, found out with `PROBE`.
+
+    It lists `added` tokens before those of a prompt and `after` tokens after them. `conditioned`
+    tells whether the first token of a prompt has a log-probability, given a beginning of the text
+    that is listed or not.
+    """
+
+    way: ScoringWay
+    added: int
+    after: int
+    conditioned: bool
+
+    def read(self, answer: Any) -> ScoredPrompt:
+        """The tokens of a prompt.
+
+        Raises:
+            ValueError: the answer does not hold them.
+        """
+        return self.way.read(answer).without(self.added)
+
+    def end(self, prompt: ScoredPrompt, text: str) -> int:
+        """The number of tokens of `text`, which is the whole prompt.
+
+        Raises:
+            RequestFault: the listed tokens do not tell.
+        """
+        ends = prompt.ends_of(text)
+        usual = len(prompt.texts) - self.after
+        if usual in ends:
+            return usual
+        if len(ends) == 1:
+            return ends[0]
+        raise RequestFault(
+            "TokenBoundary", "the tokens that the server lists do not spell the text"
+        )
+
+
+def scoring_of(way: ScoringWay, answer: Any) -> Scoring | None:
+    """How the server scores, from its answer to `PROBE`; None when its tokens do not spell it.
+
+    Raises:
+        ValueError: the answer does not hold log-probabilities of a prompt.
+    """
+    scored = way.read(answer)
+    for added in range(_MOST_ADDED, -1, -1):
+        prompt = scored.without(added)
+        if ends := prompt.ends_of(PROBE):
+            conditioned = prompt.log_probs[0] is not None
+            return Scoring(way, added, len(prompt.texts) - ends[0], conditioned)
+    return None
 
 
 def split_blanks(context: str, continuation: str) -> tuple[str, str]:
@@ -118,24 +286,3 @@ def split_blanks(context: str, continuation: str) -> tuple[str, str]:
     """
     kept = context.rstrip()
     return kept, context[len(kept) :] + continuation
-
-
-def first_of_continuation(tokens: Sequence[str], continuation: str) -> int | None:
-    """The place of the continuation's first token.
-
-    None when the tokens do not tell: their texts do not spell the continuation (a character split
-    over tokens, a marker instead of a blank), or one token holds its beginning and what is before.
-
-    >>> first_of_continuation(["<s>", "The", " sky", " is"], " is")
-    3
-    >>> first_of_continuation(["The", " sk", "y is"], " is") is None
-    True
-    """
-    left = continuation
-    place = len(tokens)
-    while left and place:
-        place -= 1
-        if not tokens[place] or not left.endswith(tokens[place]):
-            return None
-        left = left[: -len(tokens[place])]
-    return None if left else place

@@ -1,5 +1,7 @@
 """The Cohere backend, through the real `cohere` package, against a stand-in of the API."""
 
+from typing import Any
+
 import pytest
 
 from llmprof.backends import BackendOptions
@@ -84,7 +86,7 @@ def test_messages_pass_as_they_are_and_extremes_fit_the_api() -> None:
     assert outcome.details["p"] == 0.99
 
 
-@pytest.mark.parametrize("reason", ["ERROR", "ERROR_TOXIC", "TIMEOUT"])
+@pytest.mark.parametrize("reason", ["ERROR", "TIMEOUT"])
 def test_completion_that_ended_in_an_error_is_a_failure_not_a_text(reason: str) -> None:
     server = CohereServer(finish_reasons=(reason, "MAX_TOKENS"))
     requests = [Generate(f"Say {number}", SAMPLING) for number in range(2)]
@@ -109,6 +111,60 @@ def test_each_fault_passes_and_our_retries_count(kind: str) -> None:
     ]
     assert faults.met[kind] == len(sink.retries) > 0
     assert set(server.answered.values()) == {1}
+
+
+def test_completion_that_the_provider_withheld_is_an_answer() -> None:
+    server = CohereServer(finish_reasons=("ERROR_TOXIC",))
+    with serve(server.app()) as address:
+        (outcome,) = ask(backend(address), [Generate("Say", SAMPLING)], MemorySink())
+    assert isinstance(outcome, Completion)
+    assert outcome.blocked
+    assert outcome.details["blocked"] == "ERROR_TOXIC"
+
+
+@pytest.mark.parametrize("content", [None, [], [{"type": "thinking", "thinking": "hm"}]])
+def test_completion_without_text_is_a_failure(content: Any) -> None:
+    server = CohereServer(change={"message": {"role": "assistant", "content": content}})
+    with serve(server.app()) as address:
+        (outcome,) = ask(backend(address), [Generate("Say", SAMPLING)], MemorySink())
+    assert isinstance(outcome, Failure)
+    assert outcome.error_class == "NoContent"
+
+
+@pytest.mark.parametrize("usage", [None, {}, {"tokens": {}}, {"tokens": {"output_tokens": 0}}])
+def test_tokens_that_were_not_counted_are_not_zero(usage: Any) -> None:
+    with serve(CohereServer(change={"usage": usage}).app()) as address:
+        (outcome,) = ask(backend(address), [Generate("Say", SAMPLING)], MemorySink())
+    assert isinstance(outcome, Completion)
+    assert outcome.token_count is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"message": "Hi"},
+        {"message": {"role": "assistant", "content": "Hi"}},
+        {"message": {"role": "assistant", "content": [{"type": "text", "text": 3}]}},
+        {"finish_reason": 3},
+        {"usage": {"tokens": {"output_tokens": -1}}},
+    ],
+)
+def test_chat_of_another_shape_is_a_failure(change: dict[str, Any]) -> None:
+    with serve(CohereServer(change=change).app()) as address:
+        (outcome,) = ask(backend(address), [Generate("Say", SAMPLING)], MemorySink())
+    assert isinstance(outcome, Failure)
+    assert outcome.error_class == "InvalidResponse"
+
+
+@pytest.mark.parametrize(
+    "vectors",
+    [None, "x", [], [[1.0]], [[1.0], []], [[1.0], [1.0, 2.0]], [[1.0], ["1"]], [[1.0], 1.0]],
+)
+def test_embeddings_of_another_shape_are_failures(vectors: Any) -> None:
+    change = {"embeddings": {"float": vectors}}
+    with serve(CohereServer(change=change).app()) as address:
+        outcomes = ask(backend(address, "embed-v4.0"), [Embed("a"), Embed("b")], MemorySink())
+    assert [getattr(each, "error_class", None) for each in outcomes] == ["InvalidResponse"] * 2
 
 
 def test_embeddings_come_in_calls_of_96_texts() -> None:

@@ -7,11 +7,13 @@ import pytest
 from llmprof.backends import BackendOptions
 from llmprof.backends.network.retries import RetryPolicy
 from llmprof.backends.openai import OpenAIBackend
+from llmprof.backends.openai_logprobs import PROBE
 from llmprof.errors import BackendError, UnknownNameError, UsageError
 from llmprof.requests import (
     Completion,
     Embed,
     Embedding,
+    Failure,
     Generate,
     LogLikelihood,
     Message,
@@ -20,7 +22,7 @@ from llmprof.requests import (
 )
 from tests.backends.asking import MemorySink, ask
 from tests.servers.faults import FAULTS, inject_faults
-from tests.servers.openai import KEY, OpenAIServer, said, toy_scorer, unit
+from tests.servers.openai import KEY, OpenAIServer, ScoredToken, said, toy_scorer, unit
 from tests.servers.running import serve
 
 QUICK = RetryPolicy(first_seconds=0.02, longest_seconds=0.1)
@@ -86,7 +88,7 @@ def test_log_likelihood_is_that_of_the_continuation_alone(way: str) -> None:
     assert outcomes == expected
 
 
-def test_token_over_the_boundary_is_settled_by_counting_the_contexts_tokens() -> None:
+def test_token_that_spans_the_boundary_counts_for_the_context() -> None:
     server = OpenAIServer()
     with serve(server.app()) as address:
         asked = backend(address)
@@ -94,6 +96,40 @@ def test_token_over_the_boundary_is_settled_by_counting_the_contexts_tokens() ->
     # The whole is [The][ sky][ is][ blue][ today]; the context alone has 4 tokens.
     assert isinstance(outcome, TokenLogProbs)
     assert outcome.per_token == (toy_scorer("The sky is blue today")[4].log_prob,)
+
+
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize("end", [True, False])
+def test_only_the_continuation_is_scored_whatever_is_counted_and_listed(
+    listed: bool, end: bool
+) -> None:
+    """A beginning that is counted but not listed, and an end that is put behind every text."""
+    scorer = partial(toy_scorer, bos="<s>", eos="</s>" if end else None)
+    server = OpenAIServer(scorer=scorer, beginning_listed=listed)
+    texts = ["The sky is blue.", "Is it blue? No!", "Say: a, b; c", "Rain, rain (cold)"]
+    requests = [LogLikelihood(text[:cut].rstrip(), text[cut:]) for text in texts for cut in (0, 3)]
+    with serve(server.app()) as address:
+        outcomes = ask(backend(address), requests, MemorySink())
+    for request, outcome in zip(requests, outcomes, strict=True):
+        tokens = toy_scorer(request.context + request.continuation, bos="<s>")
+        before = len(toy_scorer(request.context, bos="<s>"))
+        assert isinstance(outcome, TokenLogProbs), outcome
+        assert outcome.per_token == tuple(token.log_prob for token in tokens[before:])
+
+
+def test_text_that_the_listed_tokens_do_not_spell_is_refused_by_name() -> None:
+    def lower(prompt: str) -> list[ScoredToken]:
+        return toy_scorer(prompt if prompt == PROBE else prompt.lower(), bos="<s>")
+
+    with serve(OpenAIServer(scorer=lower).app()) as address:
+        good, bad = ask(
+            backend(address),
+            [LogLikelihood("the sky", " is blue"), LogLikelihood("The sky", " is blue")],
+            MemorySink(),
+        )
+    assert isinstance(good, TokenLogProbs)
+    assert isinstance(bad, Failure)
+    assert bad.error_class == "TokenBoundary"
 
 
 def test_first_token_without_a_beginning_needs_bos_token() -> None:

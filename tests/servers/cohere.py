@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
@@ -18,7 +19,7 @@ class CohereServer:
     """Answers `chat` with a text made of the conversation and the seed; `asked` keeps the bodies.
 
     `finish_reasons` are given in turn, the last one for ever. `answered` counts equal bodies that
-    got a whole answer.
+    got a whole answer; `change` takes the place of fields of each answer.
     """
 
     def __init__(
@@ -27,12 +28,14 @@ class CohereServer:
         finish_reasons: tuple[str, ...] = ("COMPLETE",),
         faults: Faults | None = None,
         key: str = KEY,
+        change: Mapping[str, Any] | None = None,
     ) -> None:
         self.asked: list[dict[str, Any]] = []
         self.answered: Counter[str] = Counter()
         self._finish_reasons = list(finish_reasons)
         self._faults = faults
         self._key = key
+        self._change = change or {}
 
     def app(self) -> web.Application:
         app = web.Application(middlewares=[self._faults.middleware] if self._faults else [])
@@ -67,6 +70,7 @@ class CohereServer:
                     "billed_units": {"input_tokens": 5, "output_tokens": 7},
                     "tokens": {"input_tokens": 71, "output_tokens": 8},
                 },
+                **self._change,
             }
         )
 
@@ -82,6 +86,7 @@ class CohereServer:
                 "embeddings": {"float": [vector(text) for text in texts]},
                 "texts": texts,
                 "meta": {"api_version": {"version": "2"}, "billed_units": {"input_tokens": 2}},
+                **self._change,
             }
         )
 

@@ -33,9 +33,10 @@ class ScoredToken:
 Scorer = Callable[[str], list[ScoredToken]]
 
 
-def toy_scorer(prompt: str, bos: str | None = None) -> list[ScoredToken]:
+def toy_scorer(prompt: str, bos: str | None = None, eos: str | None = None) -> list[ScoredToken]:
     """Words with the blank before them; values in (-2, -1] made of the text up to there."""
     parts = ([bos] if bos else []) + re.findall(r"<\w+>|\s?\w{1,6}|\s?[^\w\s]|\s", prompt)
+    parts += [eos] if eos else []
     tokens = []
     for place, part in enumerate(parts):
         value = unit("".join(parts[: place + 1]))
@@ -45,6 +46,8 @@ def toy_scorer(prompt: str, bos: str | None = None) -> list[ScoredToken]:
 
 class OpenAIServer:
     """`ways` are the ways of scoring a prompt that work; `asked` keeps path and body in turn.
+
+    Without `beginning_listed` the first token is counted, but not among those that are echoed.
 
     `answered` counts the answers by text; one that was given up during the `latency` (seconds) is
     not counted.
@@ -60,6 +63,7 @@ class OpenAIServer:
         faults: Faults | None = None,
         latency: float = 0.0,
         key: str | None = None,
+        beginning_listed: bool = True,
     ) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.answered: Counter[str] = Counter()
@@ -70,6 +74,7 @@ class OpenAIServer:
         self._faults = faults
         self._latency = latency
         self._key = key
+        self._beginning_listed = beginning_listed
 
     def app(self) -> web.Application:
         app = web.Application(middlewares=[self._faults.middleware] if self._faults else [])
@@ -119,7 +124,8 @@ class OpenAIServer:
         choice: dict[str, Any] = {"text": said(body["prompt"], body.get("seed", 0))}
         choice["finish_reason"] = "length"
         if body.get("echo") and "echo" in self._ways:
-            choice["logprobs"] = _echoed([*tokens, ScoredToken(" end", -0.5, True)])
+            listed = tokens if self._beginning_listed else tokens[1:]
+            choice["logprobs"] = _echoed([*listed, ScoredToken(".", -0.5, True)])
         if body.get("prompt_logprobs") is not None:
             choice["prompt_logprobs"] = _prompt_logprobs(tokens)
         self.answered[choice["text"]] += 1

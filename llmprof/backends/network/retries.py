@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,9 @@ import anyio
 import tenacity
 
 T = TypeVar("T")
+
+# Fractions are not in the standard, but in use.
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
 class RequestFault(Exception):
@@ -39,6 +43,10 @@ class PassingFault(RequestFault):
         self.retry_after = retry_after
 
 
+class InvalidFault(PassingFault):
+    """A complete response with the wrong content; another attempt rarely helps."""
+
+
 class UnreachableFault(PassingFault):
     """No server listens at the address; if that lasts, no request can be answered."""
 
@@ -50,11 +58,13 @@ class RetryPolicy:
     The wait before attempt n + 1 is drawn uniformly from 0 to `first_seconds` · 2^(n-1), at most
     `longest_seconds` (exponential backoff with full jitter), but never shorter than the server's
     `Retry-After`. There is no retry when that is above `patience_seconds`. A server that cannot be
-    connected to gets fewer attempts, so that the user hears sooner.
+    connected to gets fewer attempts, so that the user hears sooner; a response of the wrong shape
+    gets fewer still, since the next one is likely to have it too.
     """
 
     attempts: int = 16
     unreachable_attempts: int = 6
+    invalid_attempts: int = 3
     first_seconds: float = 1.0
     longest_seconds: float = 60.0
     patience_seconds: float = 600.0
@@ -89,8 +99,13 @@ class RetryPolicy:
         return retries(attempt)
 
     def _stop(self, state: tenacity.RetryCallState) -> bool:
-        unreachable = isinstance(_fault(state), UnreachableFault)
-        return state.attempt_number >= (self.unreachable_attempts if unreachable else self.attempts)
+        fault = _fault(state)
+        attempts = self.attempts
+        if isinstance(fault, UnreachableFault):
+            attempts = self.unreachable_attempts
+        elif isinstance(fault, InvalidFault):
+            attempts = self.invalid_attempts
+        return state.attempt_number >= attempts
 
     def _passes(self, error: BaseException) -> bool:
         return (
@@ -119,13 +134,15 @@ def retry_after_seconds(value: str | None, now: datetime) -> float | None:
     >>> now = datetime(2026, 1, 1, tzinfo=UTC)
     >>> retry_after_seconds("7", now), retry_after_seconds("Thu, 01 Jan 2026 00:01:00 GMT", now)
     (7.0, 60.0)
+    >>> retry_after_seconds("soon", now) is None
+    True
     """
     if value is None:
         return None
-    if value.strip().isdecimal():
-        return float(value)
     try:
+        if _SECONDS.fullmatch(value.strip()):
+            return float(value)
         moment = parsedate_to_datetime(value)
-    except ValueError:
+        return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds())
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds())

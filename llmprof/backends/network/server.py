@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,12 +14,14 @@ from urllib.parse import urlsplit
 
 from llmprof.backends.network.retries import (
     FatalFault,
+    InvalidFault,
     PassingFault,
     RequestFault,
     UnreachableFault,
     retry_after_seconds,
 )
 from llmprof.errors import UsageError
+from llmprof.requests import whole_characters
 
 if TYPE_CHECKING:
     import httpx
@@ -55,13 +59,29 @@ class Secret:
         raise TypeError("a secret is not pickled")
 
 
+_KEY = re.compile(r"[!-~]+")
+
+
 def secret_from_environment(variable: str) -> Secret | None:
-    """The secret in an environment variable; None where it is unset or blank."""
+    """The secret in an environment variable; None where it is unset or blank.
+
+    Raises:
+        UsageError: it holds characters that cannot be sent in a header, so that it is no key.
+    """
     value = os.environ.get(variable, "").strip()
+    if value and not _KEY.fullmatch(value):
+        raise UsageError(
+            f"{variable} holds characters that no key has, such as blanks, line breaks or curly "
+            "quotes; copy the key again"
+        )
     return Secret(value) if value else None
 
 
 T = TypeVar("T")
+
+_DEEPEST_JSON = 100
+_SURROGATE = b"\\ud"
+_SHOWN_ADDRESS = 200
 
 _KEY_REFUSED = {401, 403}
 _NOT_FOR_US = {402, 404}
@@ -90,6 +110,11 @@ class Server:
         return urlsplit(self.base_url).netloc
 
     @property
+    def is_local(self) -> bool:
+        """Whether the server is on this machine: its requests pass no proxy."""
+        return _on_this_machine(urlsplit(self.base_url).hostname or "")
+
+    @property
     def headers(self) -> dict[str, str]:
         if self.key is None:
             return {}
@@ -102,18 +127,26 @@ class Server:
             UsageError: it is not http(s), holds a password or query, or leaves this machine
                 although the user asked to stay offline.
         """
-        parts = urlsplit(self.base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        import httpx
+
+        try:
+            parts = urlsplit(self.base_url)
+            # httpx is stricter about ports, international names and control characters.
+            usable = bool(parts.hostname) and httpx.URL(self.base_url).scheme in ("http", "https")
+        except (ValueError, httpx.InvalidURL):
+            usable = False
+        if not usable:
+            shown = self._safe(self.base_url)[:_SHOWN_ADDRESS]
             raise UsageError(
-                f"the address of {self.provider} is {self._safe(self.base_url)!r}; give one that "
-                "begins with http:// or https://"
+                f"the address of {self.provider} is {shown!r}; give one that begins with http:// "
+                "or https://, such as http://localhost:8000/v1"
             )
-        if parts.username or parts.password or parts.query:
+        if parts.username or parts.password or parts.query or parts.fragment:
             raise UsageError(
-                f"the address of {self.provider} holds a user, password or query; give it "
-                f"without, and put the key into {self.key_variable}"
+                f"the address of {self.provider} holds a user, password, query or fragment; give "
+                f"it without, and put the key into {self.key_variable}"
             )
-        if offline and not _on_this_machine(parts.hostname):
+        if offline and not self.is_local:
             raise UsageError(
                 f"--offline forbids asking {self.provider} at {self.host}; leave it out, or name a "
                 "server on this machine"
@@ -125,17 +158,24 @@ class Server:
         Raises:
             RequestFault: the server reports an error, or the response is not JSON.
         """
+        content = response.content
         if response.is_error:
             try:
-                body = response.json()
-            except (ValueError, RecursionError):
-                body = response.text
+                body = _parse_json(content)
+            except ValueError:
+                body = content.decode("utf-8", "replace")
             raise self.fault(response.status_code, response.headers, body)
+        if 300 <= response.status_code < 400:
+            raise self.moved(response.status_code, response.headers)
+        # Outside of `except`, so that no other error travels with the fault.
+        fault: RequestFault
         try:
-            return response.json()
-        except (ValueError, RecursionError):
-            pass
-        raise self.invalid("an answer that is not JSON")
+            return _parse_json(content)
+        except (json.JSONDecodeError, UnicodeDecodeError):
+            fault = self.broken_json()
+        except ValueError:
+            fault = self.invalid("JSON with NaN, an endless number or too many levels")
+        raise fault
 
     def fault(self, status: int, headers: Mapping[str, str], body: Any) -> RequestFault:
         """The failure that a response with a `status` of 400 or above means."""
@@ -152,11 +192,22 @@ class Server:
             return PassingFault(name, said, wait)
         return RequestFault("RequestRefused", said, body)
 
-    def broken(self, error: httpx.HTTPError) -> PassingFault:
+    def moved(self, status: int, headers: Mapping[str, str]) -> FatalFault:
+        """The failure that a redirection means; none is followed, since the key would go along."""
+        place = self._safe(headers.get("location") or "an unknown place")
+        return FatalFault(
+            "Moved",
+            f"{self.provider} at {self.host} answers HTTP {status} and points to "
+            f"{place[:_SHOWN_ADDRESS]!r}; give the address where it answers",
+        )
+
+    def broken(self, error: httpx.HTTPError) -> RequestFault:
         """The failure that an exchange without a whole response means."""
         import httpx
 
         kind = type(error).__name__
+        if isinstance(error, httpx.LocalProtocolError | httpx.UnsupportedProtocol):
+            return RequestFault("NotSent", f"a request to {self.host} cannot be sent ({kind})")
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
             return UnreachableFault(
                 "Unreachable",
@@ -171,15 +222,29 @@ class Server:
         """The failure that a response means that was not complete in time."""
         return PassingFault("Timeout", f"{self.provider} at {self.host}: the answer took too long")
 
-    def invalid(self, what: str) -> PassingFault:
-        """The failure that an unreadable response means."""
-        return PassingFault("InvalidResponse", f"{self.provider} at {self.host} gives {what}")
+    def too_large(self, limit_bytes: int) -> RequestFault:
+        """The failure that a response of more than `limit_bytes` means."""
+        return RequestFault(
+            "ResponseTooLarge",
+            f"{self.provider} at {self.host} gives a response of more than "
+            f"{limit_bytes / 2**20:g} MiB; allow more with --max-response-mib",
+        )
+
+    def broken_json(self) -> PassingFault:
+        """The failure that a response means that is no JSON, as when its end is lost."""
+        return PassingFault(
+            "InvalidResponse", f"{self.provider} at {self.host} gives an answer that is not JSON"
+        )
+
+    def invalid(self, what: str) -> InvalidFault:
+        """The failure that a complete response with the wrong content means."""
+        return InvalidFault("InvalidResponse", f"{self.provider} at {self.host} gives {what}")
 
     def understand(self, read: Callable[[], T], what: str) -> T:
         """The result of `read`, which takes `what` from a response.
 
         Raises:
-            PassingFault: the response lacks `what`.
+            InvalidFault: the response lacks `what`.
         """
         try:
             return read()
@@ -194,16 +259,53 @@ class Server:
             body = (
                 error.get("message", error.get("detail", "")) if isinstance(error, dict) else error
             )
-        return " ".join(self._safe(str(body)).split())[:_LONGEST_MESSAGE]
+        text = self._safe(str(body)).encode("utf-8", "replace").decode()
+        return " ".join(text.split())[:_LONGEST_MESSAGE]
 
     def _safe(self, text: str) -> str:
         return self.key.redact(text) if self.key else text
 
 
 def _on_this_machine(host: str) -> bool:
-    if host == "localhost":
+    name = host.removesuffix(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
+    address = getattr(address, "ipv4_mapped", None) or address
+    # A connection to the unspecified address reaches this machine.
+    return address.is_loopback or address.is_unspecified
+
+
+def _parse_json(content: bytes) -> Any:
+    """The value of a JSON document, with halves of surrogate pairs replaced by U+FFFD.
+
+    Raises:
+        ValueError: it is not JSON, holds NaN or an infinity, or is nested too deeply.
+    """
+    text = content.decode("utf-8-sig")
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant)
+        if content.count(b"[") + content.count(b"{") > _DEEPEST_JSON:
+            _check_depth(value)
+        if _SURROGATE in content.lower():
+            value = json.loads(whole_characters(json.dumps(value, ensure_ascii=False)))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _check_depth(value: Any) -> None:
+    level: list[Any] = [[value]]
+    for _ in range(_DEEPEST_JSON):
+        inner = [each.values() if isinstance(each, dict) else each for each in level]
+        level = [each for values in inner for each in values if isinstance(each, dict | list)]
+        if not level:
+            return
+    raise ValueError("nested too deeply")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -16,8 +17,8 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from llmprof.backends.network.retries import FatalFault, RequestFault, RetryPolicy, UnreachableFault
 from llmprof.backends.network.server import Server
 from llmprof.backends.protocol import BackendOptions, Sink
-from llmprof.errors import BackendError, LlmprofError
-from llmprof.requests import Failure, Outcome
+from llmprof.errors import BackendError, LlmprofError, UsageError
+from llmprof.requests import Embedding, Failure, Outcome
 
 if TYPE_CHECKING:
     import httpx
@@ -98,8 +99,10 @@ class Transport:
         self.requests_per_second = None if rate is None else rate / 60.0
         self._concurrency = options.concurrency or concurrency
         self._timeout_seconds = options.timeout_seconds or timeout_seconds
+        self._limit_bytes = int(options.max_response_mib * 2**20)
         self._retries = retries or RetryPolicy()
         self._connections: _Connections | None = None
+        self._dimension: int | None = None
 
     @property
     def client(self) -> httpx.AsyncClient:
@@ -123,6 +126,8 @@ class Transport:
         """
         import httpx
 
+        from llmprof.backends.network.body import ACCEPT_ENCODING, bound_body
+
         def attempt() -> Any:
             method = "GET" if body is None else "POST"
             deadline = time.monotonic() + self._timeout_seconds * _WHOLE_ANSWER
@@ -141,16 +146,38 @@ class Transport:
                 fault = self.server.late()
             raise fault
 
-        with httpx.Client(
-            base_url=self.server.base_url,
-            headers=self.server.headers,
-            timeout=httpx.Timeout(self._timeout_seconds, connect=_CONNECT_SECONDS),
-        ) as client:
+        def bound(response: httpx.Response) -> None:
+            bound_body(response, self.server, self._limit_bytes)
+
+        with _environment_errors():
+            client = httpx.Client(
+                base_url=self.server.base_url,
+                headers={"Accept-Encoding": ACCEPT_ENCODING, **self.server.headers},
+                timeout=httpx.Timeout(self._timeout_seconds, connect=_CONNECT_SECONDS),
+                event_hooks={"response": [bound]},
+                trust_env=not self.server.is_local,
+            )
+        with client:
             try:
                 return replace(self._retries, attempts=_ATTEMPTS_NOW).run_now(attempt)
             except UnreachableFault as fault:
                 message = str(fault)
         raise BackendError(message)
+
+    def check_length(self, vectors: Sequence[Embedding]) -> Sequence[Embedding]:
+        """The vectors, if all that this server gives have one length.
+
+        Raises:
+            InvalidFault: there are others, so that another model has answered.
+        """
+        for each in vectors:
+            length = len(each.vector)
+            self._dimension = self._dimension or length
+            if length != self._dimension:
+                raise self.server.invalid(
+                    f"a vector of {length} numbers after one of {self._dimension}"
+                )
+        return vectors
 
     async def answer(self, calls: Iterable[Call], sink: Sink) -> None:
         """Make every call and deliver its outcomes to `sink`, several calls together.
@@ -236,7 +263,11 @@ class Transport:
     def _connected(self) -> _Connections:
         if self._connections is None:
             self._connections = _Connections(
-                self.server, self._concurrency, self._timeout_seconds, self.requests_per_second
+                self.server,
+                self._concurrency,
+                self._timeout_seconds,
+                self.requests_per_second,
+                self._limit_bytes,
             )
         return self._connections
 
@@ -250,21 +281,30 @@ class _Connections:
         concurrency: int,
         timeout_seconds: float,
         requests_per_second: float | None,
+        limit_bytes: int,
     ) -> None:
         import httpx
 
-        # One context for all clients: reading the certificates is slow.
-        context = httpx.create_ssl_context()
-        self._all = [
-            httpx.AsyncClient(
-                base_url=server.base_url,
-                headers=server.headers,
-                verify=context,
-                timeout=httpx.Timeout(timeout_seconds, connect=_CONNECT_SECONDS, pool=None),
-                limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
-            )
-            for _ in range(-(-concurrency // _CONNECTIONS_PER_CLIENT))
-        ]
+        from llmprof.backends.network.body import ACCEPT_ENCODING, bound_body
+
+        async def bound(response: httpx.Response) -> None:
+            bound_body(response, server, limit_bytes)
+
+        with _environment_errors():
+            # One context for all clients: reading the certificates is slow.
+            context = httpx.create_ssl_context()
+            self._all = [
+                httpx.AsyncClient(
+                    base_url=server.base_url,
+                    headers={"Accept-Encoding": ACCEPT_ENCODING, **server.headers},
+                    verify=context,
+                    timeout=httpx.Timeout(timeout_seconds, connect=_CONNECT_SECONDS, pool=None),
+                    limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
+                    event_hooks={"response": [bound]},
+                    trust_env=not server.is_local,
+                )
+                for _ in range(-(-concurrency // _CONNECTIONS_PER_CLIENT))
+            ]
         self.clients = itertools.cycle(self._all)
         self.slots = anyio.CapacityLimiter(concurrency)
         self.rate_limit = RateLimit(requests_per_second) if requests_per_second else None
@@ -272,6 +312,37 @@ class _Connections:
     async def aclose(self) -> None:
         for client in self._all:
             await client.aclose()
+
+
+@contextmanager
+def _environment_errors() -> Iterator[None]:
+    """Explain what httpx rejects in the environment: proxies and certificates.
+
+    Raises:
+        UsageError: a proxy or a file of certificates cannot be used.
+    """
+    import httpx
+
+    try:
+        yield
+    except ImportError:
+        message = (
+            "the environment names a SOCKS proxy, which needs the package socksio: run "
+            "pip install 'httpx[socks]', or unset ALL_PROXY, HTTP_PROXY and HTTPS_PROXY"
+        )
+    except (ValueError, httpx.InvalidURL):
+        message = (
+            "the environment names a proxy whose address cannot be used; check ALL_PROXY, "
+            "HTTP_PROXY, HTTPS_PROXY and NO_PROXY"
+        )
+    except OSError as error:
+        message = (
+            f"cannot read the certificates that the environment names ({error.strerror}); check "
+            "SSL_CERT_FILE and SSL_CERT_DIR"
+        )
+    else:
+        return
+    raise UsageError(message)
 
 
 async def _deliver(receive: MemoryObjectReceiveStream[_Answers], sink: Sink) -> None:

@@ -65,7 +65,7 @@ def candidates_of(item: Prompt, label: str, answers: Sequence[Answer]) -> Iterat
             scores={}
             if done is None
             else {
-                "generated_tokens": float(done.token_count),
+                "generated_tokens": None if done.token_count is None else float(done.token_count),
                 "finished": float(done.finish_reason != "length"),
             },
             group=label,

@@ -16,7 +16,8 @@ from llmprof.backends import BackendOptions
 from llmprof.backends.cohere import CohereBackend
 from llmprof.backends.network.retries import RequestFault, RetryPolicy
 from llmprof.backends.network.server import Secret, Server
-from llmprof.backends.openai import OpenAIBackend, _completion, _embeddings, _listed
+from llmprof.backends.openai import OpenAIBackend
+from llmprof.backends.openai_answers import read_completion, read_embeddings, read_models
 from llmprof.backends.openai_logprobs import SCORING_WAYS
 from llmprof.backends.toxicity.perspective import PerspectiveBackend, _refusal, _scores
 from llmprof.engine import sanitize
@@ -39,11 +40,10 @@ ANSWERS: st.SearchStrategy[Any] = st.recursive(
     max_leaves=12,
 )
 READERS: list[Callable[[Any], Any]] = [
-    lambda answer: _completion(answer, lambda choice: choice["text"]),
-    lambda answer: _completion(answer, lambda choice: choice["message"]["content"]),
-    lambda answer: _embeddings(answer, 2),
+    lambda answer: read_completion(answer, SERVER),
+    lambda answer: read_embeddings(answer, 2),
     lambda answer: _scores(answer, ("TOXICITY",)),
-    *[lambda answer, way=way: way.read(answer).after(1) for way in SCORING_WAYS],
+    *[lambda answer, way=way: way.read(answer).between(1, 2) for way in SCORING_WAYS],
 ]
 
 
@@ -65,7 +65,7 @@ def test_answer_of_any_shape_is_understood_or_a_fault(answer: Any) -> None:
 
 @given(answer=ANSWERS)
 def test_list_of_models_of_any_shape_is_read(answer: Any) -> None:
-    assert all("id" in entry for entry in _listed(answer))
+    assert all(entry.id for entry in read_models(answer))
 
 
 @given(body=ANSWERS, status=st.integers(400, 599), wait=st.text(max_size=8))

@@ -1,0 +1,196 @@
+"""Strict models of what OpenAI-compatible servers answer.
+
+Servers differ in much and are wrong in some: an answer is used only if each field that is read has
+its type and makes sense. Fields that are not read may hold anything.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from llmprof.backends.network.retries import InvalidFault, RequestFault
+from llmprof.backends.network.server import Server
+from llmprof.requests import BLOCKED, Completion, Embedding
+
+# What servers call the two ways to finish; `Completion` knows `stop` and `length`.
+_STOPPED = {"stop", "eos", "eos_token", "stop_sequence", "stop_token", "end_turn", "end"}
+_CUT = {"length", "max_tokens", "max_length", "model_length"}
+_FILTERED = {
+    "content_filter",
+    "content_filtered",
+    "safety",
+    "recitation",
+    "prohibited_content",
+    "blocklist",
+    "spii",
+    "sensitive",
+    "refusal",
+    "guardrail_intervened",
+}
+_TEXT_PARTS = {"text", "output_text"}
+_REASONING_PARTS = {"thinking", "reasoning"}
+
+
+class _Checked(BaseModel):
+    """Takes no text for a number and no NaN; ignores unknown fields."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False, extra="ignore")
+
+
+class _Part(_Checked):
+    type: str
+    text: str | None = None
+
+
+class _Message(_Checked):
+    content: str | list[_Part] | None = None
+    refusal: str | None = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+
+
+class _Choice(_Checked):
+    finish_reason: str | None = None
+    text: str | None = None
+    message: _Message | None = None
+
+
+class _Usage(_Checked):
+    completion_tokens: int | None = Field(default=None, ge=0)
+
+
+class _Completions(_Checked):
+    choices: list[_Choice]
+    usage: _Usage | None = None
+
+
+class _Vector(_Checked):
+    index: int | None = Field(default=None, ge=0)
+    embedding: list[float] = Field(min_length=1)
+
+
+class _Vectors(_Checked):
+    data: list[_Vector]
+
+
+class ListedModel(_Checked):
+    """An entry of the list of models; `root` names the file or model behind `id`."""
+
+    id: str = Field(min_length=1)
+    root: str | None = None
+
+    @field_validator("id")
+    @classmethod
+    def _printable(cls, value: str) -> str:
+        if not value.isprintable():
+            raise ValueError("the name of a model cannot be printed")
+        return value
+
+    @field_validator("root", mode="before")
+    @classmethod
+    def _text_or_none(cls, value: Any) -> str | None:
+        return value if isinstance(value, str) else None
+
+
+def read_completion(answer: Any, server: Server) -> Completion:
+    """The first choice of an answer of `chat/completions` or `completions`.
+
+    A completion that the provider blocked, be it by an empty list of choices, has the finish reason
+    `content_filter` and no text. `token_count` is None where the server counts no tokens.
+
+    Raises:
+        RequestFault: the model wrote nothing but reasoning, or nothing at all before its limit.
+        InvalidFault: the completion did not finish, or the answer has another shape.
+    """
+    found = server.understand(lambda: _Completions.model_validate(answer), "a completion")
+    counted = found.usage.completion_tokens if found.usage else None
+    if not found.choices:
+        return blocked("the answer holds no choice", counted)
+    choice = found.choices[0]
+    reason = (choice.finish_reason or "unknown").lower()
+    message = choice.message or _Message(content=choice.text)
+    text = _text_of(message, server)
+    if reason in _FILTERED and not text:
+        return blocked(message.refusal or f"finish reason {reason}", counted)
+    if message.refusal and not text:
+        return blocked(message.refusal, counted)
+    finish = _finish(reason, server)
+    if text is None or (not text and (finish == "length" or _reasoned(message))):
+        raise _no_content(message, counted, server)
+    # A text without any token is one whose tokens were not counted.
+    return Completion(text, None if text and not counted else counted, finish)
+
+
+def blocked(words: str, token_count: int | None = None) -> Completion:
+    """A completion that the provider withheld, with the provider's words for it."""
+    return Completion("", token_count, BLOCKED, details={"blocked": words})
+
+
+def read_embeddings(answer: Any, count: int) -> list[Embedding]:
+    """The vectors of `count` texts, in the order of the texts.
+
+    Raises:
+        ValueError: there is not one for each text.
+    """
+    found = _Vectors.model_validate(answer).data
+    places = [place if each.index is None else each.index for place, each in enumerate(found)]
+    if sorted(places) != list(range(count)):
+        raise ValueError("not one vector per text")
+    by_place = dict(zip(places, found, strict=True))
+    return [Embedding(tuple(by_place[place].embedding)) for place in range(count)]
+
+
+def read_models(answer: Any) -> list[ListedModel]:
+    """The models that a server lists, without the entries that cannot be read."""
+    data = answer.get("data") if isinstance(answer, dict) else None
+    listed = []
+    for entry in data if isinstance(data, list) else []:
+        try:
+            listed.append(ListedModel.model_validate(entry))
+        except ValidationError:
+            continue
+    return listed
+
+
+def _text_of(message: _Message, server: Server) -> str | None:
+    """The text of a message; None where it has none."""
+    if not isinstance(message.content, list):
+        return message.content
+    texts = [part.text for part in message.content if part.type in _TEXT_PARTS]
+    others = {part.type for part in message.content} - _TEXT_PARTS - _REASONING_PARTS
+    if others or None in texts:
+        raise server.invalid("a completion with parts that are not text")
+    return "".join(text for text in texts if text) if texts else None
+
+
+def _reasoned(message: _Message) -> bool:
+    in_parts = isinstance(message.content, list) and bool(message.content)
+    return in_parts or bool(message.reasoning_content or message.reasoning)
+
+
+def _no_content(message: _Message, counted: int | None, server: Server) -> RequestFault:
+    tokens = "its tokens" if counted is None else f"its {counted} tokens"
+    why = f"all {tokens} went into reasoning" if _reasoned(message) else f"{tokens} hold no text"
+    return RequestFault(
+        "NoContent",
+        f"{server.provider} at {server.host} gives a completion without content: {why}; allow "
+        "more with --max-new-tokens",
+    )
+
+
+def _finish(reason: str, server: Server) -> str:
+    if reason in _STOPPED:
+        return "stop"
+    if reason in _CUT:
+        return "length"
+    if reason in _FILTERED:
+        return BLOCKED
+    if reason == "unknown":
+        return reason
+    raise InvalidFault(
+        "NotFinished",
+        f"{server.provider} at {server.host} ended a completion with {reason[:40]!r}, which is "
+        "neither a stop nor the limit",
+    )

@@ -1,0 +1,71 @@
+"""Sampling parameters that a server does not take, learned from how it refuses them.
+
+Newer models take no `temperature` or want `max_completion_tokens` for `max_tokens`; some servers
+know no `top_k` or `seed`. Such a parameter is left out of every later request, and each completion
+records what was left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from llmprof.backends.network.retries import RequestFault
+
+# The names of the limit on new tokens, each with the other.
+LIMITS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+# What may be left out, beginning with what changes the text least. The limit is only renamed: the
+# cost of a request without one is unbounded.
+_OPTIONAL = ("seed", "top_k", "top_p", "stop", "temperature")
+_REFUSED = re.compile(
+    r"""unsupported | (not|n't)[ ]support | unknown | unrecogni[sz]ed | unexpected | deprecated
+    | not[ ](permitted|allowed|available|accepted|recogni[sz]ed) | only[ ]the[ ]default
+    | extra[ _](inputs|fields|forbidden) | cannot[ ](both[ ])?be[ ](used|set|specified)
+    | (no[ ]such|not[ ]a[ ]valid|invalid)[ ](parameter|argument|field)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+class Parameters:
+    """What one server takes. `dropped` are the names of the parameters that it does not."""
+
+    def __init__(self) -> None:
+        self.dropped: set[str] = set()
+        self._renamed: dict[str, str] = {}
+
+    def adapt(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields of a request without those that the server is known to refuse."""
+        return {
+            self._renamed.get(name, name): value
+            for name, value in fields.items()
+            if name not in self.dropped
+        }
+
+    def learn(self, fault: RequestFault, sent: Mapping[str, Any]) -> bool:
+        """Whether the server refused one of the `sent` fields that can do without; remember it."""
+        words = str(fault.body)
+        if fault.error_class != "RequestRefused" or not _REFUSED.search(words):
+            return False
+        # Another request may have learned it since this one was sent.
+        if dict(sent) != self.adapt(sent):
+            return True
+        named = _named(fault.body, words, sent)
+        for name, other in LIMITS.items():
+            if name in named and other not in self._renamed:
+                self._renamed[name] = other
+                return True
+        for name in _OPTIONAL:
+            if name in named:
+                self.dropped.add(name)
+                return True
+        return False
+
+
+def _named(body: Any, words: str, sent: Mapping[str, Any]) -> set[str]:
+    """The sent fields that a refusal names: in `param`, as OpenAI does, or in its words."""
+    error = body.get("error") if isinstance(body, dict) else None
+    param = error.get("param") if isinstance(error, dict) else None
+    if isinstance(param, str) and param in sent:
+        return {param}
+    return {name for name in sent if re.search(rf"\b{name}\b", words)}
