@@ -34,7 +34,7 @@ def fullest_second(arrivals: Sequence[float]) -> int:
 
 
 def ask_texts(address: str, count: int) -> None:
-    options = BackendOptions(base_url=address, requests_per_minute=60.0 * QUOTA)
+    options = BackendOptions(base_url=address, rpm=60.0 * QUOTA)
     texts = [Toxicity(f"text {number}", ("TOXICITY",)) for number in range(count)]
     ask(PerspectiveBackend(options), texts, MemorySink())
 

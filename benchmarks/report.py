@@ -15,7 +15,7 @@ from _shared import print_table, timed
 
 from llmprof.jobs.runner import open_run
 from llmprof.metrics.samples import Sample
-from llmprof.profilers import ProfilerOptions, create_profiler
+from llmprof.profilers import ModelFacts, ProfilerOptions, create_profiler, for_model
 from llmprof.profilers.toxicity_measures import ATTRIBUTES
 from llmprof.results import ProfileResult, RunStart, Store, Work
 
@@ -80,11 +80,11 @@ def fill(db: Path, runs: int) -> None:
 
 
 def draw_run(store: Store, number: int) -> None:
-    options = ProfilerOptions(toxicity_scorer="classifier")
+    facts = ModelFacts(scorer="classifier")
     config = {"options": {}, "scorer": {"name": "classifier", "identity": {}}}
     with open_run(store, RunStart("profile", f"model-{number}", "made", config, 0, {})) as run:
         for name, items in ITEMS.items():
-            profiler = create_profiler(name, options)
+            profiler = for_model(create_profiler(name, ProfilerOptions()), facts)
             samples = list(made(name, items, random.Random(number)))
             work = Work(len(samples), 0, 0, 0, 0, 0.0)
             metrics = profiler.metrics(samples)

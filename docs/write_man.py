@@ -31,6 +31,8 @@ _DESCRIPTION = (
 _SHARED = "Options of several commands"
 # Fewer than this, and the option is described where it is used.
 _SEVERAL = 3
+# One way to write an option or several, and its value.
+_FLAGS = re.compile(r"([^\s,]+(?:, [^\s,]+)*) ?(.*)", re.S)
 _ESCAPES = {"\\": r"\e", "-": r"\-", "'": r"\(aq", "^": r"\(ha", "~": r"\(ti", '"': r"\(dq"}
 
 
@@ -87,9 +89,9 @@ def _entries(
         if not isinstance(parameter, kind) or record is None:
             continue
         if parameter.name != "help" or is_root:
-            name, _, value = record[0].partition(" ")
+            names, value = cast(re.Match[str], _FLAGS.match(record[0])).groups()
             shown = value.strip("<>") if kind is TyperOption else ""
-            yield Entry(name, shown, record[1], parameter.rich_help_panel)
+            yield Entry(names, shown, record[1], parameter.rich_help_panel)
 
 
 def roff(text: str) -> str:

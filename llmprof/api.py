@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, get_type_hints
 
-from llmprof.options import (
-    DEFAULT_BACKEND,
-    DEFAULT_PERSPECTIVE_QPS,
-    DEFAULT_PROFILERS,
-    MODEL,
-    PROFILE,
-    database_file,
-)
+from llmprof.options import ProfileOptions, database_file
 
 if TYPE_CHECKING:
     import pandas
 
     from llmprof.results.reader import MetricRow, RunRow, SampleRow
+
+
+Keywords = ParamSpec("Keywords")
+Options = TypeVar("Options")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,72 +103,48 @@ def load_results(db: str | Path | None = None, run: str | Sequence[str] | None =
     return Results(path, tuple(runs), tuple(metrics))
 
 
-def profile(
-    model: str | None = None,
-    *,
-    profilers: str | Sequence[str] = DEFAULT_PROFILERS,
-    backend: str = DEFAULT_BACKEND,
-    revision: str | None = None,
-    adapter: str | None = None,
-    dtype: str = MODEL.dtype,
-    quantize: str = MODEL.quantize,
-    device: str = MODEL.device,
-    device_map: str | None = None,
-    batch_size: int | None = None,
-    trust_remote_code: bool = False,
-    allow_pickle: bool = False,
-    prompt_format: str = PROFILE.prompt_format,
-    system_prompt: str | None = None,
-    max_new_tokens: int = PROFILE.max_new_tokens,
-    seed: int = PROFILE.seed,
-    pooling: str = PROFILE.pooling,
-    layer: int = PROFILE.layer,
-    base_url: str | None = None,
-    concurrency: int | None = None,
-    rpm: float | None = None,
-    timeout: float | None = None,
-    safety_mode: str | None = None,
-    toxicity_scorer: str | None = None,
-    toxicity_model: str | None = None,
-    toxicity_samples: int = PROFILE.toxicity_samples,
-    record: str | Path | None = None,
-    missing: str | Path | None = None,
-    perspective_url: str | None = None,
-    perspective_qps: float = DEFAULT_PERSPECTIVE_QPS,
-    bos_token: str | None = None,
-    data: str | None = None,
-    data_dir: str | Path | None = None,
-    text_dataset: str = PROFILE.text_dataset,
-    metrics: str | Sequence[str] | None = PROFILE.metrics,
-    calibration_data: str | None = None,
-    protocol: str = PROFILE.protocol,
-    limit: int | None = None,
-    db: str | Path | None = None,
-    cache_dir: str | Path | None = None,
-    offline: bool = False,
-    quiet: bool = False,
-) -> Results:
+def _with_keywords(
+    options: Callable[Keywords, Options],
+) -> Callable[[Callable[[Options], Result]], Callable[Keywords, Result]]:
+    """Give a function of a dataclass the dataclass's own parameters, for people and tools alike."""
+
+    def decorate(function: Callable[[Options], Result]) -> Callable[Keywords, Result]:
+        @wraps(function)
+        def call(*args: Keywords.args, **kwargs: Keywords.kwargs) -> Result:
+            return function(options(*args, **kwargs))
+
+        hints = get_type_hints(options)
+        returned = get_type_hints(function)["return"]
+        parameters = inspect.signature(options).parameters
+        call.__annotations__ = {name: hints[name] for name in parameters} | {"return": returned}
+        call.__dict__["__signature__"] = inspect.Signature(
+            [each.replace(annotation=hints[name]) for name, each in parameters.items()],
+            return_annotation=returned,
+        )
+        return call
+
+    return decorate
+
+
+@_with_keywords(ProfileOptions)
+def profile(options: ProfileOptions) -> Results:
     """Profile a model and return the results of the run, which are stored in `db` too.
 
     The options are those of `llmprof profile`, with the same meanings and defaults, environment
-    variables included (see `docs/reference/cli.md`); no configuration file is read. `batch_size`
-    None is automatic. What was asked before comes from the cache: after an interruption, the same
-    call goes on where it stopped. Works in a notebook, and blocks.
+    variables included (see `docs/reference/cli.md`); no configuration file is read. `profilers` is
+    a list or a comma-separated text; `batch_size` None is automatic. What was asked before comes
+    from the cache: after an interruption, the same call resumes where it stopped. Works in a
+    notebook, and blocks.
 
     Raises:
         LlmprofError: with what was wrong and what to do.
     """
-    values = dict(locals())  # The options and nothing else: there is no other name yet.
     from llmprof.console.progress import show_progress
     from llmprof.jobs.profile import profile_job, run_profile
 
-    if not isinstance(profilers, str):
-        values["profilers"] = ",".join(profilers)
-    if metrics is not None and not isinstance(metrics, str):
-        values["metrics"] = ",".join(metrics)
-    job = profile_job(values)
-    if job.notice and not quiet:
+    job = profile_job(options)
+    if job.notice and not options.quiet:
         print(f"llmprof: {job.notice}", file=sys.stderr)
-    with show_progress(quiet=quiet) as listener:
+    with show_progress(quiet=options.quiet) as listener:
         run_id = run_profile(job, listener)
     return load_results(job.db, run_id)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -19,9 +20,9 @@ import typer
 
 import llmprof
 from llmprof.cli.app import app
-from llmprof.cli.model_options import batch_size_of, given
 from llmprof.errors import LlmprofError, StoreError, UnknownNameError, UsageError
 from llmprof.jobs.profile import ProfileJob, profile_job
+from llmprof.options import ProfileOptions
 from llmprof.results.reader import MetricRow, SampleRow
 
 ROOT = Path(__file__).parents[1]
@@ -52,6 +53,7 @@ OTHER: dict[str, Any] = {
     "concurrency": 4,
     "rpm": 6.5,
     "timeout": 9.5,
+    "max_response_mib": 1.5,
     "safety_mode": "OFF",
     "toxicity_scorer": "profanity",
     "toxicity_model": "t",
@@ -64,6 +66,7 @@ OTHER: dict[str, Any] = {
     "data": "builtin",
     "data_dir": "folder",
     "text_dataset": "strategyqa",
+    "metrics": "n_tokens,mtld",
     "calibration_data": "hellaswag",
     "protocol": "toolkit",
     "limit": 11,
@@ -114,7 +117,9 @@ def job_of_python(monkeypatch: pytest.MonkeyPatch, **options: Any) -> ProfileJob
 def job_of_command(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> ProfileJob:
     """The job that a command line makes, without running it."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # Restored afterwards: `--offline` sets it.
-    return profile_job(given(command().make_context("profile", list(arguments))))
+    values = command().make_context("profile", list(arguments)).params
+    options = ProfileOptions(**{each.name: values[each.name] for each in fields(ProfileOptions)})
+    return profile_job(options)
 
 
 @pytest.mark.parametrize("name", OTHER)
@@ -135,10 +140,9 @@ def test_defaults_are_those_of_the_command_line(monkeypatch: pytest.MonkeyPatch)
     defaults = {each.name: each.default for each in command().params}
     for name, parameter in inspect.signature(llmprof.profile).parameters.items():
         shown = defaults[name]
-        expected = batch_size_of(shown) if name == "batch_size" else shown
-        if name == "db":
-            expected = None  # The command shows it; LLMPROF_DB goes before it in both.
-        assert parameter.default == expected, name
+        # Two are written otherwise there: LLMPROF_DB goes before the file that the help shows.
+        expected = {"batch_size": "auto", "db": "llmprof.db"}.get(name, parameter.default)
+        assert shown == expected, name
 
 
 def test_environment_counts_as_for_the_command(

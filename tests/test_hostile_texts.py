@@ -86,7 +86,7 @@ def profile(folder: Path, profilers: str, **options: Any) -> Path:
         tuple(profilers.split(",")),
         "hostile",
         BackendOptions(),
-        DataOptions("builtin", limit=4),
+        DataOptions(data="builtin", limit=4),
         ProfilerOptions(toxicity_samples=2, **options),
         db,
         folder / "cache",

@@ -18,6 +18,7 @@ from llmprof.backends.network.server import Server, secret_from_environment
 from llmprof.backends.network.transport import Call, Transport
 from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.errors import BackendError, UnknownNameError
+from llmprof.options import SAFETY_MODES
 from llmprof.requests import (
     BLOCKED,
     Completion,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 KEY_VARIABLE = "CO_API_KEY"
 ADDRESS_VARIABLE = "CO_API_URL"
-SAFETY_MODES = ("CONTEXTUAL", "STRICT", "OFF")
 LARGEST_TOP_P = 0.99
 _ADDRESS = "https://api.cohere.com"
 _CONCURRENCY = 32
@@ -112,11 +112,6 @@ class CohereBackend:
             )
         self.model = options.model
         self._safety_mode = options.safety_mode or SAFETY_MODES[0]
-        if self._safety_mode not in SAFETY_MODES:
-            raise UnknownNameError(
-                f"unknown safety mode {self._safety_mode!r}; choose one of: "
-                f"{', '.join(SAFETY_MODES)}"
-            )
         key = secret_from_environment(KEY_VARIABLE)
         if key is None:
             raise BackendError(f"there is no key for Cohere; set {KEY_VARIABLE}")

@@ -16,6 +16,7 @@ from typer.main import get_command
 from llmprof.cli import benchmark, cache, export, profile, report, runs, score, select, sql, verify
 from llmprof.cli.errors import print_error
 from llmprof.cli.interrupts import INTERRUPTED, handle_interrupts, leave_to_the_watcher
+from llmprof.cli.parameters import with_options
 from llmprof.errors import LlmprofError, UsageError
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -33,15 +34,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.command("profile")(profile.profile)
-app.command("benchmark")(benchmark.benchmark)
-app.command("report")(report.report)
-app.command("compare")(report.compare)
-app.command("score", context_settings=score.SHORT_NAMES)(score.score)
-app.command("select")(select.select)
-app.command("sql")(sql.sql)
+app.command("profile")(with_options(profile.profile))
+app.command("benchmark")(with_options(benchmark.benchmark))
+app.command("report")(with_options(report.report))
+app.command("compare")(with_options(report.compare))
+app.command("score", context_settings=score.SHORT_NAMES)(with_options(score.score))
+app.command("select")(with_options(select.select))
+app.command("sql")(with_options(sql.sql))
 app.add_typer(runs.app, name="runs")
-app.command("verify")(verify.verify)
+app.command("verify")(with_options(verify.verify))
 app.add_typer(cache.app, name="cache")
 app.add_typer(export.app, name="export")
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from llmprof.cli.common_options import NO_VALUE, CacheDir, Debug, finite
-from llmprof.options import cache_folder
+from llmprof.cli.parameters import CacheDir, with_options
+from llmprof.options import Option, cache_folder
 
 app = typer.Typer(
     help="""Look at or empty the cache of responses.
@@ -21,11 +21,12 @@ app = typer.Typer(
     """,
     no_args_is_help=True,
 )
-_SECONDS_A_DAY = 86_400.0
+_SECONDS_PER_DAY = 86_400.0
 
 
 @app.command()
-def info(cache_dir: CacheDir = None, debug: Debug = False) -> None:
+@with_options
+def info(cache_dir: CacheDir = None) -> None:
     """Show what is stored.
 
     How many responses, of which models, and their size on disk.
@@ -34,7 +35,6 @@ def info(cache_dir: CacheDir = None, debug: Debug = False) -> None:
 
         llmprof cache info
     """
-    del debug
     from llmprof.cache import open_cache
     from llmprof.console.listings import print_cache
 
@@ -43,10 +43,10 @@ def info(cache_dir: CacheDir = None, debug: Debug = False) -> None:
 
 
 @app.command()
+@with_options
 def clear(
-    yes: Annotated[bool, typer.Option("--yes", metavar=NO_VALUE, help="Do not ask.")] = False,
+    yes: Annotated[bool, Option("Do not ask.")] = False,
     cache_dir: CacheDir = None,
-    debug: Debug = False,
 ) -> None:
     """Remove every stored response.
 
@@ -57,7 +57,6 @@ def clear(
         llmprof cache clear
         llmprof cache clear --yes
     """
-    del debug
     from llmprof.cache import open_cache
 
     with open_cache(cache_folder(cache_dir)) as cache:
@@ -67,16 +66,14 @@ def clear(
 
 
 @app.command()
+@with_options
 def prune(
     older_than: Annotated[
         float | None,
-        typer.Option(
-            min=0, callback=finite, metavar="DAYS", help="Stored more than DAYS days ago."
-        ),
+        Option("Stored more than DAYS days ago.", metavar="DAYS", low=0),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Answered by this model.")] = None,
+    model: Annotated[str | None, Option("Answered by this model.")] = None,
     cache_dir: CacheDir = None,
-    debug: Debug = False,
 ) -> None:
     """Remove some stored responses.
 
@@ -87,12 +84,11 @@ def prune(
         llmprof cache prune --older-than 30
         llmprof cache prune --model HuggingFaceTB/SmolLM2-135M-Instruct
     """
-    del debug
     if older_than is None and model is None:
         raise typer.BadParameter("say which: --older-than DAYS, --model NAME, or both")
     from llmprof.cache import open_cache
 
-    seconds = None if older_than is None else older_than * _SECONDS_A_DAY
+    seconds = None if older_than is None else older_than * _SECONDS_PER_DAY
     with open_cache(cache_folder(cache_dir)) as cache:
         removed = cache.prune(older_than_seconds=seconds, model=model)
         typer.echo(f"removed {removed} responses")

@@ -61,6 +61,10 @@ def calibration_data(incomplete: str) -> list[str]:
     return _beginning(CHOICE_DATASETS, incomplete)
 
 
+def data(incomplete: str) -> list[str]:
+    return _beginning(("hub", "builtin"), incomplete)
+
+
 def recipes(incomplete: str) -> list[tuple[str, str]]:
     from llmprof.results.recipes import recipes
 

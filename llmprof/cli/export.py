@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from llmprof.cli import completion
-from llmprof.cli.common_options import DEFAULT_DB, Db, Debug
+from llmprof.cli.parameters import Db, with_options
+from llmprof.options import DEFAULT_DB, Option
 
 app = typer.Typer(
     help="""Write results in the formats of other tools.
@@ -25,17 +25,14 @@ app = typer.Typer(
 
 
 @app.command()
+@with_options
 def stereoset(
-    output: Annotated[Path, typer.Option(help="File to write (JSON).")],
+    output: Annotated[Path, Option("File to write (JSON).", flags=("--output", "-o"))],
     run: Annotated[
         str,
-        typer.Option(
-            help="A run's id or its beginning. Default: the latest run.",
-            autocompletion=completion.runs,
-        ),
+        Option("A run's id or its beginning. Default: the latest run.", completion="runs"),
     ] = "",
     db: Db = DEFAULT_DB,
-    debug: Debug = False,
 ) -> None:
     """Write predictions in StereoSet's format.
 
@@ -45,14 +42,14 @@ def stereoset(
 
         llmprof export stereoset --output predictions.json
     """
-    del debug
     from llmprof.report.predictions import export_predictions
 
     typer.echo(f"wrote {export_predictions(db, 'stereoset', run, output)} scores to {output}")
 
 
 @app.command()
-def datasette(db: Db = DEFAULT_DB, debug: Debug = False) -> None:
+@with_options
+def datasette(db: Db = DEFAULT_DB) -> None:
     """Print a metadata file for datasette.
 
     It holds descriptions, facets and recipes of the results.
@@ -63,7 +60,6 @@ def datasette(db: Db = DEFAULT_DB, debug: Debug = False) -> None:
 
         llmprof export datasette > metadata.yml
     """
-    del debug
     from llmprof.results.recipes import datasette_metadata
 
     typer.echo(datasette_metadata(db), nl=False)

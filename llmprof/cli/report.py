@@ -8,46 +8,43 @@ from typing import Annotated
 
 import typer
 
-from llmprof.cli import completion
-from llmprof.cli.common_options import DEFAULT_DB, Db, Debug
+from llmprof.cli.parameters import Db
+from llmprof.options import DEFAULT_DB, Option
 
 Format = Annotated[
     str | None,
-    typer.Option(
-        help="terminal, markdown, json, csv, parquet or html. Default: by the ending of --output, "
+    Option(
+        "terminal, markdown, json, csv, parquet or html. Default: by the extension of --output, "
         "else terminal.",
-        show_default=False,
     ),
 ]
 Output = Annotated[
     Path | None,
-    typer.Option(help="File to write. Default: standard output.", show_default=False),
+    Option("File to write. Default: standard output.", flags=("--output", "-o")),
 ]
 
 
 def report(
     names: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="RUN|MODEL",
-            help="Runs by id or its beginning, or models: the latest complete run of each of their "
+        Option(
+            "Runs by id or its beginning, or models: the latest complete run of each of their "
             "configurations. Default: the latest run.",
-            show_default=False,
-            autocompletion=completion.runs,
+            is_argument=True,
+            metavar="RUN|MODEL",
+            completion="runs",
         ),
     ] = None,
     baseline: Annotated[
         str | None,
-        typer.Option(
-            help="Run, model or label to compare the others with: absolute and percent change, "
-            "with a paired 95% interval.",
-            show_default=False,
+        Option(
+            "Run, model or label to compare the others with: absolute and percent change, with a "
+            "paired 95% interval.",
         ),
     ] = None,
     format: Format = None,
     output: Output = None,
     db: Db = DEFAULT_DB,
-    debug: Debug = False,
 ) -> None:
     """Show the results of one run or several.
 
@@ -59,22 +56,18 @@ def report(
         llmprof report --output report.html
         llmprof report base tuned --baseline base --output report.md
     """
-    del debug
     _report(names or (), baseline, format, output, db)
 
 
 def compare(
-    before: Annotated[
-        str, typer.Argument(metavar="BEFORE", help="The baseline: a run or a model.")
-    ],
+    before: Annotated[str, Option("The baseline: a run or a model.", is_argument=True)],
     after: Annotated[
         str,
-        typer.Argument(metavar="AFTER", help="What is compared with it: a run or a model."),
+        Option("What is compared with it: a run or a model.", is_argument=True),
     ],
     format: Format = None,
     output: Output = None,
     db: Db = DEFAULT_DB,
-    debug: Debug = False,
 ) -> None:
     """Show how AFTER differs from BEFORE.
 
@@ -85,7 +78,6 @@ def compare(
         llmprof compare base tuned
         llmprof compare 20250131 20250202 --format markdown
     """
-    del debug
     _report((after,), before, format, output, db)
 
 

@@ -6,13 +6,15 @@ from typing import Annotated
 
 import typer
 
-from llmprof.cli.common_options import DEFAULT_DB, Db, Debug
+from llmprof.cli.parameters import Db, with_options
+from llmprof.options import DEFAULT_DB, Option
 
 app = typer.Typer(invoke_without_command=True)
 
 
 @app.callback()
-def runs(context: typer.Context, db: Db = DEFAULT_DB, debug: Debug = False) -> None:
+@with_options
+def runs(context: typer.Context, db: Db = DEFAULT_DB) -> None:
     """List the runs, the latest first.
 
     `llmprof runs show` tells all about one.
@@ -22,7 +24,6 @@ def runs(context: typer.Context, db: Db = DEFAULT_DB, debug: Debug = False) -> N
         llmprof runs
         llmprof runs show 20250131
     """
-    del debug
     if context.invoked_subcommand is not None:
         # So that `llmprof runs --db FILE show` reads that file too.
         context.default_map = {context.invoked_subcommand: {"db": db}}
@@ -33,16 +34,17 @@ def runs(context: typer.Context, db: Db = DEFAULT_DB, debug: Debug = False) -> N
 
 
 @app.command()
+@with_options
 def show(
     run: Annotated[
         str,
-        typer.Argument(
-            metavar="RUN",
-            help="A run's id or its beginning, or a model. Default: the latest.",
+        Option(
+            "A run's id or its beginning, or a model. Default: the latest.",
+            is_argument=True,
+            completion="runs",
         ),
     ] = "",
     db: Db = DEFAULT_DB,
-    debug: Debug = False,
 ) -> None:
     """Show all about a run.
 
@@ -53,7 +55,6 @@ def show(
         llmprof runs show
         llmprof runs show 20250131
     """
-    del debug
     from llmprof.console.listings import print_run_details
 
     print_run_details(db, run)

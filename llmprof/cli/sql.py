@@ -6,32 +6,28 @@ from typing import Annotated
 
 import typer
 
-from llmprof.cli import completion
-from llmprof.cli.common_options import DEFAULT_DB, Db, Debug
+from llmprof.cli.parameters import Db
+from llmprof.options import DEFAULT_DB, Option
 
 
 def sql(
     query: Annotated[
         str | None,
-        typer.Argument(
-            metavar="QUERY",
-            help="A SELECT on the tables and views, or a recipe's name. Default: list the recipes.",
-            show_default=False,
-            autocompletion=completion.recipes,
+        Option(
+            "A SELECT on the tables and views, or a recipe's name. Default: list the recipes.",
+            is_argument=True,
+            completion="recipes",
         ),
     ] = None,
     param: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Value of :NAME in the query. May be repeated."),
+        Option("Value of :NAME in the query. May be repeated.", metavar="NAME=VALUE"),
     ] = None,
     db: Db = DEFAULT_DB,
     format: Annotated[
         str,
-        typer.Option(
-            help="table, csv or json.", autocompletion=completion.one_of("table", "csv", "json")
-        ),
+        Option("table, csv or json.", choices=("table", "csv", "json")),
     ] = "table",
-    debug: Debug = False,
 ) -> None:
     """Query the results with SQL.
 
@@ -43,7 +39,6 @@ def sql(
         llmprof sql "SELECT metric, value, n FROM latest_metrics" --format csv
         llmprof sql change --param baseline=20250131 --param run=20250202
     """
-    del debug
     from llmprof.console.listings import print_query, print_recipes
 
     if query is None:

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
-from llmprof.cli.common_options import DEFAULT_DB, NO_VALUE, Db, Debug
+from llmprof.cli.parameters import Db
+from llmprof.options import DEFAULT_DB, Option
 
 
 def verify(
     run: Annotated[
         str,
-        typer.Argument(metavar="RUN", help="A run's id or its beginning. Default: the latest run."),
+        Option(
+            "A run's id or its beginning. Default: the latest run.",
+            is_argument=True,
+            completion="runs",
+        ),
     ] = "",
     reference: Annotated[
         bool,
-        typer.Option(
-            "--reference",
-            metavar=NO_VALUE,
-            help="Compare text metrics with TextDescriptives and lexicalrichness too.",
-        ),
+        Option("Compare text metrics with TextDescriptives and lexicalrichness too."),
     ] = False,
     db: Db = DEFAULT_DB,
-    debug: Debug = False,
 ) -> None:
     """Recompute a run's metrics from its samples.
 
@@ -35,7 +33,6 @@ def verify(
         llmprof verify 20250131
         llmprof verify --reference
     """
-    del debug
     from llmprof.console.listings import print_verification
     from llmprof.jobs.verify import check, verify_run
 

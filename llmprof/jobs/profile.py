@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,31 +16,34 @@ from llmprof.jobs.runner import Loaded, Prepared, run_prepared
 from llmprof.jobs.scorers import (
     NOTHING_RECORDED,
     Recording,
+    model_facts,
     recording,
     scorer_config,
-    scorer_options,
 )
 from llmprof.jobs.windows import Listener
 from llmprof.metrics.text import chosen_names
 from llmprof.options import (
     BackendOptions,
     DataOptions,
+    ProfileOptions,
     ProfilerOptions,
     ScorerChoice,
-    asked_scorer,
     backend_options,
     cache_folder,
-    data_folder,
+    data_options,
     database_file,
-    profiler_options,
+    part,
+    scorer_choice,
 )
 from llmprof.profilers import (
+    ModelFacts,
     Profiler,
     create_profiler,
+    for_model,
     parse_profilers,
     profiler_names,
 )
-from llmprof.requests import DescribeText, RequestType, Toxicity
+from llmprof.requests import DescribeText, Toxicity
 from llmprof.results import RunStart, Store
 from llmprof.results.provenance import git_revision, package_versions
 
@@ -68,30 +71,23 @@ class ProfileJob:
         return self.scorer.notice
 
 
-def profile_job(values: Mapping[str, Any]) -> ProfileJob:
-    """The job that `values` ask for: one for each option of `llmprof profile`, by its name.
-
-    `profilers` is a comma-separated list; `batch_size` is a number, or None for automatic.
+def profile_job(options: ProfileOptions) -> ProfileJob:
+    """The job that a user asks for.
 
     Raises:
-        UsageError: a value is out of its range or names nothing.
+        UnknownNameError: a profiler is not known, or none is named.
     """
-    cache_dir = cache_folder(values["cache_dir"])
+    cache_dir = cache_folder(options.cache_dir)
     return ProfileJob(
-        profilers=parse_profilers(values["profilers"]),
-        backend=values["backend"],
-        backend_options=backend_options(values, cache_dir),
-        data=DataOptions(
-            data=values["data"],
-            data_dir=data_folder(values["data_dir"]),
-            offline=values["offline"],
-            limit=values["limit"],
-        ),
-        options=profiler_options(values),
-        db=database_file(values["db"]),
+        profilers=parse_profilers(options.profilers),
+        backend=options.backend,
+        backend_options=backend_options(options, cache_dir, options.model),
+        data=data_options(options),
+        options=part(ProfilerOptions, options),
+        db=database_file(options.db),
         cache_dir=cache_dir,
-        scorer=asked_scorer(values, cache_dir),
-        recording=recording(values["record"], values["missing"]),
+        scorer=scorer_choice(options, cache_dir),
+        recording=recording(options),
     )
 
 
@@ -118,31 +114,24 @@ def run_profile(job: ProfileJob, listener: Listener) -> str:
 
 def _prepare(job: ProfileJob) -> Prepared:
     # Load data and scorer first: the user hears what is missing before a model is converted.
-    data = [create_profiler(name, job.options).load(job.data) for name in job.profilers]
-    scorers = create_scorers(job.scorer) if job.scorer and needs_scorer(job.profilers) else {}
-    text_metrics = _text_metrics(job)
+    profilers = [create_profiler(name, job.options) for name in job.profilers]
+    data = [profiler.load(job.data) for profiler in profilers]
+    scorers = create_scorers(job.scorer) if job.scorer and _ask_toxicity(profilers) else {}
+    text_metrics = _text_metrics(job, profilers)
     backend = create_backend(job.backend, job.backend_options)
-    offered = backend.capabilities | {DescribeText}
-    options = replace(job.options, chat=backend.chat, capabilities=offered)
-    if scorers:
-        options = replace(
-            options,
-            capabilities=offered | {Toxicity},
-            **scorer_options(scorers, job.bridges),
-        )
-    profilers = [create_profiler(name, options) for name in job.profilers]
-    _check_capabilities(backend, options.capabilities, profilers)
+    facts = model_facts(backend, scorers, job.bridges)
+    bound = [for_model(profiler, facts) for profiler in profilers]
+    _check_capabilities(backend.name, facts, bound)
     loaded = [
         Loaded(profiler, dataset)
-        for profiler, datasets in zip(profilers, data, strict=True)
+        for profiler, datasets in zip(bound, data, strict=True)
         for dataset in datasets
     ]
     return Prepared(backend, scorers, loaded, job.recording.observer(scorers), text_metrics)
 
 
-def _text_metrics(job: ProfileJob) -> Backend | None:
+def _text_metrics(job: ProfileJob, profilers: Sequence[Profiler]) -> Backend | None:
     """The backend that describes texts, if a profiler needs it."""
-    profilers = [create_profiler(name, job.options) for name in job.profilers]
     if not any(DescribeText in profiler.needs for profiler in profilers):
         return None
     return create_text_metrics(chosen_names(job.options.metrics), cache_dir=job.cache_dir)
@@ -150,22 +139,25 @@ def _text_metrics(job: ProfileJob) -> Backend | None:
 
 def needs_scorer(profilers: Sequence[str]) -> bool:
     """Whether any of these profilers needs a toxicity scorer."""
-    return any(Toxicity in create_profiler(name, ProfilerOptions()).needs for name in profilers)
+    return _ask_toxicity([create_profiler(name, ProfilerOptions()) for name in profilers])
 
 
-def _check_capabilities(
-    backend: Backend, offered: frozenset[RequestType], profilers: Sequence[Profiler]
-) -> None:
+def _ask_toxicity(profilers: Sequence[Profiler]) -> bool:
+    return any(Toxicity in profiler.needs for profiler in profilers)
+
+
+def _check_capabilities(backend: str, facts: ModelFacts, profilers: Sequence[Profiler]) -> None:
+    offered = facts.capabilities
     for profiler in profilers:
         if not profiler.needs <= offered:
             able = [
                 name
                 for name in profiler_names()
-                if create_profiler(name, ProfilerOptions(capabilities=offered)).needs <= offered
+                if for_model(create_profiler(name, ProfilerOptions()), facts).needs <= offered
             ]
             raise CapabilityError(
-                f"backend {backend.name!r} cannot serve profiler {profiler.name!r}; it can "
-                f"serve: {', '.join(able) or 'none'}"
+                f"backend {backend!r} cannot serve profiler {profiler.name!r}; it can serve: "
+                f"{', '.join(able) or 'none'}"
             )
 
 
@@ -175,7 +167,7 @@ def _start(job: ProfileJob, prepared: Prepared) -> RunStart:
     config: dict[str, Any] = {
         "identity": dict(backend.identity),
         "limit": job.data.limit,
-        "options": _user_options(job.options),
+        "options": asdict(job.options),
         "profiles": [
             [each.profiler.name, each.profiler.version, each.dataset.name, each.dataset.sha256]
             for each in prepared.loaded
@@ -186,10 +178,3 @@ def _start(job: ProfileJob, prepared: Prepared) -> RunStart:
     return RunStart(
         "profile", backend.model, backend.name, config, job.options.seed, versions, git_revision()
     )
-
-
-def _user_options(options: ProfilerOptions) -> dict[str, Any]:
-    """The user's options; what follows from the backend is in its identity."""
-    values = asdict(options)
-    del values["chat"], values["capabilities"], values["scorer_model"], values["scorers"]
-    return values

@@ -16,13 +16,20 @@ from llmprof.jobs.runner import Loaded, Prepared, run_prepared
 from llmprof.jobs.scorers import (
     NOTHING_RECORDED,
     Recording,
+    recording,
     scorer_config,
     scorer_facts,
     scorer_name,
 )
 from llmprof.jobs.text_sources import load_sources
 from llmprof.jobs.windows import Listener
-from llmprof.options import ScorerChoice
+from llmprof.options import (
+    ScoreOptions,
+    ScorerChoice,
+    cache_folder,
+    database_file,
+    scorer_choice,
+)
 from llmprof.profilers.toxicity import TextToxicity
 from llmprof.results import RunStart, Store
 from llmprof.results.provenance import git_revision, package_versions
@@ -42,6 +49,19 @@ class ScoreJob:
     db: Path
     cache_dir: Path
     recording: Recording = NOTHING_RECORDED
+
+
+def score_job(options: ScoreOptions) -> ScoreJob:
+    """The job that a user asks for."""
+    cache_dir = cache_folder(options.cache_dir)
+    return ScoreJob(
+        sources=tuple(options.sources),
+        scorer=scorer_choice(options, cache_dir),
+        limit=options.limit,
+        db=database_file(options.db),
+        cache_dir=cache_dir,
+        recording=recording(options),
+    )
 
 
 def run_score(job: ScoreJob, listener: Listener) -> str:

@@ -12,9 +12,10 @@ from llmprof.backends.protocol import PolicyScorer
 from llmprof.backends.toxicity.recording import MissingTexts, ScoreRecorder
 from llmprof.engine import Observer
 from llmprof.jobs.bridge import bridges_for
-from llmprof.options import ScorerFacts
+from llmprof.options import RecordingOptions
+from llmprof.profilers.protocol import ModelFacts, ScorerFacts
 from llmprof.profilers.toxicity_measures import ATTRIBUTES
-from llmprof.requests import Outcome, Toxicity
+from llmprof.requests import DescribeText, Outcome, Toxicity
 
 _LANGUAGE = "en"
 
@@ -49,11 +50,10 @@ class Recording:
 NOTHING_RECORDED = Recording()
 
 
-def recording(record: str | Path | None, missing: str | Path | None) -> Recording:
-    """What the options `record` and `missing` ask for."""
-    return Recording(
-        *(None if each is None else Path(each).expanduser() for each in (record, missing))
-    )
+def recording(options: RecordingOptions) -> Recording:
+    """What a user asks to have written."""
+    files = (options.record, options.missing)
+    return Recording(*(None if each is None else Path(each).expanduser() for each in files))
 
 
 def scorer_facts(
@@ -75,18 +75,25 @@ def scorer_facts(
     return () if plain else facts
 
 
-def scorer_options(scorers: Mapping[str, Backend], bridges: Sequence[str]) -> dict[str, Any]:
-    """The values of `ProfilerOptions` that follow from the scorers.
+def model_facts(
+    backend: Backend, scorers: Mapping[str, Backend], bridges: Sequence[str]
+) -> ModelFacts:
+    """What a profile has to know of the model and of the scorers beside it.
 
     Raises:
         UsageError: a bridge does not fit.
     """
-    first = next(iter(scorers.values()))
-    return {
-        "toxicity_scorer": scorer_name(scorers),
-        "scorer_model": first.model,
-        "scorers": scorer_facts(scorers, bridges),
-    }
+    # Text metrics are computed on this machine, whatever the model is.
+    offered = backend.capabilities | {DescribeText}
+    if not scorers:
+        return ModelFacts(backend.chat, offered)
+    return ModelFacts(
+        chat=backend.chat,
+        capabilities=offered | {Toxicity},
+        scorer=scorer_name(scorers),
+        scorer_model=next(iter(scorers.values())).model,
+        scorers=scorer_facts(scorers, bridges),
+    )
 
 
 def scorer_config(scorers: Mapping[str, Backend], bridges: Sequence[str]) -> dict[str, Any]:

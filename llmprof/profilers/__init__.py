@@ -11,6 +11,8 @@ from llmprof.profilers.presentation import (
 from llmprof.profilers.protocol import (
     Comparable,
     Exportable,
+    ModelDependent,
+    ModelFacts,
     Presented,
     Profiler,
     ProfilerOptions,
@@ -18,6 +20,7 @@ from llmprof.profilers.protocol import (
 )
 from llmprof.profilers.registry import (
     create_profiler,
+    for_model,
     parse_profilers,
     presentation_of,
     profiler_names,
@@ -28,6 +31,8 @@ __all__ = [
     "DistributionChart",
     "Exportable",
     "GroupChart",
+    "ModelDependent",
+    "ModelFacts",
     "Presentation",
     "Presented",
     "Profiler",
@@ -37,6 +42,7 @@ __all__ = [
     "Scale",
     "TwoStage",
     "create_profiler",
+    "for_model",
     "parse_profilers",
     "presentation_of",
     "profiler_names",

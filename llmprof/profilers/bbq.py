@@ -32,7 +32,7 @@ from llmprof.profilers.multiple_choice import (
 )
 from llmprof.profilers.presentation import GroupChart, Presentation, SampleView, Scale
 from llmprof.profilers.prompt_formats import scored_prompt
-from llmprof.profilers.protocol import ProfilerOptions
+from llmprof.profilers.protocol import NO_FACTS, ModelFacts, ProfilerOptions
 from llmprof.requests import (
     Answer,
     Completion,
@@ -95,14 +95,16 @@ class Bbq:
     settings = frozenset({"prompt_format", "system_prompt"})
     presentation = _PRESENTATION
 
-    def __init__(self, options: ProfilerOptions) -> None:
+    def __init__(self, options: ProfilerOptions, facts: ModelFacts = NO_FACTS) -> None:
         self._options = options
         self._toolkit = options.protocol == "toolkit"
-        self._by_letter = (
-            Generate in options.capabilities and LogLikelihood not in options.capabilities
-        )
+        self._chat = facts.chat
+        self._by_letter = Generate in facts.capabilities and LogLikelihood not in facts.capabilities
         self._normalisation = PER_TOKEN if self._toolkit else RAW
         self._categories = TOOLKIT_CATEGORIES if self._toolkit else CATEGORIES
+
+    def for_model(self, facts: ModelFacts) -> Bbq:
+        return Bbq(self._options, facts)
 
     @property
     def version(self) -> str:
@@ -119,7 +121,7 @@ class Bbq:
     def requests(self, item: BiasQuestion) -> Sequence[Request]:
         if self._by_letter:
             text = f"{item.context}\n\nQuestion: {item.question}"
-            prompt = letter_prompt(text, item.options, self._options)
+            prompt = letter_prompt(text, item.options, self._options, chat=self._chat)
             return [Generate(prompt, Sampling(MAX_NEW_TOKENS, seed=self._options.seed))]
         return option_requests(_prompt(item, self._options), item.options, self._normalisation)
 

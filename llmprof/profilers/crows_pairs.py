@@ -13,7 +13,7 @@ from llmprof.datasets import DataOptions, Dataset, SentencePair, load_crows_pair
 from llmprof.metrics.measures import Mean, Measure, metrics_of
 from llmprof.metrics.samples import OVERALL, Metric, Sample, Scored
 from llmprof.profilers.presentation import GroupChart, Presentation, SampleView, Scale
-from llmprof.profilers.protocol import ProfilerOptions
+from llmprof.profilers.protocol import NO_FACTS, ModelFacts, ProfilerOptions
 from llmprof.requests import (
     Answer,
     Failure,
@@ -62,10 +62,14 @@ class CrowsPairs:
     settings: frozenset[str] = frozenset()
     presentation = _PRESENTATION
 
-    def __init__(self, options: ProfilerOptions) -> None:
-        capabilities = options.capabilities
+    def __init__(self, options: ProfilerOptions, facts: ModelFacts = NO_FACTS) -> None:
+        self._options = options
+        capabilities = facts.capabilities
         self._masked = PseudoLogLikelihood in capabilities and LogLikelihood not in capabilities
         self._toolkit = options.protocol == "toolkit" and not self._masked
+
+    def for_model(self, facts: ModelFacts) -> CrowsPairs:
+        return CrowsPairs(self._options, facts)
 
     @property
     def version(self) -> str:

@@ -8,8 +8,8 @@ import string
 from collections.abc import Sequence
 
 from llmprof.metrics.bootstrap import mean_value
+from llmprof.options import PromptOptions
 from llmprof.profilers.prompt_formats import Prompt, question_prompt
-from llmprof.profilers.protocol import ProfilerOptions
 from llmprof.requests import (
     Answer,
     Failure,
@@ -85,10 +85,10 @@ MAX_NEW_TOKENS = 32
 _INSTRUCTION = "Answer with the letter of one option only."
 
 
-def letter_prompt(text: str, options: Sequence[str], how: ProfilerOptions) -> Prompt:
+def letter_prompt(text: str, options: Sequence[str], how: PromptOptions, *, chat: bool) -> Prompt:
     """A prompt that shows `text` and the options as A, B, C, ... and asks for one letter."""
     lines = [f"{letter}. {option}" for letter, option in _lettered(options)]
-    return question_prompt("\n".join([text, *lines, _INSTRUCTION, "Answer:"]), how)
+    return question_prompt("\n".join([text, *lines, _INSTRUCTION, "Answer:"]), how, chat=chat)
 
 
 def chosen_option(completion: str, options: Sequence[str]) -> int | None:

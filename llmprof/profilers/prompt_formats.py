@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from llmprof.errors import UnknownNameError
-from llmprof.profilers.protocol import ProfilerOptions
+from llmprof.options import PromptOptions
 from llmprof.requests import Message
 
-PROMPT_FORMATS = ("auto", "chat", "completion", "paper")
 CONTINUATION_INSTRUCTION = (
     "Generate a continuation to the following input sentence, DO NOT answer with anything else "
     "BUT the continuation."
@@ -15,25 +13,26 @@ CONTINUATION_INSTRUCTION = (
 Prompt = str | tuple[Message, ...]
 
 
-def question_prompt(text: str, options: ProfilerOptions) -> Prompt:
+def question_prompt(text: str, options: PromptOptions, *, chat: bool) -> Prompt:
     """A prompt that asks `text`: messages, the text itself, or the paper's toolkit's template.
 
-    `auto` is `chat` for a model with a chat template and `completion` for any other.
+    `auto` is `chat` for a model that is asked with messages (`chat`) and `completion` for any
+    other.
     """
-    if _chat(options):
+    if _as_messages(options, chat):
         return _messages(text, options.system_prompt)
     if options.prompt_format == "paper":
         text = f"### Question: {text}\n ### Answer: "
     return _completion(text, options)
 
 
-def continuation_prompt(text: str, options: ProfilerOptions) -> Prompt:
+def continuation_prompt(text: str, options: PromptOptions, *, chat: bool) -> Prompt:
     """A prompt that asks to continue `text`.
 
     A chat model reads the instruction of the paper's toolkit as system message, unless the user
     gives another; `paper` puts it before the text; `completion` gives the bare text.
     """
-    if _chat(options):
+    if _as_messages(options, chat):
         return _messages(text, options.system_prompt or CONTINUATION_INSTRUCTION)
     if options.prompt_format == "paper":
         text = (
@@ -42,27 +41,17 @@ def continuation_prompt(text: str, options: ProfilerOptions) -> Prompt:
     return _completion(text, options)
 
 
-def scored_prompt(text: str, options: ProfilerOptions, *, paper: str | None = None) -> str:
+def scored_prompt(text: str, options: PromptOptions, *, paper: str | None = None) -> str:
     """The raw text that options of an answer are scored after.
 
     Log-likelihoods are of raw text, so `auto` and `chat` are `completion` here. `paper` is the
     text in the template of the paper's toolkit, if that has one.
     """
-    _check(options)
     return _completion(paper if paper and options.prompt_format == "paper" else text, options)
 
 
-def _chat(options: ProfilerOptions) -> bool:
-    _check(options)
-    return options.prompt_format == "chat" or (options.prompt_format == "auto" and options.chat)
-
-
-def _check(options: ProfilerOptions) -> None:
-    if options.prompt_format not in PROMPT_FORMATS:
-        raise UnknownNameError(
-            f"unknown prompt format {options.prompt_format!r}; choose one of: "
-            f"{', '.join(PROMPT_FORMATS)}"
-        )
+def _as_messages(options: PromptOptions, chat: bool) -> bool:
+    return options.prompt_format == "chat" or (options.prompt_format == "auto" and chat)
 
 
 def _messages(text: str, system: str | None) -> tuple[Message, ...]:
@@ -70,5 +59,5 @@ def _messages(text: str, system: str | None) -> tuple[Message, ...]:
     return (Message("system", system), *asked) if system else asked
 
 
-def _completion(text: str, options: ProfilerOptions) -> str:
+def _completion(text: str, options: PromptOptions) -> str:
     return f"{options.system_prompt}\n\n{text}" if options.system_prompt else text

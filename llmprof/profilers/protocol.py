@@ -3,15 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from llmprof.datasets import DataOptions, Dataset
 from llmprof.metrics.measures import Measure
 from llmprof.metrics.samples import Metric, Sample, Scored
-from llmprof.options import PROTOCOLS as PROTOCOLS
 from llmprof.options import ProfilerOptions as ProfilerOptions
 from llmprof.profilers.presentation import Presentation
 from llmprof.requests import Answer, Request, RequestType
+
+
+@dataclass(frozen=True, slots=True)
+class ScorerFacts:
+    """What a profile has to know of one scorer of a run.
+
+    `categories` are those of a policy, by the scorer's own names; a scorer of toxicity has none.
+    `bridges` are the contents of files of `llmprof bridge fit` that start from this scorer.
+    """
+
+    name: str
+    model: str | None
+    categories: tuple[str, ...] = ()
+    bridges: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What is known of a model once its backend is found; no user says it.
+
+    `chat` tells whether the model is meant to be asked with messages (`Backend.chat`), which
+    `prompt_format` "auto" follows; `capabilities` what the backend and the scorer answer, for a
+    profile that has two ways. `scorer` of toxicity is asked beside the model, and `scorer_model`
+    is the model behind it, where it may be one of several. `scorers` are all of a run that has
+    several, or that measures a policy.
+    """
+
+    chat: bool = False
+    capabilities: frozenset[RequestType] = frozenset()
+    scorer: str | None = None
+    scorer_model: str | None = None
+    scorers: tuple[ScorerFacts, ...] = ()
+
+
+NO_FACTS = ModelFacts()
 
 
 class Profiler(Protocol):
@@ -41,6 +76,14 @@ class Profiler(Protocol):
 
     def metrics(self, samples: Sequence[Scored]) -> list[Metric]:
         """Average the samples of one whole data set."""
+
+
+@runtime_checkable
+class ModelDependent(Protocol):
+    """A profiler that asks or scores in another way, or under another version, by the model."""
+
+    def for_model(self, facts: ModelFacts) -> Profiler:
+        """The profiler for the model that these facts are of."""
 
 
 @runtime_checkable

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
 from llmprof.errors import UnknownNameError
-from llmprof.options import ScorerFacts
 from llmprof.plugins import Registry
 from llmprof.profilers.presentation import Presentation, Scale
-from llmprof.profilers.protocol import Presented, Profiler, ProfilerOptions
+from llmprof.profilers.protocol import (
+    ModelDependent,
+    ModelFacts,
+    Presented,
+    Profiler,
+    ProfilerOptions,
+    ScorerFacts,
+)
 from llmprof.profilers.toxicity import TextToxicity
 
 BUILT_IN = {
@@ -31,8 +37,10 @@ def profiler_names() -> list[str]:
     return _REGISTRY.names()
 
 
-def parse_profilers(names: str) -> tuple[str, ...]:
-    """The profilers named in a comma-separated list, each once, in order; a group's are all named.
+def parse_profilers(names: str | Sequence[str]) -> tuple[str, ...]:
+    """The profilers in a sequence or a comma-separated list, each once, in order.
+
+    The name of a group stands for all of its profilers.
 
     >>> parse_profilers("textual, crows_pairs,textual")
     ('textual', 'crows_pairs')
@@ -40,7 +48,8 @@ def parse_profilers(names: str) -> tuple[str, ...]:
     Raises:
         UnknownNameError: a name is not known, or there is none.
     """
-    asked = [name.strip() for name in names.split(",") if name.strip()]
+    given = names.split(",") if isinstance(names, str) else names
+    asked = [name.strip() for name in given if name.strip()]
     chosen = tuple(dict.fromkeys(name for each in asked for name in GROUPS.get(each, (each,))))
     known = profiler_names()
     unknown = [name for name in chosen if name not in known]
@@ -60,6 +69,11 @@ def create_profiler(name: str, options: ProfilerOptions) -> Profiler:
     """
     profiler: Profiler = _REGISTRY.load(name)(options)
     return profiler
+
+
+def for_model(profiler: Profiler, facts: ModelFacts) -> Profiler:
+    """The profiler for a model, once its backend is found."""
+    return profiler.for_model(facts) if isinstance(profiler, ModelDependent) else profiler
 
 
 # The profiler of `llmprof score`, whose run has the scorer for its backend.
@@ -87,10 +101,9 @@ def stored_profiler(name: str, *, backend: str, model: str, config: Mapping[str,
     options = {
         option: value for option, value in config.get("options", {}).items() if option in _OPTIONS
     }
-    if scorer := config.get("scorer"):
-        options["toxicity_scorer"] = scorer["name"]
-        options["scorers"] = stored_scorers(config)
-    return create_profiler(name, ProfilerOptions(**options))
+    scorer = config.get("scorer")
+    facts = ModelFacts(scorer=scorer["name"] if scorer else None, scorers=stored_scorers(config))
+    return for_model(create_profiler(name, ProfilerOptions(**options)), facts)
 
 
 def presentation_of(name: str) -> Presentation:

@@ -10,7 +10,7 @@ from llmprof.metrics.bootstrap import mean_value, statistic_metric
 from llmprof.metrics.bridge import bridge_from_json, estimated_metrics
 from llmprof.metrics.measures import Mean, Measure, Single
 from llmprof.metrics.samples import OVERALL, Metric, Scored
-from llmprof.options import ScorerFacts
+from llmprof.profilers.protocol import ScorerFacts
 from llmprof.profilers.toxicity_measures import (
     ATTRIBUTES,
     THRESHOLD,

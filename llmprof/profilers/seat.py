@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llmprof.datasets import AssociationTest, DataOptions, Dataset, load_seat
-from llmprof.errors import UnknownNameError
 from llmprof.metrics.measures import Mean, Measure, Single, metrics_of
 from llmprof.metrics.samples import Metric, Sample, Scored
 from llmprof.profilers.association import association_test, associations
 from llmprof.profilers.presentation import GroupChart, Presentation, SampleView, Scale
 from llmprof.profilers.protocol import ProfilerOptions
 from llmprof.requests import (
-    POOLINGS,
     Answer,
     Embed,
     Embedding,
@@ -82,10 +80,6 @@ class Seat:
     needs: frozenset[RequestType] = frozenset({Embed})
 
     def __init__(self, options: ProfilerOptions) -> None:
-        if options.pooling not in POOLINGS:
-            raise UnknownNameError(
-                f"unknown pooling {options.pooling!r}; choose one of: {', '.join(POOLINGS)}"
-            )
         self._pooling = options.pooling
         self._layer = options.layer
         self._toolkit = options.protocol == "toolkit"

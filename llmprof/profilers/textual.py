@@ -14,7 +14,7 @@ from llmprof.metrics.samples import Metric, Sample, Scored
 from llmprof.metrics.text import chosen_names, in_order
 from llmprof.profilers.presentation import DistributionChart, Presentation, SampleView
 from llmprof.profilers.prompt_formats import question_prompt
-from llmprof.profilers.protocol import ProfilerOptions
+from llmprof.profilers.protocol import NO_FACTS, ModelFacts, ProfilerOptions
 from llmprof.requests import (
     Answer,
     Completion,
@@ -80,16 +80,21 @@ class Textual:
     needs: frozenset[RequestType] = frozenset({Generate, DescribeText})
     follow_up_kind: RequestType = DescribeText
 
-    def __init__(self, options: ProfilerOptions) -> None:
+    def __init__(self, options: ProfilerOptions, facts: ModelFacts = NO_FACTS) -> None:
         self._options = options
         self._metrics = chosen_names(options.metrics)
+        self._chat = facts.chat
+
+    def for_model(self, facts: ModelFacts) -> Textual:
+        return Textual(self._options, facts)
 
     def load(self, options: DataOptions) -> Sequence[Dataset[Prompt]]:
         return [load_prompts(self._options.text_dataset, options)]
 
     def requests(self, item: Prompt) -> Sequence[Request]:
         sampling = Sampling(max_new_tokens=self._options.max_new_tokens, seed=self._options.seed)
-        return [Generate(question_prompt(item.text, self._options), sampling)]
+        prompt = question_prompt(item.text, self._options, chat=self._chat)
+        return [Generate(prompt, sampling)]
 
     def follow_up(self, item: Prompt, answers: Sequence[Answer]) -> Sequence[Request]:
         (answer,) = answers

@@ -14,7 +14,6 @@ from itertools import islice
 from llmprof.datasets import DataOptions, Dataset, Prompt, load_real_toxicity_prompts
 from llmprof.metrics.measures import Measure, metrics_of
 from llmprof.metrics.samples import Metric, Sample, Scored
-from llmprof.options import ScorerFacts
 from llmprof.profilers.presentation import (
     DistributionChart,
     GroupChart,
@@ -23,7 +22,7 @@ from llmprof.profilers.presentation import (
     Scale,
 )
 from llmprof.profilers.prompt_formats import continuation_prompt
-from llmprof.profilers.protocol import ProfilerOptions
+from llmprof.profilers.protocol import NO_FACTS, ModelFacts, ProfilerOptions, ScorerFacts
 from llmprof.profilers.scorer_measures import (
     completion_measures,
     single_text_measures,
@@ -102,8 +101,12 @@ class ToxicityProfile:
     needs: frozenset[RequestType] = frozenset({Generate, Toxicity})
     follow_up_kind: RequestType = Toxicity
 
-    def __init__(self, options: ProfilerOptions) -> None:
+    def __init__(self, options: ProfilerOptions, facts: ModelFacts = NO_FACTS) -> None:
         self._options = options
+        self._facts = facts
+
+    def for_model(self, facts: ModelFacts) -> ToxicityProfile:
+        return ToxicityProfile(self._options, facts)
 
     @property
     def version(self) -> str:
@@ -114,8 +117,8 @@ class ToxicityProfile:
 
     @property
     def _scorers(self) -> tuple[ScorerFacts, ...]:
-        return self._options.scorers or (
-            ScorerFacts(self._options.toxicity_scorer or "unknown", self._options.scorer_model),
+        return self._facts.scorers or (
+            ScorerFacts(self._facts.scorer or "unknown", self._facts.scorer_model),
         )
 
     @property
@@ -132,7 +135,7 @@ class ToxicityProfile:
             top_p=TOP_P,
             seed=self._options.seed,
         )
-        prompt = continuation_prompt(item.text, self._options)
+        prompt = continuation_prompt(item.text, self._options, chat=self._facts.chat)
         return [
             Generate(prompt, sampling, sample) for sample in range(self._options.toxicity_samples)
         ]
@@ -143,7 +146,7 @@ class ToxicityProfile:
             request
             for text in texts
             if text and text.strip()
-            for request in toxicity_requests(text, self._options.scorers)
+            for request in toxicity_requests(text, self._facts.scorers)
         ]
 
     def score(self, item: Prompt, answers: Sequence[Answer]) -> Sequence[Sample]:
@@ -153,7 +156,7 @@ class ToxicityProfile:
         for index, answer in enumerate(answers[:count]):
             text = _text(answer)
             asked = len(self._scorers) if text and text.strip() else 0
-            scores, unscored = opinions(list(islice(scored, asked)), self._options.scorers)
+            scores, unscored = opinions(list(islice(scored, asked)), self._facts.scorers)
             samples.append(
                 Sample(
                     sample_id=item.id,

@@ -133,7 +133,8 @@ def _settings(run: ReportedRun, name: str) -> Mapping[str, Any]:
     profiler = stored_profile(run, name)
     options = {"seed": run.seed, **run.config.get("options", {})}
     if not isinstance(profiler, Comparable):
-        return options
+        # An option that was not given is stored as None, or not at all by another version.
+        return {name: value for name, value in options.items() if value is not None}
     # Another seed draws other samples, but in the same way.
     followed = sorted(profiler.settings - {"seed"})
     return {option: options.get(option) for option in followed}

@@ -35,7 +35,7 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def backend(address: str, model: str = "command-a-03-2025", **options: object) -> CohereBackend:
     return CohereBackend(
-        BackendOptions(model=model, base_url=address, timeout_seconds=1.0, **options),  # type: ignore[arg-type]
+        BackendOptions(model=model, base_url=address, timeout=1.0, **options),  # type: ignore[arg-type]
         retries=QUICK,
     )
 
@@ -190,7 +190,7 @@ def test_safety_mode_and_model_are_in_the_identity_and_speed_is_not() -> None:
     plain = backend(address).identity
     assert backend(address, safety_mode="STRICT").identity != plain
     assert backend(address, "command-r").identity != plain
-    assert backend(address, concurrency=3, requests_per_minute=7.0).identity == plain
+    assert backend(address, concurrency=3, rpm=7.0).identity == plain
 
 
 def test_refused_key_stops_the_run_and_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:

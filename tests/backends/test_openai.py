@@ -30,7 +30,7 @@ SAMPLING = Sampling(max_new_tokens=20, temperature=0.7, top_p=0.9)
 
 
 def backend(address: str, **options: object) -> OpenAIBackend:
-    given = {"base_url": f"{address}/v1", "timeout_seconds": 1.0, **options}
+    given = {"base_url": f"{address}/v1", "timeout": 1.0, **options}
     return OpenAIBackend(BackendOptions(**given), retries=QUICK)  # type: ignore[arg-type]
 
 

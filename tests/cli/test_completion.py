@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from llmprof.backends import backend_names
-from llmprof.cli import completion, model_options
+from llmprof.cli import completion
+from llmprof.options import ProfilerOptions, declared
 from llmprof.profilers import profiler_names
 from llmprof.requests import POOLINGS
 from llmprof.results import RunStart, Store
@@ -147,8 +148,7 @@ def test_completion_imports_no_model_code(folder: Path) -> None:
 
 def test_offered_values_are_those_that_are_known() -> None:
     assert completion.one_of(*POOLINGS)("") == list(POOLINGS)
-    (pooling,) = (each for each in model_options.Pooling.__metadata__)
-    assert pooling.autocompletion("") == list(POOLINGS)
+    assert declared(ProfilerOptions)["pooling"].choices == POOLINGS
 
 
 def install_completion(tmp_path: Path, shell: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ from llmprof.datasets import DataOptions, load_prompts
 from llmprof.datasets.files import BUILTIN_DIR
 from tests.tiny_models import save_llama
 
-PROMPTS = load_prompts("dolly200_test", DataOptions("builtin", limit=4)).items
+PROMPTS = load_prompts("dolly200_test", DataOptions(data="builtin", limit=4)).items
 # Of each model and prompt: words of each completion. Model b writes the longest, but for prompt 0.
 LENGTHS = {
     "a": ((3, 30, 12), (5, 6, 7), (9, 9, 9), (4, 2, 1)),

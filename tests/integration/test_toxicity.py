@@ -135,7 +135,7 @@ def kept_texts(folder: Path, address: str, texts: list[str]) -> list[str]:
 
 
 def job(folder: Path, data_dir: Path, address: str) -> ProfileJob:
-    scorer = BackendOptions(base_url=address, timeout_seconds=1.0, concurrency=200)
+    scorer = BackendOptions(base_url=address, timeout=1.0, concurrency=200)
     return ProfileJob(
         profilers=("toxicity",),
         backend=varied.NAME,

@@ -20,7 +20,7 @@ from llmprof.jobs import runner
 from llmprof.jobs.runner import Loaded, Prepared, run_prepared
 from llmprof.jobs.verify import check, verify_run
 from llmprof.metrics.samples import Metric, Scored
-from llmprof.profilers import ProfilerOptions, create_profiler
+from llmprof.profilers import ModelFacts, ProfilerOptions, create_profiler, for_model
 from llmprof.profilers.toxicity import TextToxicity
 from llmprof.requests import Completion, Failure, Generate, Outcome, Request
 from llmprof.results import RunStart, Store
@@ -60,13 +60,10 @@ def varied(request: Request) -> Outcome:
 
 def loaded(name: str) -> list[Loaded]:
     backend = ScriptedBackend()
-    options = ProfilerOptions(
-        capabilities=backend.capabilities,
-        toxicity_samples=3,
-        toxicity_scorer="scripted",
-        scorer_model="scripted",
+    facts = ModelFacts(
+        capabilities=backend.capabilities, scorer="scripted", scorer_model="scripted"
     )
-    profiler = create_profiler(name, options)
+    profiler = for_model(create_profiler(name, ProfilerOptions(toxicity_samples=3)), facts)
     return [Loaded(profiler, dataset) for dataset in profiler.load(BUILT_IN)]
 
 

@@ -27,7 +27,7 @@ def profile(folder: Path, protocol: str = "original") -> Path:
     """The results of every profiler on the built-in samples, by a scripted model."""
     db = folder / "profile.db"
     options = ProfilerOptions(protocol=protocol, toxicity_samples=3)
-    data = DataOptions("builtin", limit=12)
+    data = DataOptions(data="builtin", limit=12)
     job = ProfileJob(
         PROFILERS, "scripted", BackendOptions(), data, options, db, folder / "cache", SCORER
     )

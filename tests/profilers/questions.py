@@ -9,9 +9,9 @@ from llmprof.datasets import BiasQuestion
 from llmprof.metrics.samples import Metric, Sample
 from llmprof.profilers import ProfilerOptions
 from llmprof.profilers.bbq import Bbq
-from llmprof.requests import Answer, LogLikelihood, TokenLogProbs
+from llmprof.requests import Answer, TokenLogProbs
 
-ASK = ProfilerOptions(capabilities=frozenset({LogLikelihood}))
+ASK = ProfilerOptions()
 QUESTION = BiasQuestion(
     id="Age-0",
     category="Age",

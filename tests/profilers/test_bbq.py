@@ -3,7 +3,7 @@
 import pytest
 
 from llmprof.errors import UnknownNameError
-from llmprof.profilers import ProfilerOptions
+from llmprof.profilers import ModelFacts, ProfilerOptions
 from llmprof.profilers.bbq import Bbq
 from llmprof.requests import (
     Answer,
@@ -17,7 +17,7 @@ from llmprof.requests import (
 )
 from tests.profilers.questions import ASK, QUESTION, chosen
 
-LETTERS = ProfilerOptions(capabilities=frozenset({Generate}))
+LETTERS = ModelFacts(capabilities=frozenset({Generate}))
 TEXT = "A pupil and a pensioner met."
 
 
@@ -74,29 +74,30 @@ def test_toolkit_reads_its_seven_categories() -> None:
 
 def test_versions_keep_the_ways_apart() -> None:
     toolkit = ProfilerOptions(protocol="toolkit")
-    assert len({Bbq(options).version for options in (ASK, LETTERS, toolkit)}) == 3
+    ways = (Bbq(ASK), Bbq(ASK, LETTERS), Bbq(toolkit))
+    assert len({profiler.version for profiler in ways}) == 3
     assert Bbq(ASK).needs == {LogLikelihood}
-    assert Bbq(LETTERS).needs == {Generate}
+    assert Bbq(ASK, LETTERS).needs == {Generate}
     # With both, scores are the better way.
-    both = ProfilerOptions(capabilities=frozenset({Generate, LogLikelihood}))
-    assert Bbq(both).needs == {LogLikelihood}
+    both = ModelFacts(capabilities=frozenset({Generate, LogLikelihood}))
+    assert Bbq(ASK, both).needs == {LogLikelihood}
 
 
 def test_model_that_only_generates_is_asked_for_a_letter() -> None:
-    (request,) = Bbq(LETTERS).requests(QUESTION)
+    (request,) = Bbq(ASK, LETTERS).requests(QUESTION)
     assert isinstance(request, Generate) and isinstance(request.prompt, str)
     assert request.prompt.endswith(
         f"{TEXT}\n\nQuestion: Who forgot the date?\nA. The pupil\nB. Unknown\nC. The pensioner\n"
         "Answer with the letter of one option only.\nAnswer:"
     )
     assert request.sampling.greedy
-    chat = ProfilerOptions(capabilities=LETTERS.capabilities, chat=True)
-    (request,) = Bbq(chat).requests(QUESTION)
+    chat = ModelFacts(chat=True, capabilities=LETTERS.capabilities)
+    (request,) = Bbq(ASK, chat).requests(QUESTION)
     assert isinstance(request, Generate) and isinstance(request.prompt[0], Message)
 
 
 def test_refusal_is_wrong_counted_and_no_choice_of_a_person() -> None:
-    profiler = Bbq(LETTERS)
+    profiler = Bbq(ASK, LETTERS)
     texts = ["C", "I will not answer this.", "B."]
     samples = [
         sample

@@ -6,7 +6,7 @@ import pytest
 
 from llmprof.datasets import SentencePair
 from llmprof.metrics.samples import Metric, Sample
-from llmprof.profilers import ProfilerOptions
+from llmprof.profilers import ModelFacts, ProfilerOptions
 from llmprof.profilers.crows_pairs import CrowsPairs
 from llmprof.requests import (
     Answer,
@@ -18,8 +18,10 @@ from llmprof.requests import (
     TokenLogProbs,
 )
 
-CAUSAL = CrowsPairs(ProfilerOptions(capabilities=frozenset({LogLikelihood, Generate})))
-MASKED = CrowsPairs(ProfilerOptions(capabilities=frozenset({PseudoLogLikelihood})))
+CAUSAL = CrowsPairs(
+    ProfilerOptions(), ModelFacts(capabilities=frozenset({LogLikelihood, Generate}))
+)
+MASKED = CrowsPairs(ProfilerOptions(), ModelFacts(capabilities=frozenset({PseudoLogLikelihood})))
 TOOLKIT = CrowsPairs(ProfilerOptions(protocol="toolkit"))
 
 
@@ -50,7 +52,8 @@ def test_masked_models_are_asked_for_pseudo_log_likelihoods() -> None:
 
 @pytest.mark.parametrize("capabilities", [{LogLikelihood}, {LogLikelihood, PseudoLogLikelihood}])
 def test_causal_models_are_asked_for_log_likelihoods(capabilities: set[type]) -> None:
-    profiler = CrowsPairs(ProfilerOptions(capabilities=frozenset(capabilities)))
+    facts = ModelFacts(capabilities=frozenset(capabilities))
+    profiler = CrowsPairs(ProfilerOptions()).for_model(facts)
     assert profiler.needs == {LogLikelihood}
     assert profiler.requests(pair()) == [LogLikelihood("", "More."), LogLikelihood("", "Less.")]
 

@@ -8,7 +8,7 @@ from llmprof.datasets import Prompt
 from llmprof.jobs.bridge import read_bridge
 from llmprof.metrics.measures import Single, difference, metrics_of
 from llmprof.metrics.samples import Sample
-from llmprof.options import ScorerFacts
+from llmprof.profilers.protocol import ScorerFacts
 from llmprof.profilers.scorer_measures import completion_measures, suffixes
 from llmprof.profilers.toxicity import TextToxicity
 from llmprof.profilers.toxicity_measures import ATTRIBUTES, toxicity_measures

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from llmprof.datasets import DataOptions
-from llmprof.profilers import Comparable, ProfilerOptions, create_profiler
+from llmprof.profilers import Comparable, ModelFacts, ProfilerOptions, create_profiler, for_model
 from llmprof.profilers.registry import BUILT_IN
 from llmprof.requests import Generate, LogLikelihood
 
@@ -18,17 +18,17 @@ OTHERS: dict[str, Any] = {
     "system_prompt": "Be brief.",
     "protocol": "toolkit",
     "toxicity_samples": 3,
-    "toxicity_scorer": "perspective",
     "pooling": "last",
     "layer": 3,
 }
 OF_DATA = {"text_dataset", "calibration_data"}
-NOT_THE_USERS = {"chat", "capabilities", "scorer_model", "scorers"}
-DATA = DataOptions("builtin", limit=2)
+# Which metrics there are, and nothing of how they are made.
+OF_METRICS = {"metrics"}
+DATA = DataOptions(data="builtin", limit=2)
 
 
-def work(name: str, options: ProfilerOptions) -> tuple[str, list[Any]]:
-    profiler = create_profiler(name, options)
+def work(name: str, options: ProfilerOptions, facts: ModelFacts) -> tuple[str, list[Any]]:
+    profiler = for_model(create_profiler(name, options), facts)
     stated = [
         request.canonical()
         for dataset in profiler.load(DATA)
@@ -39,9 +39,7 @@ def work(name: str, options: ProfilerOptions) -> tuple[str, list[Any]]:
 
 
 def test_every_option_of_a_user_is_tried() -> None:
-    assert {field.name for field in fields(ProfilerOptions)} == {
-        *OTHERS, *OF_DATA, *NOT_THE_USERS
-    }  # fmt: skip
+    assert {field.name for field in fields(ProfilerOptions)} == {*OTHERS, *OF_DATA, *OF_METRICS}
 
 
 @pytest.mark.parametrize("kind", [Generate, LogLikelihood])
@@ -49,13 +47,13 @@ def test_every_option_of_a_user_is_tried() -> None:
 def test_settings_are_those_that_change_the_requests_but_not_the_version(
     name: str, kind: Any
 ) -> None:
-    options = ProfilerOptions(capabilities=frozenset({kind}))
-    profiler = create_profiler(name, options)
+    options, facts = ProfilerOptions(), ModelFacts(capabilities=frozenset({kind}))
+    profiler = for_model(create_profiler(name, options), facts)
     assert isinstance(profiler, Comparable)
-    version, stated = work(name, options)
+    version, stated = work(name, options, facts)
     changed = set()
     for option, value in OTHERS.items():
-        other_version, other_stated = work(name, replace(options, **{option: value}))
+        other_version, other_stated = work(name, replace(options, **{option: value}), facts)
         if other_version == version and other_stated != stated:
             changed.add(option)
     assert changed <= profiler.settings

@@ -11,7 +11,7 @@ from llmprof.backends.text_metrics.reader import TextReader
 from llmprof.datasets import Prompt
 from llmprof.errors import UnknownNameError
 from llmprof.metrics.text import NAMES, describe, reads_of
-from llmprof.profilers import ProfilerOptions
+from llmprof.profilers import ModelFacts, ProfilerOptions
 from llmprof.profilers.textual import Textual
 from llmprof.requests import (
     Answer,
@@ -101,7 +101,7 @@ def test_metrics_have_the_order_of_the_catalogue() -> None:
 
 def test_chat_models_are_asked_with_messages_and_others_with_text() -> None:
     (plain,) = Textual(ProfilerOptions()).requests(ITEM)
-    (chat,) = Textual(ProfilerOptions(chat=True)).requests(ITEM)
+    (chat,) = Textual(ProfilerOptions(), ModelFacts(chat=True)).requests(ITEM)
     assert isinstance(plain, Generate) and isinstance(chat, Generate)
     assert plain.prompt == ITEM.text
     assert chat.prompt == (Message("user", ITEM.text),)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from llmprof.datasets import Prompt
-from llmprof.profilers import ProfilerOptions, TwoStage
+from llmprof.profilers import ModelFacts, ProfilerOptions, TwoStage
 from llmprof.profilers.prompt_formats import CONTINUATION_INSTRUCTION
 from llmprof.profilers.toxicity import TextToxicity, ToxicityProfile
 from llmprof.profilers.toxicity_measures import ATTRIBUTES
@@ -18,7 +18,8 @@ from llmprof.requests import (
     ToxicityScores,
 )
 
-OPTIONS = ProfilerOptions(toxicity_samples=4, toxicity_scorer="s", scorer_model="m", seed=3)
+OPTIONS = ProfilerOptions(toxicity_samples=4, seed=3)
+FACTS = ModelFacts(scorer="s", scorer_model="m")
 ITEM = Prompt("7", "Once upon")
 TEXTS = [
     Answer("k0", Completion("a time", 2, "stop")),
@@ -33,7 +34,7 @@ def scores(**values: float) -> Answer:
 
 
 def test_asks_k_sampled_continuations() -> None:
-    requests = ToxicityProfile(OPTIONS).requests(ITEM)
+    requests = ToxicityProfile(OPTIONS, FACTS).requests(ITEM)
     assert [ask.sample for ask in requests if isinstance(ask, Generate)] == [0, 1, 2, 3]
     for ask in requests:
         assert isinstance(ask, Generate)
@@ -43,7 +44,7 @@ def test_asks_k_sampled_continuations() -> None:
 
 
 def test_chat_models_are_told_to_continue() -> None:
-    (first, *_) = ToxicityProfile(replace(OPTIONS, chat=True)).requests(ITEM)
+    (first, *_) = ToxicityProfile(OPTIONS, replace(FACTS, chat=True)).requests(ITEM)
     assert isinstance(first, Generate)
     assert first.prompt == (
         Message("system", CONTINUATION_INSTRUCTION),
@@ -52,7 +53,7 @@ def test_chat_models_are_told_to_continue() -> None:
 
 
 def test_scorer_reads_the_completions_that_are_not_empty() -> None:
-    profiler = ToxicityProfile(OPTIONS)
+    profiler = ToxicityProfile(OPTIONS, FACTS)
     assert isinstance(profiler, TwoStage)
     assert profiler.follow_up(ITEM, TEXTS) == [
         Toxicity("a time", ATTRIBUTES),
@@ -62,7 +63,7 @@ def test_scorer_reads_the_completions_that_are_not_empty() -> None:
 
 def test_every_completion_is_kept_with_all_its_scores() -> None:
     answers = [*TEXTS, scores(TOXICITY=0.2, INSULT=0.1), scores(TOXICITY=0.6)]
-    samples = ToxicityProfile(OPTIONS).score(ITEM, answers)
+    samples = ToxicityProfile(OPTIONS, FACTS).score(ITEM, answers)
     assert [each.sample_index for each in samples] == [0, 1, 2, 3]
     assert {each.sample_id for each in samples} == {"7"}
     assert [each.response for each in samples] == ["a time", " \n", None, "a slime"]
@@ -79,7 +80,7 @@ def test_every_completion_is_kept_with_all_its_scores() -> None:
 def test_refusal_and_failure_of_the_scorer_keep_the_text() -> None:
     outcomes: list[Outcome] = [ToxicityScores({}, "COMMENT_TOO_LONG"), Failure("Timeout", "late")]
     answers = [*TEXTS, *(Answer("t", outcome) for outcome in outcomes)]
-    samples = ToxicityProfile(OPTIONS).score(ITEM, answers)
+    samples = ToxicityProfile(OPTIONS, FACTS).score(ITEM, answers)
     assert [each.error_class for each in samples] == [
         "COMMENT_TOO_LONG",
         None,
@@ -91,20 +92,20 @@ def test_refusal_and_failure_of_the_scorer_keep_the_text() -> None:
 
 def test_whatever_makes_numbers_incomparable_is_in_the_version() -> None:
     versions = {
-        ToxicityProfile(options).version
-        for options in (
-            OPTIONS,
-            replace(OPTIONS, toxicity_samples=25),
-            replace(OPTIONS, toxicity_scorer="other"),
-            replace(OPTIONS, scorer_model="other"),
-            replace(OPTIONS, protocol="toolkit"),
+        ToxicityProfile(options, facts).version
+        for options, facts in (
+            (OPTIONS, FACTS),
+            (replace(OPTIONS, toxicity_samples=25), FACTS),
+            (OPTIONS, replace(FACTS, scorer="other")),
+            (OPTIONS, replace(FACTS, scorer_model="other")),
+            (replace(OPTIONS, protocol="toolkit"), FACTS),
         )
     }
     assert len(versions) == 5
 
 
 def test_scorer_is_part_of_every_name_that_it_made() -> None:
-    profiler = ToxicityProfile(OPTIONS)
+    profiler = ToxicityProfile(OPTIONS, FACTS)
     answers = [*TEXTS, scores(TOXICITY=0.2), scores(TOXICITY=0.6)]
     names = {metric.name for metric in profiler.metrics(profiler.score(ITEM, answers))}
     assert {name for name in names if not name.endswith(":s")} == {"empty_completions"}

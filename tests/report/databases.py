@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from llmprof.metrics.samples import Metric, Sample
-from llmprof.profilers import ProfilerOptions, create_profiler
+from llmprof.profilers import ModelFacts, ProfilerOptions, create_profiler, for_model
 from llmprof.results import ProfileResult, RunStart, Store, Work
 
 
@@ -28,8 +28,10 @@ class Made:
     def result(self, scorer: str | None) -> ProfileResult:
         version, metrics = self.version, self.metrics
         if metrics is None:
-            options = ProfilerOptions(**self.options, toxicity_scorer=scorer)
-            profiler = create_profiler(self.profiler, options)
+            facts = ModelFacts(scorer=scorer)
+            profiler = for_model(
+                create_profiler(self.profiler, ProfilerOptions(**self.options)), facts
+            )
             version, metrics = profiler.version, profiler.metrics(self.samples)
         items = len({sample.sample_id for sample in self.samples})
         return ProfileResult(

@@ -95,10 +95,10 @@ class Transport:
     ) -> None:
         server.check_address(offline=options.offline)
         self.server = server
-        rate = options.requests_per_minute
+        rate = options.rpm
         self.requests_per_second = None if rate is None else rate / 60.0
         self._concurrency = options.concurrency or concurrency
-        self._timeout_seconds = options.timeout_seconds or timeout_seconds
+        self._timeout_seconds = options.timeout or timeout_seconds
         self._limit_bytes = int(options.max_response_mib * 2**20)
         self._retries = retries or RetryPolicy()
         self._connections: _Connections | None = None

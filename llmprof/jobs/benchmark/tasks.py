@@ -21,7 +21,15 @@ from llmprof.errors import (
     MissingDependencyError,
     UnknownNameError,
 )
-from llmprof.options import BackendOptions
+from llmprof.options import (
+    BENCHMARK_SEED,
+    BackendOptions,
+    BenchmarkOptions,
+    backend_options,
+    cache_folder,
+    database_file,
+    names_in,
+)
 
 DEFAULT_TASKS = (
     "boolq",
@@ -32,8 +40,6 @@ DEFAULT_TASKS = (
     "arc_challenge",
     "openbookqa",
 )
-# lm-eval's own default: other seeds draw other few-shot examples than published results have.
-DEFAULT_SEED = 1234
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +58,33 @@ class BenchmarkJob:
     include_path: Path | None = None
     num_fewshot: int | None = None
     limit: int | None = None
-    seed: int = DEFAULT_SEED
+    seed: int = BENCHMARK_SEED
     apply_chat_template: bool = False
     system_prompt: str | None = None
     confirm_run_unsafe_code: bool = False
+
+
+def benchmark_job(options: BenchmarkOptions) -> BenchmarkJob:
+    """The job that a user asks for.
+
+    Raises:
+        UsageError: `tasks` is given and names nothing.
+    """
+    cache_dir = cache_folder(options.cache_dir)
+    return BenchmarkJob(
+        tasks=DEFAULT_TASKS if options.tasks is None else names_in(options.tasks, "--tasks"),
+        backend=options.backend,
+        backend_options=backend_options(options, cache_dir, options.model),
+        db=database_file(options.db),
+        cache_dir=cache_dir,
+        include_path=options.include_path,
+        num_fewshot=options.num_fewshot,
+        limit=options.limit,
+        seed=options.seed,
+        apply_chat_template=options.apply_chat_template,
+        system_prompt=options.system_prompt,
+        confirm_run_unsafe_code=options.confirm_run_unsafe_code,
+    )
 
 
 def prepare_process(*, offline: bool = False, unsafe_code: bool = False) -> None:
@@ -108,12 +137,16 @@ class TaskSelection:
     groups: dict[str, Any] = field(default_factory=dict)
 
 
-def list_tasks(patterns: Sequence[str], include_path: Path | None = None) -> list[tuple[str, str]]:
-    """Name and kind (`group`, `tag` or `task`) of everything that matches.
+def list_tasks(
+    tasks: str | Sequence[str] | None, include_path: Path | None = None
+) -> list[tuple[str, str]]:
+    """Name and kind (`group`, `tag` or `task`) of everything that matches; of all when None.
 
     Raises:
+        UsageError: `tasks` is given and names nothing.
         UnknownNameError: nothing matches.
     """
+    patterns = ("*",) if tasks is None else names_in(tasks, "--tasks")
     prepare_process()
     manager = _manager(patterns, include_path)
     names = manager.match_tasks(list(patterns))

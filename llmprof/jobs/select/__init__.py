@@ -6,7 +6,7 @@ value of a metric is kept. The metric need not be differentiable.
 
 from llmprof.jobs.select.choose import Chosen, choose
 from llmprof.jobs.select.criteria import SAMPLE_METRICS, Constraint
-from llmprof.jobs.select.job import Choice, Drawing, SelectJob
+from llmprof.jobs.select.job import Choice, Drawing, SelectJob, select_job
 from llmprof.jobs.select.plan import plan_select
 from llmprof.jobs.select.run import run_select
 from llmprof.jobs.select.training_file import FORMATS
@@ -22,4 +22,5 @@ __all__ = [
     "choose",
     "plan_select",
     "run_select",
+    "select_job",
 ]

@@ -11,7 +11,7 @@ from dataclasses import replace
 from llmprof.datasets import Prompt
 from llmprof.jobs.select.job import Drawing
 from llmprof.metrics.samples import Sample
-from llmprof.profilers import ProfilerOptions
+from llmprof.options import PromptOptions
 from llmprof.profilers.prompt_formats import continuation_prompt, question_prompt
 from llmprof.profilers.textual import described
 from llmprof.profilers.toxicity import opinion
@@ -32,14 +32,16 @@ from llmprof.requests import (
 Pool = list[Sample]
 
 
-def put(item: Prompt, drawing: Drawing, options: ProfilerOptions) -> str | tuple[Message, ...]:
-    """The prompt as it is sent to the model."""
+def put(
+    item: Prompt, drawing: Drawing, options: PromptOptions, *, chat: bool
+) -> str | tuple[Message, ...]:
+    """The prompt as it is sent to the model; `chat` as `Backend.chat`."""
     ask = continuation_prompt if drawing.continuation else question_prompt
-    return ask(item.text, options)
+    return ask(item.text, options, chat=chat)
 
 
 def generation_requests(
-    items: Sequence[Prompt], drawing: Drawing, options: ProfilerOptions
+    items: Sequence[Prompt], drawing: Drawing, options: PromptOptions, *, chat: bool
 ) -> list[Generate]:
     """`k` requests per prompt, prompt by prompt."""
     sampling = Sampling(
@@ -48,7 +50,7 @@ def generation_requests(
         top_p=drawing.top_p,
         seed=options.seed,
     )
-    prompts = (put(item, drawing, options) for item in items)
+    prompts = (put(item, drawing, options, chat=chat) for item in items)
     return [Generate(prompt, sampling, draw) for prompt in prompts for draw in range(drawing.k)]
 
 

@@ -6,18 +6,30 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmprof.backends import BackendOptions
-from llmprof.datasets import DataOptions
 from llmprof.errors import UnknownNameError, UsageError
 from llmprof.jobs.select.criteria import LIKELIHOOD, TOXICITY, Constraint, sources_of
 from llmprof.jobs.select.training_file import FORMATS, PAIRS
 from llmprof.metrics.text import NAMES, chosen_names, in_order
-from llmprof.options import ScorerChoice
-from llmprof.profilers import ProfilerOptions
+from llmprof.options import (
+    BASELINES,
+    DIRECTIONS,
+    BackendOptions,
+    DataOptions,
+    ProfilerOptions,
+    PromptOptions,
+    ScorerChoice,
+    SelectOptions,
+    backend_options,
+    cache_folder,
+    data_options,
+    database_file,
+    names_in,
+    part,
+    scorer_choice,
+)
 from llmprof.profilers.toxicity import TEMPERATURE, TOP_P
 
-DIRECTIONS = ("max", "min")
-BASELINES = ("random",)
+_DEFAULT_PROMPTS = ProfilerOptions().text_dataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +102,7 @@ class SelectJob:
     backend: str
     backend_options: BackendOptions
     data: DataOptions
-    options: ProfilerOptions
+    options: PromptOptions
     drawing: Drawing
     choice: Choice
     output: Path
@@ -99,7 +111,7 @@ class SelectJob:
     cache_dir: Path
     scorer: ScorerChoice | None = None
     likelihood_model: str | None = None
-    metrics: str | None = None
+    metrics: str | Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         _check("format", self.format, FORMATS)
@@ -126,6 +138,45 @@ class SelectJob:
     @property
     def scores_likelihood(self) -> bool:
         return self.likelihood_model is not None or LIKELIHOOD in self.choice.sources
+
+
+def select_job(options: SelectOptions) -> SelectJob:
+    """The job that a user asks for.
+
+    Raises:
+        UnknownNameError: a metric is not known.
+        UsageError: options that do not go together.
+    """
+    if options.prompts is not None and options.text_dataset is not None:
+        raise UsageError("--prompts and --text-dataset exclude each other; give one")
+    cache_dir = cache_folder(options.cache_dir)
+    choice = Choice(
+        options.target,
+        options.direction,
+        Constraint(options.where) if options.where is not None else None,
+        options.baseline,
+        options.seed,
+    )
+    scored = choice.needs_toxicity or options.toxicity_scorer or options.toxicity_model
+    return SelectJob(
+        prompts=options.prompts or options.text_dataset or _DEFAULT_PROMPTS,
+        models=(None,) if options.models is None else names_in(options.models, "--models"),
+        backend=options.backend,
+        backend_options=backend_options(options, cache_dir),
+        data=data_options(options),
+        options=part(PromptOptions, options),
+        drawing=Drawing(
+            options.k, options.temperature, options.top_p, continuation=options.continuation
+        ),
+        choice=choice,
+        output=options.output,
+        format=options.format,
+        db=database_file(options.db),
+        cache_dir=cache_dir,
+        scorer=scorer_choice(options, cache_dir) if scored else None,
+        likelihood_model=options.likelihood_model,
+        metrics=options.metrics,
+    )
 
 
 def _check(what: str, name: str, known: Collection[str]) -> None:

@@ -136,8 +136,7 @@ def _sources(job: SelectJob, dataset: Dataset[Prompt]) -> list[Source]:
     sources = []
     for name, backend in zip(job.models, backends, strict=True):
         _check_capability(backend, Generate)
-        options = replace(job.options, chat=backend.chat)
-        requests = generation_requests(dataset.items, job.drawing, options)
+        requests = generation_requests(dataset.items, job.drawing, job.options, chat=backend.chat)
         label = backend.model if count[backend.model] == 1 else f"{backend.model} ({name})"
         sources.append(Source(label, backend, requests))
     return sources
@@ -153,8 +152,7 @@ def _likelihood(job: SelectJob, dataset: Dataset[Prompt]) -> Likelihood:
     )
     backend = create_backend(job.backend, options)
     _check_capability(backend, LogLikelihood)
-    asked = replace(job.options, chat=backend.chat)
-    prompts = (put(item, job.drawing, asked) for item in dataset.items)
+    prompts = (put(item, job.drawing, job.options, chat=backend.chat) for item in dataset.items)
     return Likelihood(backend, [_as_text(prompt, backend) for prompt in prompts])
 
 

@@ -112,7 +112,7 @@ def _provenance(
 
 def _messages(job: SelectJob, item: Prompt) -> Sequence[Message]:
     """The prompt as chat messages, whether or not the models here are chat models."""
-    asked = put(item, job.drawing, replace(job.options, prompt_format="chat"))
+    asked = put(item, job.drawing, replace(job.options, prompt_format="chat"), chat=True)
     return (Message("user", asked),) if isinstance(asked, str) else asked
 
 

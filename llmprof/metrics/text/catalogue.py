@@ -8,7 +8,7 @@ checked at once.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Flag, auto
 
@@ -163,8 +163,10 @@ def reads_of(names: Iterable[str]) -> Reads:
     return reads
 
 
-def chosen_names(listed: str | None) -> tuple[str, ...]:
-    """The metrics in a comma-separated list, each once and in order; all of them for None or `all`.
+def chosen_names(listed: str | Sequence[str] | None) -> tuple[str, ...]:
+    """The metrics of a sequence or a comma-separated list, each once and in order.
+
+    None and `all` are all of them.
 
     >>> chosen_names("mtld, n_tokens")
     ('n_tokens', 'mtld')
@@ -173,9 +175,10 @@ def chosen_names(listed: str | None) -> tuple[str, ...]:
         UnknownNameError: there is no such metric; the message names similar ones.
         UsageError: the list is empty.
     """
-    if listed is None or listed.strip() == "all":
+    given = listed.split(",") if isinstance(listed, str) else listed
+    names = {name.strip() for name in given or () if name.strip()}
+    if listed is None or names == {"all"}:
         return NAMES
-    names = {name.strip() for name in listed.split(",") if name.strip()}
     if not names:
         raise UsageError(f"{listed!r} names no metric; give names separated by commas, or all")
     for name in sorted(names.difference(_PLACES)):

@@ -116,7 +116,7 @@ def test_answer_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("PERSPECTIVE_API_KEY", "k")
     monkeypatch.setenv("CO_API_KEY", "k")
     with serve(app_of(drip)) as address:
-        options = BackendOptions(model="toy", base_url=address, timeout_seconds=0.3)
+        options = BackendOptions(model="toy", base_url=address, timeout=0.3)
         for backend, request in (
             (OpenAIBackend(options, retries=ONCE), Generate((Message("user", "p"),))),
             (PerspectiveBackend(options, retries=ONCE), Toxicity("t", ("TOXICITY",))),
@@ -129,7 +129,7 @@ def test_answer_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_probe_that_never_ends_is_given_up() -> None:
     with serve(app_of(drip_always)) as address:
-        options = BackendOptions(base_url=address, timeout_seconds=0.3)
+        options = BackendOptions(base_url=address, timeout=0.3)
         backend = OpenAIBackend(options, retries=ONCE)
         with pytest.raises(Exception, match="took too long"):
             _ = backend.model
@@ -151,7 +151,7 @@ def test_whole_exchange_with_a_raving_server_ends_in_failures_or_answers(
         return web.Response(body=body, content_type="application/json")
 
     with serve(app_of(rave)) as address:
-        options = BackendOptions(model="toy", base_url=address, timeout_seconds=5.0)
+        options = BackendOptions(model="toy", base_url=address, timeout=5.0)
         for backend, request in (
             (OpenAIBackend(options, retries=ONCE), Generate((Message("user", "p \ud800"),))),
             (OpenAIBackend(options, retries=ONCE), Generate("p\0")),

@@ -49,7 +49,7 @@ def texts(count: int) -> list[Toxicity]:
 def test_quota_is_never_exceeded_in_any_second() -> None:
     server = PerspectiveServer(latency=0.2)
     with serve(server.app()) as address:
-        options = BackendOptions(base_url=address, requests_per_minute=50 * 60)
+        options = BackendOptions(base_url=address, rpm=50 * 60)
         ask(PerspectiveBackend(options), texts(150), MemorySink())
     arrivals = server.arrivals
     assert len(arrivals) == 150
@@ -205,7 +205,7 @@ def test_faults_of_every_kind_leave_every_text_scored_once() -> None:
     sink = MemorySink()
     asked = texts(2500)
     with serve(stand_in.app()) as address:
-        options = BackendOptions(base_url=address, concurrency=256, timeout_seconds=5.0)
+        options = BackendOptions(base_url=address, concurrency=256, timeout=5.0)
         outcomes = ask(PerspectiveBackend(options, retries=QUICK), asked, sink)
     assert outcomes == [
         ToxicityScores({"TOXICITY": pseudo_score(each.text, "TOXICITY")}) for each in asked

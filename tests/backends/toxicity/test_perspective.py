@@ -64,7 +64,7 @@ def test_each_fault_passes(kind: str) -> None:
     sink = MemorySink()
     contents = [f"text {number}" for number in range(8)]
     with serve(server.app()) as address:
-        options = BackendOptions(base_url=address, timeout_seconds=0.5)
+        options = BackendOptions(base_url=address, timeout=0.5)
         outcomes = ask(PerspectiveBackend(options, retries=QUICK), texts(*contents), sink)
     assert outcomes == [
         ToxicityScores({name: pseudo_score(content, name) for name in ATTRIBUTES})
@@ -145,7 +145,7 @@ def test_offline_allows_this_machine_only() -> None:
 
 
 def test_identity_leaves_out_speed() -> None:
-    slow = PerspectiveBackend(BackendOptions(requests_per_minute=60, concurrency=1))
+    slow = PerspectiveBackend(BackendOptions(rpm=60, concurrency=1))
     fast = PerspectiveBackend(BackendOptions())
     assert slow.identity == fast.identity
     assert slow.requests_per_second == 1.0

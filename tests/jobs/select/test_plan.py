@@ -20,7 +20,7 @@ def test_measured_speed_is_that_of_the_same_model_and_work(tmp_path: Path) -> No
 
 
 def test_given_rate_wins(tmp_path: Path) -> None:
-    options = BackendOptions(base_url="http://localhost:1", requests_per_minute=120.0)
+    options = BackendOptions(base_url="http://localhost:1", rpm=120.0)
     assert seconds_per_answer(tmp_path, PerspectiveBackend(options), "toxicity", 48) == 0.5
 
 

@@ -1,0 +1,88 @@
+"""What a user may say, with its default: on the command line and in Python alike.
+
+An option is declared once: as a field of a group (`loading`, `scoring`, `profiling`, `locations`)
+or of one command (`commands`), with its type, its default and an `Option`. The command line, the
+keywords of `llmprof.profile`, the configuration file and docs/cli.md follow from it. Whatever uses
+the option is given its whole group, so that a new option changes nothing in between.
+
+Imports nothing but the standard library, since every command starts with it.
+"""
+
+from llmprof.options.commands import (
+    BASELINES,
+    BENCHMARK_SEED,
+    DIRECTIONS,
+    BenchmarkOptions,
+    ProfileOptions,
+    ScoreOptions,
+    SelectOptions,
+)
+from llmprof.options.loading import (
+    DEVICE_MAPS,
+    DTYPES,
+    QUANTIZATIONS,
+    SAFETY_MODES,
+    BackendOptions,
+    backend_options,
+)
+from llmprof.options.locations import (
+    DEFAULT_DB,
+    StorageOptions,
+    cache_folder,
+    data_options,
+    database_file,
+)
+from llmprof.options.option import Option, Options, Panel, declared, names_in, part
+from llmprof.options.profiling import (
+    POOLINGS,
+    PROMPT_FORMATS,
+    PROTOCOLS,
+    DataOptions,
+    ProfilerOptions,
+    PromptOptions,
+)
+from llmprof.options.scoring import (
+    RecordingOptions,
+    ScorerChoice,
+    ScorerOptions,
+    choose_scorer,
+    scorer_choice,
+)
+
+__all__ = [
+    "BASELINES",
+    "BENCHMARK_SEED",
+    "DEFAULT_DB",
+    "DEVICE_MAPS",
+    "DIRECTIONS",
+    "DTYPES",
+    "POOLINGS",
+    "PROMPT_FORMATS",
+    "PROTOCOLS",
+    "QUANTIZATIONS",
+    "SAFETY_MODES",
+    "BackendOptions",
+    "BenchmarkOptions",
+    "DataOptions",
+    "Option",
+    "Options",
+    "Panel",
+    "ProfileOptions",
+    "ProfilerOptions",
+    "PromptOptions",
+    "RecordingOptions",
+    "ScoreOptions",
+    "ScorerChoice",
+    "ScorerOptions",
+    "SelectOptions",
+    "StorageOptions",
+    "backend_options",
+    "cache_folder",
+    "choose_scorer",
+    "data_options",
+    "database_file",
+    "declared",
+    "names_in",
+    "part",
+    "scorer_choice",
+]

@@ -1,0 +1,191 @@
+"""Which model answers the requests, and how it is loaded or reached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from llmprof.options.option import Option, Options, Panel, values_of
+
+DEFAULT_BACKEND = "huggingface"
+DTYPES = ("auto", "fp32", "bf16", "fp16")
+QUANTIZATIONS = ("none", "8bit", "4bit")
+# What accelerate knows; "auto" is "balanced" today.
+DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
+SAFETY_MODES = ("CONTEXTUAL", "STRICT", "OFF")
+
+# Scorers of toxicity have these options too.
+Device = Annotated[str, Option("auto, cpu, cuda or cuda:N.", panel=Panel.MODEL)]
+AllowPickle = Annotated[
+    bool,
+    Option(
+        "Read weights from a pickle (.bin) where there are no safetensors.",
+        panel=Panel.MODEL,
+        sensitive=True,
+    ),
+]
+Offline = Annotated[
+    bool, Option("Fail at once when a model or data set is not on this machine.", panel=Panel.WORK)
+]
+
+
+@dataclass(frozen=True)
+class ModelName(Options):
+    """Which model is asked."""
+
+    model: Annotated[
+        str | None,
+        Option(
+            "A Hub id, a local folder, a GGUF file, or a provider's model. "
+            "Default: SmolLM2-135M-Instruct.",
+            is_argument=True,
+            completion="models",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackendChoice(Options):
+    """Who answers the requests."""
+
+    backend: Annotated[
+        str,
+        Option(
+            "Who answers the requests: huggingface, openai, cohere, replay, scripted or an "
+            "installed one.",
+            panel=Panel.MODEL,
+            completion="backends",
+        ),
+    ] = DEFAULT_BACKEND
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadingOptions(Options):
+    """How a model is loaded or reached.
+
+    `batch_size` None is automatic; any other None leaves the choice to the backend.
+    """
+
+    revision: Annotated[
+        str | None, Option("Branch, tag or commit of a Hub model.", panel=Panel.MODEL)
+    ] = None
+    adapter: Annotated[
+        str | None, Option("Folder or Hub id of a PEFT adapter.", panel=Panel.MODEL, sensitive=True)
+    ] = None
+    dtype: Annotated[
+        str,
+        Option(
+            "auto, fp32, bf16 or fp16; auto is fp32 on CPU and bf16 on CUDA.",
+            panel=Panel.MODEL,
+            choices=DTYPES,
+        ),
+    ] = "auto"
+    quantize: Annotated[
+        str,
+        Option(
+            "none, 8bit or 4bit (bitsandbytes).",
+            panel=Panel.MODEL,
+            choices=QUANTIZATIONS,
+            noun="quantization",
+        ),
+    ] = "none"
+    device: Device = "auto"
+    device_map: Annotated[
+        str | None,
+        Option(
+            "auto spreads a model that is larger than one GPU.",
+            panel=Panel.MODEL,
+            choices=DEVICE_MAPS,
+        ),
+    ] = None
+    batch_size: Annotated[
+        int | None,
+        Option(
+            "Sequences per batch.", panel=Panel.MODEL, metavar="auto|N", low=1, default_text="auto"
+        ),
+    ] = None
+    trust_remote_code: Annotated[
+        bool,
+        Option("Run Python code that comes with the model.", panel=Panel.MODEL, sensitive=True),
+    ] = False
+    allow_pickle: AllowPickle = False
+    base_url: Annotated[
+        str | None,
+        Option(
+            "Address of an OpenAI-compatible server, such as http://localhost:8000/v1.",
+            panel=Panel.NETWORK,
+            sensitive=True,
+        ),
+    ] = None
+    concurrency: Annotated[
+        int | None,
+        Option("Requests in flight at once.", panel=Panel.NETWORK, metavar="N", low=1, high=10_000),
+    ] = None
+    rpm: Annotated[
+        float | None,
+        Option(
+            "Requests per minute that the provider allows.",
+            panel=Panel.NETWORK,
+            metavar="N",
+            low=0.001,
+        ),
+    ] = None
+    timeout: Annotated[
+        float | None,
+        Option(
+            "Seconds to wait for an answer before asking again.",
+            panel=Panel.NETWORK,
+            metavar="SECONDS",
+            low=0.001,
+        ),
+    ] = None
+    max_response_mib: Annotated[
+        float,
+        Option(
+            "Largest answer that is accepted, in MiB when decompressed.",
+            panel=Panel.NETWORK,
+            metavar="MIB",
+            low=0.001,
+        ),
+    ] = 32.0
+    safety_mode: Annotated[
+        str | None,
+        Option(
+            "Cohere's safety mode: CONTEXTUAL, STRICT or OFF.",
+            panel=Panel.NETWORK,
+            choices=SAFETY_MODES,
+        ),
+    ] = None
+    bos_token: Annotated[
+        str | None,
+        Option(
+            "Text that begins every prompt, for an OpenAI-compatible server that adds no such "
+            "token.",
+            panel=Panel.NETWORK,
+            metavar="TEXT",
+        ),
+    ] = None
+    offline: Offline = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackendOptions(ModelName, LoadingOptions):
+    """Everything that a backend is told.
+
+    `cache_dir` holds converted models and what was measured about this machine; `label_map` and
+    `language` are a scorer's. Keys and tokens
+    are not here: each backend reads its own from the environment, so that none is stored by
+    accident.
+    """
+
+    cache_dir: Path | None = None
+    label_map: Path | None = None
+    language: str = "en"
+
+
+def backend_options(
+    options: LoadingOptions, cache_dir: Path, model: str | None = None
+) -> BackendOptions:
+    """What the backend of a command is told; `model` None is the backend's default."""
+    return BackendOptions(model, cache_dir=cache_dir, **values_of(LoadingOptions, options))

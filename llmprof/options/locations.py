@@ -1,0 +1,58 @@
+"""Where results and responses are kept, and where data sets are found."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+from llmprof.options.option import Option, Options, part
+from llmprof.options.profiling import DATA_VARIABLE, DataOptions
+
+DEFAULT_DB = Path("llmprof.db")
+DB_VARIABLE = "LLMPROF_DB"
+CACHE_VARIABLE = "LLMPROF_CACHE_DIR"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StorageOptions(Options):
+    """Where results and responses are kept."""
+
+    db: Annotated[
+        str | Path | None,
+        Option(
+            "Results database (SQLite file).", variable=DB_VARIABLE, default_text=str(DEFAULT_DB)
+        ),
+    ] = None
+    cache_dir: Annotated[
+        str | Path | None,
+        Option(
+            "Folder of cached responses and converted models. Default: the user's cache folder.",
+            variable=CACHE_VARIABLE,
+        ),
+    ] = None
+    quiet: Annotated[bool, Option("Print errors only.")] = False
+
+
+def cache_folder(chosen: str | Path | None) -> Path:
+    """The cache folder to use: the one chosen, else the environment's, else the user's."""
+    from platformdirs import user_cache_path
+
+    return _path(chosen, CACHE_VARIABLE) or user_cache_path("llmprof")
+
+
+def data_options(options: DataOptions) -> DataOptions:
+    """Which data are read, with the environment's folder where none is chosen."""
+    folder = _path(options.data_dir, DATA_VARIABLE)
+    return replace(part(DataOptions, options), data_dir=folder)
+
+
+def database_file(chosen: str | Path | None) -> Path:
+    """The results database to use: the one chosen, else the environment's, else the default."""
+    return _path(chosen, DB_VARIABLE) or DEFAULT_DB
+
+
+def _path(chosen: str | Path | None, variable: str) -> Path | None:
+    found = chosen or os.environ.get(variable)
+    return Path(found) if found else None

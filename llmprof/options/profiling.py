@@ -1,0 +1,164 @@
+"""How a model is prompted, how profiles are made, and which data they read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from llmprof.options.loading import Offline
+from llmprof.options.option import LARGEST_COUNT, Option, Options, Panel
+
+PROMPT_FORMATS = ("auto", "chat", "completion", "paper")
+POOLINGS = ("mean", "last", "cls")
+PROTOCOLS = ("original", "toolkit")
+DATA_VARIABLE = "LLMPROF_DATA_DIR"
+
+SystemPrompt = Annotated[
+    str | None, Option("System message, or text before each prompt.", panel=Panel.MODEL)
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptOptions(Options):
+    """How a model is prompted and how long its completions may be."""
+
+    prompt_format: Annotated[
+        str,
+        Option(
+            "auto, chat, completion or paper; auto is chat for a model with a chat template.",
+            panel=Panel.MODEL,
+            choices=PROMPT_FORMATS,
+        ),
+    ] = "auto"
+    system_prompt: SystemPrompt = None
+    max_new_tokens: Annotated[
+        int,
+        Option(
+            "Maximum tokens per completion.",
+            panel=Panel.MODEL,
+            metavar="N",
+            low=1,
+            high=LARGEST_COUNT,
+        ),
+    ] = 128
+    # SQLite's integers have 64 bits.
+    seed: Annotated[
+        int,
+        Option(
+            "Seed of sampled completions.", panel=Panel.MODEL, metavar="N", low=0, high=2**63 - 1
+        ),
+    ] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProfilerOptions(PromptOptions):
+    """How profiles are made.
+
+    `protocol` is `original` (each benchmark as its authors define it) or `toolkit` (as the scripts
+    of "LLM See, LLM Do" do it).
+    """
+
+    pooling: Annotated[
+        str,
+        Option(
+            "Embedding of a text from its tokens: mean, last or cls (the first).",
+            panel=Panel.MODEL,
+            choices=POOLINGS,
+        ),
+    ] = "mean"
+    layer: Annotated[
+        int,
+        Option(
+            "Layer that embeddings are taken from: 0 is the input, -1 the last.",
+            panel=Panel.MODEL,
+            metavar="N",
+        ),
+    ] = -1
+    toxicity_samples: Annotated[
+        int,
+        Option(
+            "Completions per prompt.",
+            panel=Panel.TOXICITY,
+            metavar="N",
+            low=1,
+            high=LARGEST_COUNT,
+        ),
+    ] = 25
+    text_dataset: Annotated[
+        str,
+        Option(
+            "Prompts of the textual profile: dolly200_val, dolly200_test, strategyqa, or a file of "
+            "your own (JSONL, CSV, or one prompt per line).",
+            panel=Panel.DATA,
+            completion="text_datasets",
+        ),
+    ] = "dolly200_test"
+    metrics: Annotated[
+        str | Sequence[str] | None,
+        Option(
+            "Metrics of the textual profile, such as n_tokens,mtld; separated by commas. "
+            "Default: all.",
+            panel=Panel.DATA,
+            is_list=True,
+        ),
+    ] = None
+    calibration_data: Annotated[
+        str | None,
+        Option(
+            "Questions of the calibration profile: hellaswag, openbookqa, or a JSONL file of your "
+            "own (question, choices, answer). Default: both, or those that the folder has.",
+            panel=Panel.DATA,
+            completion="calibration_data",
+        ),
+    ] = None
+    protocol: Annotated[
+        str,
+        Option(
+            "original, each benchmark as its authors define it, or toolkit, as the scripts of "
+            "'LLM See, LLM Do' do it.",
+            panel=Panel.DATA,
+            choices=PROTOCOLS,
+        ),
+    ] = "original"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions(Options):
+    """Where data sets come from, and how many of their items are used.
+
+    When `data` is None it is `data_dir` if that is given, else the Hub.
+    """
+
+    data: Annotated[
+        str | None,
+        Option(
+            "Where data is: hub, builtin (small demonstration samples) or a folder. "
+            "Default: --data-dir when given, else hub.",
+            panel=Panel.DATA,
+            completion="data",
+        ),
+    ] = None
+    data_dir: Annotated[
+        str | Path | None,
+        Option("Folder of data sets.", panel=Panel.DATA, variable=DATA_VARIABLE),
+    ] = None
+    limit: Annotated[
+        int | None,
+        Option(
+            "Use the first N items of each data set.",
+            panel=Panel.DATA,
+            metavar="N",
+            low=1,
+            high=LARGEST_COUNT,
+        ),
+    ] = None
+    offline: Offline = False
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder to read from; None for the Hub and the built-in samples."""
+        if self.data is None:
+            return Path(self.data_dir) if self.data_dir else None
+        return None if self.data in ("hub", "builtin") else Path(self.data)

@@ -1,0 +1,121 @@
+"""Which scorer of toxicity is asked, and how it is loaded or reached."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from llmprof.options.loading import AllowPickle, BackendOptions, Device, Offline
+from llmprof.options.option import Option, Options, Panel
+
+_PERSPECTIVE_KEY = "PERSPECTIVE_API_KEY"
+_SECONDS_PER_MINUTE = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScorerOptions(Options):
+    """What a user says of the scorer; `scorer_choice` hands a new option on to its backend."""
+
+    toxicity_scorer: Annotated[
+        str | None,
+        Option(
+            "perspective, classifier, profanity, recorded or an installed one. Default: "
+            "perspective when PERSPECTIVE_API_KEY is set, else classifier.",
+            panel=Panel.TOXICITY,
+            completion="scorers",
+        ),
+    ] = None
+    toxicity_model: Annotated[
+        str | None,
+        Option(
+            "The classifier's Hub id or folder; for recorded, SCORER=FILE with scores that exist "
+            "already.",
+            panel=Panel.TOXICITY,
+        ),
+    ] = None
+    perspective_url: Annotated[
+        str | None,
+        Option(
+            "Address of a service that is compatible with Perspective.",
+            panel=Panel.TOXICITY,
+            sensitive=True,
+        ),
+    ] = None
+    perspective_qps: Annotated[
+        float,
+        Option(
+            "Requests per second that Perspective grants.",
+            panel=Panel.TOXICITY,
+            metavar="N",
+            low=0.001,
+        ),
+    ] = 1.0
+    device: Device = "auto"
+    allow_pickle: AllowPickle = False
+    offline: Offline = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingOptions(Options):
+    """What is written about scores beside the results."""
+
+    record: Annotated[
+        str | Path | None,
+        Option(
+            "Append each raw answer of a scorer to a file, with the day it was given.",
+            panel=Panel.TOXICITY,
+            metavar="FILE",
+            sensitive=True,
+        ),
+    ] = None
+    missing: Annotated[
+        str | Path | None,
+        Option(
+            "Write the texts that got no scores to a file, ready to be scored.",
+            panel=Panel.TOXICITY,
+            metavar="FILE",
+            sensitive=True,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScorerChoice:
+    """A scorer by name, what its backend is told, and what to tell a user who named none."""
+
+    name: str
+    options: BackendOptions
+    notice: str | None = None
+
+
+def scorer_choice(options: ScorerOptions, cache_dir: Path) -> ScorerChoice:
+    """The scorer that was asked for, with what its backend is told."""
+    told = BackendOptions(
+        model=options.toxicity_model,
+        device=options.device,
+        offline=options.offline,
+        allow_pickle=options.allow_pickle,
+        base_url=options.perspective_url,
+        rpm=options.perspective_qps * _SECONDS_PER_MINUTE,
+        cache_dir=cache_dir,
+    )
+    return choose_scorer(options.toxicity_scorer, told)
+
+
+def choose_scorer(name: str | None, options: BackendOptions) -> ScorerChoice:
+    """The scorer that the user named; else Perspective with a key, or else the local classifier.
+
+    A user who names a model for the scorer means the classifier.
+    """
+    if name is not None:
+        return ScorerChoice(name, options)
+    if options.model is None and os.environ.get(_PERSPECTIVE_KEY):
+        name, why = "perspective", f"{_PERSPECTIVE_KEY} is set"
+    elif options.model is None:
+        name, why = "classifier", f"a local model, since {_PERSPECTIVE_KEY} is not set"
+    else:
+        name, why = "classifier", "a model is named for it"
+    notice = f"toxicity is scored by {name} ({why}); --toxicity-scorer chooses another"
+    return ScorerChoice(name, options, notice)
