@@ -13,6 +13,7 @@ from llmprof.errors import DataError
 
 # The `csv` module's default, 131,072 characters, is too small for some documents.
 _LONGEST_FIELD = 2**31 - 1
+RECORD_SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,11 @@ class Record:
         name = self.path + field
         return DataError(f"{place}: field {name!r} {problem}; fix the {self.unit}")
 
+    @property
+    def _missing(self) -> str:
+        """What to say of a field that is not there."""
+        return f"is missing (the fields are: {', '.join(map(str, self.values)) or 'none'})"
+
     def part(self, field: str) -> Record:
         """The JSON object in the field, as a record.
 
@@ -43,7 +49,7 @@ class Record:
         """
         value = self.values.get(field)
         if not isinstance(value, Mapping):
-            raise self.fault(field, "is missing" if value is None else "is not an object")
+            raise self.fault(field, self._missing if value is None else "is not an object")
         return Record(self.file, self.line, value, f"{self.path}{field}.", self.unit)
 
     def text(self, field: str) -> str:
@@ -56,7 +62,7 @@ class Record:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return str(value)
         if value is None or not str(value).strip():
-            raise self.fault(field, "is missing")
+            raise self.fault(field, "is missing" if field in self.values else self._missing)
         if not isinstance(value, str):
             raise self.fault(field, f"is {type(value).__name__}, not text")
         return value
@@ -69,7 +75,7 @@ class Record:
         """
         values = self.values.get(field)
         if not isinstance(values, list | tuple):
-            raise self.fault(field, "is missing" if values is None else "is not a list of texts")
+            raise self.fault(field, self._missing if values is None else "is not a list of texts")
         for place, value in enumerate(values):
             if not isinstance(value, str) or not value.strip():
                 raise self.fault(field, f"has an empty entry at position {place}")
@@ -99,28 +105,49 @@ class Record:
 
 
 def read_records(file: SourceFile) -> Iterator[Record]:
-    """The records of a `.csv` or `.parquet` file; any other is read as one JSON object per line.
+    """The records of a file, in the format that its ending names (see `RECORD_SUFFIXES`).
+
+    `.json` is an array of objects, or one object per line as `.jsonl` and `.ndjson`.
 
     Raises:
-        DataError: a line is broken, with file and line.
+        DataError: the ending is of no such format, or a line is broken, with file and line.
     """
-    if file.suffix == ".csv":
-        return _csv_records(file)
+    if file.suffix in (".csv", ".tsv"):
+        return _delimited_records(file, "\t" if file.suffix == ".tsv" else ",")
     if file.suffix == ".parquet":
         return _parquet_records(file)
-    return _json_records(file)
+    if file.suffix == ".json" and file.text.lstrip().startswith("["):
+        return _array_records(file)
+    if file.suffix in RECORD_SUFFIXES:
+        return _json_records(file)
+    raise DataError(
+        f"{file.name}: cannot tell its format from its ending; use one of: "
+        f"{', '.join(RECORD_SUFFIXES)}"
+    )
 
 
-def _csv_records(file: SourceFile) -> Iterator[Record]:
+def _delimited_records(file: SourceFile, delimiter: str) -> Iterator[Record]:
     csv.field_size_limit(_LONGEST_FIELD)
-    reader = csv.DictReader(io.StringIO(file.text, newline=""))
+    reader = csv.DictReader(io.StringIO(file.text, newline=""), delimiter=delimiter)
     try:
         for values in reader:
+            if None in values:
+                raise DataError(
+                    f"{file.name}, line {reader.line_num}: more fields than the first line has; "
+                    "quote texts that hold the delimiter"
+                )
             yield Record(file.name, reader.line_num, values)
     except csv.Error as error:
         raise DataError(
             f"{file.name}, line {reader.line_num}: not CSV ({error}); fix it"
         ) from error
+
+
+def _array_records(file: SourceFile) -> Iterator[Record]:
+    for number, values in enumerate(file.json, 1):
+        if not isinstance(values, dict):
+            raise DataError(f"{file.name}, item {number}: not a JSON object; fix it")
+        yield Record(file.name, number, values, unit="item")
 
 
 def _json_records(file: SourceFile) -> Iterator[Record]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import TypeGuard
 
 from llmprof.datasets.files import DataFile, HubFile, SourceFile, open_source, read_file
 from llmprof.datasets.items import DataOptions, Dataset, Prompt
@@ -30,11 +31,17 @@ STRATEGYQA = DataFile(
 )
 PROMPT_FIELDS = ("prompt", "text", "question", "input")
 TEXT_FIELDS = ("text", "completion", "response")
-_TABLE_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".parquet")
+# Instruction data (Alpaca, Dolly): what an instruction works on, in a field of its own.
+_INSTRUCTION_INPUTS = ("input", "context")
+# Files of one text per line; others have records.
+_LINE_SUFFIXES = (".txt", "")
 
 
 def load_prompts(name: str, options: DataOptions) -> Dataset[Prompt]:
-    """Read a known data set, or a file of the user's: JSONL, CSV, Parquet, or one prompt per line.
+    """Read a known data set, or a file of the user's.
+
+    A file holds records with one of `PROMPT_FIELDS`, or with an `instruction` and what it works on
+    (see `read_records`), or, with the ending `.txt` or none, one prompt per line.
 
     Raises:
         UnknownNameError: neither a known name nor a file.
@@ -92,21 +99,35 @@ def _dolly_column(file: SourceFile) -> list[str]:
 
 
 def _own_file(file: SourceFile) -> Iterator[Prompt]:
-    if file.suffix in _TABLE_SUFFIXES:
-        return map(_prompt, read_records(file))
-    return _lines(file)
+    if file.suffix in _LINE_SUFFIXES:
+        return _lines(file)
+    return map(_prompt, read_records(file))
 
 
 def _prompt(record: Record) -> Prompt:
     """The first text that is not blank, under the record's own id if it has one."""
-    text = _text(record, PROMPT_FIELDS, lambda value: bool(value.strip()))
+    text = _instruction(record) or _text(record, PROMPT_FIELDS, lambda value: bool(value.strip()))
     names = (record.values.get(name) for name in ("id", "qid"))
     name = next((each for each in names if each not in (None, "")), record.line)
     return Prompt(str(name), text)
 
 
+def _instruction(record: Record) -> str | None:
+    """The instruction and what it works on, an empty line between them; None without one."""
+    if any(_is_text(record.values.get(field)) for field in ("prompt", "text")):
+        return None
+    if not _is_text(record.values.get("instruction")):
+        return None
+    inputs = (record.values.get(field) for field in _INSTRUCTION_INPUTS)
+    return "\n\n".join([record.text("instruction"), *filter(_is_text, inputs)])
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and bool(value.strip())
+
+
 def load_texts(path: Path, limit: int | None = None) -> Dataset[Prompt]:
-    """Read texts to score: JSONL, CSV or Parquet with one of `TEXT_FIELDS`, or one text per line.
+    """Read texts to score: records with one of `TEXT_FIELDS`, or one text per line in `.txt`.
 
     The id of a text is its line. A text may be empty but not missing; a plain file's empty lines
     are skipped.
@@ -116,13 +137,13 @@ def load_texts(path: Path, limit: int | None = None) -> Dataset[Prompt]:
         DataError: a line is broken, with file and line, or there is none.
     """
     file = read_file(path, f"file:{path.resolve()}")
-    if file.suffix in _TABLE_SUFFIXES:
-        read: Iterator[Prompt] = (
+    if file.suffix in _LINE_SUFFIXES:
+        read = _lines(file)
+    else:
+        read = (
             Prompt(str(record.line), _text(record, TEXT_FIELDS, lambda _: True))
             for record in read_records(file)
         )
-    else:
-        read = _lines(file)
     texts = tuple(islice(read, limit))
     if not texts:
         raise DataError(f"{file.name} holds no texts; give at least one")
@@ -141,7 +162,8 @@ def _text(record: Record, fields: Sequence[str], accept: Callable[[str], bool]) 
         text = record.values.get(field)
         if isinstance(text, str) and accept(text):
             return text
+    there = ", ".join(map(str, record.values)) or "none"
     raise DataError(
-        f"{record.file}, line {record.line}: no text in any of the fields {', '.join(fields)}; "
-        "add one of them"
+        f"{record.file}, {record.unit} {record.line}: no text in any of the fields "
+        f"{', '.join(fields)}; the fields are: {there}"
     )
