@@ -21,8 +21,9 @@ import anyio
 from llmprof.backends.protocol import Sink
 from llmprof.backends.scripted import default_script
 from llmprof.cache import open_cache
-from llmprof.engine import Engine, Progress
+from llmprof.engine import Engine
 from llmprof.jobs.two_stages import answer_two_stages
+from llmprof.ledger import Progress
 from llmprof.requests import Answer, Completion, Generate, Request, RequestType, Sampling, Toxicity
 
 BATCH = 10

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import anyio
 import anyio.to_thread
@@ -13,8 +13,8 @@ from llmprof.backends.protocol import Backend
 from llmprof.cache.keys import request_keys, request_seed
 from llmprof.cache.storage import ResponseCache
 from llmprof.errors import BackendError, CapabilityError
+from llmprof.ledger import Ledger, Observation, Observer, ProgressListener, Receiver, Refusals
 from llmprof.requests import (
-    BLOCKED,
     Answer,
     Completion,
     Embedding,
@@ -33,30 +33,6 @@ _LOOKUP_CHUNK = 500
 # Seconds between two polls of the cache for answers of another process.
 _SHORTEST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Progress of a list of requests; `done` counts cached, answered and failed ones.
-
-    `truncated` counts the answers whose prompt was cut to fit the model.
-    """
-
-    total: int
-    done: int = 0
-    cached: int = 0
-    failed: int = 0
-    retries: int = 0
-    truncated: int = 0
-
-    def plus(self, other: Progress) -> Progress:
-        """The sum of both."""
-        return Progress(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
-
-
-ProgressListener = Callable[[Progress], None]
-Receiver = Callable[[int, Answer], Awaitable[None]]
-Observer = Callable[[Sequence[tuple[Toxicity, Outcome]]], None]
 
 
 class Engine:
@@ -80,6 +56,7 @@ class Engine:
         self._backends = tuple(backends)
         self._scorers = dict(scorers or {})
         self._observer = observer
+        self._refusals = Refusals()
 
     def backend_for(self, kind: type[Request], scorer: str | None = None) -> Backend:
         """The backend that answers this kind of request.
@@ -121,7 +98,7 @@ class Engine:
         """
         keys = self._keys(requests)
         unique = dict(zip(keys, requests, strict=True))
-        ledger = _Ledger(keys, listener, receiver, self._observation(unique))
+        ledger = Ledger(keys, listener, receiver, self._observation(unique))
         missing = await self._look_up(unique, ledger)
         for backend in (*self._backends, *self._scorers.values()):
             mine = {
@@ -136,11 +113,11 @@ class Engine:
     def _backend_of(self, request: Request) -> Backend:
         return self.backend_for(type(request), _scorer_of(request))
 
-    def _observation(self, unique: dict[str, Request]) -> _Observation | None:
+    def _observation(self, unique: dict[str, Request]) -> Observation | None:
         if self._observer is None:
             return None
         asked = {key: ask for key, ask in unique.items() if isinstance(ask, Toxicity)}
-        return _Observation(asked, self._observer)
+        return Observation(asked, self._observer)
 
     def _keys(self, requests: Sequence[Request]) -> list[str]:
         alike: dict[tuple[type[Request], str | None], dict[Request, None]] = {}
@@ -152,7 +129,7 @@ class Engine:
             keys.update(zip(asked, request_keys(identity, asked), strict=True))
         return [keys[request] for request in requests]
 
-    async def _look_up(self, unique: dict[str, Request], ledger: _Ledger) -> dict[str, Request]:
+    async def _look_up(self, unique: dict[str, Request], ledger: Ledger) -> dict[str, Request]:
         missing: dict[str, Request] = {}
         pairs = list(unique.items())
         for start in range(0, len(pairs), _LOOKUP_CHUNK):
@@ -166,10 +143,12 @@ class Engine:
                     missing[key] = request
                 else:
                     answered.append((key, response))
+                    backend = self._backend_of(request)
+                    self._refusals.note(backend.name, request.kind, response)
             await ledger.record(answered, cached=True)
         return missing
 
-    async def _share(self, backend: Backend, missing: dict[str, Request], ledger: _Ledger) -> None:
+    async def _share(self, backend: Backend, missing: dict[str, Request], ledger: Ledger) -> None:
         """Send unclaimed requests; poll the cache for those that other processes claimed."""
         pause = _SHORTEST_PAUSE
         while missing:
@@ -183,10 +162,10 @@ class Engine:
             pause = min(2 * pause, _LONGEST_PAUSE)
             missing = await self._look_up(missing, ledger)
 
-    async def _ask(self, backend: Backend, asked: dict[str, Request], ledger: _Ledger) -> None:
+    async def _ask(self, backend: Backend, asked: dict[str, Request], ledger: Ledger) -> None:
         keys = list(asked)
         requests = list(asked.values())
-        sink = _CachingSink(self._cache, backend.model, keys, requests, ledger)
+        sink = _CachingSink(self._cache, backend, keys, requests, ledger, self._refusals)
         await backend.answer(requests, [request_seed(key) for key in keys], sink)
         unanswered = [key for key in keys if key not in ledger.outcomes]
         if unanswered:
@@ -200,99 +179,21 @@ def _scorer_of(request: Request) -> str | None:
     return request.scorer if isinstance(request, Toxicity) else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Observation:
-    """Tells the observer of the outcomes of `asked`."""
-
-    asked: Mapping[str, Toxicity]
-    observer: Observer
-
-    async def tell(self, answered: Sequence[tuple[str, Outcome]]) -> None:
-        known = [(self.asked[key], outcome) for key, outcome in answered if key in self.asked]
-        if known:
-            # Shielded from Ctrl-C: what was answered is recorded.
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(self.observer, known)
-
-
-class _Ledger:
-    """Outcomes by key, and the progress of the whole list."""
-
-    def __init__(
-        self,
-        keys: Sequence[str],
-        listener: ProgressListener,
-        receiver: Receiver | None,
-        observation: _Observation | None = None,
-    ) -> None:
-        self.outcomes: dict[str, Outcome] = {}
-        self._listener = listener
-        self._receiver = receiver
-        self._observation = observation
-        self._progress = Progress(total=len(keys))
-        self._indices: dict[str, list[int]] = {}
-        for index, key in enumerate(keys):
-            self._indices.setdefault(key, []).append(index)
-        self._report()
-
-    async def record(self, answered: Sequence[tuple[str, Outcome]], *, cached: bool) -> None:
-        """Count the outcomes, report progress, and pass each outcome to every request for it."""
-        answered = [(key, _withheld(outcome)) for key, outcome in answered]
-        counts = {key: len(self._indices[key]) for key, _ in answered}
-        self.outcomes.update(answered)
-        failed = [key for key, outcome in answered if isinstance(outcome, Failure)]
-        cut = [key for key, outcome in answered if _truncated(outcome)]
-        total = sum(counts.values())
-        self._progress = self._progress.plus(
-            Progress(
-                total=0,
-                done=total,
-                cached=total if cached else total - len(counts),
-                failed=sum(counts[key] for key in failed),
-                truncated=sum(counts[key] for key in cut),
-            )
-        )
-        self._report()
-        if self._observation is not None:
-            await self._observation.tell(answered)
-        if self._receiver is not None:
-            for key, outcome in answered:
-                for index in self._indices[key]:
-                    await self._receiver(index, Answer(key, outcome))
-
-    def retried(self) -> None:
-        self._progress = replace(self._progress, retries=self._progress.retries + 1)
-        self._report()
-
-    def _report(self) -> None:
-        self._listener(self._progress)
-
-
-def _withheld(outcome: Outcome) -> Outcome:
-    """The outcome; a Failure for a completion without a text, which is kept but never scored."""
-    if isinstance(outcome, Completion) and outcome.blocked:
-        words = outcome.details.get("blocked", BLOCKED)
-        return Failure("Blocked", f"the provider withheld the completion: {words}")
-    return outcome
-
-
-def _truncated(outcome: Outcome) -> bool:
-    return isinstance(outcome, Completion | TokenLogProbs) and outcome.truncated_tokens > 0
-
-
 class _CachingSink:
     """Writes each answer to the cache before it counts as answered."""
 
     def __init__(
         self,
         cache: ResponseCache,
-        model: str,
+        backend: Backend,
         keys: Sequence[str],
         requests: Sequence[Request],
-        ledger: _Ledger,
+        ledger: Ledger,
+        refusals: Refusals,
     ) -> None:
         self._cache = cache
-        self._model = model
+        self._backend = backend
+        self._refusals = refusals
         self._keys = keys
         self._requests = requests
         self._ledger = ledger
@@ -307,10 +208,12 @@ class _CachingSink:
         if kept:
             # Shielded from Ctrl-C: an answer that exists, and may have been paid for, is kept.
             with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(self._cache.put_many, self._model, kept)
+                await anyio.to_thread.run_sync(self._cache.put_many, self._backend.model, kept)
         await self._ledger.record(
             [(self._keys[index], outcome) for index, outcome in checked], cached=False
         )
+        for index, outcome in checked:
+            self._refusals.note(self._backend.name, self._requests[index].kind, outcome)
 
     def retrying(self, index: int, reason: str, delay_seconds: float) -> None:
         self._ledger.retried()

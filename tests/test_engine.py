@@ -7,8 +7,9 @@ import pytest
 
 from llmprof.backends.scripted import ScriptedBackend, default_script
 from llmprof.cache import open_cache
-from llmprof.engine import Engine, Progress
+from llmprof.engine import Engine
 from llmprof.errors import BackendError, CapabilityError
+from llmprof.ledger import Progress
 from llmprof.requests import (
     Answer,
     Embed,
@@ -144,3 +145,37 @@ def test_another_model_does_not_read_the_first_ones_answers(tmp_path: Path) -> N
     backend = ScriptedBackend(model="b")
     answer(tmp_path, backend, REQUESTS)
     assert backend.asked == REQUESTS
+
+
+def sentences(count: int) -> list[Request]:
+    return [LogLikelihood("", f"sentence {place}") for place in range(count)]
+
+
+def test_hundred_refusals_for_one_reason_stop_the_run(tmp_path: Path) -> None:
+    backend = ScriptedBackend(lambda ask: Failure("HTTP400", f"bad request {len(str(ask))}"))
+    with pytest.raises(BackendError, match=r"first 100 log_likelihood .*HTTP400: bad request"):
+        answer(tmp_path, backend, sentences(500))
+
+
+@pytest.mark.parametrize("answered", [0, 99])
+def test_an_answer_among_the_first_hundred_lets_the_run_go_on(
+    tmp_path: Path, answered: int
+) -> None:
+    requests = sentences(300)
+
+    def refuse(ask: Request) -> Outcome:
+        return default_script(ask) if ask == requests[answered] else Failure("HTTP400", "no")
+
+    answers, seen = answer(tmp_path, ScriptedBackend(refuse), requests)
+    assert len(answers) == 300
+    assert (seen[-1].failed, seen[-1].failures) == (299, {"HTTP400": "no"})
+    # The answer is in the cache now, and the failures are asked again.
+    answer(tmp_path, ScriptedBackend(refuse), requests)
+
+
+def test_failures_for_several_reasons_let_the_run_go_on(tmp_path: Path) -> None:
+    requests = sentences(300)
+    backend = ScriptedBackend(lambda ask: Failure(f"HTTP4{len(str(ask)) % 2}", f"{ask}"))
+    _, seen = answer(tmp_path, backend, requests)
+    assert seen[-1].failures.keys() == {"HTTP40", "HTTP41"}
+    assert seen[-1].failures[f"HTTP4{len(str(requests[0])) % 2}"] == str(requests[0])

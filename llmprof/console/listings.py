@@ -132,6 +132,13 @@ def print_run_details(db: Path, name: str) -> None:
     print_table(["package", "version"], list(run.versions.items()))
     numbers = ["items", "requests", "cached", "failed", "truncated", "retries", "seconds"]
     print_table(["profiler", "data set", *numbers], list(map(_work, datasets)), numbers=numbers)
+    failures = [
+        [row.profiler, row.dataset, name, message]
+        for row in datasets
+        for name, message in row.failures.items()
+    ]
+    if failures:
+        print_table(["profiler", "data set", "failure", "first message"], failures)
 
 
 def _work(row: DatasetRow) -> list[object]:

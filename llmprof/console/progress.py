@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from llmprof.engine import Progress
+from llmprof.ledger import Progress
+from llmprof.report.text import printable
 
 _LOG_SECONDS = 10.0
 # Imports, data, and a GGUF file that is converted once.
@@ -26,6 +27,20 @@ def show_progress(*, quiet: bool) -> Iterator[Callable[[str, Progress], None]]:
         yield _log_lines()
 
 
+class _Failures:
+    """The first message of each class of failure, each to be shown once."""
+
+    def __init__(self) -> None:
+        self._shown: set[tuple[str, str]] = set()
+
+    def new(self, name: str, progress: Progress) -> Iterator[str]:
+        """Lines about classes of failure that were not shown yet."""
+        for failure, message in progress.failures.items():
+            if (name, failure) not in self._shown:
+                self._shown.add((name, failure))
+                yield printable(f"{name}: request failed ({failure}: {message})")
+
+
 @contextmanager
 def _live() -> Iterator[Callable[[str, Progress], None]]:
     from rich import progress as bars
@@ -41,6 +56,7 @@ def _live() -> Iterator[Callable[[str, Progress], None]]:
         console=Console(stderr=True),
     ) as display:
         tasks: dict[str, bars.TaskID] = {}
+        failures = _Failures()
         # A bar without end, until there is something to count.
         preparing = display.add_task(_PREPARING, total=None, note="", rate="")
 
@@ -53,6 +69,8 @@ def _live() -> Iterator[Callable[[str, Progress], None]]:
             speed = display.tasks[tasks[name]].finished_speed or display.tasks[tasks[name]].speed
             rate = f"{speed:.3g}/s" if speed else ""
             display.update(tasks[name], rate=rate, note=_note(progress))
+            for line in failures.new(name, progress):
+                display.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
         try:
             yield listen
@@ -66,8 +84,11 @@ def _note(progress: Progress) -> str:
 
 def _log_lines() -> Callable[[str, Progress], None]:
     last: dict[str, float] = {}
+    failures = _Failures()
 
     def listen(name: str, progress: Progress) -> None:
+        for line in failures.new(name, progress):
+            print(line, file=sys.stderr, flush=True)
         now = time.monotonic()
         finished = progress.done == progress.total
         if finished or now - last.get(name, -_LOG_SECONDS) >= _LOG_SECONDS:

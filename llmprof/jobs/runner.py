@@ -22,10 +22,11 @@ from anyio.from_thread import start_blocking_portal
 from llmprof.backends import Backend
 from llmprof.cache import ResponseCache, open_cache
 from llmprof.datasets import Dataset
-from llmprof.engine import Engine, Observer, Progress
-from llmprof.errors import LlmprofError
+from llmprof.engine import Engine
+from llmprof.errors import BackendError, LlmprofError
 from llmprof.jobs.two_stages import answer_two_stages
 from llmprof.jobs.windows import Listener, WholeProgress, Window, count_requests, windows
+from llmprof.ledger import Observer, Progress
 from llmprof.metrics.samples import SampleColumns
 from llmprof.profilers import Profiler, TwoStage
 from llmprof.requests import Answer
@@ -46,10 +47,19 @@ class Run:
     def save(self, result: ProfileResult) -> None:
         """Store the result of one profile, all or nothing.
 
+        A result of an earlier attempt is kept if more requests failed now.
+
         Raises:
             StoreError: it cannot be written.
         """
-        self._store.save_profile(self.id, result)
+        if not self._store.save_profile(self.id, result):
+            self.failures.append(
+                BackendError(
+                    f"{result.profiler} on {result.dataset}: {result.work.n_failed} requests "
+                    f"failed{_reasons(result.work.failures)}, more than in an earlier attempt, "
+                    "whose results are kept"
+                )
+            )
 
 
 @contextmanager
@@ -99,7 +109,14 @@ def work_of(progress: Progress, seconds: float) -> Work:
         n_truncated=progress.truncated,
         n_retries=progress.retries,
         seconds=seconds,
+        failures=progress.failures,
     )
+
+
+def _reasons(failures: Mapping[str, str]) -> str:
+    """The classes of failures with their first messages, in brackets."""
+    reasons = "; ".join(f"{name}: {message}" for name, message in failures.items())
+    return f" ({reasons})" if reasons else ""
 
 
 # Large enough for full batches of similar lengths and common prefixes; small enough to take only
@@ -156,7 +173,8 @@ def run_prepared(
     Blocks, also where an event loop runs already, as in a notebook.
 
     Raises:
-        LlmprofError: with what was wrong and what to do; the run is then marked as failed.
+        LlmprofError: with what was wrong and what to do; the run is then marked as failed. Also
+            when a profile had no answer at all; the other profiles are saved.
     """
     with open_run(store, start) as run:
         run_to_end(partial(_profile_all, prepared, run, store.path.parent, cache_dir, listener))
@@ -171,16 +189,22 @@ async def _profile_all(
             engine = prepared.engine(cache)
             for each in prepared.loaded:
                 with closing(SampleSpool(spool_folder)) as spool:
-                    result = await _profile(engine, each, spool, listener)
+                    result, unanswered = await _profile(engine, each, spool, listener)
                     await anyio.to_thread.run_sync(run.save, result)
+                run.failures += unanswered
         finally:
             await prepared.aclose()
+    if run.failures:
+        raise BackendError("; ".join(map(str, run.failures)))
 
 
 async def _profile(
     engine: Engine, each: Loaded, spool: SampleSpool, listener: Listener
-) -> ProfileResult:
-    """The result of one profiler on one data set; its samples are in the spool."""
+) -> tuple[ProfileResult, list[LlmprofError]]:
+    """The result of one profiler on one data set, and an error per stage without any answer.
+
+    The samples of the result are in the spool.
+    """
     began = time.monotonic()
     profiler, dataset = each.profiler, each.dataset
     progress = WholeProgress(count_requests(profiler, dataset.items), listener)
@@ -189,7 +213,14 @@ async def _profile(
         progress.begin(window)
         await _work_through(window, engine, each, progress, spool, kept)
     metrics = await anyio.to_thread.run_sync(profiler.metrics, kept)
-    return ProfileResult(
+    total = progress.together
+    unanswered: list[LlmprofError] = [
+        BackendError(
+            f"{label}: none of {stage.total} requests was answered{_reasons(stage.failures)}"
+        )
+        for label, stage in progress.unanswered()
+    ]
+    result = ProfileResult(
         profiler=profiler.name,
         protocol_version=profiler.version,
         dataset=dataset.name,
@@ -199,8 +230,9 @@ async def _profile(
         n_items=len(dataset.items),
         samples=spool,
         metrics=metrics,
-        work=work_of(progress.together, time.monotonic() - began),
+        work=work_of(total, time.monotonic() - began),
     )
+    return result, unanswered
 
 
 async def _work_through(

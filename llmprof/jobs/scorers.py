@@ -10,8 +10,8 @@ from typing import Any
 from llmprof.backends import Backend
 from llmprof.backends.protocol import PolicyScorer
 from llmprof.backends.toxicity.recording import MissingTexts, ScoreRecorder
-from llmprof.engine import Observer
 from llmprof.jobs.bridge import bridges_for
+from llmprof.ledger import Observer
 from llmprof.options import RecordingOptions
 from llmprof.profilers.protocol import ModelFacts, ScorerFacts
 from llmprof.profilers.toxicity_measures import ATTRIBUTES

@@ -12,7 +12,8 @@ from dataclasses import replace
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from llmprof.engine import Engine, Progress, ProgressListener
+from llmprof.engine import Engine
+from llmprof.ledger import Progress, ProgressListener
 from llmprof.requests import Answer, Request
 
 # At most so many items wait for the second stage; then the first stage pauses.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
-from llmprof.engine import Progress
+from llmprof.ledger import Progress
 from llmprof.profilers import Profiler
 from llmprof.requests import Request
 
@@ -73,6 +73,13 @@ class WholeProgress:
 
     def _so_far(self, label: str) -> Progress:
         return self._before.get(label, Progress(0))
+
+    def unanswered(self) -> Iterator[tuple[str, Progress]]:
+        """The stages of which not one request was answered, by their labels."""
+        for label, now in self._now.items():
+            whole = self._so_far(label).plus(now)
+            if whole.total and whole.failed == whole.total:
+                yield label, whole
 
     @property
     def together(self) -> Progress:

@@ -37,7 +37,8 @@ class DatasetRow:
 
     `n_items` counts items, `n_requests` and the other counts are of requests, `seconds` is wall
     time. `protocol_version` is None where the profile has no metric; the counts and the time are
-    None in databases of early versions.
+    None in databases of early versions. `failures` maps each class of failure to the first message
+    of that class.
     """
 
     run_id: str
@@ -54,6 +55,7 @@ class DatasetRow:
     n_truncated: int | None
     n_retries: int | None
     seconds: float | None
+    failures: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,8 @@ SELECT run_id, profiler,
        (SELECT protocol_version FROM metrics m WHERE m.run_id = t.run_id
         AND m.profiler = t.profiler AND m.dataset = t.dataset LIMIT 1),
        dataset, source, sha256, n_items, demonstration,
-       n_requests, n_cached, n_failed, n_truncated, n_retries, seconds
+       n_requests, n_cached, n_failed, n_truncated, n_retries, seconds,
+       failures
 FROM run_datasets t
 """
 _METRICS = """
@@ -171,7 +174,13 @@ def read_datasets(
 ) -> list[DatasetRow]:
     """What a run profiled, or all runs, in the order it was saved."""
     rows = _select(store, _DATASETS, "ORDER BY t.rowid", run_id=run_id, profiler=profiler)
-    return [DatasetRow(*_with(row, _DEMONSTRATION, bool(row[_DEMONSTRATION]))) for row in rows]
+    datasets = []
+    for *columns, failures in rows:
+        columns[_DEMONSTRATION] = bool(columns[_DEMONSTRATION])
+        what = f"the failures of run {columns[0]}"
+        columns.append(_parsed(store, failures or "{}", what))
+        datasets.append(DatasetRow(*columns))
+    return datasets
 
 
 def read_metrics(

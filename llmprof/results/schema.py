@@ -14,6 +14,23 @@ if TYPE_CHECKING:
 
 _NAME = "llmprof"
 _APPLIED = f"SELECT name FROM _sqlite_migrations WHERE migration_set = '{_NAME}' ORDER BY id"
+_COLUMNS_OF_RUNS = {"id", "command", "model", "backend", "config", "versions", "status"}
+_READING = {
+    sqlite3.SQLITE_SELECT,
+    sqlite3.SQLITE_READ,
+    sqlite3.SQLITE_FUNCTION,
+    sqlite3.SQLITE_RECURSIVE,
+}
+_READING_PRAGMAS = {
+    "integrity_check",
+    "table_info",
+    "table_xinfo",
+    "table_list",
+    "index_list",
+    "index_info",
+    "foreign_key_list",
+    "data_version",
+}
 _STEPS: list[Callable[[Database], None]] = []
 
 # Each migration runs in a transaction of its own, so statements are executed one by one:
@@ -137,18 +154,49 @@ def create_most_toxic_completion_view(db: Database) -> None:
     db.execute(_MOST_TOXIC_COMPLETION)
 
 
-def check_version(connection: sqlite3.Connection, name: str) -> None:
-    """Refuse a database that a newer llmprof wrote.
+@_step
+def add_failures(db: Database) -> None:
+    """First message of each class of failure, as a JSON object; NULL without failures."""
+    db.execute("ALTER TABLE run_datasets ADD COLUMN failures TEXT")
+
+
+@_step
+def add_process(db: Database) -> None:
+    """The process of a run, beside its id: see `llmprof.results.process`."""
+    db.execute("ALTER TABLE runs ADD COLUMN process TEXT")
+
+
+def check_schema(connection: sqlite3.Connection, name: str) -> bool:
+    """Whether migrations are pending; `name` is the file's, for messages.
 
     Raises:
-        StoreError: it has migrations that this version does not know.
+        StoreError: the database is of another program, or of a newer llmprof.
     """
     known = {step.__name__ for step in _STEPS}
-    tables = "SELECT 1 FROM sqlite_master WHERE name = '_sqlite_migrations'"
-    applied = connection.execute(_APPLIED) if connection.execute(tables).fetchone() else ()
-    unknown = [migration for (migration,) in applied if migration not in known]
+    found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    tables = {table for (table,) in found if not table.startswith("sqlite_")}
+    listed = connection.execute(_APPLIED) if "_sqlite_migrations" in tables else ()
+    applied = {migration for (migration,) in listed}
+    columns = {row[1] for row in connection.execute("PRAGMA table_info(runs)")}
+    if tables and not applied and not columns >= _COLUMNS_OF_RUNS:
+        raise StoreError(
+            f"{name} is an SQLite database of another program, and is left as it is; use another "
+            "file with --db"
+        )
+    unknown = sorted(applied - known)
     if unknown:
         raise StoreError(
             f"{name} was written by a newer llmprof (it has {', '.join(unknown)}); upgrade "
             "llmprof, or use another file with --db"
         )
+    return applied != known
+
+
+def authorize_reading(action: int, first: str | None, *others: str | None) -> int:
+    """Allow a statement to read, and nothing else: not to write, attach or copy to a file.
+
+    SQLite's own flag for reading only leaves `ATTACH` and `VACUUM INTO`, which write other files.
+    """
+    if action in _READING or (action == sqlite3.SQLITE_PRAGMA and first in _READING_PRAGMAS):
+        return sqlite3.SQLITE_OK
+    return sqlite3.SQLITE_DENY

@@ -7,9 +7,9 @@ import secrets
 import socket
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
-from datetime import UTC, datetime
+from contextlib import closing, contextmanager, suppress
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Self
 from llmprof.cache.keys import canonical_json
 from llmprof.errors import StoreError, UsageError
 from llmprof.metrics.samples import Metric, Sample
-from llmprof.results.schema import check_version, migrations
+from llmprof.results.process import identify, may_be_running
+from llmprof.results.schema import authorize_reading, check_schema, migrations
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 # What a run's status says; `started` until its end is known.
 STARTED, COMPLETE, FAILED, INTERRUPTED = "started", "complete", "failed", "interrupted"
 _BUSY_TIMEOUT_SECONDS = 60.0
+_STEPS_BETWEEN_SIGNALS = 100_000
+_ID_TIME = "%Y%m%dT%H%M%S%fZ"
 # In SQLite's messages about a damaged file; the last when the list of migrations is lost.
 _DAMAGE = ("not a database", "malformed", "decode", "already exists")
 # SQLite's primary error codes that are about the file or its disk, not the statement.
@@ -53,7 +56,10 @@ class RunStart:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What the engine did for a profile: counts of requests, and wall time in seconds."""
+    """What the engine did for a profile: counts of requests, and wall time in seconds.
+
+    `failures` maps each class of failure to the first message of that class.
+    """
 
     n_requests: int
     n_cached: int
@@ -61,6 +67,7 @@ class Work:
     n_truncated: int
     n_retries: int
     seconds: float
+    failures: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +109,31 @@ class Store:
                 timeout=_BUSY_TIMEOUT_SECONDS,
                 check_same_thread=False,
             )
-            check_version(self._connection, str(path))
-            if not read_only:
+            self._file = _file_id(path)
+            pending = check_schema(self._connection, str(path))
+            if read_only:
+                if pending:
+                    self._connection = self._migrated_copy()
+                self._connection.set_authorizer(authorize_reading)
+                # Lets Python handle a signal while SQLite is busy.
+                self._connection.set_progress_handler(lambda: 0, _STEPS_BETWEEN_SIGNALS)
+            else:
                 self._db.enable_wal()
                 self._db.execute("PRAGMA foreign_keys = ON")
-                if migrations().pending(self._db):
+                if pending:
                     with self._transaction():
                         migrations().apply(self._db)
+
+    def _migrated_copy(self) -> sqlite3.Connection:
+        """A temporary copy in the schema of this version; the file stays as it is."""
+        from sqlite_utils import Database
+
+        # SQLite removes a database without a name when its connection is closed.
+        copy = sqlite3.connect("", check_same_thread=False)
+        with closing(self._connection):
+            self._connection.backup(copy)
+        migrations().apply(Database(copy))
+        return copy
 
     @cached_property
     def _db(self) -> Database:
@@ -133,6 +158,7 @@ class Store:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         """A transaction that takes the write lock first, so that what it reads cannot change."""
+        self._check_file()
         with self._guard():
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -142,10 +168,19 @@ class Store:
                 self._db.rollback()
                 raise
 
+    def _check_file(self) -> None:
+        """Refuse to write to a file that is no longer where it was opened: nobody would find it."""
+        if _file_id(self.path) != self._file:
+            raise StoreError(
+                f"results database {self.path} was moved, removed or replaced during the run; "
+                "put it back and run the same command to resume"
+            )
+
     def begin_run(self, start: RunStart) -> str:
         """The id of a run to fill: an unfinished one of the same configuration, or a new one.
 
-        A run marked `started` counts as unfinished when its process is gone.
+        A run marked `started` counts as unfinished when its process has ended. The results of an
+        unfinished run stay until `save_profile` replaces them.
         """
         same = {
             "command": start.command,
@@ -155,15 +190,19 @@ class Store:
             "seed": start.seed,
         }
         now = datetime.now(UTC)
-        process = {"status": STARTED, "pid": os.getpid(), "host": socket.gethostname()}
+        process = {
+            "status": STARTED,
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "process": identify(os.getpid()),
+        }
         with self._transaction():
             run_id = self._unfinished(same)
             if run_id is not None:
-                for table in ("samples", "metrics", "run_datasets"):
-                    self._db.table(table).delete_where("run_id = ?", [run_id])
                 self._db.table("runs").update(run_id, {**process, "error": None})
                 return run_id
-            run_id = f"{now:%Y%m%dT%H%M%S%f}Z-{secrets.token_hex(3)}"
+            ((latest,),) = self._db.execute("SELECT max(id) FROM runs").fetchall()
+            run_id = _new_id(now, latest)
             self._db.table("runs").insert(
                 {
                     "id": run_id,
@@ -182,14 +221,26 @@ class Store:
             f"status <> '{COMPLETE}' AND {where}", same, order_by="id DESC"
         )
         for row in rows:
-            if row["status"] != STARTED or not _alive(row["pid"], row["host"]):
+            if row["status"] != STARTED or not may_be_running(
+                row["pid"], row["host"], row["process"]
+            ):
                 return str(row["id"])
         return None
 
-    def save_profile(self, run_id: str, result: ProfileResult) -> None:
-        """Store the samples and metrics of one profiler, all or nothing."""
+    def save_profile(self, run_id: str, result: ProfileResult) -> bool:
+        """Store the samples and metrics of one profiler, all or nothing.
+
+        They replace those of an earlier attempt at the run, unless more requests have failed now:
+        then the earlier results stay, and the answer is False.
+        """
         place = {"run_id": run_id, "profiler": result.profiler, "dataset": result.dataset}
+        where = "run_id = :run_id AND profiler = :profiler AND dataset = :dataset"
         with self._transaction():
+            for row in self._db.table("run_datasets").rows_where(where, place):
+                if result.work.n_failed > (row["n_failed"] or 0):
+                    return False
+            for table in ("samples", "metrics", "run_datasets"):
+                self._db.table(table).delete_where(where, place)
             self._db.table("run_datasets").insert(
                 {
                     **place,
@@ -197,7 +248,7 @@ class Store:
                     "sha256": result.sha256,
                     "n_items": result.n_items,
                     "demonstration": int(result.demonstration),
-                    **asdict(result.work),
+                    **_work_row(result.work),
                 }
             )
             self._db.table("samples").insert_all(
@@ -207,6 +258,7 @@ class Store:
                 {**place, "protocol_version": result.protocol_version, **_metric_row(metric)}
                 for metric in result.metrics
             )
+        return True
 
     def finish_run(self, run_id: str, status: str, error: str | None = None) -> None:
         """Record how a run ended: COMPLETE, FAILED or INTERRUPTED."""
@@ -224,11 +276,14 @@ class Store:
         Raises:
             UsageError: the SQL is wrong or would write.
             StoreError: the file cannot be read.
+            KeyboardInterrupt: a signal stopped it.
         """
         try:
             cursor = self._connection.execute(sql, values)
             return [each[0] for each in cursor.description or ()], cursor.fetchall()
         except (sqlite3.Error, sqlite3.Warning, UnicodeEncodeError) as error:
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
+                raise KeyboardInterrupt from error
             if _is_fault_of_file(error):
                 raise self._fault(error) from error
             raise UsageError(f"SQL: {error}; see `llmprof sql --help`") from error
@@ -280,6 +335,27 @@ def _advice(error: str) -> str:
     return "check permissions and free space"
 
 
+def _file_id(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _new_id(now: datetime, latest: str | None) -> str:
+    """An id that sorts after all others, also after one that a wrong clock dated in the future."""
+    if latest is not None and latest >= f"{now:{_ID_TIME}}":
+        with suppress(ValueError, OverflowError):
+            now = datetime.strptime(latest.partition("-")[0], _ID_TIME) + timedelta(microseconds=1)
+    return f"{now:{_ID_TIME}}-{secrets.token_hex(3)}"
+
+
+def _work_row(work: Work) -> dict[str, Any]:
+    failures = canonical_json(dict(work.failures)) if work.failures else None
+    return {**asdict(work), "failures": failures}
+
+
 def _sample_row(sample: Sample) -> dict[str, Any]:
     # `asdict` would deep-copy every score, which is most of the time it takes to save a profile.
     row = {field.name: getattr(sample, field.name) for field in fields(sample)}
@@ -290,18 +366,3 @@ def _metric_row(metric: Metric) -> dict[str, Any]:
     row = asdict(metric)
     row["metric"] = row.pop("name")
     return row
-
-
-def _alive(pid: int | None, host: str | None) -> bool:
-    """Whether the process that started a run may still be running."""
-    if pid is None or pid == os.getpid():
-        return False
-    if host != socket.gethostname():
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

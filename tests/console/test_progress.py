@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from llmprof.console.progress import show_progress
-from llmprof.engine import Progress
+from llmprof.ledger import Progress
 
 
 def test_log_lines_tell_start_and_end(capsys: pytest.CaptureFixture[str]) -> None:
@@ -31,7 +31,7 @@ def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_terminal_shows_that_something_happens_before_there_is_anything_to_count() -> None:
     shown = on_a_terminal("""
-from llmprof.engine import Progress
+from llmprof.ledger import Progress
 from llmprof.console.progress import show_progress
 with show_progress(quiet=False) as listen:
     input()
@@ -75,3 +75,19 @@ def on_a_terminal(script: str) -> bytes:
             shown += more
     os.close(terminal)
     return shown
+
+
+def test_first_message_of_each_class_of_failure_is_shown_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with show_progress(quiet=False) as listen:
+        for failed in (1, 2):
+            listen(
+                "a on d", Progress(2, failed, failed=failed, failures={"HTTP400": "no \x1b[31m"})
+            )
+        listen("a on d", Progress(2, 2, failed=2, failures={"Late": "slow", "HTTP400": "other"}))
+    lines = [line for line in capsys.readouterr().err.splitlines() if "request failed" in line]
+    assert lines == [
+        r"a on d: request failed (HTTP400: no \x1b[31m)",
+        "a on d: request failed (Late: slow)",
+    ]

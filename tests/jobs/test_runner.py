@@ -1,10 +1,12 @@
 """Several windows give what one gives, in bounded memory, also when a run stops between two."""
 
+import shutil
 import sqlite3
 import tempfile
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,15 +16,15 @@ from hypothesis import strategies as st
 from llmprof.backends import Sink
 from llmprof.backends.scripted import ScriptedBackend, default_script
 from llmprof.datasets import DataOptions, Dataset, Prompt
-from llmprof.engine import Progress
 from llmprof.errors import BackendError, LlmprofError
 from llmprof.jobs import runner
 from llmprof.jobs.runner import Loaded, Prepared, run_prepared
 from llmprof.jobs.verify import check, verify_run
+from llmprof.ledger import Progress
 from llmprof.metrics.samples import Metric, Scored
 from llmprof.profilers import ModelFacts, ProfilerOptions, create_profiler, for_model
 from llmprof.profilers.toxicity import TextToxicity
-from llmprof.requests import Completion, Failure, Generate, Outcome, Request
+from llmprof.requests import Completion, Failure, Generate, Outcome, Request, Toxicity
 from llmprof.results import RunStart, Store
 
 BUILT_IN = DataOptions(data="builtin", data_dir=None, offline=True, limit=12)
@@ -215,3 +217,54 @@ def test_peak_memory_of_a_profile_hardly_grows_with_its_windows(tmp_path: Path) 
         two, eight = (peak_of(tmp_path / str(count), count * window) for count in (2, 8))
     # Measured: 280 bytes a text, and 1,350 when all are one window.
     assert eight - two < 6 * window * 500
+
+
+def stored(folder: Path, sql: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(folder / "a.db")) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def test_profile_without_an_answer_fails_and_the_reason_is_kept(tmp_path: Path) -> None:
+    def refuse(request: Request) -> Outcome:
+        text = request.text if isinstance(request, Toxicity) else ""
+        if text.startswith("ok"):
+            return default_script(request)
+        return Failure("HTTP400", f"no model for {text}")
+
+    refused, answered = texts(4), texts(3, "ok {}".format)
+    answered = Loaded(answered.profiler, replace(answered.dataset, name="e"))
+    with pytest.raises(BackendError, match=r"none of 4 requests .*HTTP400: no model for text"):
+        run(tmp_path, [refused, answered], ScriptedBackend(refuse))
+    # The other profile was run and is stored.
+    kept = stored(tmp_path, "SELECT dataset, n_failed, failures FROM run_datasets ORDER BY dataset")
+    assert kept == [("d", 4, '{"HTTP400":"no model for text number 0"}'), ("e", 0, None)]
+    ((status, error),) = stored(tmp_path, "SELECT status, error FROM runs")
+    assert status == "failed"
+    assert "no model for text number 0" in str(error)
+    # The same command resumes the run.
+    run(tmp_path, [refused, answered], ScriptedBackend())
+    assert stored(tmp_path, "SELECT status, error FROM runs") == [("complete", None)]
+    assert stored(tmp_path, "SELECT sum(n_failed) FROM run_datasets") == [(0,)]
+
+
+def test_refused_retry_keeps_the_results_of_the_attempt_before(tmp_path: Path) -> None:
+    first, second = texts(5), texts(5, "other {}".format)
+    second = Loaded(second.profiler, replace(second.dataset, name="e"))
+
+    class Broken(ScriptedBackend):
+        async def answer(
+            self, requests: Sequence[Request], seeds: Sequence[int], sink: Sink
+        ) -> None:
+            if any("other" in str(ask) for ask in requests):
+                raise BackendError("gone")
+            await super().answer(requests, seeds, sink)
+
+    with pytest.raises(BackendError):
+        run(tmp_path, [first, second], Broken())
+    before = results(tmp_path)
+    assert len(before[1]) == 5
+    shutil.rmtree(tmp_path / "cache")
+    with pytest.raises(BackendError, match="results are kept"):
+        run(tmp_path, [first, second], ScriptedBackend(lambda ask: Failure("HTTP401", "no")))
+    kept = stored(tmp_path, "SELECT count(*) FROM samples WHERE dataset = 'd' AND scores <> '{}'")
+    assert kept == [(5,)]

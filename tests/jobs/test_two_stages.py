@@ -10,9 +10,10 @@ import pytest
 from llmprof.backends.protocol import Backend, Sink
 from llmprof.backends.scripted import ScriptedBackend, default_script
 from llmprof.cache import open_cache
-from llmprof.engine import Engine, Progress
+from llmprof.engine import Engine
 from llmprof.errors import BackendError
 from llmprof.jobs.two_stages import answer_two_stages
+from llmprof.ledger import Progress
 from llmprof.requests import (
     Answer,
     Completion,

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmprof.datasets import Prompt
-from llmprof.engine import Progress
 from llmprof.jobs.windows import WholeProgress, Window, count_requests, windows
+from llmprof.ledger import Progress
 from llmprof.profilers.toxicity import TextToxicity
 from llmprof.requests import Request, Toxicity
 

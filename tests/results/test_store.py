@@ -2,16 +2,24 @@
 
 import json
 import os
+import signal
 import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlite_utils import Database, Migrations
 
 from llmprof.errors import StoreError, UsageError
 from llmprof.metrics.samples import Metric, Sample
 from llmprof.results import ProfileResult, RunStart, Store, Work
-from llmprof.results.schema import migrations
+from llmprof.results.process import identify
+from llmprof.results.reader import read_datasets, read_runs, read_samples
+from llmprof.results.schema import create_tables, migrations
 
 START = RunStart("profile", "m", "b", {"limit": 3}, 0, {"llmprof": "0"}, "abc")
 RESULT = ProfileResult(
@@ -86,7 +94,8 @@ def test_run_whose_process_lives_is_not_taken_over(db: Path) -> None:
     run_id = store.begin_run(START)
     store.close()
     with sqlite3.connect(db) as connection:
-        connection.execute("UPDATE runs SET pid = ?", (os.getppid(),))
+        parent = os.getppid()
+        connection.execute("UPDATE runs SET pid = ?, process = ?", (parent, identify(parent)))
     store = Store(db)
     assert store.begin_run(START) != run_id
     store.close()
@@ -242,3 +251,145 @@ def test_lock_met_by_a_query_is_no_fault_of_the_query(
         rows(db, "SELECT * FROM samples")
     other.execute("ROLLBACK")
     other.close()
+
+
+def test_results_of_an_unfinished_run_stay_until_better_ones_replace_them(db: Path) -> None:
+    run_id = save(db, status="interrupted")
+    with Store(db) as store:
+        assert store.begin_run(START) == run_id
+    assert rows(db, "SELECT count(*) FROM samples") == [(2,)]
+    refused = replace(RESULT, samples=[], work=replace(RESULT.work, n_failed=2))
+    with Store(db) as store:
+        assert not store.save_profile(run_id, refused)
+    assert rows(db, "SELECT count(*) FROM samples") == [(2,)]
+    better = replace(RESULT, samples=RESULT.samples[:1], work=replace(RESULT.work, n_failed=0))
+    with Store(db) as store:
+        assert store.save_profile(run_id, better)
+    assert rows(db, "SELECT sample_id, count(*) FROM samples") == [("1", 1)]
+    assert rows(db, "SELECT count(*) FROM metrics") == [(2,)]
+
+
+@pytest.mark.parametrize("how", ["moved", "removed", "replaced"])
+def test_run_whose_database_is_gone_does_not_end_as_complete(db: Path, how: str) -> None:
+    with Store(db) as store:
+        run_id = store.begin_run(START)
+        if how == "moved":
+            db.rename(db.with_name("elsewhere.db"))
+        else:
+            db.unlink()
+        if how == "replaced":
+            db.touch()
+        with pytest.raises(StoreError, match="moved, removed or replaced"):
+            store.save_profile(run_id, RESULT)
+        with pytest.raises(StoreError, match="moved, removed or replaced"):
+            store.finish_run(run_id, "complete")
+
+
+@pytest.mark.parametrize("future", ["29991231T235959999998Z-ffffff", "99991231T235959999999Z-ffff"])
+def test_run_after_one_that_is_dated_in_the_future_is_the_latest(db: Path, future: str) -> None:
+    save(db)
+    with sqlite3.connect(db) as connection:
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute("UPDATE runs SET id = ?", (future,))
+    ids = [save(db) for _ in range(3)]
+    assert ids == sorted(ids)
+    if future < "9999":
+        assert ids[0] > future
+
+
+def older(db: Path) -> Path:
+    """The database as the first version of the schema left it."""
+    save(db)
+    old = db.with_name("old.db")
+    with closing(sqlite3.connect(old, isolation_level=None)) as connection:
+        first = Migrations("llmprof")
+        first()(create_tables)
+        first.apply(Database(connection))
+        connection.execute("ATTACH ? AS new", (str(db),))
+        for table in ("runs", "run_datasets", "samples", "metrics"):
+            names = [row[1] for row in connection.execute(f"PRAGMA main.table_info({table})")]
+            columns = ", ".join(f'"{name}"' for name in names)
+            connection.execute(f"INSERT INTO main.{table} SELECT {columns} FROM new.{table}")
+    return old
+
+
+def test_database_of_an_older_version_is_read_and_left_as_it_is(db: Path) -> None:
+    old = older(db)
+    before = old.read_bytes()
+    assert rows(old, "SELECT DISTINCT run_id FROM latest_metrics") == rows(
+        db, "SELECT id FROM runs"
+    )
+    with Store(old, read_only=True) as store:
+        (run,) = read_runs(store)
+        (dataset,) = read_datasets(store)
+        samples = read_samples(store, run.id)
+    assert (dataset.n_requests, dataset.failures) == (None, {})
+    assert [sample.sample_index for sample in samples] == [0, 0]
+    assert old.read_bytes() == before
+
+
+def foreign(db: Path, sql: str) -> bytes:
+    with closing(sqlite3.connect(db)) as connection, connection:
+        connection.execute(sql)
+    return db.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TABLE notes (id INTEGER, text TEXT)",
+        "CREATE TABLE runs (run_uuid TEXT, name TEXT, status TEXT)",
+        "CREATE TABLE _sqlite_migrations (migration_set TEXT, name TEXT, applied_at TEXT, id INT)",
+    ],
+)
+@pytest.mark.parametrize("read_only", [False, True])
+def test_database_of_another_program_is_refused_and_left_alone(
+    db: Path, sql: str, read_only: bool
+) -> None:
+    before = foreign(db, sql)
+    with pytest.raises(StoreError, match="another program"):
+        Store(db, read_only=read_only)
+    assert db.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "ATTACH 'other.db' AS other",
+        "VACUUM INTO 'copy.db'",
+        "PRAGMA journal_mode = DELETE",
+        "CREATE TEMP TABLE t (a)",
+        "SELECT load_extension('x')",
+    ],
+)
+def test_query_writes_no_file(db: Path, sql: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(db)
+    monkeypatch.chdir(db.parent)
+    before = {path.name for path in db.parent.iterdir()}
+    with pytest.raises(UsageError, match="SQL"):
+        rows(db, sql)
+    after = {path.name for path in db.parent.iterdir()}
+    assert after <= before | {"results.db-wal", "results.db-shm"}
+
+
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+
+
+def test_signal_stops_a_query_that_does_not_end(db: Path) -> None:
+    save(db)
+    code = (
+        "import sys, pathlib, signal\nfrom llmprof.results import Store\n"
+        "signal.signal(signal.SIGTERM, signal.default_int_handler)\n"
+        "print('ready', flush=True)\n"
+        "try:\n    Store(pathlib.Path(sys.argv[1]), read_only=True).query(sys.argv[2])\n"
+        "except KeyboardInterrupt:\n    sys.exit(7)\n"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, str(db), ENDLESS], stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    with child.stdout as said:
+        assert said.readline() == "ready\n"
+        time.sleep(0.5)
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(timeout=30) == 7

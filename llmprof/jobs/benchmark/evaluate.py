@@ -14,7 +14,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from llmprof.backends import Backend, create_backend
 from llmprof.cache import open_cache
-from llmprof.engine import Engine, Progress, ProgressListener
+from llmprof.engine import Engine
 from llmprof.errors import BenchmarkError, CapabilityError, LlmprofError, UsageError
 from llmprof.jobs.benchmark.recording import group_result, run_start, task_result
 from llmprof.jobs.benchmark.tasks import (
@@ -29,6 +29,7 @@ from llmprof.jobs.benchmark.tasks import (
 )
 from llmprof.jobs.runner import open_run, work_of
 from llmprof.jobs.windows import Listener
+from llmprof.ledger import Progress, ProgressListener
 from llmprof.requests import Answer, Request
 from llmprof.results import ProfileResult, Store
 

@@ -8,7 +8,7 @@ from functools import partial, reduce
 
 from llmprof.backends import Backend
 from llmprof.cache import ResponseCache, open_cache
-from llmprof.engine import Engine, Progress
+from llmprof.engine import Engine
 from llmprof.jobs.runner import open_run, run_to_end, work_of
 from llmprof.jobs.select.candidates import (
     Pool,
@@ -27,6 +27,7 @@ from llmprof.jobs.select.prepare import SelectSetup, prepare, run_start
 from llmprof.jobs.select.result import lines_of, result_of, select
 from llmprof.jobs.select.training_file import check_output, write_lines
 from llmprof.jobs.windows import Listener
+from llmprof.ledger import Progress
 from llmprof.requests import Answer, Request
 from llmprof.results import Store, Work
 

@@ -15,9 +15,9 @@ import pytest
 
 from llmprof.backends import BackendOptions, ChatRenderer, Sink
 from llmprof.backends.scripted import ScriptedBackend, default_script
-from llmprof.engine import Progress
 from llmprof.errors import BackendError, CapabilityError, LlmprofError
 from llmprof.jobs.benchmark import BenchmarkJob, BenchmarkOutcome, evaluate
+from llmprof.ledger import Progress
 from llmprof.metrics.bootstrap import bootstrap_interval
 from llmprof.report.build import build_report
 from llmprof.requests import (

@@ -1,0 +1,165 @@
+"""Bookkeeping of a list of requests: outcomes, progress, failures, and when to give up."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import anyio
+import anyio.to_thread
+
+from llmprof.errors import BackendError
+from llmprof.requests import BLOCKED, Answer, Completion, Failure, Outcome, TokenLogProbs, Toxicity
+
+# When so many first requests are all refused alike, the others would be too.
+_REFUSALS = 100
+_DIGITS = re.compile(r"\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Progress of a list of requests; `done` counts cached, answered and failed ones.
+
+    `truncated` counts the answers whose prompt was cut to fit the model; `failures` maps each class
+    of failure to the first message of that class.
+    """
+
+    total: int
+    done: int = 0
+    cached: int = 0
+    failed: int = 0
+    retries: int = 0
+    truncated: int = 0
+    failures: Mapping[str, str] = field(default_factory=dict)
+
+    def plus(self, other: Progress) -> Progress:
+        """The sum of both."""
+        return Progress(
+            total=self.total + other.total,
+            done=self.done + other.done,
+            cached=self.cached + other.cached,
+            failed=self.failed + other.failed,
+            retries=self.retries + other.retries,
+            truncated=self.truncated + other.truncated,
+            failures={**other.failures, **self.failures},
+        )
+
+
+ProgressListener = Callable[[Progress], None]
+Receiver = Callable[[int, Answer], Awaitable[None]]
+Observer = Callable[[Sequence[tuple[Toxicity, Outcome]]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Tells the observer of the outcomes of `asked`."""
+
+    asked: Mapping[str, Toxicity]
+    observer: Observer
+
+    async def tell(self, answered: Sequence[tuple[str, Outcome]]) -> None:
+        known = [(self.asked[key], outcome) for key, outcome in answered if key in self.asked]
+        if known:
+            # Shielded from Ctrl-C: what was answered is recorded.
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(self.observer, known)
+
+
+class Ledger:
+    """Outcomes by key, and the progress of the whole list."""
+
+    def __init__(
+        self,
+        keys: Sequence[str],
+        listener: ProgressListener,
+        receiver: Receiver | None,
+        observation: Observation | None = None,
+    ) -> None:
+        self.outcomes: dict[str, Outcome] = {}
+        self._listener = listener
+        self._receiver = receiver
+        self._observation = observation
+        self._progress = Progress(total=len(keys))
+        self._indices: dict[str, list[int]] = {}
+        for index, key in enumerate(keys):
+            self._indices.setdefault(key, []).append(index)
+        self._report()
+
+    async def record(self, answered: Sequence[tuple[str, Outcome]], *, cached: bool) -> None:
+        """Count the outcomes, report progress, and pass each outcome to every request for it."""
+        answered = [(key, _withheld(outcome)) for key, outcome in answered]
+        counts = {key: len(self._indices[key]) for key, _ in answered}
+        self.outcomes.update(answered)
+        failed = [(key, outcome) for key, outcome in answered if isinstance(outcome, Failure)]
+        cut = [key for key, outcome in answered if _truncated(outcome)]
+        total = sum(counts.values())
+        self._progress = self._progress.plus(
+            Progress(
+                total=0,
+                done=total,
+                cached=total if cached else total - len(counts),
+                failed=sum(counts[key] for key, _ in failed),
+                truncated=sum(counts[key] for key in cut),
+                failures={each.error_class: each.message for _, each in reversed(failed)},
+            )
+        )
+        self._report()
+        if self._observation is not None:
+            await self._observation.tell(answered)
+        if self._receiver is not None:
+            for key, outcome in answered:
+                for index in self._indices[key]:
+                    await self._receiver(index, Answer(key, outcome))
+
+    def retried(self) -> None:
+        self._progress = replace(self._progress, retries=self._progress.retries + 1)
+        self._report()
+
+    def _report(self) -> None:
+        self._listener(self._progress)
+
+
+def _withheld(outcome: Outcome) -> Outcome:
+    """The outcome; a Failure for a completion without a text, which is kept but never scored."""
+    if isinstance(outcome, Completion) and outcome.blocked:
+        words = outcome.details.get("blocked", BLOCKED)
+        return Failure("Blocked", f"the provider withheld the completion: {words}")
+    return outcome
+
+
+def _truncated(outcome: Outcome) -> bool:
+    return isinstance(outcome, Completion | TokenLogProbs) and outcome.truncated_tokens > 0
+
+
+class Refusals:
+    """Counts failures until a backend answers for the first time, for each kind of request."""
+
+    def __init__(self) -> None:
+        self._decided: set[tuple[str, str]] = set()
+        self._alike: dict[tuple[str, str], tuple[tuple[str, str], int]] = {}
+
+    def note(self, backend: str, kind: str, outcome: Outcome) -> None:
+        """Count one outcome of a request of this kind.
+
+        Raises:
+            BackendError: none of the first hundred was answered, and all failed for one reason.
+        """
+        if (backend, kind) in self._decided:
+            return
+        if not isinstance(outcome, Failure):
+            self._decided.add((backend, kind))
+            return
+        # Messages of one reason may differ in counts and times.
+        reason = outcome.error_class, _DIGITS.sub("", outcome.message)
+        first, count = self._alike.get((backend, kind), (reason, 0))
+        if reason != first:
+            self._decided.add((backend, kind))
+            return
+        self._alike[backend, kind] = first, count + 1
+        if count + 1 >= _REFUSALS:
+            raise BackendError(
+                f"backend {backend!r} refused the first {count + 1} {kind} requests, all for one "
+                f"reason ({outcome.error_class}: {outcome.message}); correct that, then run the "
+                "same command again"
+            )
