@@ -14,8 +14,9 @@ from llmprof.backends.text_metrics import processes as processes_module
 from llmprof.backends.text_metrics.describe import TextMetricsBackend
 from llmprof.backends.text_metrics.processes import WorkerPool
 from llmprof.cache import ResponseCache
-from llmprof.engine import Engine, Progress
+from llmprof.engine import Engine
 from llmprof.errors import CapabilityError, MissingDependencyError
+from llmprof.ledger import Progress
 from llmprof.requests import Answer, DescribeText, Embed, Failure, TextScores
 from tests.backends.asking import MemorySink
 
