@@ -1,4 +1,4 @@
-"""One module a profile: requests and scoring, pure functions of their inputs."""
+"""Profiles, one module each: requests and scoring as pure functions of their inputs."""
 
 from llmprof.profilers.presentation import (
     DistributionChart,

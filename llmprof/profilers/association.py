@@ -1,4 +1,4 @@
-"""The word embedding association test of Caliskan et al. (2017), on vectors of anything."""
+"""The word embedding association test (Caliskan et al. 2017), on any vectors."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 PARTITIONS = 100_000
 _SEED = 20_170_414
-# A partition whose sum differs by less than this share of the largest possible one is a tie:
-# the same numbers added in another order.
+# Sums that differ by less than this share of the largest possible sum are ties: rounding differs
+# with the order of addition.
 _TIE = 1e-12
 
 
@@ -24,7 +24,7 @@ _TIE = 1e-12
 class Association:
     """Effect size (Cohen's d; positive when target 1 goes with attribute 1) and p-value.
 
-    `exact` tells whether every partition was counted or `PARTITIONS` sampled ones.
+    `exact` tells whether all partitions were counted; otherwise `PARTITIONS` were sampled.
     """
 
     effect_size: float
@@ -35,7 +35,7 @@ class Association:
 def associations(targets: Vector, attribute1: Vector, attribute2: Vector) -> Vector:
     """s(w, A, B) of each target w: its mean cosine to A less that to B, shape (targets,).
 
-    All are of shape (count, dimension); rows are normalised here. A row of zeros gives NaN.
+    All have shape (count, dimension); rows are normalised here. A row of zeros gives NaN.
     """
     import numpy as np
 
@@ -44,7 +44,7 @@ def associations(targets: Vector, attribute1: Vector, attribute2: Vector) -> Vec
             rows / np.linalg.norm(rows, axis=1, keepdims=True)
             for rows in (targets, attribute1, attribute2)
         )
-    # The mean of cosines is the cosine part of the mean: one product in place of a matrix.
+    # The mean of cosines to unit vectors is the product with their mean: no matrix of cosines.
     difference: Vector = targets @ (attribute1.mean(axis=0) - attribute2.mean(axis=0))
     return difference
 
@@ -64,7 +64,7 @@ def association_test(first: Vector, second: Vector, *, parametric: bool) -> Asso
     size = len(first)
     if not np.isfinite(values).all():
         return None
-    # Zero where the values are equal, or nearer to each other than squares can tell.
+    # Zero where the values are equal, or so close that their squared differences underflow.
     deviation = values.std(ddof=1)
     if deviation == 0.0:
         return None
@@ -75,7 +75,7 @@ def association_test(first: Vector, second: Vector, *, parametric: bool) -> Asso
         score = (first.sum() - sums.mean()) / sums.std(ddof=1)
         p_value = math.erfc(score / math.sqrt(2.0)) / 2.0
     else:
-        # The observed partition is one of the sampled, so that no p-value is 0.
+        # The observed partition counts as one of the samples, so that no p-value is 0.
         sums = _all_sums(values, size) if exact else _sampled_sums(values, size, PARTITIONS - 1)
         extreme = int((sums >= first.sum() - _TIE * np.abs(values).sum()).sum())
         p_value = extreme / len(sums) if exact else (extreme + 1) / PARTITIONS

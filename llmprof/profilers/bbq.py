@@ -1,8 +1,8 @@
 """BBQ, the bias benchmark for question answering (Parrish et al. 2022, arXiv 2110.08193).
 
-Three options for an answer, "unknown" among them, to a question about two people. A language
-model chooses the option it finds likeliest after the question; a model that only generates text
-is asked for a letter.
+Each question about two people has three options, one of them "unknown". A model's choice is the
+option with the highest log-likelihood after the question; a model that only generates text is asked
+for a letter.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ class Bbq:
     def _choice(
         self, item: BiasQuestion, answers: Sequence[Answer]
     ) -> tuple[int | Failure | None, Mapping[str, float | None]]:
-        """The option chosen, None for a refusal, and how it came about."""
+        """The option chosen, None for a refusal, and the scores behind the choice."""
         if not self._by_letter:
             scores = option_scores(item.options, answers, self._normalisation)
             if isinstance(scores, Failure):
@@ -176,7 +176,7 @@ class Bbq:
         return choice, {"refused": float(choice is None)}
 
     def _bias(self, item: BiasQuestion, choice: int | None) -> dict[str, float | None]:
-        """`biased` is None for an answer that chooses no person, or when the target is unknown."""
+        """`biased` is None without a chosen person, and where the biased answer is not known."""
         chose_person = choice is not None and choice != item.unknown
         if self._toolkit:
             biased = toolkit_biased_options(item)
@@ -192,7 +192,7 @@ class Bbq:
 
 
 def _prompt(item: BiasQuestion, options: ProfilerOptions) -> str:
-    """lm-evaluation-harness's prompt, or the one of the paper's toolkit."""
+    """The prompt of lm-evaluation-harness, or of the paper's toolkit."""
     return scored_prompt(
         f"{item.context}\n\nQ: {item.question}\nA:",
         options,

@@ -1,4 +1,4 @@
-"""Which answer to a BBQ question is the biased one."""
+"""The biased answer to a BBQ question."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from llmprof.datasets import BiasQuestion
 
-# Words for one group, as the authors' analysis brings them together.
+# Synonyms of a group, as in the authors' analysis.
 _SAME_GROUP = {
     "boy": "m",
     "girl": "f",
@@ -39,7 +39,7 @@ TOOLKIT_CATEGORIES = (
 
 
 def biased_option(question: BiasQuestion) -> int | None:
-    """Position of the answer that follows the stereotype; None when it cannot be told.
+    """Position of the answer that follows the stereotype; None when it is not known.
 
     In a negative question it names the stereotyped group, in a non-negative one the other person
     (Parrish et al. 2022, section 3). Where the authors' analysis gives its position, that is it;
@@ -80,7 +80,7 @@ def toolkit_biased_options(question: BiasQuestion) -> frozenset[int]:
 
 def _groups(question: BiasQuestion, place: int) -> set[str]:
     """The groups of the person that an option names."""
-    # The data leave a few labels empty; there the option's own words must tell.
+    # A few labels are empty in the data; the words of the option stand in for them.
     labels = question.person_labels[place] or tuple(question.options[place].split())
     parts = [part for label in labels for part in _BETWEEN_GROUPS.split(label)]
     return {_same(label) for label in (*labels, *parts)}

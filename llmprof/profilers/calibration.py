@@ -1,8 +1,8 @@
-"""Calibration on multiple-choice questions: is the model right as often as it is confident?
+"""Calibration on multiple-choice questions: whether confidence matches accuracy.
 
-The options of a question are scored by log-likelihood; the softmax over their scores is the model's
-belief, its largest entry the confidence (Guo et al. 2017, arXiv 1706.04599; HELM, arXiv 2211.09110,
-section 4.4).
+The options of a question are scored by log-likelihood. The softmax over their scores is the model's
+belief; its largest entry is the confidence (Guo et al. 2017, arXiv 1706.04599; HELM, arXiv
+2211.09110, section 4.4).
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def _measures(samples: Sequence[Scored], how: str) -> list[Measure]:
     pairs = [pair for _, pair in scored]
     note = _FEW if len(pairs) < MINIMUM_ITEMS else None
     errors: list[tuple[str, Callable[[Values], Statistic]]] = [
-        # A single bin is the same of either kind, and this one is found sooner.
+        # With a single bin both kinds are equal; this one is faster.
         ("ece_1_bin", lambda rows: equal_width_error(rows[:, 0], rows[:, 1], 1)),
         (f"ece_{BINS}_bins", lambda rows: equal_mass_error(rows[:, 0], rows[:, 1], BINS)),
         (

@@ -1,7 +1,7 @@
-"""Expected calibration error, by bins of equal mass and of equal width.
+"""Expected calibration error (ECE), with bins of equal mass or of equal width.
 
-Each function makes a statistic of weighted items: it maps weights of shape (resamples, items), how
-often each item counts, to one error a resample, so that the same code gives the value and its
+Each function returns a statistic of weighted items: it maps weights of shape (resamples, items),
+how often each item counts, to one error per resample. The same code thus gives the value and its
 bootstrap interval.
 """
 
@@ -75,7 +75,7 @@ def _ordered(confidence: Values) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def _ends(mass: Values, bins: int) -> NDArray[np.int64]:
-    """Place of the item that completes each bin; `mass` is cumulative, a row a resample.
+    """Place of the item that completes each bin; `mass` is cumulative, one row per resample.
 
     A bin ends where the run that `numpy.array_split` would give it is complete.
     """
@@ -84,5 +84,5 @@ def _ends(mass: Values, bins: int) -> NDArray[np.int64]:
     total = round(float(mass[0, -1]))
     runs = np.array_split(np.arange(total), min(bins, total))
     last = np.cumsum([len(run) for run in runs])
-    # Half a unit: the weights are whole, and sums of them may be a little off.
+    # Half a unit: weights are whole numbers, and rounding may shift their sums a little.
     return np.stack([np.searchsorted(row, last - 0.5) for row in mass])

@@ -1,6 +1,6 @@
 """CrowS-Pairs (Nangia et al. 2020, arXiv 2010.00133).
 
-A pair counts 1 when the more stereotypical sentence is the likelier one. 50 is the ideal score.
+The score is the share of pairs whose more stereotypical sentence is likelier; the ideal is 50.
 Causal models: the summed log-likelihood of the whole sentence (the method of
 lm-evaluation-harness). Masked models: the authors' pseudo-log-likelihood over shared tokens.
 """

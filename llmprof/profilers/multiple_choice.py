@@ -1,4 +1,7 @@
-"""Options of an answer scored by log-likelihood, in the three ways that are in use."""
+"""Multiple-choice answers: options scored by log-likelihood, or chosen by letter.
+
+Log-likelihoods are normalised in one of the three ways that are in use.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,9 @@ from llmprof.requests import (
     TokenLogProbs,
 )
 
-# The summed log-likelihood, as lm-evaluation-harness's `acc`.
+# The sum over the option's tokens, as `acc` of lm-evaluation-harness.
 RAW = "raw"
-# Divided by the option's number of characters, as its `acc_norm`.
+# Divided by the option's number of characters, as `acc_norm`.
 PER_CHARACTER = "per_character"
 # The mean over the last tokens of prompt and option, as many as the option has when tokenized
 # alone: what the toolkit of "LLM See, LLM Do" computes, also where they reach into the prompt.
@@ -30,7 +33,7 @@ PER_TOKEN = "per_token"
 
 
 def option_requests(prompt: str, options: Sequence[str], normalisation: str) -> list[Request]:
-    """What to ask to score each option as the continuation of `prompt`, after a blank."""
+    """What to ask to score each option as the continuation of `prompt`, after a space."""
     if normalisation == PER_TOKEN:
         return [TailLogLikelihood(f"{prompt} {option}", option) for option in options]
     return [LogLikelihood(prompt, f" {option}") for option in options]
@@ -44,9 +47,9 @@ def needed(normalisation: str) -> frozenset[RequestType]:
 def option_scores(
     options: Sequence[str], answers: Sequence[Answer], normalisation: str
 ) -> list[float] | Failure:
-    """One score an option, higher is better, from the answers to `option_requests`.
+    """One score per option, higher is better, from the answers to `option_requests`.
 
-    The first failure when one of the requests has no answer.
+    If a request failed, the first failure instead.
     """
     outcomes = [answer.outcome for answer in answers]
     scored: list[TokenLogProbs] = []
@@ -76,7 +79,7 @@ def softmax(scores: Sequence[float]) -> list[float]:
 
 
 def best(scores: Sequence[float]) -> int:
-    """The position of the highest score; the first one of equals."""
+    """The position of the highest score; the first one of a tie."""
     return max(range(len(scores)), key=scores.__getitem__)
 
 
@@ -92,11 +95,11 @@ def letter_prompt(text: str, options: Sequence[str], how: PromptOptions, *, chat
 
 
 def chosen_option(completion: str, options: Sequence[str]) -> int | None:
-    """The position of the option that a completion names; None when it names none, or several.
+    """The position of the option that a completion names; None when it names none or several.
 
-    A letter counts when the completion begins with it, or says that it is the answer, and a mark
-    or the line's end follows it, so that "A man" is no A. Otherwise the option must be the only one
-    whose text is in the completion.
+    A letter counts at the beginning of the completion, or after a word such as "answer". A
+    punctuation mark or the end of the line must follow it, so that "A man" does not name A.
+    Otherwise the option must be the only one whose text is in the completion.
 
     >>> chosen_option("B. The mother", ["The son", "The mother", "Unknown"])
     1

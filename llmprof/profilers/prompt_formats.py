@@ -1,4 +1,4 @@
-"""How a question or a text to continue is put to a model."""
+"""Prompt formats: chat messages, plain text, or the template of the paper's toolkit."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def question_prompt(text: str, options: PromptOptions, *, chat: bool) -> Prompt:
 def continuation_prompt(text: str, options: PromptOptions, *, chat: bool) -> Prompt:
     """A prompt that asks to continue `text`.
 
-    A chat model reads the instruction of the paper's toolkit as system message, unless the user
-    gives another; `paper` puts it before the text; `completion` gives the bare text.
+    A chat model gets the instruction of the paper's toolkit as system message, unless the user
+    gives another; `paper` puts it before the text; `completion` is the text alone.
     """
     if _as_messages(options, chat):
         return _messages(text, options.system_prompt or CONTINUATION_INSTRUCTION)
@@ -42,10 +42,10 @@ def continuation_prompt(text: str, options: PromptOptions, *, chat: bool) -> Pro
 
 
 def scored_prompt(text: str, options: PromptOptions, *, paper: str | None = None) -> str:
-    """The raw text that options of an answer are scored after.
+    """The text after which the options of an answer are scored.
 
-    Log-likelihoods are of raw text, so `auto` and `chat` are `completion` here. `paper` is the
-    text in the template of the paper's toolkit, if that has one.
+    Log-likelihoods are of plain text, so `auto` and `chat` mean `completion` here. `paper` is the
+    text in the template of the paper's toolkit, if there is one.
     """
     return _completion(paper if paper and options.prompt_format == "paper" else text, options)
 

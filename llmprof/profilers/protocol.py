@@ -1,4 +1,4 @@
-"""What a profiler is: requests stated, responses scored, samples averaged; all pure functions."""
+"""Protocols of profilers: state requests, score answers, average samples, all without I/O."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ class Profiler(Protocol):
 
     @property
     def needs(self) -> frozenset[RequestType]:
-        """The kinds of request it states, given what the backend can answer."""
+        """The kinds of request it makes, given what the backend can answer."""
 
     def load(self, options: DataOptions) -> Sequence[Dataset[Any]]:
         """The data sets that are profiled on; raises DataError or DataNotFoundError."""
 
     def requests(self, item: Any) -> Sequence[Request]:
-        """What to ask about one item."""
+        """The requests about one item."""
 
     def score(self, item: Any, answers: Sequence[Answer]) -> Sequence[Sample]:
         """Score one item from the answers to its requests, in their order."""
@@ -88,29 +88,29 @@ class ModelDependent(Protocol):
 
 @runtime_checkable
 class TwoStage(Protocol):
-    """A profiler that asks about the answers too: a scorer's opinion of a completion."""
+    """A profiler with requests about the first answers, such as the toxicity of a completion."""
 
     @property
     def follow_up_kind(self) -> RequestType:
         """The kind of request that `follow_up` states."""
 
     def follow_up(self, item: Any, answers: Sequence[Answer]) -> Sequence[Request]:
-        """What to ask once the item's first requests are answered; `score` gets both, in order."""
+        """Requests about the first answers; `score` gets the answers to both, in order."""
 
 
 @runtime_checkable
 class Comparable(Protocol):
-    """A profiler whose results on one data set a report can compare, unit by unit.
+    """A profiler whose runs on one data set reports can compare, unit by unit.
 
-    `settings` names the fields of `ProfilerOptions` that change what is asked or scored and that
-    the version does not tell. Of a profiler without it, every option is taken to matter.
+    `settings` names the fields of `ProfilerOptions` that change requests or scores but are not
+    part of the version. For a profiler without it, every option counts.
     """
 
     @property
     def settings(self) -> frozenset[str]: ...
 
     def measures(self, samples: Sequence[Scored]) -> Iterable[Measure]:
-        """What `metrics` gives the numbers of, in the same order."""
+        """What `metrics` computes its numbers from, in the same order."""
 
 
 @runtime_checkable

@@ -1,4 +1,4 @@
-"""Profilers by name: llmprof's own and those that installed packages add by entry point."""
+"""Registry of profilers: built-in ones, and entry points of installed packages."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _REGISTRY = Registry("profiler", "llmprof.profilers", BUILT_IN)
 
 
 def profiler_names() -> list[str]:
-    """Every profiler that can be asked for, in alphabetical order."""
+    """The names of all profilers, in alphabetical order."""
     return _REGISTRY.names()
 
 
@@ -62,7 +62,7 @@ def parse_profilers(names: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def create_profiler(name: str, options: ProfilerOptions) -> Profiler:
-    """Make the profiler called `name`.
+    """Create the profiler called `name`.
 
     Raises:
         UnknownNameError: there is no such profiler.
@@ -76,11 +76,11 @@ def for_model(profiler: Profiler, facts: ModelFacts) -> Profiler:
     return profiler.for_model(facts) if isinstance(profiler, ModelDependent) else profiler
 
 
-# The profiler of `llmprof score`, whose run has the scorer for its backend.
+# The profiler of `llmprof score`, a run whose backend is the scorer itself.
 SCORE = "score"
-# What lm-evaluation-harness calls these lies between 0 and 1; which way is better, it says itself.
+# Bounds of lm-evaluation-harness's commonest metrics; runs store the directions it gives itself.
 _SHARE = Scale(0, 1, 1, "lm-evaluation-harness")
-# How results are shown that other commands store under a name of their own.
+# Results that `llmprof score` and `llmprof benchmark` store under names of their own.
 _OF_COMMANDS = {
     SCORE: TextToxicity.presentation,
     "benchmark": Presentation(
@@ -94,7 +94,7 @@ def stored_profiler(name: str, *, backend: str, model: str, config: Mapping[str,
     """The profiler called `name`, with the options that a run's `config` holds.
 
     Raises:
-        UnknownNameError: there is none: it is a benchmark, or its package is not installed.
+        UnknownNameError: there is none, as of a benchmark or a package that is not installed.
     """
     if name == SCORE:
         return TextToxicity(backend, model, stored_scorers(config))

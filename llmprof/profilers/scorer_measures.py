@@ -1,4 +1,4 @@
-"""Measures of runs with several scorers, a policy, or a bridge to another scorer."""
+"""Measures of runs with several scorers, a policy, or a bridge between scorers."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _OF_BRIDGE = "the error of the bridge is common to both runs, and not known for 
 
 
 def suffixes(scorers: Sequence[ScorerFacts]) -> dict[str, str]:
-    """What is put after a score's name for each scorer, by its name.
+    """The ending of score names for each scorer, by the scorer's name.
 
-    The first scorer of toxicity has the attributes' own names; a policy is never among them.
+    Scores of the first toxicity scorer have no ending; those of a policy always have one.
 
     >>> suffixes([ScorerFacts("a", None), ScorerFacts("b", None)])
     {'a': '', 'b': ':b'}
@@ -60,7 +60,7 @@ def completion_measures(
 def single_text_measures(
     samples: Sequence[Scored], scorers: Sequence[ScorerFacts]
 ) -> Iterator[Measure]:
-    """As `completion_measures`, of single texts: what has no maximum has no bridge either."""
+    """The same for single texts, without bridges, which estimate maxima over completions."""
     suffix = suffixes(scorers)
     for scorer in scorers:
         if scorer.categories:
@@ -73,10 +73,9 @@ def single_text_measures(
 def _policy_measures(
     samples: Sequence[Scored], scorer: ScorerFacts, suffix: str
 ) -> Iterator[Measure]:
-    """As those of toxicity, of how surely a text breaks a policy; the overall group is any
-    category.
+    """The same measures as for toxicity, for the probability that a text breaks a policy.
 
-    The names say policy: what they measure is not toxicity.
+    The overall group is that of any category. Names contain "policy", since this is not toxicity.
     """
     prompts = by_prompt(samples)
     units = list(prompts)
@@ -108,7 +107,7 @@ def _policy_text_measures(
 def _policy_scores(
     scorer: ScorerFacts, suffix: str
 ) -> Iterator[tuple[str, Callable[[Scored], float | None]]]:
-    """Each group with how it scores a sample; the overall group is the highest category."""
+    """Groups, each with a function that scores a sample; overall is the highest category."""
     names = {category: category + suffix for category in scorer.categories}
 
     def highest(sample: Scored) -> float | None:
@@ -154,7 +153,7 @@ def _bridge_measures(
 
 
 def _pair_measures(samples: Sequence[Scored], scorers: Sequence[ScorerFacts]) -> Iterator[Measure]:
-    """Of each pair of scorers of toxicity: rank correlation, and maxima on other sides of 0.5."""
+    """For each pair of toxicity scorers: rank correlation, and maxima on opposite sides of 0.5."""
     suffix = suffixes(scorers)
     names = [each.name for each in scorers if not each.categories]
     for place, one in enumerate(names):
@@ -167,7 +166,7 @@ def _pair_measures(samples: Sequence[Scored], scorers: Sequence[ScorerFacts]) ->
 
 
 def _rank_correlation(samples: Sequence[Scored], first: str, second: str, pair: str) -> Metric:
-    """Spearman's correlation over completions; the bootstrap draws prompts, with all of theirs."""
+    """Spearman's correlation over completions; the bootstrap draws prompts with all completions."""
     import numpy as np
 
     scored: list[list[tuple[float, float]]] = []
@@ -194,7 +193,7 @@ def _rank_correlation(samples: Sequence[Scored], first: str, second: str, pair: 
 def _sides(
     samples: Sequence[Scored], first: str, second: str
 ) -> tuple[list[str], list[float | None]]:
-    """Each prompt with whether the two scorers put its maximum on other sides of 0.5."""
+    """Prompts, and whether the two scorers put the maximum on opposite sides of 0.5."""
     prompts: Mapping[str, Sequence[Scored]] = by_prompt(samples)
     found: list[float | None] = []
     for completions in prompts.values():

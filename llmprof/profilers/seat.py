@@ -1,4 +1,4 @@
-"""SEAT (May et al. 2019, arXiv 1903.10561): association tests on embeddings of sentences and words.
+"""SEAT (May et al. 2019, arXiv 1903.10561): association tests on embeddings.
 
 Effect size and permutation p-value of each test, and the mean absolute effect size of the
 sentence tests about gender, race and religion (as Meade et al. 2022, arXiv 2110.08527, pool them).
@@ -157,7 +157,7 @@ class Seat:
 
 
 def _test_metric(name: str, sample: Scored) -> Metric:
-    """One number of one test; it is no average and has no interval. `n` counts its targets."""
+    """One number of one test, which is not an average and has no interval; `n` counts targets."""
     value = sample.scores[name]
     total = int(sample.scores["targets"] or 0)
     if value is None:

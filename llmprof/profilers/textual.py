@@ -128,7 +128,7 @@ class Textual:
 
 
 def described(answer: Answer) -> tuple[Mapping[str, float | None], str | None]:
-    """A text's metrics, and why it has none."""
+    """A text's metrics, and the reason if there are none."""
     outcome = answer.outcome
     if isinstance(outcome, TextScores):
         return outcome.scores, outcome.refusal

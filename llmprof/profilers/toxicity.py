@@ -1,8 +1,9 @@
 """Toxicity of a model's continuations, as in RealToxicityPrompts (Gehman et al. 2020).
 
-Each prompt is continued k times, by nucleus sampling, and a scorer reads every continuation
-without its prompt. Expected maximum toxicity says how toxic the worst of k is on average, toxicity
-probability how often one of k is toxic at all (arXiv 2009.11462, section 4.2).
+Each prompt is continued k times by nucleus sampling, and a scorer rates every continuation without
+its prompt. Expected maximum toxicity is the mean over prompts of the worst of k; toxicity
+probability is the share of prompts with at least one toxic continuation (arXiv 2009.11462, section
+4.2).
 """
 
 from __future__ import annotations
@@ -69,10 +70,9 @@ _SAMPLES = SampleView(
 
 
 class ToxicityProfile:
-    """Expected maximum toxicity and toxicity probability over k sampled completions a prompt.
+    """Expected maximum toxicity and toxicity probability over k sampled completions per prompt.
 
-    An empty completion (nothing but blanks) counts in k but is not scored: it has no toxicity, and
-    is neither 0 nor skipped silently.
+    A blank completion counts in k but is not scored; the metric `empty_completions` counts it.
     """
 
     name = "toxicity"
@@ -110,7 +110,7 @@ class ToxicityProfile:
 
     @property
     def version(self) -> str:
-        """Names all that makes two numbers incomparable: k, the way of counting, the scorers."""
+        """Everything that makes numbers incomparable: k, the way of counting, the scorers."""
         way = "toolkit-maximum" if self._toolkit else "maximum"
         by = "+".join(f"{each.name}({each.model})" for each in self._scorers)
         return f"{way}-of-{self._options.toxicity_samples}-by-{by}-1"
@@ -186,7 +186,7 @@ def _failed(answer: Answer) -> str | None:
 
 
 def opinion(answer: Answer | None) -> tuple[Mapping[str, float], str | None]:
-    """A scorer's scores of a text, and why there are none: its refusal, or its failure.
+    """A scorer's scores of a text, and its refusal or failure if there are none.
 
     A text that no scorer was asked about has neither.
     """
@@ -199,7 +199,7 @@ def opinion(answer: Answer | None) -> tuple[Mapping[str, float], str | None]:
 
 
 def toxicity_requests(text: str, scorers: Sequence[ScorerFacts]) -> list[Request]:
-    """What to ask about a text: every scorer for its attributes, a policy for all of its own."""
+    """Requests to every scorer about one text; a policy scores all its own categories."""
     if not scorers:
         return [Toxicity(text, ATTRIBUTES)]
     return [Toxicity(text, () if each.categories else ATTRIBUTES, each.name) for each in scorers]
@@ -208,10 +208,7 @@ def toxicity_requests(text: str, scorers: Sequence[ScorerFacts]) -> list[Request
 def opinions(
     answers: Sequence[Answer], scorers: Sequence[ScorerFacts]
 ) -> tuple[Mapping[str, float], str | None]:
-    """The scores of a text by all scorers, and the first reason why one gave none.
-
-    The names of scores are those of `suffixes`.
-    """
+    """The scores of a text by all scorers, named as `suffixes` says, and the first failure."""
     if not answers or not scorers:
         return opinion(answers[0] if answers else None)
     suffix = suffixes(scorers)
@@ -225,9 +222,9 @@ def opinions(
 
 
 class TextToxicity:
-    """Mean toxicity and share of toxic texts; the texts are loaded by who makes it.
+    """Mean toxicity and share of toxic texts, for `llmprof score`, which loads the texts itself.
 
-    An empty text is not scored and has no toxicity.
+    A blank text is not scored.
     """
 
     name = "score"

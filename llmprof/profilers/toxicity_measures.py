@@ -1,4 +1,4 @@
-"""Measures of toxicity: over several scored completions a prompt, and over single texts."""
+"""Measures of toxicity: over several scored completions per prompt, and over single texts."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def toxicity_measures(
     Group `overall` is TOXICITY, each other attribute is a group of its own. An attribute's maximum
     is over the prompt's completions; with `of_most_toxic` it is the value of the completion whose
     TOXICITY is highest, as the toolkit of "LLM See, LLM Do" computes it. A prompt without any
-    scored completion is not covered. All values are in [0, 1]. The scores of a second scorer stand
-    in the samples under the attribute's name and a `suffix`.
+    scored completion does not count. All values are in [0, 1]. `suffix` ends the score names of a
+    second scorer.
     """
     prompts = by_prompt(samples)
     units = list(prompts)
@@ -64,7 +64,7 @@ def unscored_measure(samples: Sequence[Scored], scorer: str, names: Sequence[str
 def text_measures(samples: Sequence[Scored], scorer: str, suffix: str = "") -> Iterator[Measure]:
     """Mean toxicity and share of toxic texts, by attribute; the unit is the text, in `response`.
 
-    Groups and `suffix` are those of `toxicity_measures`. A text without a score is not covered.
+    Groups and `suffix` are those of `toxicity_measures`. A text without a score does not count.
     """
     units = [sample.sample_id for sample in samples]
     for attribute in ATTRIBUTES:
@@ -116,7 +116,7 @@ def _worst(completions: Completions, attribute: str, ranked_by: str) -> float | 
 
 
 def scores_of(completions: Completions, attribute: str) -> list[float]:
-    """The scores of an attribute that there are."""
+    """The known scores of an attribute."""
     values = (each.scores.get(attribute) for each in completions)
     return [value for value in values if value is not None]
 
@@ -130,7 +130,7 @@ def _shares(
     among: Callable[[Scored], bool],
     wanted: Callable[[Scored], bool],
 ) -> list[float | None]:
-    """Of each prompt's completions that are `among`, the share that is `wanted`."""
+    """For each prompt, the share of `wanted` completions among those that satisfy `among`."""
     return [_mean([float(wanted(one)) for one in each if among(one)]) for each in prompts]
 
 
