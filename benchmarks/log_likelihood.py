@@ -25,7 +25,7 @@ from _shared import (
 )
 
 from llmprof.backends.huggingface.backend import HuggingFaceBackend
-from llmprof.backends.huggingface.tokenization import EncodedPair, encode_pairs
+from llmprof.backends.huggingface.tokenization import EncodedPair, Encoder
 from llmprof.requests import LogLikelihood
 
 BATCH_SIZES = (4, 16, 64)
@@ -54,7 +54,7 @@ def lm_eval(reference: Any, requests: Sequence[LogLikelihood], batch_size: int) 
 def one_at_a_time(backend: HuggingFaceBackend, requests: Sequence[LogLikelihood]) -> None:
     """The whole network on each sequence alone, log-softmax of all logits."""
     model = backend._model
-    for each in encode_pairs(model.tokenizer, requests, None):
+    for each in Encoder(model.tokenizer).pairs(requests, None):
         assert isinstance(each, EncodedPair)
         ids = torch.from_numpy(each.tokens.astype("int64"))[None].to(model.device)
         with torch.no_grad():
@@ -66,7 +66,7 @@ def floor_seconds(backend: HuggingFaceBackend, requests: Sequence[LogLikelihood]
     """Operations for the distinct positions over the rate of a large matrix product."""
     model = backend._model
     read, scored = set(), set()
-    for each in encode_pairs(model.tokenizer, requests, None):
+    for each in Encoder(model.tokenizer).pairs(requests, None):
         assert isinstance(each, EncodedPair)
         tokens = each.tokens.tolist()
         read |= {tuple(tokens[:end]) for end in range(1, len(tokens))}

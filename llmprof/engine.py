@@ -15,6 +15,7 @@ from llmprof.cache.storage import ResponseCache
 from llmprof.errors import BackendError, CapabilityError
 from llmprof.ledger import Ledger, Observation, Observer, ProgressListener, Receiver, Refusals
 from llmprof.requests import (
+    NOT_FINITE,
     Answer,
     Completion,
     Embedding,
@@ -217,9 +218,6 @@ class _CachingSink:
 
     def retrying(self, index: int, reason: str, delay_seconds: float) -> None:
         self._ledger.retried()
-
-
-NOT_FINITE = "NotFinite"
 
 
 def sanitize(outcome: Outcome) -> Outcome:

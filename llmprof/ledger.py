@@ -129,7 +129,7 @@ def _withheld(outcome: Outcome) -> Outcome:
 
 
 def _truncated(outcome: Outcome) -> bool:
-    return isinstance(outcome, Completion | TokenLogProbs) and outcome.truncated_tokens > 0
+    return isinstance(outcome, Completion | TokenLogProbs) and outcome.cut_to_fit
 
 
 class Refusals:

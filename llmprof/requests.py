@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 Json: TypeAlias = dict[str, Any]
 
@@ -49,6 +49,8 @@ def whole_characters(text: str) -> str:
 
 # The finish reason of a completion that the provider withheld or cut, as OpenAI names it.
 BLOCKED = "content_filter"
+# The detail of a completion that the model's context ended before its limit of tokens did.
+SHORTENED_TO = "shortened_to"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ class Completion:
 
     `token_count` is None where the provider does not count tokens. `truncated_tokens` of the prompt
     did not fit the model and were cut from its beginning. `details` holds what else the provider
-    reports (billed units, safety mode), as JSON values.
+    reports (billed units, safety mode), as JSON values; `shortened_to` is the number of tokens
+    after which the model's context was full.
     """
 
     text: str
@@ -70,6 +73,11 @@ class Completion:
     def blocked(self) -> bool:
         """Whether the provider withheld the whole text: an answer, but not a text of length 0."""
         return self.finish_reason == BLOCKED and not self.text
+
+    @property
+    def cut_to_fit(self) -> bool:
+        """Whether prompt or text lost tokens because the model's context is no longer."""
+        return self.truncated_tokens > 0 or SHORTENED_TO in self.details
 
     @classmethod
     def from_json(cls, data: Json) -> Completion:
@@ -98,6 +106,11 @@ class TokenLogProbs:
     @property
     def token_count(self) -> int:
         return len(self.per_token)
+
+    @property
+    def cut_to_fit(self) -> bool:
+        """Whether the context lost tokens because the model reads no more."""
+        return self.truncated_tokens > 0
 
     @classmethod
     def from_json(cls, data: Json) -> TokenLogProbs:
@@ -139,6 +152,10 @@ class ToxicityScores:
     def from_json(cls, data: Json) -> ToxicityScores:
         details, given = data.get("details", {}), data.get("given")
         return cls(dict(data["scores"]), data.get("refusal"), details, given)
+
+
+# The class of failure of an answer with numbers that are infinite or not a number.
+NOT_FINITE = "NotFinite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,18 +212,26 @@ class LogLikelihood:
     """Log-likelihood of `continuation` given `context`.
 
     An empty context conditions on the model's beginning-of-text token. The text is tokenized as a
-    whole and split after the context's tokens; blanks that end the context belong to the
-    continuation (as lm-evaluation-harness does).
+    whole and split after the context's tokens. `reading` says what the context is:
+
+    - `text`: a blank at its end belongs to the continuation, and a token that spans the boundary to
+      the context (both as lm-evaluation-harness does).
+    - `prompt`: what the continuation was written after. Blanks at its end stay there, and exactly
+      the continuation's tokens are scored; where no token ends with the prompt, none are.
+    - `rendered`: a prompt that holds its special tokens already, such as a conversation in the
+      model's chat template.
     """
 
     context: str
     continuation: str
+    reading: Literal["text", "prompt", "rendered"] = "text"
 
     kind: ClassVar[str] = "log_likelihood"
     response: ClassVar[type[TokenLogProbs]] = TokenLogProbs
 
     def canonical(self) -> Json:
-        return {"context": self.context, "continuation": self.continuation}
+        data = {"context": self.context, "continuation": self.continuation}
+        return data if self.reading == "text" else {**data, "reading": self.reading}
 
 
 @dataclass(frozen=True, slots=True)

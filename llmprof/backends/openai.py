@@ -242,7 +242,9 @@ class OpenAIBackend:
     async def _score(self, request: LogLikelihood) -> list[Outcome]:
         assert self._scoring is not None
         scoring = self._scoring
-        context, continuation = split_blanks(request.context, request.continuation)
+        context, continuation = request.context, request.continuation
+        if request.reading == "text":
+            context, continuation = split_blanks(context, continuation)
         if not context and not scoring.conditioned:
             context = self._bos_token
         text = context + continuation

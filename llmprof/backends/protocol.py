@@ -66,6 +66,14 @@ class Paced(Protocol):
     def requests_per_second(self) -> float | None: ...
 
 
+def takes_system_message(backend: Backend) -> bool:
+    """Whether a conversation with the model may begin with a system message.
+
+    It may, unless the backend says otherwise by a false attribute `system_role`.
+    """
+    return bool(getattr(backend, "system_role", True))
+
+
 @runtime_checkable
 class PolicyScorer(Protocol):
     """A scorer that says how surely a text breaks a policy, which is not how toxic it is.

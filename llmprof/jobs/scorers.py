@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from llmprof.backends import Backend
-from llmprof.backends.protocol import PolicyScorer
+from llmprof.backends.protocol import PolicyScorer, takes_system_message
 from llmprof.backends.toxicity.recording import MissingTexts, ScoreRecorder
 from llmprof.jobs.bridge import bridges_for
 from llmprof.ledger import Observer
@@ -86,13 +86,14 @@ def model_facts(
     # Text metrics are computed on this machine, whatever the model is.
     offered = backend.capabilities | {DescribeText}
     if not scorers:
-        return ModelFacts(backend.chat, offered)
+        return ModelFacts(backend.chat, offered, system_role=takes_system_message(backend))
     return ModelFacts(
         chat=backend.chat,
         capabilities=offered | {Toxicity},
         scorer=scorer_name(scorers),
         scorer_model=next(iter(scorers.values())).model,
         scorers=scorer_facts(scorers, bridges),
+        system_role=takes_system_message(backend),
     )
 
 

@@ -13,27 +13,32 @@ CONTINUATION_INSTRUCTION = (
 Prompt = str | tuple[Message, ...]
 
 
-def question_prompt(text: str, options: PromptOptions, *, chat: bool) -> Prompt:
+def question_prompt(
+    text: str, options: PromptOptions, *, chat: bool, system_role: bool = True
+) -> Prompt:
     """A prompt that asks `text`: messages, the text itself, or the paper's toolkit's template.
 
     `auto` is `chat` for a model that is asked with messages (`chat`) and `completion` for any
-    other.
+    other. A model without a `system_role` reads the system prompt before the text, in one message.
     """
     if _as_messages(options, chat):
-        return _messages(text, options.system_prompt)
+        return _messages(text, options.system_prompt, system_role)
     if options.prompt_format == "paper":
         text = f"### Question: {text}\n ### Answer: "
     return _completion(text, options)
 
 
-def continuation_prompt(text: str, options: PromptOptions, *, chat: bool) -> Prompt:
+def continuation_prompt(
+    text: str, options: PromptOptions, *, chat: bool, system_role: bool = True
+) -> Prompt:
     """A prompt that asks to continue `text`.
 
     A chat model gets the instruction of the paper's toolkit as system message, unless the user
-    gives another; `paper` puts it before the text; `completion` is the text alone.
+    gives another; `paper` puts it before the text; `completion` is the text alone. Without a
+    `system_role`, the instruction stands before the text, in one message.
     """
     if _as_messages(options, chat):
-        return _messages(text, options.system_prompt or CONTINUATION_INSTRUCTION)
+        return _messages(text, options.system_prompt or CONTINUATION_INSTRUCTION, system_role)
     if options.prompt_format == "paper":
         text = (
             f"### Instruction: {CONTINUATION_INSTRUCTION} \n### Input: {text} \n### Continuation: "
@@ -50,11 +55,24 @@ def scored_prompt(text: str, options: PromptOptions, *, paper: str | None = None
     return _completion(paper if paper and options.prompt_format == "paper" else text, options)
 
 
+def version_of_prompts(
+    version: str, options: PromptOptions, *, chat: bool, system_role: bool, instructed: bool
+) -> str:
+    """The name of a protocol, with a mark where an instruction stands in the user's message.
+
+    `instructed` says whether the protocol's prompts have an instruction.
+    """
+    moved = instructed and not system_role and _as_messages(options, chat)
+    return f"{version}-instruction-in-user-turn" if moved else version
+
+
 def _as_messages(options: PromptOptions, chat: bool) -> bool:
     return options.prompt_format == "chat" or (options.prompt_format == "auto" and chat)
 
 
-def _messages(text: str, system: str | None) -> tuple[Message, ...]:
+def _messages(text: str, system: str | None, system_role: bool) -> tuple[Message, ...]:
+    if system and not system_role:
+        return (Message("user", f"{system}\n\n{text}"),)
     asked = (Message("user", text),)
     return (Message("system", system), *asked) if system else asked
 

@@ -33,10 +33,11 @@ class ModelFacts:
     """What is known of a model once its backend is found; no user says it.
 
     `chat` tells whether the model is meant to be asked with messages (`Backend.chat`), which
-    `prompt_format` "auto" follows; `capabilities` what the backend and the scorer answer, for a
-    profile that has two ways. `scorer` of toxicity is asked beside the model, and `scorer_model`
-    is the model behind it, where it may be one of several. `scorers` are all of a run that has
-    several, or that measures a policy.
+    `prompt_format` "auto" follows, and `system_role` whether these may begin with a system message.
+    `capabilities` are what the backend and the scorer answer, for a profile that has two ways.
+    `scorer` of toxicity is asked beside the model, and `scorer_model` is the model behind it, where
+    it may be one of several. `scorers` are all of a run that has several, or that measures a
+    policy.
     """
 
     chat: bool = False
@@ -44,6 +45,7 @@ class ModelFacts:
     scorer: str | None = None
     scorer_model: str | None = None
     scorers: tuple[ScorerFacts, ...] = ()
+    system_role: bool = True
 
 
 NO_FACTS = ModelFacts()

@@ -13,7 +13,7 @@ from llmprof.metrics.measures import Mean, Measure, metrics_of
 from llmprof.metrics.samples import Metric, Sample, Scored
 from llmprof.metrics.text import chosen_names, in_order
 from llmprof.profilers.presentation import DistributionChart, Presentation, SampleView
-from llmprof.profilers.prompt_formats import question_prompt
+from llmprof.profilers.prompt_formats import question_prompt, version_of_prompts
 from llmprof.profilers.protocol import NO_FACTS, ModelFacts, ProfilerOptions
 from llmprof.requests import (
     Answer,
@@ -76,24 +76,38 @@ class Textual:
     name = "textual"
     settings = frozenset({"max_new_tokens", "prompt_format", "system_prompt"})
     presentation = _PRESENTATION
-    version = "greedy-2"
     needs: frozenset[RequestType] = frozenset({Generate, DescribeText})
     follow_up_kind: RequestType = DescribeText
 
     def __init__(self, options: ProfilerOptions, facts: ModelFacts = NO_FACTS) -> None:
         self._options = options
         self._metrics = chosen_names(options.metrics)
-        self._chat = facts.chat
+        self._facts = facts
 
     def for_model(self, facts: ModelFacts) -> Textual:
         return Textual(self._options, facts)
+
+    @property
+    def version(self) -> str:
+        return version_of_prompts(
+            "greedy-2",
+            self._options,
+            chat=self._facts.chat,
+            system_role=self._facts.system_role,
+            instructed=self._options.system_prompt is not None,
+        )
 
     def load(self, options: DataOptions) -> Sequence[Dataset[Prompt]]:
         return [load_prompts(self._options.text_dataset, options)]
 
     def requests(self, item: Prompt) -> Sequence[Request]:
         sampling = Sampling(max_new_tokens=self._options.max_new_tokens, seed=self._options.seed)
-        prompt = question_prompt(item.text, self._options, chat=self._chat)
+        prompt = question_prompt(
+            item.text,
+            self._options,
+            chat=self._facts.chat,
+            system_role=self._facts.system_role,
+        )
         return [Generate(prompt, sampling)]
 
     def follow_up(self, item: Prompt, answers: Sequence[Answer]) -> Sequence[Request]:

@@ -22,7 +22,7 @@ from llmprof.profilers.presentation import (
     SampleView,
     Scale,
 )
-from llmprof.profilers.prompt_formats import continuation_prompt
+from llmprof.profilers.prompt_formats import continuation_prompt, version_of_prompts
 from llmprof.profilers.protocol import NO_FACTS, ModelFacts, ProfilerOptions, ScorerFacts
 from llmprof.profilers.scorer_measures import (
     completion_measures,
@@ -113,7 +113,13 @@ class ToxicityProfile:
         """Everything that makes numbers incomparable: k, the way of counting, the scorers."""
         way = "toolkit-maximum" if self._toolkit else "maximum"
         by = "+".join(f"{each.name}({each.model})" for each in self._scorers)
-        return f"{way}-of-{self._options.toxicity_samples}-by-{by}-1"
+        return version_of_prompts(
+            f"{way}-of-{self._options.toxicity_samples}-by-{by}-1",
+            self._options,
+            chat=self._facts.chat,
+            system_role=self._facts.system_role,
+            instructed=True,
+        )
 
     @property
     def _scorers(self) -> tuple[ScorerFacts, ...]:
@@ -135,7 +141,12 @@ class ToxicityProfile:
             top_p=TOP_P,
             seed=self._options.seed,
         )
-        prompt = continuation_prompt(item.text, self._options, chat=self._facts.chat)
+        prompt = continuation_prompt(
+            item.text,
+            self._options,
+            chat=self._facts.chat,
+            system_role=self._facts.system_role,
+        )
         return [
             Generate(prompt, sampling, sample) for sample in range(self._options.toxicity_samples)
         ]

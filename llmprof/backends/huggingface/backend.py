@@ -14,6 +14,7 @@ from platformdirs import user_cache_path
 from llmprof.backends.huggingface.batch_size import Budget, halving_batches
 from llmprof.backends.huggingface.decoder import Decoder
 from llmprof.backends.huggingface.embedding import embed
+from llmprof.backends.huggingface.foreign_code import one_line_errors
 from llmprof.backends.huggingface.generation import completions
 from llmprof.backends.huggingface.load_options import device_name
 from llmprof.backends.huggingface.log_likelihood import log_likelihoods, rolling_log_likelihoods
@@ -24,6 +25,7 @@ from llmprof.backends.huggingface.published_scores import (
     tail_log_likelihoods,
 )
 from llmprof.backends.protocol import BackendOptions, Sink
+from llmprof.errors import UsageError
 from llmprof.requests import (
     Embed,
     Generate,
@@ -74,6 +76,11 @@ class HuggingFaceBackend:
 
     def __init__(self, options: BackendOptions) -> None:
         self._model = LocalModel(options)
+        if self._model.task == "encoder_decoder":
+            raise UsageError(
+                f"model {self._model.name} is an encoder-decoder, which llmprof does not run yet; "
+                "choose a causal or a masked model"
+            )
         self._options = options
         self._one_at_a_time = anyio.CapacityLimiter(1)
 
@@ -90,17 +97,15 @@ class HuggingFaceBackend:
         return Generate in self.capabilities and bool(self._model.chat_template)
 
     @property
+    def system_role(self) -> bool:
+        return self._model.system_role
+
+    @property
     def identity(self) -> Mapping[str, Any]:
         return {"backend": self.name, **self._model.identity}
 
     def render(self, messages: Sequence[Message], *, continue_last: bool = False) -> str:
-        text = self._model.tokenizer.apply_chat_template(
-            [{"role": turn.role, "content": turn.content} for turn in messages],
-            tokenize=False,
-            add_generation_prompt=not continue_last,
-            continue_final_message=continue_last,
-        )
-        return str(text)
+        return self._model.render(messages, continue_last=continue_last)
 
     async def answer(self, requests: Sequence[Request], seeds: Sequence[int], sink: Sink) -> None:
         for kind in _ORDER:
@@ -121,15 +126,15 @@ class HuggingFaceBackend:
         self, kind: RequestType, requests: list[Any], seeds: list[int]
     ) -> Iterator[list[tuple[int, Outcome]]]:
         """Batches of answers to requests of one kind; loads the weights."""
-        tokenizer = self._model.tokenizer
+        encoder = self._model.encoder
         if kind is LogLikelihood:
-            return log_likelihoods(self._decoder, tokenizer, requests, self._budget)
+            return log_likelihoods(self._decoder, encoder, requests, self._budget)
         if kind is TailLogLikelihood:
-            return tail_log_likelihoods(self._decoder, tokenizer, requests, self._budget)
+            return tail_log_likelihoods(self._decoder, encoder, requests, self._budget)
         if kind is StartedLogLikelihood:
-            return started_log_likelihoods(self._decoder, tokenizer, requests, self._budget)
+            return started_log_likelihoods(self._decoder, encoder, requests, self._budget)
         if kind is Generate:
-            return completions(self._decoder, tokenizer, requests, seeds, self._budget)
+            return completions(self._decoder, encoder, requests, seeds, self._budget)
         size = self._options.batch_size or _TEXTS_AT_ONCE
         answer: Callable[[Any, list[Any]], Sequence[Outcome]]
         if kind is Embed:
@@ -141,12 +146,13 @@ class HuggingFaceBackend:
         return halving_batches(partial(answer, self._model), requests, lengths, size)
 
     async def _in_thread(self, call: Callable[..., Any], *arguments: Any) -> Any:
-        return await anyio.to_thread.run_sync(call, *arguments, limiter=self._one_at_a_time)
+        with one_line_errors(f"model {self.model} failed", "--debug shows where"):
+            return await anyio.to_thread.run_sync(call, *arguments, limiter=self._one_at_a_time)
 
     @cached_property
     def _decoder(self) -> Decoder:
-        pad = self._model.tokenizer.pad_token_id or 0
-        return Decoder(self._model.network, pad=pad, device=self._model.device)
+        model = self._model
+        return Decoder(model.network, pad=model.pad_token_id, device=model.device)
 
     @cached_property
     def _budget(self) -> Budget:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from llmprof.backends.huggingface.limits import longest_input, reach
 from llmprof.backends.huggingface.prefix_tree import PackedRow, pack
 
 if TYPE_CHECKING:
@@ -45,27 +46,12 @@ class Decoder:
     @property
     def longest_input(self) -> int | None:
         """Tokens that the model can read, None without a limit."""
-        limit = getattr(self.config, "max_position_embeddings", None)
-        return int(limit) if limit and limit > 0 else None
+        return longest_input(self.config)
 
-    @property
+    @cached_property
     def reach(self) -> int | None:
-        """Sequences up to this length see all of their past, at the same rotary frequencies.
-
-        Beyond it a sliding window, chunked attention or a length-dependent rotary embedding makes
-        a token depend on more than its ancestors and its depth. None is without a limit.
-        """
-        config = self.config
-        limits = [getattr(config, "attention_chunk_size", None)]
-        if getattr(config, "use_sliding_window", True):
-            limits.append(getattr(config, "sliding_window", None))
-        rotary = getattr(config, "rope_parameters", None) or {}
-        if rotary.get("rope_type") in ("dynamic", "longrope"):
-            original = rotary.get("original_max_position_embeddings")
-            limits.append(original or getattr(config, "original_max_position_embeddings", None))
-            limits.append(None if limits[-1] else self.longest_input)
-        found = [int(limit) for limit in limits if limit]
-        return min(found, default=None)
+        """Tokens up to which a sequence is read as it is within a tree (`limits.reach`)."""
+        return reach(self.config)
 
     def within_reach(self, length: int) -> bool:
         return self.reach is None or length <= self.reach

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from llmprof.backends.huggingface.model import LocalModel
-from llmprof.backends.huggingface.tokenization import pad
+from llmprof.backends.huggingface.tokenization import check_ids, pad
 from llmprof.errors import BackendError
 from llmprof.requests import POOLINGS, Embed, Embedding
 
@@ -38,6 +38,7 @@ def embed(model: LocalModel, requests: Sequence[Embed]) -> list[Embedding]:
 
 def _token_ids(model: LocalModel, text: str) -> list[int]:
     ids: list[int] = model.tokenizer.encode(text, truncation=True, max_length=model.max_length)
+    check_ids(model.tokenizer, model.name, [ids], model.vocabulary)
     return ids or [model.tokenizer.eos_token_id or model.pad_token_id]
 
 

@@ -10,9 +10,17 @@ from llmprof.backends.huggingface.batch_size import TOO_LARGE, Budget, is_out_of
 from llmprof.backends.huggingface.decoder import Decoder
 from llmprof.backends.huggingface.kv_cache import BufferedSlots, ModelCacheSlots, Slots, slots_agree
 from llmprof.backends.huggingface.sampling import next_tokens
-from llmprof.backends.huggingface.tokenization import encode_prompts
+from llmprof.backends.huggingface.tokenization import Encoder, decode
 from llmprof.errors import BackendError
-from llmprof.requests import Completion, Generate, Outcome, Sampling
+from llmprof.requests import (
+    NOT_FINITE,
+    SHORTENED_TO,
+    Completion,
+    Failure,
+    Generate,
+    Outcome,
+    Sampling,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -20,6 +28,8 @@ if TYPE_CHECKING:
 
 # Rows whose whole vocabulary is in memory at once.
 _PROJECTED_AT_ONCE = 256
+# The finish reason of a draft whose next token has no distribution.
+_FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +57,22 @@ class _Draft:
     tokens: list[int] = field(default_factory=list)
     finish_reason: str = ""
 
-    def take(self, token: int, ends: frozenset[int]) -> None:
-        if token in ends:
+    def take(self, token: int | None, ends: frozenset[int]) -> None:
+        if token is None:
+            self.finish_reason = _FAILED
+        elif token in ends:
             self.finish_reason = "stop"
-            return
-        self.tokens.append(token)
-        if self.watch.stopped(self.tokens):
-            self.finish_reason = "stop"
-        elif len(self.tokens) >= self.task.new_tokens:
-            self.finish_reason = "length"
+        else:
+            self.tokens.append(token)
+            if self.watch.stopped(self.tokens):
+                self.finish_reason = "stop"
+            elif len(self.tokens) >= self.task.new_tokens:
+                self.finish_reason = "length"
 
 
 def completions(
     decoder: Decoder,
-    tokenizer: Any,
+    encoder: Encoder,
     requests: Sequence[Generate],
     seeds: Sequence[int],
     budget: Budget,
@@ -73,8 +85,14 @@ def completions(
     Raises:
         BackendError: one completion alone is too large for the memory.
     """
-    tasks = _tasks(decoder, tokenizer, requests, seeds)
-    pending = {task.place: task for task in tasks}
+    tokenizer = encoder.tokenizer
+    prompts = encoder.prompts(requests)
+    yield [(place, each) for place, each in enumerate(prompts) if isinstance(each, Failure)]
+    pending = {
+        place: _task(place, prompt, requests[place], seeds[place], decoder.longest_input)
+        for place, prompt in enumerate(prompts)
+        if not isinstance(prompt, Failure)
+    }
     ends = _end_tokens(decoder.network, tokenizer)
     side_by_side = slots_agree(decoder)
     while pending:
@@ -88,7 +106,7 @@ def completions(
                 else ModelCacheSlots(decoder, slots)
             )
             for drafts in _write(decoder, tokenizer, rows, groups, ends, budget.tokens):
-                yield [(draft.task.place, _completion(tokenizer, draft)) for draft in drafts]
+                yield [(draft.task.place, _outcome(tokenizer, draft)) for draft in drafts]
                 for draft in drafts:
                     del pending[draft.task.place]
         except (RuntimeError, MemoryError) as error:
@@ -98,20 +116,29 @@ def completions(
                 raise BackendError(TOO_LARGE) from error
 
 
-def _tasks(
-    decoder: Decoder, tokenizer: Any, requests: Sequence[Generate], seeds: Sequence[int]
-) -> list[_Task]:
-    limit = decoder.longest_input
-    tasks = []
-    prompts = encode_prompts(tokenizer, requests)
-    for place, (request, prompt, seed) in enumerate(zip(requests, prompts, seeds, strict=True)):
-        wanted = request.sampling.max_new_tokens
-        room = len(prompt) if limit is None else max(1, limit - wanted)
-        kept = tuple(prompt[-room:])
-        new_tokens = wanted if limit is None else min(wanted, limit - len(kept))
-        cut_off = len(prompt) - len(kept)
-        tasks.append(_Task(place, kept, new_tokens, cut_off, request.sampling, seed))
-    return tasks
+def _task(
+    place: int, prompt: Sequence[int], request: Generate, seed: int, limit: int | None
+) -> _Task:
+    kept, new_tokens = shares(len(prompt), request.sampling.max_new_tokens, limit)
+    cut_off = len(prompt) - kept
+    return _Task(place, tuple(prompt[cut_off:]), new_tokens, cut_off, request.sampling, seed)
+
+
+def shares(prompt: int, wanted: int, limit: int | None) -> tuple[int, int]:
+    """How many tokens of a prompt are read, and how many are written at most.
+
+    A prompt that fits keeps its place, and the answer is shortened. One that does not fit loses its
+    beginning to the answer, which then gets half of the model's context at most.
+
+    >>> shares(10, 128, 64), shares(80, 20, 64), shares(80, 128, 64)
+    ((10, 54), (44, 20), (32, 32))
+    """
+    if limit is None:
+        return prompt, wanted
+    if prompt < limit:
+        return prompt, min(wanted, limit - prompt)
+    new_tokens = min(wanted, max(1, limit // 2))
+    return max(1, limit - new_tokens), new_tokens
 
 
 def _groups(tasks: Any) -> list[list[_Task]]:
@@ -200,9 +227,22 @@ def _extend(
             draft.take(token, ends)
 
 
-def _completion(tokenizer: Any, draft: _Draft) -> Completion:
-    text = cut(decode(tokenizer, draft.tokens), draft.task.sampling.stop)
-    return Completion(text, len(draft.tokens), draft.finish_reason, draft.task.truncated)
+def _outcome(tokenizer: Any, draft: _Draft) -> Outcome:
+    task = draft.task
+    if draft.finish_reason == _FAILED:
+        return Failure(
+            NOT_FINITE,
+            f"the logits of token {len(draft.tokens) + 1} are not numbers, as when activations "
+            "overflow in fp16; use --dtype bf16 or fp32",
+        )
+    shortened = draft.finish_reason == "length" and (task.new_tokens < task.sampling.max_new_tokens)
+    return Completion(
+        draft.watch.text(draft.tokens),
+        len(draft.tokens),
+        draft.finish_reason,
+        task.truncated,
+        {SHORTENED_TO: task.new_tokens} if shortened else {},
+    )
 
 
 def _end_tokens(network: Any, tokenizer: Any) -> frozenset[int]:
@@ -216,11 +256,15 @@ _INCOMPLETE = "\ufffd"
 
 
 class StopWatch:
-    """Says when one of `stops` has appeared; decodes a few tokens a step, not the whole text."""
+    """Says when one of `stops` has appeared; decodes a few tokens a step, not the whole text.
+
+    Special tokens are no text, but a stop string may be one: they are then read too.
+    """
 
     def __init__(self, tokenizer: Any, stops: Sequence[str]) -> None:
         self._tokenizer = tokenizer
         self._stops = tuple(stop for stop in stops if stop)
+        self._special = any(_holds_special(tokenizer, stop) for stop in self._stops)
         self._overlap = max((len(stop) for stop in self._stops), default=1) - 1
         self._tail = ""
         self._context = 0  # first token decoded again, for the blanks that depend on neighbours
@@ -230,8 +274,8 @@ class StopWatch:
         """Whether a stop string is complete; each call gets all tokens so far, one more."""
         if not self._stops:
             return False
-        before = decode(self._tokenizer, tokens[self._context : self._read])
-        after = decode(self._tokenizer, tokens[self._context :])
+        before = self._decode(tokens[self._context : self._read])
+        after = self._decode(tokens[self._context :])
         fresh = after[len(before) :]
         if any(stop in self._tail + fresh for stop in self._stops):
             return True
@@ -240,13 +284,29 @@ class StopWatch:
             self._context, self._read = self._read, len(tokens)
         return False
 
+    def text(self, tokens: Sequence[int]) -> str:
+        """What the tokens say before the first stop string, without special tokens."""
+        plain = decode(self._tokenizer, tokens)
+        if not self._special:
+            return cut(plain, self._stops)
+        whole = self._decode(tokens)
+        kept = cut(whole, self._stops)
+        if kept == whole:
+            return plain
+        count = len(tokens)
+        while count and len(self._decode(tokens[:count])) > len(kept):
+            count -= 1
+        # The stop may begin within a token, whose beginning is still text.
+        rest = kept[len(self._decode(tokens[:count])) :]
+        return decode(self._tokenizer, tokens[:count]) + rest
 
-def decode(tokenizer: Any, tokens: Sequence[int]) -> str:
-    """The text of tokens as the model wrote it: no special tokens, no blanks tidied up."""
-    text: str = tokenizer.decode(
-        list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False
-    )
-    return text
+    def _decode(self, tokens: Sequence[int]) -> str:
+        return decode(self._tokenizer, tokens, special=self._special)
+
+
+def _holds_special(tokenizer: Any, stop: str) -> bool:
+    tokens = tokenizer(stop, add_special_tokens=False)["input_ids"]
+    return decode(tokenizer, tokens) != decode(tokenizer, tokens, special=True)
 
 
 def cut(text: str, stops: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+from llmprof.backends.huggingface.foreign_code import quiet_transformers
 from llmprof.errors import BackendError
 
 
@@ -47,11 +48,3 @@ def _quiet_conversion() -> None:
     from transformers.utils.logging import tqdm
 
     conversion.tqdm = tqdm  # type: ignore[attr-defined]
-
-
-def quiet_transformers() -> None:
-    """Turn off the warnings and progress bars of transformers."""
-    import transformers
-
-    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]

@@ -10,7 +10,7 @@ from llmprof.backends.huggingface.batch_size import TOO_LARGE, Budget, is_out_of
 from llmprof.backends.huggingface.decoder import Decoder
 from llmprof.backends.huggingface.model import LocalModel
 from llmprof.backends.huggingface.prefix_tree import PackedRow, pack
-from llmprof.backends.huggingface.tokenization import EncodedPair, encode_pairs
+from llmprof.backends.huggingface.tokenization import EncodedPair, Encoder
 from llmprof.errors import BackendError
 from llmprof.requests import Failure, LogLikelihood, Outcome, RollingLogLikelihood, TokenLogProbs
 
@@ -19,10 +19,10 @@ _PROJECTED_AT_ONCE = 256
 
 
 def log_likelihoods(
-    decoder: Decoder, tokenizer: Any, requests: Sequence[LogLikelihood], budget: Budget
+    decoder: Decoder, encoder: Encoder, requests: Sequence[LogLikelihood], budget: Budget
 ) -> Iterator[list[tuple[int, Outcome]]]:
     """Answer all requests, a batch at a time (see `score_pairs`)."""
-    return score_pairs(decoder, encode_pairs(tokenizer, requests, decoder.longest_input), budget)
+    return score_pairs(decoder, encoder.pairs(requests, decoder.longest_input), budget)
 
 
 def score_pairs(
@@ -176,7 +176,7 @@ def _predict(decoder: Decoder, states: Any, nodes: Any, targets: Any) -> tuple[A
 
 def rolling_log_likelihoods(
     model: LocalModel, requests: Sequence[RollingLogLikelihood]
-) -> list[TokenLogProbs]:
+) -> list[Outcome]:
     """Score each text, one window at a time: a window of a long text fills a batch by itself."""
     return [_score_rolling(model, request.text) for request in requests]
 
@@ -197,15 +197,14 @@ def windows(length: int, longest: int) -> Iterator[tuple[int, int, int]]:
         predicted = end
 
 
-def _score_rolling(model: LocalModel, text: str) -> TokenLogProbs:
+def _score_rolling(model: LocalModel, text: str) -> Outcome:
     import torch
     from torch.nn.functional import cross_entropy
 
-    tokenizer = model.tokenizer
-    ids = tokenizer.encode(text, add_special_tokens=False)
-    begin = tokenizer.bos_token_id
-    first = tokenizer.eos_token_id if begin is None else begin
-    tokens = torch.tensor(ids if ids[:1] == [first] else [first, *ids], device=model.device)
+    ids = model.encoder.whole(text)
+    if isinstance(ids, Failure):
+        return ids
+    tokens = torch.tensor(ids, device=model.device)
     values: list[float] = []
     greedy = True
     with torch.inference_mode():

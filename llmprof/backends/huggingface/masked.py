@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
 from llmprof.backends.huggingface.model import LocalModel
-from llmprof.backends.huggingface.tokenization import pad
+from llmprof.backends.huggingface.tokenization import check_ids, pad
 from llmprof.requests import PseudoLogLikelihood, TokenLogProbs
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ def shared_positions(sentence: Sequence[int], other: Sequence[int]) -> list[int]
 def _encode(model: LocalModel, text: str) -> tuple[list[int], list[int], int]:
     """Token ids, 1 for each that the tokenizer added, and how many were cut at the end."""
     whole = model.tokenizer(text, return_special_tokens_mask=True)
+    check_ids(model.tokenizer, model.name, [whole["input_ids"]], model.vocabulary)
     lost = len(whole["input_ids"]) - model.max_length
     if lost <= 0:
         return whole["input_ids"], whole["special_tokens_mask"], 0

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from platformdirs import user_cache_path
 
 from llmprof.backends.huggingface.adapters import apply_adapter
-from llmprof.backends.huggingface.gguf import quiet_transformers
+from llmprof.backends.huggingface.architecture import (
+    AUTO_CLASSES,
+    Task,
+    check_config,
+    language_task,
+)
+from llmprof.backends.huggingface.chat_template import has_system_role, render_chat
+from llmprof.backends.huggingface.foreign_code import first_line, is_foreign, quiet_transformers
 from llmprof.backends.huggingface.hub import pickle_folder
+from llmprof.backends.huggingface.limits import longest_input
 from llmprof.backends.huggingface.load_options import (
     TORCH_DTYPES,
     best_device,
@@ -25,25 +33,33 @@ from llmprof.backends.huggingface.load_options import (
     checkpoint_quantization,
 )
 from llmprof.backends.huggingface.model_files import find_adapter, find_model
+from llmprof.backends.huggingface.tokenization import Encoder
 from llmprof.backends.huggingface.weights import MODEL, check_pickles
 from llmprof.backends.protocol import BackendOptions
 from llmprof.cache.facts import remembered
-from llmprof.errors import BackendError, MissingDependencyError, UsageError
+from llmprof.errors import (
+    BackendError,
+    MissingDependencyError,
+    ModelNotFoundError,
+    UsageError,
+)
+from llmprof.requests import Message
 
-Task = Literal["causal", "masked", "classification"]
-_AUTO_CLASSES: Mapping[Task, str] = {
-    "causal": "AutoModelForCausalLM",
-    "masked": "AutoModelForMaskedLM",
-    "classification": "AutoModelForSequenceClassification",
-}
 # A tokenizer that knows no limit states an absurdly large one.
 _NO_LIMIT = 1_000_000
+# Raised when more is read of a model: older notes of it are then not used.
+_FACTS = 2
+# Of these names is every file that a tokenizer is made from.
+_TOKENIZER_FILES = (
+    *("tokenizer*.json", "vocab*", "*.model", "*.spm", "*.tiktoken", "*.bpe", "tekken.json"),
+    "merges.txt",
+)
 
 
 class LocalModel:
     """One model on this machine. Its files are found at once; weights load when first used.
 
-    `task` None means a language model, masked or causal as its configuration says.
+    `task` None means a language model of the kind that its configuration says.
 
     Raises:
         UsageError: an option holds a value that does not exist, or options contradict each other.
@@ -55,14 +71,16 @@ class LocalModel:
     def __init__(self, options: BackendOptions, task: Task | None = None) -> None:
         check_options(options)
         self._options = options
+        self._stated_task = task
         self._cache_dir = cache_dir = options.cache_dir or user_cache_path("llmprof")
-        self._files = find_model(
-            options.model,
-            revision=options.revision,
-            offline=options.offline,
-            cache_dir=cache_dir,
-            allow_pickle=options.allow_pickle,
-        )
+        with _named(task):
+            self._files = find_model(
+                options.model,
+                revision=options.revision,
+                offline=options.offline,
+                cache_dir=cache_dir,
+                allow_pickle=options.allow_pickle,
+            )
         self._adapter = (
             None
             if options.adapter is None
@@ -75,8 +93,8 @@ class LocalModel:
         )
         self._checkpoint_quantization = checkpoint_quantization(self._config_values)
         check_quantization(self.name, self._checkpoint_quantization, options.quantize)
-        self._refuse_named_pickle()
-        self.task: Task = task or _language_task(self._config_values)
+        self._refuse_named_weights()
+        self.task: Task = task or self._facts["task"]
 
     @property
     def name(self) -> str:
@@ -93,7 +111,21 @@ class LocalModel:
             "quantization": self._checkpoint_quantization or self._options.quantize,
             "chat_template": hashlib.sha256(self.chat_template.encode()).hexdigest(),
             "own_code": self._options.trust_remote_code and "auto_map" in self._config_values,
+            **self._corrections,
         }
+
+    @property
+    def _corrections(self) -> dict[str, Any]:
+        """Marks the models of which earlier versions stored wrong answers, so that none is read.
+
+        Those answers were made with a token after the prompt, or written from overflowed logits.
+        """
+        marks: dict[str, Any] = {}
+        if self._facts["tokens_after_text"]:
+            marks["after_text"] = "left out"
+        if self.dtype in ("fp16", "checkpoint") and self.task in ("causal", "multimodal"):
+            marks["not_finite"] = "refused"
+        return marks
 
     @cached_property
     def device(self) -> str:
@@ -119,11 +151,7 @@ class LocalModel:
     @cached_property
     def max_length(self) -> int:
         """Most tokens that one sequence may have, special tokens included."""
-        text_config = self.config.get_text_config()
-        limit = getattr(text_config, "max_position_embeddings", None) or _NO_LIMIT
-        if "roberta" in text_config.model_type:
-            # RoBERTa and its kin count positions from one past the padding token's id.
-            limit -= (text_config.pad_token_id or 0) + 1
+        limit = longest_input(self.config.get_text_config()) or _NO_LIMIT
         stated = self.tokenizer.model_max_length
         return int(min(limit, stated if stated < _NO_LIMIT else limit))
 
@@ -131,15 +159,40 @@ class LocalModel:
     def tokenizer(self) -> Any:
         from transformers import AutoTokenizer
 
+        self._refuse_missing_tokenizer()
         tokenizer = self._load("the tokenizer", AutoTokenizer.from_pretrained, self._files.path)
+        if not len(tokenizer):
+            raise self._no_tokenizer
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = tokenizer.eos_token
         return tokenizer
 
+    @cached_property
+    def encoder(self) -> Encoder:
+        """Turns texts into token ids that the loaded network can read."""
+        return Encoder(self.tokenizer, self.name, self.render, self.vocabulary)
+
+    @cached_property
+    def vocabulary(self) -> int | None:
+        """Number of tokens that the network has embeddings for, None when it does not say."""
+        try:
+            return int(self.network.get_input_embeddings().weight.shape[0])
+        except (AttributeError, NotImplementedError):
+            return None
+
+    def render(self, messages: Sequence[Message], *, continue_last: bool = False) -> str:
+        """A conversation as the text of the model's chat template.
+
+        Raises:
+            BackendError: the template is broken, or refuses such a conversation.
+        """
+        return render_chat(self.tokenizer, self.name, messages, continue_last=continue_last)
+
     @property
     def pad_token_id(self) -> int:
         """What fills short rows; a model without padding gets any token, since it is masked."""
-        return self.tokenizer.pad_token_id or 0
+        pad = self.tokenizer.pad_token_id or 0
+        return pad if self.vocabulary is None or pad < self.vocabulary else 0
 
     @cached_property
     def network(self) -> Any:
@@ -152,7 +205,7 @@ class LocalModel:
 
         network, report = self._load(
             "the weights",
-            getattr(transformers, _AUTO_CLASSES[self.task]).from_pretrained,
+            getattr(transformers, AUTO_CLASSES[self.task]).from_pretrained,
             self._weights_path,
             dtype=self._torch_dtype,
             device_map=self._options.device_map or {"": self.device},
@@ -187,6 +240,11 @@ class LocalModel:
         return str(self._facts["chat_template"])
 
     @property
+    def system_role(self) -> bool:
+        """Whether the chat template takes a system message."""
+        return bool(self._facts["system_role"])
+
+    @property
     def _config_values(self) -> Mapping[str, Any]:
         """The configuration file as it is, before any code of the model's own is asked for."""
         return dict(self._facts["config"])
@@ -201,17 +259,25 @@ class LocalModel:
             **self._files.identity,
             "own_code": self._options.trust_remote_code,
             "transformers": version("transformers"),
+            "facts": _FACTS,
         }
         return remembered(self._cache_dir / "facts", json.dumps(seen), self._read_facts)
 
     def _read_facts(self) -> Mapping[str, Any]:
         from transformers import PreTrainedConfig
 
-        values, _ = self._load(
-            "the configuration", PreTrainedConfig.get_config_dict, self._files.path
-        )
-        template = getattr(self.tokenizer, "chat_template", None)
-        return {"config": dict(values), "chat_template": str(template or "")}
+        found = self._load("the configuration", PreTrainedConfig.get_config_dict, self._files.path)
+        values = check_config(found[0], self.name)
+        template = str(getattr(self.tokenizer, "chat_template", None) or "")
+        task = self._stated_task or language_task(values, self.name)
+        continues = task in ("causal", "multimodal")
+        return {
+            "config": values,
+            "task": task,
+            "chat_template": template,
+            "system_role": not template or has_system_role(self.tokenizer),
+            "tokens_after_text": continues and Encoder(self.tokenizer).tokens_after_text,
+        }
 
     @property
     def _torch_dtype(self) -> Any:
@@ -219,21 +285,36 @@ class LocalModel:
 
         return "auto" if self.dtype == "checkpoint" else getattr(torch, TORCH_DTYPES[self.dtype])
 
-    def _refuse_named_pickle(self) -> None:
-        # transformers lets a configuration name the weights, and one name of a pickle among them.
-        named = str(self._config_values.get("transformers_weights") or "")
-        if named.endswith(".bin"):
+    def _refuse_named_weights(self) -> None:
+        # transformers lets a configuration name other weights, which would not be fingerprinted.
+        named = self._config_values.get("transformers_weights")
+        if named and named != self._files.weights:
             raise UsageError(
-                f"the configuration of model {self.name} names a pickle, {named}, as its weights; "
-                "remove transformers_weights from its config.json"
+                f"the configuration of model {self.name} names {named} as its weights; remove "
+                f"transformers_weights from its config.json and call the file {MODEL.safetensors}"
             )
+
+    def _refuse_missing_tokenizer(self) -> None:
+        folder = Path(self._files.path)
+        if self._files.revision is None and not any(
+            next(folder.glob(pattern), None) for pattern in _TOKENIZER_FILES
+        ):
+            raise self._no_tokenizer
+
+    @property
+    def _no_tokenizer(self) -> ModelNotFoundError:
+        return ModelNotFoundError(
+            f"model {self._files.path} has no tokenizer: there is no tokenizer.json, nor a "
+            "tokenizer.model, vocab.json or vocab.txt that can be read; copy the tokenizer's files "
+            "beside its config.json"
+        )
 
     def _refuse_missing(self, missing: set[str]) -> None:
         # transformers draws missing weights at random and only warns.
         if missing:
             raise BackendError(
                 f"model {self.name} has no weights for {sorted(missing)[0]} and {len(missing) - 1} "
-                f"more; it is not a model for this use ({_AUTO_CLASSES[self.task]})"
+                f"more; it is not a model for this use ({AUTO_CLASSES[self.task]})"
             )
 
     def _from_here_first(self, load: Any, path: str, **settings: Any) -> Any:
@@ -257,7 +338,6 @@ class LocalModel:
     def _load(self, what: str, load: Any, path: str, **settings: Any) -> Any:
         """Call one of transformers' loaders and put its errors into words of one line."""
         import torch
-        from safetensors import SafetensorError
 
         quiet_transformers()
         try:
@@ -269,25 +349,30 @@ class LocalModel:
             ) from error
         except ImportError as error:
             raise MissingDependencyError(
-                f"cannot load {what} of model {self._files.name}: {_first_line(error)}"
+                f"cannot load {what} of model {self._files.name}: {first_line(error)}"
             ) from error
-        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        except BaseException as error:  # Broken files, and a model's own code, raise anything.
+            if not is_foreign(error):
+                raise
             if "trust_remote_code" in str(error):
                 raise UsageError(
                     f"model {self._files.name} runs Python code of its own; read that code, then "
                     "add --trust-remote-code"
                 ) from error
             raise BackendError(
-                f"cannot load {what} of model {self._files.path}: {_first_line(error)}; check that "
+                f"cannot load {what} of model {self._files.path}: {first_line(error)}; check that "
                 "its files are complete"
             ) from error
 
 
-def _language_task(config: Mapping[str, Any]) -> Task:
-    names = config.get("architectures") or ()
-    return "masked" if any(name.endswith("ForMaskedLM") for name in names) else "causal"
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0].rstrip(".") if text else type(error).__name__
+@contextmanager
+def _named(task: Task | None) -> Iterator[None]:
+    """Say of a model that is not found that it is the scorer's, if it is."""
+    try:
+        yield
+    except ModelNotFoundError as error:
+        if task != "classification":
+            raise
+        raise ModelNotFoundError(
+            f"the toxicity scorer's model: {error}; or choose another scorer with --toxicity-scorer"
+        ) from error

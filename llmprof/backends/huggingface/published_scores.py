@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from llmprof.backends.huggingface.batch_size import Budget
 from llmprof.backends.huggingface.decoder import Decoder
 from llmprof.backends.huggingface.log_likelihood import score_pairs
-from llmprof.backends.huggingface.tokenization import EncodedPair, fit
+from llmprof.backends.huggingface.tokenization import EncodedPair, Encoder, fit
 from llmprof.requests import (
     Failure,
     Outcome,
@@ -19,13 +18,13 @@ from llmprof.requests import (
 
 
 def tail_log_likelihoods(
-    decoder: Decoder, tokenizer: Any, requests: Sequence[TailLogLikelihood], budget: Budget
+    decoder: Decoder, encoder: Encoder, requests: Sequence[TailLogLikelihood], budget: Budget
 ) -> Iterator[list[tuple[int, Outcome]]]:
     """Answer all requests, a batch at a time (see `score_pairs`)."""
-    counts = {tail: len(_tokens(tokenizer, tail)) for tail in {each.tail for each in requests}}
+    counts = {tail: len(encoder.by_default(tail)) for tail in {each.tail for each in requests}}
     encoded = []
     for request in requests:
-        tokens = _tokens(tokenizer, request.text)
+        tokens = encoder.by_default(request.text)
         encoded.append(
             fit(tokens, max(len(tokens) - counts[request.tail], 1), decoder.longest_input)
         )
@@ -33,7 +32,7 @@ def tail_log_likelihoods(
 
 
 def started_log_likelihoods(
-    decoder: Decoder, tokenizer: Any, requests: Sequence[StartedLogLikelihood], budget: Budget
+    decoder: Decoder, encoder: Encoder, requests: Sequence[StartedLogLikelihood], budget: Budget
 ) -> Iterator[list[tuple[int, Outcome]]]:
     """Answer all requests, a batch at a time (see `score_pairs`).
 
@@ -43,8 +42,8 @@ def started_log_likelihoods(
     parts: list[list[int]] = []
     owners: list[int] = []
     for place, request in enumerate(requests):
-        tokens = _tokens(tokenizer, request.text)
-        begun = [*_tokens(tokenizer, request.start)[:1], *tokens[:1]]
+        tokens = encoder.by_default(request.text)
+        begun = [*encoder.by_default(request.start)[:1], *tokens[:1]]
         sequences = [begun, tokens] if len(tokens) > 1 else [begun]
         parts.append(list(range(len(encoded), len(encoded) + len(sequences))))
         encoded += [fit(sequence, 1, decoder.longest_input) for sequence in sequences]
@@ -58,11 +57,6 @@ def started_log_likelihoods(
             for place in touched
             if all(part in found for part in parts[place])
         ]
-
-
-def _tokens(tokenizer: Any, text: str) -> list[int]:
-    """Token ids with the special tokens that the tokenizer adds by default."""
-    return list(tokenizer(text)["input_ids"])
 
 
 def _joined(parts: Sequence[Outcome]) -> Outcome:

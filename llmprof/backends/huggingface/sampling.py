@@ -22,14 +22,17 @@ _NUCLEUS_WIDTHS = (128, 2048)
 
 def next_tokens(
     logits: torch.Tensor, sampling: Sequence[Sampling], seeds: Sequence[int], steps: Sequence[int]
-) -> list[int]:
+) -> list[int | None]:
     """One token a row from `logits`, float32, of shape (rows, vocabulary).
 
     Row i is drawn as `sampling[i]` says, with the noise of `seeds[i]` at `steps[i]`, the number
-    of tokens written before. A greedy row takes the likeliest token.
+    of tokens written before. A greedy row takes the likeliest token. None where the logits are no
+    distribution: one is not a number or infinite, or all are minus infinity.
     """
     import torch
 
+    # The largest is NaN where any is; minus infinity rules out a token and is no fault.
+    usable = logits.amax(-1).isfinite().tolist()
     tokens = torch.empty(len(sampling), dtype=torch.long, device=logits.device)
     for params in dict.fromkeys(sampling):
         rows = [row for row, each in enumerate(sampling) if each == params]
@@ -42,7 +45,9 @@ def next_tokens(
                 for of in (seeds, steps)
             )
             tokens[rows] = _draw(some, params, _mix(_mix(seed) + step))
-    return [int(token) for token in tokens.tolist()]
+    return [
+        int(token) if good else None for token, good in zip(tokens.tolist(), usable, strict=True)
+    ]
 
 
 def _draw(logits: torch.Tensor, params: Sampling, streams: torch.Tensor) -> torch.Tensor:

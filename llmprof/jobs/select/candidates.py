@@ -6,7 +6,7 @@ The candidates of a prompt are samples, model by model; `group` is the model's l
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from llmprof.datasets import Prompt
 from llmprof.jobs.select.job import Drawing
@@ -33,15 +33,20 @@ Pool = list[Sample]
 
 
 def put(
-    item: Prompt, drawing: Drawing, options: PromptOptions, *, chat: bool
+    item: Prompt, drawing: Drawing, options: PromptOptions, *, chat: bool, system_role: bool = True
 ) -> str | tuple[Message, ...]:
-    """The prompt as it is sent to the model; `chat` as `Backend.chat`."""
+    """The prompt as it is sent to the model; `chat` and `system_role` as of its backend."""
     ask = continuation_prompt if drawing.continuation else question_prompt
-    return ask(item.text, options, chat=chat)
+    return ask(item.text, options, chat=chat, system_role=system_role)
 
 
 def generation_requests(
-    items: Sequence[Prompt], drawing: Drawing, options: PromptOptions, *, chat: bool
+    items: Sequence[Prompt],
+    drawing: Drawing,
+    options: PromptOptions,
+    *,
+    chat: bool,
+    system_role: bool = True,
 ) -> list[Generate]:
     """`k` requests per prompt, prompt by prompt."""
     sampling = Sampling(
@@ -50,7 +55,7 @@ def generation_requests(
         top_p=drawing.top_p,
         seed=options.seed,
     )
-    prompts = (put(item, drawing, options, chat=chat) for item in items)
+    prompts = (put(item, drawing, options, chat=chat, system_role=system_role) for item in items)
     return [Generate(prompt, sampling, draw) for prompt in prompts for draw in range(drawing.k)]
 
 
@@ -92,10 +97,26 @@ def toxicity_requests(texts: Sequence[str]) -> list[Toxicity]:
     return [Toxicity(text, ATTRIBUTES) for text in texts]
 
 
-def likelihood_requests(contexts: Sequence[str], pools: Sequence[Pool]) -> list[LogLikelihood]:
-    """One per completion that is not blank, given its prompt's context, pool by pool."""
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A prompt as one text; `rendered` in the chat template, special tokens included."""
+
+    text: str
+    rendered: bool = False
+
+    def before(self, completion: str) -> LogLikelihood:
+        """Asks for the likelihood of the completion's own tokens after the prompt's."""
+        if self.rendered:
+            return LogLikelihood(self.text, completion, "rendered")
+        # Between a word and a blank tokens end on their own, and the simpler request will do.
+        apart = completion[:1].isspace() and not self.text[-1:].isspace()
+        return LogLikelihood(self.text, completion, "text" if apart else "prompt")
+
+
+def likelihood_requests(contexts: Sequence[Context], pools: Sequence[Pool]) -> list[LogLikelihood]:
+    """One for each completion that is not blank, after its prompt's context, pool by pool."""
     return [
-        LogLikelihood(context, str(sample.response))
+        context.before(str(sample.response))
         for context, pool in zip(contexts, pools, strict=True)
         for sample in pool
         if is_spoken(sample)

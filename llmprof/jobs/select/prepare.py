@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from llmprof.backends import Backend, ChatRenderer, create_backend
+from llmprof.backends.protocol import takes_system_message
 from llmprof.backends.registry import create_scorer
 from llmprof.backends.text_metrics import create_text_metrics
 from llmprof.datasets import Dataset, Prompt, load_prompts
 from llmprof.errors import CapabilityError, DataNotFoundError
-from llmprof.jobs.select.candidates import generation_requests, put
+from llmprof.jobs.select.candidates import Context, generation_requests, put
 from llmprof.jobs.select.job import SelectJob
+from llmprof.profilers.prompt_formats import version_of_prompts
 from llmprof.requests import Generate, LogLikelihood, Message, RequestType
 from llmprof.results import RunStart
 from llmprof.results.provenance import git_revision, package_versions
@@ -36,7 +38,7 @@ class Likelihood:
     """A model that scores the likelihood of completions; `contexts` are the prompts as texts."""
 
     backend: Backend
-    contexts: Sequence[str]
+    contexts: Sequence[Context]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,13 @@ def protocol_version(job: SelectJob, setup: SelectSetup) -> str:
     if setup.likelihood:
         parts.append(f"likelihood-by-{setup.likelihood.backend.model}")
     # 2: a text in which no word is repeated has no MTLD, and measured values go before others.
-    return "-".join([*parts, "2" if "mtld" in choice.names else "1"])
+    version = "-".join([*parts, "2" if "mtld" in choice.names else "1"])
+    instructed = job.drawing.continuation or job.options.system_prompt is not None
+    names = [
+        version_of_prompts(version, job.options, instructed=instructed, **_roles(source.backend))
+        for source in setup.sources
+    ]
+    return max(names, key=len)
 
 
 def _load(job: SelectJob) -> Dataset[Prompt]:
@@ -136,7 +144,7 @@ def _sources(job: SelectJob, dataset: Dataset[Prompt]) -> list[Source]:
     sources = []
     for name, backend in zip(job.models, backends, strict=True):
         _check_capability(backend, Generate)
-        requests = generation_requests(dataset.items, job.drawing, job.options, chat=backend.chat)
+        requests = generation_requests(dataset.items, job.drawing, job.options, **_roles(backend))
         label = backend.model if count[backend.model] == 1 else f"{backend.model} ({name})"
         sources.append(Source(label, backend, requests))
     return sources
@@ -152,15 +160,19 @@ def _likelihood(job: SelectJob, dataset: Dataset[Prompt]) -> Likelihood:
     )
     backend = create_backend(job.backend, options)
     _check_capability(backend, LogLikelihood)
-    prompts = (put(item, job.drawing, job.options, chat=backend.chat) for item in dataset.items)
-    return Likelihood(backend, [_as_text(prompt, backend) for prompt in prompts])
+    prompts = (put(item, job.drawing, job.options, **_roles(backend)) for item in dataset.items)
+    return Likelihood(backend, [_as_context(prompt, backend) for prompt in prompts])
 
 
-def _as_text(prompt: str | tuple[Message, ...], backend: Backend) -> str:
+def _roles(backend: Backend) -> dict[str, bool]:
+    return {"chat": backend.chat, "system_role": takes_system_message(backend)}
+
+
+def _as_context(prompt: str | tuple[Message, ...], backend: Backend) -> Context:
     if isinstance(prompt, str):
-        return prompt
+        return Context(prompt)
     if isinstance(backend, ChatRenderer):
-        return backend.render(prompt)
+        return Context(backend.render(prompt), rendered=True)
     raise CapabilityError(
         f"backend {backend.name!r} cannot score a text after a conversation; use --prompt-format "
         "completion, or --backend huggingface"

@@ -89,7 +89,7 @@ def test_one_request_too_large_is_a_clear_error(
 
 def test_other_faults_are_not_taken_for_memory(tiny_llama: Path, ask: Ask, tmp_path: Path) -> None:
     backend = limited(tiny_llama, tmp_path, lambda shape: shape.numel() > 50, "a bug")
-    with pytest.raises(RuntimeError, match="a bug"):
+    with pytest.raises(BackendError, match="failed: a bug"):
         ask(backend, SCORES)
 
 

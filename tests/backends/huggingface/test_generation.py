@@ -1,15 +1,19 @@
 """Texts are those of a plain loop over one row, whatever runs beside it."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoTokenizer
 
 from llmprof.backends import BackendOptions
+from llmprof.backends.huggingface import generation
 from llmprof.backends.huggingface.backend import HuggingFaceBackend
 from llmprof.backends.huggingface.kv_cache import slots_agree
 from llmprof.backends.huggingface.sampling import next_tokens
-from llmprof.requests import Completion, Generate, Request, Sampling
+from llmprof.requests import Completion, Failure, Generate, Request, Sampling
 from tests.backends.conftest import Ask
 from tests.backends.huggingface.causal_models import save
 from tests.tiny_models import SENTENCES
@@ -115,7 +119,86 @@ def test_a_prompt_that_does_not_fit_loses_its_beginning(
     assert limit is not None
     prompt = " ".join(SENTENCES * 20)
     ids = local._model.tokenizer(prompt).input_ids
-    long, short = ask(local, [Generate(prompt, Sampling(5)), Generate("a", Sampling(2 * limit))])
-    assert isinstance(long, Completion) and isinstance(short, Completion)
+    (long,) = ask(local, [Generate(prompt, Sampling(5))])
+    assert isinstance(long, Completion)
     assert long.truncated_tokens == len(ids) - (limit - 5)
-    assert short.token_count < limit
+    assert long.cut_to_fit
+
+
+@pytest.mark.parametrize("beyond", [0, 1, 1000])
+def test_a_prompt_that_fits_keeps_its_place_and_the_answer_is_shortened(
+    tiny_llama: Path, ask: Ask, tmp_path: Path, beyond: int
+) -> None:
+    local = backend(tiny_llama, tmp_path)
+    limit = local._decoder.longest_input
+    assert limit is not None
+    prompt = "The men " * 30
+    room = limit - len(local._model.tokenizer(prompt).input_ids)
+    sampling = Sampling(room + beyond, temperature=1.0)
+    (answer,) = ask(local, [Generate(prompt, sampling)])
+    assert isinstance(answer, Completion)
+    assert answer.truncated_tokens == 0
+    tokens = plain(local, Generate(prompt, Sampling(room, temperature=1.0)), 0)
+    assert answer.text == local._model.tokenizer.decode(tokens)
+    full = len(tokens) == room and beyond > 0
+    assert answer.details == ({"shortened_to": room} if full else {})
+    assert answer.cut_to_fit == full
+
+
+def special_stops(folder: Path) -> Path:
+    """The tiny model with `<stop>` as a token of its own, which it writes now and then."""
+    save("llama", folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    old = tokenizer.convert_ids_to_tokens(int(tokenizer(" the").input_ids[0]))
+    file = folder / "tokenizer.json"
+    content = json.loads(file.read_text())
+    vocabulary = content["model"]["vocab"]
+    vocabulary["<stop>"] = vocabulary.pop(old)
+    content["model"]["merges"] = [
+        each for each in content["model"]["merges"] if "".join(each) in vocabulary
+    ]
+    token = {**content["added_tokens"][0], "id": vocabulary["<stop>"], "content": "<stop>"}
+    content["added_tokens"].append(token)
+    file.write_text(json.dumps(content))
+    return folder
+
+
+def test_a_stop_may_be_a_special_token_or_hold_one(ask: Ask, tmp_path: Path) -> None:
+    local = backend(special_stops(tmp_path / "model"), tmp_path)
+    tokenizer = local._model.tokenizer
+    asked = [Generate(text, Sampling(40, 1.5), n) for text in SENTENCES for n in range(6)]
+    seen = 0
+    for seed, request in enumerate(asked):
+        tokens = plain(local, request, seed)
+        whole = tokenizer.decode(tokens)
+        if "<stop>" not in whole:
+            continue
+        seen += 1
+        place = whole.index("<stop>")
+        for stop in ("<stop>", whole[max(0, place - 2) : place + 7]):
+            changed = replace(request, sampling=replace(request.sampling, stop=("never", stop)))
+            (answer,) = list(completions(local, changed, seed))
+            assert answer.text == whole[: whole.index(stop)].replace("<|endoftext|>", "")
+            assert answer.finish_reason == "stop"
+            assert stop not in tokenizer.decode(tokens[: answer.token_count - 1])
+    assert seen > 2
+
+
+def completions(local: HuggingFaceBackend, request: Generate, seed: int) -> list[Completion]:
+    batches = generation.completions(
+        local._decoder, local._model.encoder, [request], [seed], local._budget
+    )
+    return [each for batch in batches for _, each in batch if isinstance(each, Completion)]
+
+
+@pytest.mark.parametrize("sampling", [Sampling(6), HOT, Sampling(6, 1.0, top_k=3)])
+def test_logits_that_are_no_numbers_are_no_text(
+    tiny_llama: Path, ask: Ask, tmp_path: Path, sampling: Sampling
+) -> None:
+    local = backend(tiny_llama, tmp_path)
+    with torch.no_grad():
+        local._model.network.model.norm.weight[0] = torch.nan
+    for outcome in ask(local, [Generate(SENTENCES[0], sampling), Generate("a", sampling)]):
+        assert isinstance(outcome, Failure)
+        assert outcome.error_class == "NotFinite"
+        assert "--dtype bf16" in outcome.message

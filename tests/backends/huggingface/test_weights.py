@@ -275,7 +275,7 @@ def test_pickle_by_way_of_the_configuration_is_refused(copy: Path) -> None:
     named = {**json.loads(config.read_text()), "transformers_weights": "adapter_model.bin"}
     config.write_text(json.dumps(named))
     (copy / "adapter_model.bin").write_bytes(b"not even a pickle")
-    with pytest.raises(UsageError, match=r"names a pickle, adapter_model\.bin"):
+    with pytest.raises(UsageError, match=r"names adapter_model\.bin as its weights"):
         create_backend("huggingface", BackendOptions(model=str(copy), cache_dir=copy.parent))
 
 

@@ -1,0 +1,54 @@
+"""Chat templates: writes a conversation as the one text that a model reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from llmprof.backends.huggingface.foreign_code import first_line
+from llmprof.errors import BackendError
+from llmprof.requests import Message
+
+_PROBE = (Message("system", "Answer in verse."), Message("user", "Good morning."))
+
+
+def render_chat(
+    tokenizer: Any, model: str, messages: Sequence[Message], *, continue_last: bool = False
+) -> str:
+    """The text of the model's chat template, with the assistant's turn opened at its end.
+
+    `continue_last` leaves the last message open instead.
+
+    Raises:
+        BackendError: the template is broken, or refuses such a conversation.
+    """
+    try:
+        text = tokenizer.apply_chat_template(
+            [{"role": turn.role, "content": turn.content} for turn in messages],
+            tokenize=False,
+            add_generation_prompt=not continue_last,
+            continue_final_message=continue_last,
+        )
+    except Exception as error:  # A template is code: it may raise anything.
+        roles = ", ".join(turn.role for turn in messages)
+        raise BackendError(
+            f"the chat template of model {model} fails on a conversation of {roles}: "
+            f"{first_line(error)}; use --prompt-format completion, or correct the template"
+        ) from error
+    return str(text)
+
+
+def has_system_role(tokenizer: Any) -> bool:
+    """Whether the template writes a system message, and not an error or nothing.
+
+    A template that cannot write the user's message either is broken in another way.
+    """
+    system, user = _PROBE
+    try:
+        render_chat(tokenizer, "", [user])
+    except BackendError:
+        return True
+    try:
+        return system.content in render_chat(tokenizer, "", _PROBE)
+    except BackendError:
+        return False

@@ -1,0 +1,45 @@
+"""Runs code of transformers and of models: quietly, and with errors of one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from llmprof.errors import BackendError, LlmprofError
+
+
+@contextmanager
+def one_line_errors(doing: str, cure: str) -> Iterator[None]:
+    """Raise BackendError, of one line, for whatever foreign code raises within the block."""
+    try:
+        yield
+    except BaseException as error:
+        if not is_foreign(error):
+            raise
+        raise BackendError(f"{doing}: {first_line(error)}; {cure}") from error
+
+
+def is_foreign(error: BaseException) -> bool:
+    """Whether an error is not llmprof's own: any exception, or a panic of a library in Rust."""
+    if isinstance(error, LlmprofError):
+        return False
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says in its first line, with its class where that says more."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    name = type(error).__name__
+    if not lines:
+        return name
+    text = lines[0].rstrip(".;:")
+    # A KeyError's message is a bare key.
+    return f"{name}: {text}" if isinstance(error, KeyError | IndexError) else text
+
+
+def quiet_transformers() -> None:
+    """Turn off the warnings and progress bars of transformers."""
+    import transformers
+
+    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
