@@ -14,7 +14,7 @@ from typing import Any
 from _shared import print_table, timed
 
 from llmprof.jobs.runner import open_run
-from llmprof.metrics.bootstrap import mean_metric
+from llmprof.metrics.measures import mean_metric
 from llmprof.metrics.samples import Sample
 from llmprof.report.build import build_report
 from llmprof.report.html import write_page

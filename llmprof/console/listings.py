@@ -194,6 +194,11 @@ def print_verification(run: RunRow, results: Sequence[Verification]) -> None:
         if each.unchecked:
             names = ", ".join(each.unchecked)
             print(f"{each.dataset}: does not follow from the samples, so not checked: {names}")
+        if each.n_older_intervals:
+            print(
+                f"{each.dataset}: {each.n_older_intervals} intervals are of an older method, the "
+                "percentile bootstrap, and were not checked"
+            )
         for difference in each.differences[:_SHOWN]:
             print(f"{each.profiler} on {each.dataset}: {printable(difference)}")
         if len(each.differences) > _SHOWN:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from llmprof.console.tables import print_table
+from llmprof.metrics.intervals import excludes_zero
+from llmprof.metrics.measures import FEWEST_DIFFERING
 from llmprof.report.contents import Value
 from llmprof.report.text import number, printable
 from llmprof.results import Store
@@ -101,7 +103,9 @@ def _change_rows(metrics: Metrics, names: list[str]) -> Iterator[list[object]]:
 def _certainty(change: Value) -> float:
     """How often the change is as large as the half of its interval that lies towards zero."""
     value, low, high = change.value, change.ci_low, change.ci_high
-    if value is None or low is None or high is None or value == 0:
+    if value is None or low is None or high is None or change.n < FEWEST_DIFFERING:
+        return 0.0
+    if not excludes_zero(low, high):
         return 0.0
     towards_zero = value - low if value > 0 else high - value
     return abs(value) / towards_zero if towards_zero > 0 else float("inf")

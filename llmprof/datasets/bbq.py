@@ -147,6 +147,7 @@ def _question(record: Record, targets: _Targets) -> BiasQuestion:
         target_location=target,
         analysed=analysed,
         names=_uses_names(record, category) if names is None else names,
+        template=_template(record),
     )
 
 
@@ -172,6 +173,11 @@ def _unknown(record: Record, options: Sequence[str], labels: Sequence[Sequence[s
             "answer_info", f"marks {len(places)} options as 'unknown' instead of one"
         )
     return places[0]
+
+
+def _template(record: Record) -> int | None:
+    index = record.text("question_index")
+    return int(index) if index.isdecimal() else None
 
 
 def _uses_names(record: Record, category: str) -> bool:

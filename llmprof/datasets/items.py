@@ -59,7 +59,8 @@ class BiasQuestion:
     `nonneg`. `person_labels` holds, for each option, the authors' words for whom it names and that
     person's group. `target_location` is the position of the biased answer where the authors'
     analysis file gives it; with `analysed` that file decides, and None means that it is not known.
-    `names` says that persons are named instead of described.
+    `names` says that persons are named instead of described. `template` numbers, in its category,
+    what the question and others that name other people were made from.
     """
 
     id: str
@@ -76,3 +77,4 @@ class BiasQuestion:
     target_location: int | None = None
     analysed: bool = False
     names: bool = False
+    template: int | None = None

@@ -26,6 +26,15 @@ from llmprof.results.reader import (
 # Versions of numpy may sum in another order; a single changed sample differs far more.
 _RELATIVE = 1e-9
 _ABSOLUTE = 1e-12
+_COMPARED_OF_OLDER = ("value", "n", "n_total")
+_COMPARED = (
+    *_COMPARED_OF_OLDER,
+    "ci_low",
+    "ci_high",
+    "reason",
+    "unit",
+    "interval_method",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +43,8 @@ class Verification:
 
     `differences` are sentences; `unchecked` names metrics that cannot be recomputed from samples.
     `n_reference` counts the values of samples that were compared with the reference packages.
+    Intervals of a method that is no longer used are counted in `n_older_intervals`, and are not
+    compared.
     """
 
     profiler: str
@@ -43,6 +54,7 @@ class Verification:
     differences: tuple[str, ...]
     unchecked: tuple[str, ...]
     n_unchecked: int
+    n_older_intervals: int
     n_reference: int = 0
 
 
@@ -106,6 +118,7 @@ def _verify(
         tuple(differences),
         tuple(sorted(unchecked)),
         sum(metric.name in unchecked for metric in metrics),
+        sum(metric.ci_low is not None and metric.interval_method is None for metric in metrics),
         compared,
     )
 
@@ -164,13 +177,18 @@ def _compare(
         name = f"{key[0]} ({key[1]})"
         if key not in now:
             yield f"{name} is stored, but does not follow from the samples"
-        elif key not in was:
+        elif key not in was and not all(_is_older(each) for each in stored):
             yield f"{name} follows from the samples, but is not stored"
-        else:
-            for field in ("value", "ci_low", "ci_high", "n", "n_total", "reason"):
+        elif key in was:
+            for field in _COMPARED_OF_OLDER if _is_older(was[key]) else _COMPARED:
                 before, after = getattr(was[key], field), getattr(now[key], field)
                 if not _same(before, after):
                     yield f"{name}: {field} is stored as {before!r}, recomputed {after!r}"
+
+
+def _is_older(metric: Metric) -> bool:
+    """Whether it was stored by an llmprof that had other intervals, and fewer metrics."""
+    return metric.interval_method is None
 
 
 def _same(before: Any, after: Any) -> bool:

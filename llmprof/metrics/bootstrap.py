@@ -1,14 +1,18 @@
-"""Averages with bootstrap confidence intervals."""
+"""Percentile bootstrap: for statistics of texts that have no interval in closed form.
+
+How two scorers agree is a function of ranks or of largest scores. Everything else has the intervals
+of `llmprof.metrics.intervals`, which cover better where items are few.
+"""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from llmprof.metrics.intervals import CONFIDENCE
+from llmprof.metrics.measures import SINGLE
 from llmprof.metrics.samples import OVERALL, Metric
 
 if TYPE_CHECKING:
@@ -21,34 +25,8 @@ if TYPE_CHECKING:
     _Draw: TypeAlias = Callable[[np.random.Generator, int], _Counts]
 
 
-ItemT = TypeVar("ItemT")
-Row: TypeAlias = tuple[float, ...]
-
-CONFIDENCE = 0.95
-RESAMPLES = 1_000
-_FEW_VALUES = 100
-_MORE_RESAMPLES = 10_000
-NO_VALUE = "no item has a value for this metric"
-SINGLE = "one item has no interval"
-
-
-def bootstrap_interval(values: Sequence[float]) -> tuple[float, float] | None:
-    """95% percentile bootstrap interval of the mean; None for fewer than two values.
-
-    Percentile bootstrap with 1,000 resamples (Efron and Tibshirani 1993, section 13.3). The seed is
-    fixed, so that the same data give the same interval: that of `scipy.stats.bootstrap`, whose
-    import takes longer than all else.
-    """
-    import numpy as np
-
-    if len(values) < 2:
-        return None
-    # Sorted, so that the order of the items changes nothing.
-    data = np.sort(np.asarray(values, dtype=float))
-    if np.all(data == data[0]):
-        return float(data[0]), float(data[0])
-    means = [weights @ data / len(data) for weights in even_weights(len(data), RESAMPLES)]
-    return _percentiles(np.concatenate(means))
+RESAMPLES = 5_000
+METHOD = "percentile bootstrap"
 
 
 def statistic_interval(
@@ -59,7 +37,7 @@ def statistic_interval(
     `counts[i]` is how many items row i stands for: equal items need only one row. `statistic`
     gets how often each row occurs in each resample, shape (resamples, rows), and returns one value
     a resample; those that are not defined are left out. None for fewer than two items, or when no
-    resample has a value. The seed is fixed (see `bootstrap_interval`).
+    resample has a value. The seed is fixed, so that the same data give the same interval.
     """
     import numpy as np
 
@@ -82,23 +60,6 @@ def _percentiles(values: Values | Sequence[float]) -> tuple[float, float] | None
     return (low, high) if math.isfinite(low) and math.isfinite(high) else None
 
 
-def bootstrap_statistic(
-    items: Sequence[ItemT], statistic: Callable[[Sequence[ItemT]], float]
-) -> tuple[float, float] | None:
-    """95% percentile bootstrap interval of `statistic(items)`; None for fewer than two items.
-
-    For a function of a list that is someone else's and knows no weights, such as a perplexity over
-    documents of unequal length; `statistic_interval` is much faster where it can serve.
-    """
-    import numpy as np
-
-    if len(items) < 2:
-        return None
-    rng = np.random.default_rng(SEED)
-    draws = rng.integers(len(items), size=(RESAMPLES, len(items)))
-    return _percentiles([statistic([items[place] for place in draw]) for draw in draws])
-
-
 def statistic_metric(
     name: str,
     counts: Sequence[int],
@@ -109,21 +70,22 @@ def statistic_metric(
     group: str = OVERALL,
     undefined: str,
     note: str | None = None,
+    unit: str = "texts",
 ) -> Metric:
     """A statistic of weighted rows with its interval (see `statistic_interval`).
 
     `n` of `n_total` items have a part in it; `undefined` is the reason to give when it has no
-    value, `note` what to say about a value. A single item has no interval, even among rows that
-    have a part in only some terms of the statistic.
+    value, `note` what to say about a value, `unit` what an item is. A single item has no interval,
+    even among rows that have a part in only some terms of the statistic.
     """
     value = statistic_value(counts, statistic) if n else None
     if value is None:
-        return Metric(name, None, None, None, n, n_total, group, undefined)
+        return Metric(name, None, None, None, n, n_total, group, undefined, unit, "none")
     if n < 2:
         reason = SINGLE if note is None else f"{SINGLE}; {note}"
-        return Metric(name, value, None, None, n, n_total, group, reason)
+        return Metric(name, value, None, None, n, n_total, group, reason, unit, "none")
     low, high = statistic_interval(counts, statistic) or (None, None)
-    return Metric(name, value, low, high, n, n_total, group, note)
+    return Metric(name, value, low, high, n, n_total, group, note, unit, METHOD)
 
 
 def statistic_value(counts: Sequence[int], statistic: Statistic) -> float | None:
@@ -132,127 +94,6 @@ def statistic_value(counts: Sequence[int], statistic: Statistic) -> float | None
 
     value = float(statistic(np.asarray([counts], dtype=float))[0])
     return value if math.isfinite(value) else None
-
-
-def defined_values(values: Sequence[float | None]) -> list[float]:
-    """Those that are there and finite."""
-    return [value for value in values if value is not None and math.isfinite(value)]
-
-
-def mean_value(values: Sequence[float]) -> float:
-    """The mean of at least one value; does not depend on their order.
-
-    >>> mean_value([1e308, 1e308])
-    1e+308
-    """
-    try:
-        return math.fsum(values) / len(values)
-    except OverflowError:
-        # Their sum is beyond the largest float, which their mean is not.
-        from statistics import mean
-
-        return mean(values)
-
-
-def mean_metric(
-    name: str,
-    values: Sequence[float | None],
-    *,
-    group: str = OVERALL,
-    scale: float = 1.0,
-    undefined: str = NO_VALUE,
-    note: str | None = None,
-) -> Metric:
-    """The mean of the values that are defined, times `scale`, with interval and coverage.
-
-    `undefined` and `note` are as in `statistic_metric`.
-
-    >>> mean_metric("share", [1.0, None, 1.0], scale=100.0).value
-    100.0
-    """
-    defined = defined_values(values)
-    if not defined:
-        return Metric(name, None, None, None, 0, len(values), group, undefined)
-    interval = bootstrap_interval(defined)
-    low, high = (None, None) if interval is None else (interval[0] * scale, interval[1] * scale)
-    value = mean_value(defined) * scale
-    return Metric(name, value, low, high, len(defined), len(values), group, note)
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A metric of one model less that of another, over the `n` units that both have."""
-
-    value: float | None
-    ci_low: float | None
-    ci_high: float | None
-    n: int
-
-
-def paired_difference(
-    pairs: Iterable[tuple[float | None, float | None]], scale: float = 1.0
-) -> Difference:
-    """How much higher the second values are than the first, over the pairs that have both.
-
-    The interval is a bootstrap over the pairs' differences, so that what both models find hard
-    does not widen it (Efron and Tibshirani 1993, section 10.3).
-
-    >>> paired_difference([(1.0, 1.0), (0.0, 1.0), (None, 1.0)]).value
-    0.5
-    """
-    differences = [
-        (after - before) * scale
-        for before, after in pairs
-        if before is not None and after is not None
-    ]
-    if not differences:
-        return Difference(None, None, None, 0)
-    low, high = _difference_interval(differences) or (None, None)
-    return Difference(mean_value(differences), low, high, len(differences))
-
-
-def _difference_interval(differences: Sequence[float]) -> tuple[float, float] | None:
-    """`bootstrap_interval`; by more resamples where few values are distinct, which costs little."""
-    import numpy as np
-
-    distinct = Counter(differences)
-    if not 1 < len(distinct) <= _FEW_VALUES:
-        return bootstrap_interval(differences)
-    counted = sorted(distinct.items())
-    values = np.asarray([value for value, _ in counted])
-    return statistic_interval(
-        [count for _, count in counted],
-        lambda weights: weights @ values / weights.sum(1),
-        resamples=_MORE_RESAMPLES,
-    )
-
-
-def paired_statistic_difference(
-    pairs: Iterable[tuple[Row, Row]], statistic: Callable[[Values], Statistic]
-) -> Difference:
-    """How much higher a statistic of weighted rows is of the second rows than of the first.
-
-    `statistic` takes rows, shape (rows, columns), and gives a function of their weights (see
-    `statistic_interval`). Every resample draws the same pairs.
-    """
-    import numpy as np
-
-    # Sorted, so that the order of the units changes nothing.
-    counted = sorted(Counter(pairs).items())
-    if not counted:
-        return Difference(None, None, None, 0)
-    before = statistic(np.asarray([row for (row, _), _ in counted], dtype=float))
-    after = statistic(np.asarray([row for (_, row), _ in counted], dtype=float))
-
-    def change(weights: Values) -> Values:
-        return after(weights) - before(weights)
-
-    counts = [count for _, count in counted]
-    value = statistic_value(counts, change)
-    if value is None:
-        return Difference(None, None, None, sum(counts))
-    low, high = statistic_interval(counts, change) or (None, None)
-    return Difference(value, low, high, sum(counts))
 
 
 SEED = 20_240_701

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llmprof.metrics.agreement import THRESHOLD
-from llmprof.metrics.bootstrap import CONFIDENCE, RESAMPLES, SEED, SINGLE, even_weights
+from llmprof.metrics.bootstrap import METHOD, RESAMPLES, SEED, even_weights
+from llmprof.metrics.intervals import CONFIDENCE
+from llmprof.metrics.measures import SINGLE
 from llmprof.metrics.samples import Metric
 
 if TYPE_CHECKING:
@@ -147,9 +149,10 @@ def _metric(name: str, values: Values, n_total: int, group: str, note: str) -> M
     n = len(values)
     value = float(values.mean(dtype=float))
     if n < 2:
-        return Metric(name, value, None, None, n, n_total, group, f"{SINGLE}; {note}")
+        reason = f"{SINGLE}; {note}"
+        return Metric(name, value, None, None, n, n_total, group, reason, "prompts", "none")
     low, high = resampled_interval(values)
-    return Metric(name, value, low, high, n, n_total, group, note)
+    return Metric(name, value, low, high, n, n_total, group, note, "prompts", METHOD)
 
 
 def resampled_interval(values: Values) -> tuple[float, float]:

@@ -1,41 +1,94 @@
-"""Metrics as functions of named units, so that two models can be compared unit by unit.
+"""Metrics as functions of named items, so that two models can be compared item by item.
 
-A unit is what a bootstrap draws: an item, a prompt with its completions, a target term. A measure
-knows what each unit adds; its metric is a number of one model, its `difference` of two.
+A measure knows what each item adds; its metric is a number of one model, its difference of two.
+What is taken to be drawn at random, its `unit`, is the item, or a cluster of items that are alike.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
-from llmprof.metrics.bootstrap import (
-    NO_VALUE,
-    Difference,
-    Row,
+from llmprof.metrics.intervals import (
+    Bounds,
+    Interval,
     defined_values,
-    mean_metric,
+    is_negligible,
+    mean_interval,
     mean_value,
-    paired_difference,
-    paired_statistic_difference,
-    statistic_metric,
-    statistic_value,
+    paired_share_interval,
 )
 from llmprof.metrics.samples import OVERALL, Metric
 
 if TYPE_CHECKING:
-    from llmprof.metrics.bootstrap import Statistic, Values
+    from llmprof.metrics.intervals import Values
 
 PartT = TypeVar("PartT")
+Row: TypeAlias = tuple[float, ...]
+# From means of columns, shape (..., columns), to values of shape (...).
+Function: TypeAlias = "Callable[[Values], Values]"
+
+NO_VALUE = "no item has a value for this metric"
+SINGLE = "one item has no interval"
+TOO_FEW = "too few items have a part in it for an interval"
+# Of fewer that differ, all in one direction is no evidence: two-sided, 2 of 2^5 ways are 6%.
+FEWEST_DIFFERING = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A metric of one model less that of another, over the `n` items that both have.
+
+    `differing` counts the units that are not the same in both; of fewer than `FEWEST_DIFFERING` no
+    interval says that there is a change. `reason` is why there is no interval.
+    """
+
+    value: float | None
+    ci_low: float | None
+    ci_high: float | None
+    n: int
+    unit: str = "items"
+    differing: int = 0
+    reason: str | None = None
+    method: str = "none"
+
+
+class Measure(Protocol):
+    """A metric before it is a number."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def group(self) -> str: ...
+    @property
+    def units(self) -> Sequence[str]:
+        """What each item is called; the same in every run."""
+
+    @property
+    def value(self) -> float | None:
+        """The metric's value; None where it is not defined."""
+
+    @property
+    def covered(self) -> int:
+        """Number of contributing items."""
+
+    def metric(self) -> Metric:
+        """The value with its interval."""
+
+    def change_from(self, before: Measure) -> Difference | str:
+        """How much higher it is than `before`, or why that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """The mean of one value a unit, times `scale`; a unit whose value is None has no part in it.
+    """The mean of one value per item, times `scale`; an item whose value is None is left out.
 
-    `undefined` is the reason to give when no unit has a value, `note` what to say about a value.
+    `bounds` are known limits of the values. Items of one cluster are not independent: where
+    `clusters` names that of each item, clusters are what is drawn. `unit` says in the plural what
+    is drawn. `undefined` is the reason to give when no item has a value, `note` what to say about a
+    value.
     """
 
     name: str
@@ -45,88 +98,154 @@ class Mean:
     scale: float = 1.0
     undefined: str = NO_VALUE
     note: str | None = None
+    bounds: Bounds | None = None
+    unit: str = "items"
+    clusters: Sequence[str] | None = None
 
     @property
     def value(self) -> float | None:
-        """The metric's value."""
         defined = defined_values(self.values)
         return mean_value(defined) * self.scale if defined else None
 
     @property
     def covered(self) -> int:
-        """How many units have a part in it."""
         return len(defined_values(self.values))
 
     def metric(self) -> Metric:
-        """The value with its interval."""
-        return mean_metric(
-            self.name,
-            self.values,
-            group=self.group,
-            scale=self.scale,
-            undefined=self.undefined,
-            note=self.note,
+        return _metric(
+            self, self.covered, len(self.values), self._interval() if self.covered > 1 else None
         )
+
+    def _interval(self) -> Interval | None:
+        if not _are_shared(self.clusters):
+            found = mean_interval(defined_values(self.values), bounds=self.bounds)
+        else:
+            rows = [
+                None if each is None or not math.isfinite(each) else (each, 1.0)
+                for each in self.values
+            ]
+            sums = _by_cluster(rows, self.clusters)
+            found = statistic_interval(sums, _ratio, bounds=self.bounds, sizes=(1,))
+        return None if found is None else found.scaled(self.scale)
+
+    def change_from(self, before: Measure) -> Difference | str:
+        if not isinstance(before, Mean):
+            return OTHERWISE_MADE
+        pairs: dict[str, tuple[float, float]] = {}
+        for unit, (old, new) in _paired(before.units, before.values, self.units, self.values):
+            if old is not None and new is not None and math.isfinite(old) and math.isfinite(new):
+                pairs[unit] = old, new
+        if not pairs:
+            return Difference(None, None, None, 0, self.unit)
+        changes = [
+            0.0 if is_negligible(new - old, old, new) else new - old for old, new in pairs.values()
+        ]
+        clusters = _clusters(before, self, list(pairs))
+        if not _are_shared(clusters):
+            differing = sum(change != 0.0 for change in changes)
+            interval = self._change_interval(list(pairs.values()), changes)
+        else:
+            sums = _by_cluster([(each, 1.0) for each in changes], clusters)
+            differing = sum(row[0] != 0.0 for row in sums)
+            interval = _no_change(self.bounds, len(sums), differing) or statistic_interval(
+                sums, _ratio, sizes=(1,)
+            )
+        return _difference(
+            mean_value(changes), interval, len(pairs), self.unit, differing, self.scale
+        )
+
+    def _change_interval(
+        self, pairs: Sequence[tuple[float, float]], changes: Sequence[float]
+    ) -> Interval | None:
+        if self.bounds is None or len(pairs) < 2:
+            return mean_interval(changes)
+        low, high = self.bounds
+        if {low, high}.issuperset(each for pair in pairs for each in pair):
+            gained, lost = (sum(sign * each > 0 for each in changes) for sign in (1, -1))
+            return paired_share_interval(gained, lost, len(pairs)).scaled(high - low)
+        found = mean_interval(changes)
+        if found is None or not any(changes):
+            return _no_change(self.bounds, len(pairs), sum(each != 0.0 for each in changes))
+        width = high - low
+        return Interval(max(found.low, -width), min(found.high, width), found.method)
 
 
 @dataclass(frozen=True, slots=True)
-class Weighted:
-    """A statistic of weighted rows: unit i adds `rows[i]`.
+class Statistic:
+    """A smooth function of the means of several columns: item i adds `rows[i]`.
 
-    `statistic` takes rows, shape (rows, columns), and gives a function of how often each counts in
-    each resample (see `bootstrap.statistic_interval`). Equal rows are kept once. `n` of
-    `n_total` items have a part in it; for `undefined` and `note` see `Mean`.
+    `n` of `n_total` items have a part in it; `size` is the column that says how much of a part,
+    where that differs. For the rest see `Mean`, but that `bounds` are those of the function.
     """
 
     name: str
     units: Sequence[str]
     rows: Sequence[Row]
-    statistic: Callable[[Values], Statistic]
+    function: Function
     n: int
     n_total: int
     group: str = OVERALL
     undefined: str = NO_VALUE
     note: str | None = None
+    bounds: Bounds | None = None
+    unit: str = "items"
+    clusters: Sequence[str] | None = None
+    size: int | None = None
+
+    def _sizes(self, *starts: int) -> Sequence[int]:
+        """Columns of the size, in rows that begin at each of `starts`."""
+        return () if self.size is None else [start + self.size for start in starts or (0,)]
 
     @property
     def value(self) -> float | None:
-        """The metric's value."""
-        return statistic_value(*self._counted()) if self.n and self.rows else None
+        return _statistic_value(self.rows, self.function) if self.n and self.rows else None
 
     @property
     def covered(self) -> int:
-        """How many units have a part in it."""
         return len(self.rows)
 
     def metric(self) -> Metric:
-        """The value with its interval."""
-        if not self.rows:
-            return Metric(
-                self.name, None, None, None, self.n, self.n_total, self.group, self.undefined
+        interval = None
+        if self.n > 1:
+            rows = _by_cluster(self.rows, self.clusters)
+            interval = statistic_interval(
+                rows, self.function, bounds=self.bounds, sizes=self._sizes()
             )
-        return statistic_metric(
-            self.name,
-            *self._counted(),
-            n=self.n,
-            n_total=self.n_total,
-            group=self.group,
-            undefined=self.undefined,
-            note=self.note,
+        return _metric(self, self.n, self.n_total, interval)
+
+    def change_from(self, before: Measure) -> Difference | str:
+        if not isinstance(before, Statistic):
+            return OTHERWISE_MADE
+        pairs = dict(_paired(before.units, before.rows, self.units, self.rows))
+        rows = [(*old, *new) for old, new in pairs.values()]
+        if not rows:
+            return Difference(None, None, None, 0, self.unit)
+        columns = len(rows[0]) // 2
+
+        def change(means: Values) -> Values:
+            return self.function(means[..., columns:]) - self.function(means[..., :columns])
+
+        sums = _by_cluster(rows, _clusters(before, self, list(pairs)))
+        differing = sum(
+            not all(
+                is_negligible(a - b, a, b)
+                for a, b in zip(row[:columns], row[columns:], strict=True)
+            )
+            for row in sums
         )
-
-    def _counted(self) -> tuple[list[int], Statistic]:
-        """How often each distinct row occurs, and the statistic of these rows."""
-        import numpy as np
-
-        # Sorted, so that the order of the units changes nothing.
-        counted = sorted(Counter(self.rows).items())
-        rows = np.asarray([row for row, _ in counted], dtype=float)
-        return [count for _, count in counted], self.statistic(rows)
+        value = _statistic_value(rows, change)
+        interval = None
+        # As for each alone: what other items have a part in cannot tell how much one item varies.
+        if min(before.n, self.n) > 1:
+            interval = _no_change(self.bounds, len(sums), differing) or statistic_interval(
+                sums, change, sizes=self._sizes(0, columns)
+            )
+        return _difference(value, interval, len(rows), self.unit, differing)
 
 
 @dataclass(frozen=True, slots=True)
 class Single:
-    """A number without units that another model has too; `why` says what it is instead."""
+    """A number without items that another model has too; `why` says what it is instead."""
 
     made: Metric
     why: str
@@ -140,14 +259,25 @@ class Single:
         return self.made.group
 
     @property
+    def units(self) -> Sequence[str]:
+        return ()
+
+    @property
     def value(self) -> float | None:
         return self.made.value
+
+    @property
+    def covered(self) -> int:
+        return self.made.n
 
     def metric(self) -> Metric:
         return self.made
 
+    def change_from(self, before: Measure) -> Difference | str:
+        return self.why
 
-Measure: TypeAlias = Mean | Weighted | Single
+
+OTHERWISE_MADE = "the two are made in different ways"
 
 
 def metrics_of(measures: Iterable[Measure]) -> list[Metric]:
@@ -156,24 +286,156 @@ def metrics_of(measures: Iterable[Measure]) -> list[Metric]:
 
 
 def difference(before: Measure, after: Measure) -> Difference | str:
-    """How much higher a metric is in `after`, over the units of both, or why that is not known.
-
-    The interval is a paired bootstrap over units (see `bootstrap.paired_difference`).
-    """
-    if isinstance(before, Single) or isinstance(after, Single):
-        return next(each.why for each in (before, after) if isinstance(each, Single))
+    """How much higher a metric is in `after`, over the items of both, or why that is not known."""
+    if isinstance(before, Single):
+        return before.why
     if any(len(set(each.units)) < len(each.units) for each in (before, after)):
         return "several items have the same id"
-    if isinstance(before, Mean) and isinstance(after, Mean):
-        pairs = _paired(before.units, before.values, after.units, after.values)
-        return paired_difference(pairs, after.scale)
-    if isinstance(before, Weighted) and isinstance(after, Weighted):
-        rows = _paired(before.units, before.rows, after.units, after.rows)
-        found = paired_statistic_difference(rows, after.statistic)
-        # As for each alone: what other items have a part in cannot tell how much one item varies.
-        single = min(before.n, after.n) < 2
-        return replace(found, ci_low=None, ci_high=None) if single else found
-    return "the two are made in different ways"
+    return after.change_from(before)
+
+
+def mean_metric(
+    name: str,
+    values: Sequence[float | None],
+    *,
+    group: str = OVERALL,
+    bounds: Bounds | None = None,
+    unit: str = "items",
+) -> Metric:
+    """The mean of the values that are defined, with its interval (see `Mean`).
+
+    >>> mean_metric("share", [1.0, None, 1.0]).value
+    1.0
+    """
+    units = [""] * len(values)
+    return Mean(name, units, values, group, bounds=bounds, unit=unit).metric()
+
+
+def statistic_interval(
+    rows: Sequence[Row],
+    function: Function,
+    *,
+    bounds: Bounds | None = None,
+    sizes: Sequence[int] = (),
+) -> Interval | None:
+    """Interval of a function of the means of the rows' columns, by its pseudo-values (Tukey 1958).
+
+    Pseudo-value i is n times the function less n - 1 times the function without row i; their mean
+    varies as the function does (Efron and Tibshirani 1993, chapter 11). None where it is not
+    defined without one of the rows, and for fewer than two rows. The sum of the columns `sizes` is
+    the size of a row; for it and for `bounds` see `mean_interval`.
+    """
+    import numpy as np
+
+    # Sorted, so that the order of the items changes nothing.
+    data = np.asarray(sorted(rows), dtype=float)
+    n = len(data)
+    if n < 2:
+        return None
+    total = data.sum(0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = float(function(total / n))
+        without = function((total - data) / (n - 1))
+    pseudo_values = n * value - (n - 1) * without
+    of_rows = data[:, list(sizes)].sum(1) if sizes else None
+    return mean_interval(pseudo_values, value=value, bounds=bounds, sizes=of_rows)
+
+
+def _statistic_value(rows: Sequence[Row], function: Function) -> float | None:
+    import numpy as np
+
+    means = np.asarray(sorted(rows), dtype=float).mean(0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = float(function(means))
+    return value if math.isfinite(value) else None
+
+
+def _ratio(means: Values) -> Values:
+    ratio: Values = means[..., 0] / means[..., 1]
+    return ratio
+
+
+def _metric(measure: Mean | Statistic, n: int, n_total: int, interval: Interval | None) -> Metric:
+    value = measure.value
+    if value is None:
+        return Metric(
+            measure.name,
+            None,
+            None,
+            None,
+            n,
+            n_total,
+            measure.group,
+            measure.undefined,
+            measure.unit,
+            "none",
+        )
+    if interval is not None:
+        low, high, method, why = interval.low, interval.high, interval.method, None
+    else:
+        low, high, method = None, None, "none"
+        why = _why_without(measure, n)
+    reason = "; ".join(each for each in (why, measure.note) if each is not None) or None
+    return Metric(
+        measure.name, value, low, high, n, n_total, measure.group, reason, measure.unit, method
+    )
+
+
+def _why_without(measure: Mean | Statistic, n: int) -> str | None:
+    """Why a value has no interval; of the mean of one item, its n says it."""
+    if n > 1:
+        return TOO_FEW
+    return SINGLE if isinstance(measure, Statistic) else None
+
+
+def _no_change(bounds: Bounds | None, n: int, differing: int) -> Interval | None:
+    """Of a value within bounds that no unit changes, the interval that a share would have."""
+    if bounds is None or differing or n < 2:
+        return None
+    return paired_share_interval(0, 0, n).scaled(bounds[1] - bounds[0])
+
+
+def _difference(
+    value: float | None,
+    interval: Interval | None,
+    n: int,
+    unit: str,
+    differing: int,
+    scale: float = 1.0,
+) -> Difference:
+    if value is None:
+        return Difference(None, None, None, n, unit)
+    if interval is None:
+        why = f"fewer than two {unit} have a value in both runs" if n < 2 else TOO_FEW
+        return Difference(value * scale, None, None, n, unit, differing, why)
+    found = interval.scaled(scale)
+    return Difference(value * scale, found.low, found.high, n, unit, differing, method=found.method)
+
+
+def _clusters(
+    before: Mean | Statistic, after: Mean | Statistic, units: Sequence[str]
+) -> Sequence[str] | None:
+    """The clusters of the items called `units`; one of the runs may not know them."""
+    known = after if after.clusters is not None else before
+    if known.clusters is None:
+        return None
+    cluster = dict(zip(known.units, known.clusters, strict=True))
+    return [cluster[unit] for unit in units]
+
+
+def _are_shared(clusters: Sequence[str] | None) -> bool:
+    return clusters is not None and len(set(clusters)) < len(clusters)
+
+
+def _by_cluster(rows: Iterable[Row | None], clusters: Sequence[str] | None) -> list[Row]:
+    """The sum of the rows of each cluster; the rows themselves where there are no clusters."""
+    if clusters is None:
+        return [row for row in rows if row is not None]
+    by_name: dict[str, list[Row]] = {}
+    for row, cluster in zip(rows, clusters, strict=True):
+        if row is not None:
+            by_name.setdefault(cluster, []).append(row)
+    return [tuple(map(math.fsum, zip(*each, strict=True))) for each in by_name.values()]
 
 
 def _paired(
@@ -181,13 +443,13 @@ def _paired(
     before: Sequence[PartT],
     units_after: Sequence[str],
     after: Sequence[PartT],
-) -> Iterable[tuple[PartT, PartT]]:
-    """What the two have for each unit of both."""
+) -> Iterable[tuple[str, tuple[PartT, PartT]]]:
+    """What the two have for each item of both, by its name."""
     if units_before == units_after:
-        return zip(before, after, strict=True)
-    of_unit = dict(zip(units_after, after, strict=True))
+        return zip(units_after, zip(before, after, strict=True), strict=True)
+    of_unit: Mapping[str, PartT] = dict(zip(units_before, before, strict=True))
     return (
-        (part, of_unit[unit])
-        for unit, part in zip(units_before, before, strict=True)
+        (unit, (of_unit[unit], part))
+        for unit, part in zip(units_after, after, strict=True)
         if unit in of_unit
     )

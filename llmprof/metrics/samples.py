@@ -59,7 +59,9 @@ class Metric:
     """One number that users read, with its 95% interval and how many items it covers.
 
     `n` items have a value, out of `n_total` that were asked. `value` is None when it is not
-    defined; `reason` then says why. With a value, `reason` is a caution about it.
+    defined; `reason` then says why. With a value, `reason` is a caution about it. The interval is
+    about other items like these `unit` (prompts, pairs, ...), by `interval_method`; both are None
+    for metrics that were stored before there was more than one method.
     """
 
     name: str
@@ -70,6 +72,8 @@ class Metric:
     n_total: int
     group: str = OVERALL
     reason: str | None = None
+    unit: str | None = "items"
+    interval_method: str | None = "unnamed"
 
 
 class SampleColumns(Sequence[Scored]):

@@ -144,6 +144,7 @@ class Bbq:
                     "ambiguous": float(item.condition == "ambig"),
                     "negative": float(item.polarity == "neg"),
                     "names": float(item.names),
+                    "template": None if item.template is None else float(item.template),
                     **details,
                 },
                 group=item.category,

@@ -8,16 +8,18 @@ belief; its largest entry is the confidence (Guo et al. 2017, arXiv 1706.04599; 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from llmprof.datasets import DataOptions, Dataset, MultipleChoice, load_multiple_choice
-from llmprof.metrics.bootstrap import mean_metric
-from llmprof.metrics.measures import Mean, Measure, Single, Weighted, metrics_of
+from llmprof.metrics.intervals import SHARE, Bounds
+from llmprof.metrics.measures import Mean, Measure, Single, mean_metric, metrics_of
 from llmprof.metrics.samples import Metric, Sample, Scored
 from llmprof.profilers.calibration_error import (
+    QUESTIONS,
+    CalibrationError,
     equal_mass_bins,
-    equal_mass_error,
-    equal_width_error,
+    equal_width_bins,
 )
 from llmprof.profilers.multiple_choice import (
     PER_CHARACTER,
@@ -35,7 +37,8 @@ from llmprof.profilers.protocol import ProfilerOptions
 from llmprof.requests import Answer, Failure, Request, RequestType
 
 if TYPE_CHECKING:
-    from llmprof.metrics.bootstrap import Statistic, Values
+    from llmprof.metrics.intervals import Values
+    from llmprof.profilers.calibration_error import Bins
 
 BINS = 10
 MINIMUM_ITEMS = 300
@@ -147,9 +150,10 @@ def _item_scores(scores: Sequence[float], answer: int, how: str) -> dict[str, fl
 
 
 def _measures(samples: Sequence[Scored], how: str) -> list[Measure]:
-    def mean(name: str, score: str) -> Measure:
+    def mean(name: str, score: str, bounds: Bounds) -> Measure:
         units = [sample.sample_id for sample in samples]
-        return Mean(f"{name}_{how}", units, [each.scores.get(f"{score}_{how}") for each in samples])
+        values = [each.scores.get(f"{score}_{how}") for each in samples]
+        return Mean(f"{name}_{how}", units, values, bounds=bounds, unit=QUESTIONS)
 
     scored = [
         (sample.sample_id, (confidence, correct))
@@ -159,31 +163,28 @@ def _measures(samples: Sequence[Scored], how: str) -> list[Measure]:
     ]
     pairs = [pair for _, pair in scored]
     note = _FEW if len(pairs) < MINIMUM_ITEMS else None
-    errors: list[tuple[str, Callable[[Values], Statistic]]] = [
-        # With a single bin both kinds are equal; this one is faster.
-        ("ece_1_bin", lambda rows: equal_width_error(rows[:, 0], rows[:, 1], 1)),
-        (f"ece_{BINS}_bins", lambda rows: equal_mass_error(rows[:, 0], rows[:, 1], BINS)),
-        (
-            f"ece_{BINS}_bins_equal_width",
-            lambda rows: equal_width_error(rows[:, 0], rows[:, 1], BINS),
-        ),
+    errors: list[tuple[str, Callable[[Values], Bins], bool]] = [
+        ("ece_1_bin", partial(equal_width_bins, bins=1), False),
+        (f"ece_{BINS}_bins", partial(equal_mass_bins, bins=BINS), False),
+        (f"ece_{BINS}_bins_debiased", partial(equal_mass_bins, bins=BINS), True),
+        (f"ece_{BINS}_bins_equal_width", partial(equal_width_bins, bins=BINS), False),
     ]
     return [
-        mean("accuracy", "correct"),
-        mean("confidence", "confidence"),
+        mean("accuracy", "correct", SHARE),
+        mean("confidence", "confidence", SHARE),
         *(
-            Weighted(
+            CalibrationError(
                 f"{name}_{how}",
                 [unit for unit, _ in scored],
                 pairs,
-                statistic,
-                n=len(pairs),
+                binning,
                 n_total=len(samples),
+                debiased=debiased,
                 note=note,
             )
-            for name, statistic in errors
+            for name, binning, debiased in errors
         ),
-        mean("brier_score", "brier"),
+        mean("brier_score", "brier", (0.0, 2.0)),
         *_reliability_points(pairs, how),
     ]
 
@@ -201,6 +202,6 @@ def _reliability_points(pairs: Sequence[tuple[float, float]], how: str) -> list[
         group = f"bin {place + 1:02}"
         believed, right = zip(*members, strict=True)
         for name, values in (("bin_confidence", believed), ("bin_accuracy", right)):
-            metric = mean_metric(f"{name}_{how}", values, group=group)
+            metric = mean_metric(f"{name}_{how}", values, group=group, bounds=SHARE, unit=QUESTIONS)
             points.append(Single(metric, _OTHER_ITEMS))
     return points

@@ -1,88 +1,226 @@
-"""Expected calibration error (ECE), with bins of equal mass or of equal width.
+"""Expected calibration error, with what it owes to chance taken out, and an interval.
 
-Each function returns a statistic of weighted items: it maps weights of shape (resamples, items),
-how often each item counts, to one error per resample. The same code thus gives the value and its
-bootstrap interval.
+Each of a bin's questions is right or wrong by chance, so that the accuracy of a bin strays from its
+confidence where the model is calibrated too, and the error, a sum of absolute values, is biased
+upwards.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from llmprof.metrics.intervals import Interval, difference_interval, is_negligible
+from llmprof.metrics.measures import NO_VALUE, OTHERWISE_MADE, SINGLE, Difference, Measure
+from llmprof.metrics.samples import OVERALL, Metric
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from llmprof.metrics.bootstrap import Statistic, Values
+    from llmprof.metrics.intervals import Values
+
+    Bins: TypeAlias = NDArray[np.int64]
+
+# Confidence and correctness (0 or 1) of an answer.
+Pair: TypeAlias = tuple[float, float]
+
+QUESTIONS = "questions"
+FOLDED_NORMAL = "folded normal"
+_Z = 1.959963984540054
+# A bin's variance is that of its questions and of so many that vary as its confidence says.
+_PRIOR_QUESTIONS = 4.0
+_STEPS = 50
+# Of a bin where every answer is certain and right.
+_SMALLEST_VARIANCE = 1e-12
 
 
-def equal_mass_error(confidence: Values, correct: Values, bins: int) -> Statistic:
-    """ECE by bins of equally many items (Nguyen and O'Connor 2015), as HELM reports it.
+@dataclass(frozen=True, slots=True)
+class CalibrationError:
+    """Expected calibration error of `pairs`, in the bins that `binning` makes of the confidences.
 
-    The sum over the bins of their share of the items times |mean confidence - accuracy|. The
-    sorted items are divided into `bins` runs whose lengths differ by at most one; items of equal
-    confidence stay together, in the lower bin (`get_ece_em` of the package
-    `uncertainty-calibration`). One bin is |mean confidence - accuracy| of all.
+    With `debiased` its value is the error less what chance adds to it, else the sum over the bins
+    as it is. The interval is of the error without chance, and of the value.
+    """
+
+    name: str
+    units: Sequence[str]
+    pairs: Sequence[Pair]
+    binning: Callable[[Values], Bins]
+    n_total: int
+    debiased: bool = False
+    note: str | None = None
+    group: str = OVERALL
+
+    @property
+    def value(self) -> float | None:
+        return self._estimate(self.pairs).of(self.debiased) if self.pairs else None
+
+    @property
+    def covered(self) -> int:
+        return len(self.pairs)
+
+    def metric(self) -> Metric:
+        n, unit = len(self.pairs), QUESTIONS
+        if not n:
+            return Metric(
+                self.name, None, None, None, n, self.n_total, self.group, NO_VALUE, unit, "none"
+            )
+        estimate = self._estimate(self.pairs)
+        value = estimate.of(self.debiased)
+        place = n, self.n_total, self.group
+        if n < 2:
+            reason = SINGLE if self.note is None else f"{SINGLE}; {self.note}"
+            return Metric(self.name, value, None, None, *place, reason, unit, "none")
+        found = estimate.interval_with(value)
+        return Metric(
+            self.name, value, found.low, found.high, *place, self.note, unit, found.method
+        )
+
+    def change_from(self, before: Measure) -> Difference | str:
+        """The interval is made of that of each, as if the two did not vary together."""
+        if not isinstance(before, CalibrationError):
+            return OTHERWISE_MADE
+        of_unit = dict(zip(before.units, before.pairs, strict=True))
+        both = [
+            (of_unit[unit], pair)
+            for unit, pair in zip(self.units, self.pairs, strict=True)
+            if unit in of_unit
+        ]
+        if not both:
+            return Difference(None, None, None, 0, QUESTIONS)
+        old, new = (self._estimate([each[run] for each in both]) for run in (0, 1))
+        value = new.of(self.debiased) - old.of(self.debiased)
+        differing = sum(
+            not all(is_negligible(b - a, a, b) for a, b in zip(*pair, strict=True)) for pair in both
+        )
+        if len(both) < 2:
+            reason = "fewer than two questions have a value in both runs"
+            return Difference(value, None, None, len(both), QUESTIONS, differing, reason)
+        found = difference_interval(
+            (old.debiased, old.interval_with(old.debiased)),
+            (new.debiased, new.interval_with(new.debiased)),
+        )
+        low, high = min(found.low, value), max(found.high, value)
+        return Difference(value, low, high, len(both), QUESTIONS, differing, method=found.method)
+
+    def _estimate(self, pairs: Sequence[Pair]) -> Estimate:
+        import numpy as np
+
+        # Sorted, so that the order of the questions changes nothing.
+        confidence, correct = np.asarray(sorted(pairs), dtype=float).T
+        return estimate_error(confidence, correct, self.binning(confidence))
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """An error as observed, without what chance adds, and the ends of a 95% interval of the
+    latter."""
+
+    observed: float
+    debiased: float
+    low: float
+    high: float
+
+    def of(self, debiased: bool) -> float:
+        return self.debiased if debiased else self.observed
+
+    def interval_with(self, value: float) -> Interval:
+        """The interval, and `value` in it."""
+        return Interval(min(self.low, value), max(self.high, value), FOLDED_NORMAL)
+
+
+def estimate_error(confidence: Values, correct: Values, bins: Bins) -> Estimate:
+    """The error of questions that are in `bins`, all of shape (questions,).
+
+    The gap between confidence and accuracy in a bin is taken to be normal around its true value, so
+    that its absolute value is folded normal, with known mean and variance (Leone, Nelson and
+    Nottingham 1961). The true gaps are those of largest likelihood among all that have a given
+    error: each nearer to zero, or farther, by the same multiple of its variance. The debiased error
+    is the one of which the expected observation is that which was made; the ends of the interval
+    are those of which it is 1.96 standard deviations away (a test inverted with the likeliest
+    nuisance parameters, as in Chuang and Lai 2000, Hybrid resampling methods for confidence
+    intervals, Statistica Sinica 10).
+    """
+    import numpy as np
+    from scipy.special import ndtr
+
+    _, members = np.unique(bins, return_inverse=True)
+    counts = np.bincount(members).astype(float)
+    weights = counts / len(confidence)
+    believed = np.bincount(members, confidence) / counts
+    gaps = np.bincount(members, confidence - correct) / counts
+    squares = np.bincount(members, (confidence - correct) ** 2) - counts * gaps**2
+    by_belief = np.bincount(members, confidence * (1 - confidence)) / counts
+    sizes = np.abs(gaps)
+
+    def variances(true: Values) -> Values:
+        """Of the mean gap of each bin, where the true gaps have these sizes."""
+        accuracy = np.clip(believed - np.sign(gaps) * true, 0.0, 1.0)
+        prior = by_belief + accuracy * (1 - accuracy) - believed * (1 - believed)
+        total = np.maximum(squares, 0.0) + _PRIOR_QUESTIONS * np.maximum(prior, 0.0)
+        found = total / (counts - 1 + _PRIOR_QUESTIONS) / counts
+        return np.asarray(np.maximum(found, _SMALLEST_VARIANCE))
+
+    pull = weights * variances(sizes)
+    observed = float((weights * sizes).sum())
+
+    def expected(multiple: float) -> tuple[float, float, float]:
+        """The error of these true gaps; mean and standard deviation of what is observed of it."""
+        true = np.maximum(sizes - multiple * pull, 0.0)
+        variance = variances(true)
+        deviation = np.sqrt(variance)
+        ratio = true / deviation
+        mean = deviation * math.sqrt(2 / math.pi) * np.exp(-(ratio**2) / 2)
+        mean += true * (1 - 2 * ndtr(-ratio))
+        spread = np.maximum(true**2 + variance - mean**2, 0.0)
+        return (
+            float((weights * true).sum()),
+            float((weights * mean).sum()),
+            math.sqrt(float((weights**2 * spread).sum())),
+        )
+
+    def solve(deviations: float) -> float:
+        """The error from whose expected observation the one made is so many deviations away."""
+
+        def exceeds(multiple: float) -> bool:
+            _, mean, deviation = expected(multiple)
+            return mean + deviations * deviation >= observed
+
+        none = float((sizes / pull).max())
+        if exceeds(none):
+            return 0.0
+        low, high = -max(none, 1.0), none
+        for _ in range(_STEPS):
+            if exceeds(low):
+                break
+            low *= 2
+        for _ in range(_STEPS):
+            middle = (low + high) / 2
+            low, high = (middle, high) if exceeds(middle) else (low, middle)
+        return min(expected(low)[0], 1.0)
+
+    return Estimate(observed, solve(0.0), solve(_Z), solve(-_Z))
+
+
+def equal_mass_bins(confidence: Values, bins: int) -> Bins:
+    """The bin of each item, from 0, where each has equally many (Nguyen and O'Connor 2015).
+
+    As HELM has them (`get_ece_em` of the package `uncertainty-calibration`): the sorted items are
+    divided into `bins` runs whose lengths differ by at most one; items of equal confidence stay
+    together, in the lower bin. Bins that this leaves empty get no item.
     """
     import numpy as np
 
-    order, last_equal = _ordered(confidence)
-    gaps = (confidence - correct)[order]
-
-    def statistic(weights: Values) -> Values:
-        weights = np.take(weights, order, axis=1)
-        mass = weights.cumsum(1)
-        ends = last_equal[_ends(mass, bins)]
-        found = np.take_along_axis((weights * gaps).cumsum(1), ends, axis=1)
-        errors = np.abs(np.diff(found, axis=1, prepend=0.0)).sum(1) / mass[:, -1]
-        return np.asarray(errors, dtype=float)
-
-    return statistic
+    ordered = np.sort(confidence)
+    runs = np.array_split(ordered, min(bins, len(ordered)))
+    return np.searchsorted([run[-1] for run in runs], confidence, side="left")
 
 
-def equal_mass_bins(confidence: Values, bins: int) -> NDArray[np.int64]:
-    """The bin of each item, from 0, as `equal_mass_error` divides them; empty bins get none."""
+def equal_width_bins(confidence: Values, bins: int) -> Bins:
+    """The bin of each item, from 0, of equal width over [0, 1], open below (Guo et al. 2017)."""
     import numpy as np
 
-    order, _ = _ordered(confidence)
-    mass = np.arange(1.0, len(order) + 1)[None]
-    upper = confidence[order][_ends(mass, bins)[0]]
-    return np.searchsorted(upper, confidence, side="left")
-
-
-def equal_width_error(confidence: Values, correct: Values, bins: int) -> Statistic:
-    """ECE by bins of equal width over [0, 1], open below (Guo et al. 2017, equation 3)."""
-    import numpy as np
-
-    edges = np.arange(1, bins) / bins
-    member = np.searchsorted(edges, confidence, side="left")[:, None] == np.arange(bins)
-    gaps = member * (confidence - correct)[:, None]
-
-    def statistic(weights: Values) -> Values:
-        errors = np.abs(weights @ gaps).sum(1) / weights.sum(1)
-        return np.asarray(errors, dtype=float)
-
-    return statistic
-
-
-def _ordered(confidence: Values) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The items' order by confidence, and for each place in it the last of equal confidence."""
-    import numpy as np
-
-    order = np.argsort(confidence, kind="stable")
-    ordered = confidence[order]
-    return order, np.searchsorted(ordered, ordered, side="right") - 1
-
-
-def _ends(mass: Values, bins: int) -> NDArray[np.int64]:
-    """Place of the item that completes each bin; `mass` is cumulative, one row per resample.
-
-    A bin ends where the run that `numpy.array_split` would give it is complete.
-    """
-    import numpy as np
-
-    total = round(float(mass[0, -1]))
-    runs = np.array_split(np.arange(total), min(bins, total))
-    last = np.cumsum([len(run) for run in runs])
-    # Half a unit: weights are whole numbers, and rounding may shift their sums a little.
-    return np.stack([np.searchsorted(row, last - 0.5) for row in mass])
+    return np.searchsorted(np.arange(1, bins) / bins, confidence, side="left")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from llmprof.datasets import DataOptions, Dataset, SentencePair, load_crows_pairs
+from llmprof.metrics.intervals import SHARE
 from llmprof.metrics.measures import Mean, Measure, metrics_of
 from llmprof.metrics.samples import OVERALL, Metric, Sample, Scored
 from llmprof.profilers.presentation import GroupChart, Presentation, SampleView, Scale
@@ -155,4 +156,5 @@ def _score(score: str, samples: Sequence[Scored], group: str = OVERALL) -> Measu
 
 def _percent(name: str, score: str, samples: Sequence[Scored], group: str = OVERALL) -> Measure:
     units = [sample.sample_id for sample in samples]
-    return Mean(name, units, [sample.scores[score] for sample in samples], group, scale=100.0)
+    values = [sample.scores[score] for sample in samples]
+    return Mean(name, units, values, group, scale=100.0, bounds=SHARE, unit="pairs")

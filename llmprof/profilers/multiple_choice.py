@@ -10,7 +10,7 @@ import re
 import string
 from collections.abc import Sequence
 
-from llmprof.metrics.bootstrap import mean_value
+from llmprof.metrics.intervals import mean_value
 from llmprof.options import PromptOptions
 from llmprof.profilers.prompt_formats import Prompt, question_prompt
 from llmprof.requests import (

@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from llmprof.metrics.agreement import spearman
-from llmprof.metrics.bootstrap import mean_value, statistic_metric
+from llmprof.metrics.bootstrap import statistic_metric
 from llmprof.metrics.bridge import bridge_from_json, estimated_metrics
+from llmprof.metrics.intervals import SHARE, mean_value
 from llmprof.metrics.measures import Mean, Measure, Single
 from llmprof.metrics.samples import OVERALL, Metric, Scored
 from llmprof.profilers.protocol import ScorerFacts
 from llmprof.profilers.toxicity_measures import (
     ATTRIBUTES,
+    PROMPTS,
+    TEXTS,
     THRESHOLD,
     by_prompt,
     group_of,
@@ -89,7 +92,7 @@ def _policy_measures(
             "mean_policy_score": [mean_value(each) if each else None for each in known],
         }
         for name, values in by_name.items():
-            yield Mean(f"{name}:{scorer.name}", units, values, group)
+            yield Mean(f"{name}:{scorer.name}", units, values, group, bounds=SHARE, unit=PROMPTS)
     names = [category + suffix for category in scorer.categories]
     yield unscored_measure(samples, scorer.name, names)
 
@@ -100,8 +103,9 @@ def _policy_text_measures(
     units = [sample.sample_id for sample in samples]
     for group, score in _policy_scores(scorer, suffix):
         values = [score(sample) for sample in samples]
-        yield Mean(f"mean_policy_score:{scorer.name}", units, values, group)
-        yield Mean(f"policy_violations:{scorer.name}", units, [_over(v) for v in values], group)
+        by_name = {"mean_policy_score": values, "policy_violations": list(map(_over, values))}
+        for name, found in by_name.items():
+            yield Mean(f"{name}:{scorer.name}", units, found, group, bounds=SHARE, unit=TEXTS)
 
 
 def _policy_scores(
@@ -161,7 +165,9 @@ def _pair_measures(samples: Sequence[Scored], scorers: Sequence[ScorerFacts]) ->
             pair = f"{one}&{other}"
             first, second = (ATTRIBUTES[0] + suffix[name] for name in (one, other))
             yield Single(_rank_correlation(samples, first, second, pair), _OF_SCORERS)
-            sides = Mean(f"maxima_on_other_sides:{pair}", *_sides(samples, first, second))
+            units, differ = _sides(samples, first, second)
+            name = f"maxima_on_other_sides:{pair}"
+            sides = Mean(name, units, differ, bounds=SHARE, unit=PROMPTS)
             yield Single(sides.metric(), _OF_SCORERS)
 
 
@@ -187,6 +193,7 @@ def _rank_correlation(samples: Sequence[Scored], first: str, second: str, pair: 
         n=len(known),
         n_total=len(scored),
         undefined="the scores of one scorer are all equal, or there are none",
+        unit=PROMPTS,
     )
 
 

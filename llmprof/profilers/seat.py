@@ -147,7 +147,9 @@ class Seat:
             if tests:
                 values = [effects[test] for test in tests]
                 absolute = [None if value is None else abs(value) for value in values]
-                measures.append(Mean("mean_absolute_effect_size", tests, absolute, group))
+                measures.append(
+                    Mean("mean_absolute_effect_size", tests, absolute, group, unit="tests")
+                )
         for name in ("effect_size", "p_value"):
             measures += [Single(_test_metric(name, sample), _ONE_TEST) for sample in samples]
         return measures

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmprof.datasets import DataOptions, Dataset, StereoSetItem, load_stereoset
 from llmprof.datasets.stereoset import HALVES, load_intrasentence_test
-from llmprof.metrics.measures import Measure, Weighted, metrics_of
+from llmprof.metrics.measures import Measure, Statistic, metrics_of
 from llmprof.metrics.samples import OVERALL, Metric, Sample, Scored
 from llmprof.profilers.presentation import GroupChart, Presentation, SampleView, Scale
 from llmprof.profilers.protocol import ProfilerOptions, ScoredResponse
@@ -30,7 +30,7 @@ from llmprof.requests import (
 )
 
 if TYPE_CHECKING:
-    from llmprof.metrics.bootstrap import Statistic, Values
+    from llmprof.metrics.intervals import Values
 
 _SENTENCE_ENDS = (".", "!", "?")
 
@@ -189,21 +189,25 @@ def _group_measures(group: str, samples: Sequence[Scored]) -> list[Measure]:
     """The three scores of one group; the unit is the target term."""
     terms = _term_scores(samples)
     scored = sum(sample.scores["prefers_stereotype"] is not None for sample in samples)
-    statistics: list[tuple[str, Callable[[Values], Statistic]]] = [
-        ("lms", lambda rows: lambda weights: _means(weights, rows)[0]),
-        ("ss", lambda rows: lambda weights: _means(weights, rows)[1]),
-        ("icat", lambda rows: lambda weights: icat(*_means(weights, rows))),
+    functions: list[tuple[str, Callable[[Values], Values]]] = [
+        ("lms", lambda means: means[..., 0]),
+        ("ss", lambda means: means[..., 1]),
+        ("icat", lambda means: icat(means[..., 0], means[..., 1])),
     ]
     return [
-        Weighted(name, list(terms), list(terms.values()), statistic, scored, len(samples), group)
-        for name, statistic in statistics
+        Statistic(
+            name,
+            list(terms),
+            list(terms.values()),
+            function,
+            scored,
+            len(samples),
+            group,
+            bounds=(0.0, 100.0),
+            unit="target terms",
+        )
+        for name, function in functions
     ]
-
-
-def _means(weights: Values, rows: Values) -> tuple[Values, Values]:
-    """Mean lms and ss over the terms, shape (resamples,) each."""
-    lms, ss = (weights @ rows / weights.sum(axis=1, keepdims=True)).T
-    return lms, ss
 
 
 def _term_scores(samples: Sequence[Scored]) -> dict[str, tuple[float, float]]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from llmprof.datasets import DataOptions, Dataset, Prompt, load_prompts
+from llmprof.metrics.intervals import SHARE
 from llmprof.metrics.measures import Mean, Measure, metrics_of
 from llmprof.metrics.samples import Metric, Sample, Scored
-from llmprof.metrics.text import chosen_names, in_order
+from llmprof.metrics.text import SHARES, chosen_names, in_order
 from llmprof.profilers.presentation import DistributionChart, Presentation, SampleView
 from llmprof.profilers.prompt_formats import question_prompt, version_of_prompts
 from llmprof.profilers.protocol import NO_FACTS, ModelFacts, ProfilerOptions
@@ -135,7 +136,9 @@ class Textual:
         names = {name for sample in samples for name in sample.scores}
         units = [sample.sample_id for sample in samples]
         for name in in_order(names):
-            yield Mean(name, units, [each.scores.get(name) for each in samples])
+            values = [each.scores.get(name) for each in samples]
+            bounds = SHARE if name in SHARES else None
+            yield Mean(name, units, values, bounds=bounds, unit="prompts")
 
     def metrics(self, samples: Sequence[Scored]) -> list[Metric]:
         return metrics_of(self.measures(samples))

@@ -7,8 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from llmprof.errors import UnknownNameError
-from llmprof.metrics.bootstrap import Difference
-from llmprof.metrics.measures import Mean, Measure, Single, difference
+from llmprof.metrics.intervals import bounds_of, defined_values, excludes_zero, is_negligible
+from llmprof.metrics.measures import (
+    FEWEST_DIFFERING,
+    Difference,
+    Mean,
+    Measure,
+    Single,
+    difference,
+)
 from llmprof.metrics.samples import OVERALL, Scored
 from llmprof.profilers import Comparable, Profiler
 from llmprof.profilers.registry import stored_profiler
@@ -34,15 +41,33 @@ def compare_with_baseline(
     if baseline not in present:
         return section
     before = _measures(store, runs[baseline], section)
+    section = _made_anew(section, baseline, before)
     changes: list[list[Change | None]] = [[None] * len(runs) for _ in section.rows]
     for place in present:
         if place == baseline:
             continue
         after = _measures(store, runs[place], section)
+        section = _made_anew(section, place, after)
         for row, found in zip(section.rows, changes, strict=True):
             found[place] = _change(row, baseline, place, before, after)
     rows = [replace(row, changes=found) for row, found in zip(section.rows, changes, strict=True)]
     return replace(section, rows=rows)
+
+
+def _made_anew(section: Section, place: int, measures: _Measures) -> Section:
+    """The section, where intervals of an older method in one run are made by that of today."""
+
+    def value_of(row: Row) -> Sequence[Value | None]:
+        value, measure = row.values[place], measures.get((row.metric, row.group))
+        if value is None or measure is None or not value.has_older_interval:
+            return row.values
+        if not _agrees(measure, value):
+            return row.values
+        values = list(row.values)
+        values[place] = Value.of(measure.metric())
+        return values
+
+    return replace(section, rows=[replace(row, values=value_of(row)) for row in section.rows])
 
 
 def _measures(store: Store, run: ReportedRun, section: Section) -> _Measures:
@@ -62,11 +87,13 @@ def _measures(store: Store, run: ReportedRun, section: Section) -> _Measures:
 def _means(section: Section, samples: Sequence[Scored]) -> list[Measure]:
     """Of scores that are called like a metric, as those of lm-eval's tasks are, the means."""
     units = [sample.sample_id for sample in samples]
-    return [
-        Mean(row.metric, units, [sample.scores.get(row.metric) for sample in samples])
-        for row in section.rows
-        if row.group == OVERALL
-    ]
+    measures: list[Measure] = []
+    for row in section.rows:
+        if row.group == OVERALL:
+            values = [sample.scores.get(row.metric) for sample in samples]
+            bounds = bounds_of(defined_values(values))
+            measures.append(Mean(row.metric, units, values, bounds=bounds, unit="documents"))
+    return measures
 
 
 def _change(
@@ -95,6 +122,9 @@ def _change(
         ci_high=found.ci_high,
         n=found.n,
         reason=_coverage(before, after, found),
+        unit=found.unit,
+        interval_method=found.method,
+        differing=found.differing,
     )
 
 
@@ -107,17 +137,23 @@ def _agrees(measure: Measure, stored: Value) -> bool:
 
 
 def _coverage(before: Measure, after: Measure, found: Difference) -> str | None:
-    covered = [each.covered for each in (before, after) if not isinstance(each, Single)]
-    if found.n < 2:
-        return "fewer than two items have a value in both runs"
+    """What is to be said of an interval, or why there is none."""
     if found.ci_low is None:
-        return "too few items have a part in it for an interval"
-    over = f"over the {found.n} items that have a value in both runs"
-    return None if found.n == max(covered) else over
+        return found.reason
+    said = []
+    covered = [each.covered for each in (before, after) if not isinstance(each, Single)]
+    if found.n != max(covered):
+        said.append(f"over the {found.n} items that have a value in both runs")
+    if excludes_zero(found.ci_low, found.ci_high) and found.differing < FEWEST_DIFFERING:
+        said.append(
+            f"not marked: {found.differing} {found.unit} differ, of which chance can be all"
+        )
+    return "; ".join(said) or None
 
 
 def _without_interval(before: float, after: float, reason: str) -> Change:
-    return Change(after - before, _percent(after - before, before), None, None, 0, reason)
+    change = 0.0 if is_negligible(after - before, after, before) else after - before
+    return Change(change, _percent(change, before), None, None, 0, reason)
 
 
 def _percent(absolute: float, before: float) -> float | None:

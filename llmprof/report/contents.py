@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from llmprof.metrics.samples import OVERALL
+from llmprof.metrics.intervals import excludes_zero
+from llmprof.metrics.measures import FEWEST_DIFFERING
+from llmprof.metrics.samples import OVERALL, Metric
 from llmprof.profilers import Presentation, Scale
 from llmprof.results.reader import MetricRow
 
@@ -38,11 +40,21 @@ class Value:
     n: int
     n_total: int
     reason: str | None = None
+    unit: str | None = None
+    interval_method: str | None = None
 
     @classmethod
-    def of(cls, row: MetricRow) -> Value:
-        """The number in a stored row."""
-        return cls(row.value, row.ci_low, row.ci_high, row.n, row.n_total, row.reason)
+    def of(cls, row: MetricRow | Metric) -> Value:
+        """The number in a stored row, or one that was made now."""
+        return cls(
+            row.value, row.ci_low, row.ci_high, row.n, row.n_total, row.reason, row.unit,
+            row.interval_method,
+        )  # fmt: skip
+
+    @property
+    def has_older_interval(self) -> bool:
+        """Whether its interval was made before methods were named: a percentile bootstrap."""
+        return self.ci_low is not None and self.interval_method is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +62,11 @@ class Change:
     """A run's value minus the baseline's, over the `n` items that both runs have.
 
     `percent` is of the baseline's absolute value; None where that is zero. The interval is a 95%
-    paired bootstrap interval of `absolute`. Without one, `reason` says why, and `absolute` is the
-    difference of the values as they are shown; with one, `reason` says which items it leaves out.
-    What counts as an item is what the metric averages over, such as a prompt or a target term.
+    paired interval of `absolute`, about other `unit` like these. Without one, `reason` says why,
+    and `absolute` is the difference of the values as they are shown; with one, `reason` says which
+    items it leaves out. What counts as an item is what the metric averages over, such as a prompt
+    or a target term. `differing` counts the units that are not the same in both runs; None where
+    nobody counted.
     """
 
     absolute: float
@@ -61,12 +75,15 @@ class Change:
     ci_high: float | None
     n: int
     reason: str | None = None
+    unit: str | None = None
+    interval_method: str | None = None
+    differing: int | None = None
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether there is an interval and zero is not in it."""
-        low, high = self.ci_low, self.ci_high
-        return low is not None and high is not None and not low <= 0 <= high
+        """Whether there is a change: the interval says so, of enough units that differ."""
+        differing = self.n if self.differing is None else self.differing
+        return differing >= FEWEST_DIFFERING and excludes_zero(self.ci_low, self.ci_high)
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,8 @@ COLUMNS: dict[str, type] = {
     "n": int,
     "n_total": int,
     "reason": str,
+    "unit": str,
+    "interval_method": str,
     "baseline": str,
     "change": float,
     "change_percent": float,
@@ -146,6 +148,8 @@ def _where(report: Report, section: Section, row: Row, place: int) -> dict[str, 
         "n": value.n,
         "n_total": value.n_total,
         "reason": value.reason,
+        "unit": value.unit,
+        "interval_method": value.interval_method,
         **_change(row.changes[place]),
     }
 

@@ -89,12 +89,37 @@ def words_of(section: Section) -> list[str]:
 def notes_of(section: Section, report: Report) -> list[str]:
     """Notes: undefined values, cautions, and changes without an interval."""
     places = columns_of(section)
+    drawn = [*_drawn(section, places), *_older(section, report, places)]
     notes: dict[str, list[str]] = {}
     for row in _to_read(section):
         name = row.metric if row.group == OVERALL else f"{row.metric} {row.group}"
         for text in _said_of(row, report, places):
             notes.setdefault(text, []).append(name)
-    return [f"{text}: {_listed(names)}" for text, names in notes.items()]
+    return [*drawn, *(f"{text}: {_listed(names)}" for text, names in notes.items())]
+
+
+def _drawn(section: Section, places: Sequence[int]) -> Iterator[str]:
+    """What the intervals are about."""
+    by_unit: dict[str, dict[str, None]] = {}
+    for row in _to_read(section):
+        for place in places:
+            value = row.values[place]
+            if value is not None and value.ci_low is not None and value.unit is not None:
+                by_unit.setdefault(value.unit, {})[row.metric] = None
+    for unit, metrics in by_unit.items():
+        of = "" if len(by_unit) == 1 else f": {_listed(list(metrics))}"
+        yield f"95% intervals are over {unit}{of}"
+
+
+def _older(section: Section, report: Report, places: Sequence[int]) -> Iterator[str]:
+    """Whose intervals are not of today's method."""
+    for place in places:
+        values = [row.values[place] for row in section.rows]
+        if any(value is not None and value.has_older_interval for value in values):
+            yield (
+                f"intervals of {report.runs[place].label} are of an older method, the percentile "
+                "bootstrap over items: too narrow where items are few, and not to be compared"
+            )
 
 
 def _to_read(section: Section) -> list[Row]:

@@ -63,8 +63,9 @@ class MetricRow:
     """One number with its 95% interval; `n` of `n_total` items have a value.
 
     `value` is None when it is not defined: `reason` then says why. With a value, `reason` is a
-    caution about it. `sha256` is of the data set's file, and `demonstration` says that the numbers
-    are not comparable with published ones.
+    caution about it. `unit` is what the interval is about and `interval_method` how it was made,
+    both None where an llmprof stored it that knew one method only. `sha256` is of the data set's
+    file, and `demonstration` says that the numbers are not comparable with published ones.
     """
 
     run_id: str
@@ -83,12 +84,14 @@ class MetricRow:
     n: int
     n_total: int
     reason: str | None
+    unit: str | None
+    interval_method: str | None
 
     def as_metric(self) -> Metric:
         """The number alone, as profilers make it."""
         return Metric(
             self.metric, self.value, self.ci_low, self.ci_high, self.n, self.n_total,
-            self.group, self.reason,
+            self.group, self.reason, self.unit, self.interval_method,
         )  # fmt: skip
 
 
@@ -132,7 +135,8 @@ FROM run_datasets t
 """
 _METRICS = """
 SELECT t.run_id, r.model, r.backend, t.profiler, t.protocol_version, t.dataset, d.sha256,
-       d.demonstration, t.metric, t."group", t.value, t.ci_low, t.ci_high, t.n, t.n_total, t.reason
+       d.demonstration, t.metric, t."group", t.value, t.ci_low, t.ci_high, t.n, t.n_total, t.reason,
+       {method}
 FROM metrics t JOIN runs r ON r.id = t.run_id JOIN run_datasets d USING (run_id, profiler, dataset)
 """
 _SAMPLES = """
@@ -188,7 +192,10 @@ def read_metrics(
 ) -> list[MetricRow]:
     """The metrics of a run, of one profiler or data set or of all, in the order they were saved."""
     where = {"run_id": run_id, "profiler": profiler, "dataset": dataset}
-    rows = _select(store, _METRICS, "ORDER BY t.rowid", **where)
+    # A database that is only read is not migrated.
+    known = store.has_column("metrics", "interval_method")
+    sql = _METRICS.format(method="t.unit, t.interval_method" if known else "NULL, NULL")
+    rows = _select(store, sql, "ORDER BY t.rowid", **where)
     return [MetricRow(*_with(row, _DEMONSTRATION, bool(row[_DEMONSTRATION]))) for row in rows]
 
 

@@ -166,6 +166,15 @@ def add_process(db: Database) -> None:
     db.execute("ALTER TABLE runs ADD COLUMN process TEXT")
 
 
+@_step
+def add_interval_methods(db: Database) -> None:
+    """What intervals are about and how they were made; NULL in runs of older versions."""
+    for column in ("unit", "interval_method"):
+        db.execute(f"ALTER TABLE metrics ADD COLUMN {column} TEXT")
+    db.execute("DROP VIEW latest_metrics")
+    db.execute(_LATEST_METRICS.replace("n_total, run_id", "n_total, unit, interval_method, run_id"))
+
+
 def check_schema(connection: sqlite3.Connection, name: str) -> bool:
     """Whether migrations are pending; `name` is the file's, for messages.
 

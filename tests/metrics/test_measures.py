@@ -7,10 +7,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from llmprof.metrics.bootstrap import Difference
-from llmprof.metrics.measures import Mean, Measure, Single, Weighted, difference
+from llmprof.metrics.intervals import SHARE
+from llmprof.metrics.measures import (
+    Difference,
+    Mean,
+    Measure,
+    Single,
+    Statistic,
+    difference,
+    mean_metric,
+)
 from llmprof.metrics.samples import Metric
-from llmprof.profilers.calibration_error import equal_width_error
 
 SIZE = 300
 UNITS = [str(place) for place in range(SIZE)]
@@ -54,76 +61,115 @@ def test_a_mean_agrees_with_scipy_and_pairs_the_items() -> None:
     assert result.ci_high - result.ci_low < (unpaired.high - unpaired.low) / 3
 
 
-def ratio(rows: Array) -> Array:
-    return np.asarray(100 * (2 * rows[:, 1].sum() / rows[:, 0].sum() - 1))
+def ratio(means: Array) -> Array:
+    return np.asarray(100 * (2 * means[..., 1] / means[..., 0] - 1))
 
 
-def test_a_ratio_of_sums_agrees_with_scipy() -> None:
+def answers_of(size: int) -> tuple[Array, Array]:
+    """Whether each item chose, and chose with bias, in two runs."""
     draw = np.random.default_rng(2)
-    chosen = (draw.random((2, SIZE)) < 0.8).astype(float)
-    biased = chosen * (draw.random((2, SIZE)) < [[0.5], [0.6]])
-    before, after = (
-        Weighted(
-            "bias",
-            UNITS,
-            [tuple(row) for row in rows.T],
-            lambda rows: lambda weights: (
-                100 * (2 * (weights @ rows[:, 1]) / (weights @ rows[:, 0]) - 1)
-            ),
-            n=SIZE,
-            n_total=SIZE,
-        )
-        for rows in (np.stack([chosen[0], biased[0]]), np.stack([chosen[1], biased[1]]))
-    )  # fmt: skip
-    places = np.arange(SIZE)
+    chosen = (draw.random((2, size)) < 0.8).astype(float)
+    return chosen, chosen * (draw.random((2, size)) < [[0.5], [0.6]])
+
+
+def of_answers(chosen: Array, biased: Array, clusters: list[str] | None = None) -> Statistic:
+    rows = [(float(c), float(b)) for c, b in zip(chosen, biased, strict=True)]
+    units = [str(place) for place in range(len(rows))]
+    return Statistic(
+        "bias",
+        units,
+        rows,
+        ratio,
+        n=len(rows),
+        n_total=len(rows),
+        bounds=(-100.0, 100.0),
+        clusters=clusters,
+        size=0,
+        unit="items" if clusters is None else "templates",
+    )
+
+
+def test_a_ratio_of_sums_agrees_with_scipys_bca() -> None:
+    chosen, biased = answers_of(SIZE)
+    before, after = (of_answers(chosen[run], biased[run]) for run in (0, 1))
 
     def statistic(drawn: Array) -> float:
-        each = [np.stack([chosen[run], biased[run]], 1)[drawn.astype(int)] for run in (0, 1)]
-        return float(ratio(each[1]) - ratio(each[0]))
+        of = drawn.astype(int)
+        old, new = (ratio(np.stack([chosen[r][of].mean(), biased[r][of].mean()])) for r in (0, 1))
+        return float(new - old)
 
     result = found(before, after)
+    places = np.arange(SIZE)
     assert result.value == pytest.approx(statistic(places))
     theirs = stats.bootstrap(
-        (places,), statistic, vectorized=False, n_resamples=2000, method="percentile",
+        (places,), statistic, vectorized=False, n_resamples=2000, method="BCa",
         rng=np.random.default_rng(3),
     )  # fmt: skip
     assert_near(result, theirs)
 
 
-def test_a_calibration_error_agrees_with_scipy() -> None:
-    draw = np.random.default_rng(4)
-    confidence = draw.uniform(0.2, 1.0, size=(2, SIZE))
-    correct = (draw.random((2, SIZE)) < confidence**2).astype(float)
-
-    def error(confidence: Array, correct: Array) -> float:
-        bins = np.minimum((confidence * 10).astype(int), 9)
-        return sum(abs((confidence - correct)[bins == each].sum()) for each in range(10)) / len(
-            correct
-        )
-
-    before, after = (
-        Weighted(
-            "ece",
-            UNITS,
-            list(zip(confidence[run].tolist(), correct[run].tolist(), strict=True)),
-            lambda rows: equal_width_error(rows[:, 0], rows[:, 1], 10),
-            n=SIZE,
-            n_total=SIZE,
-        )
-        for run in (0, 1)
+def test_clusters_are_drawn_where_items_are_alike() -> None:
+    """Ten equal items of each cluster tell no more than one."""
+    chosen, biased = answers_of(40)
+    single = of_answers(chosen[0], biased[0])
+    tenfold = of_answers(
+        np.repeat(chosen[0], 10), np.repeat(biased[0], 10), [str(i // 10) for i in range(400)]
     )
+    alone, together = single.metric(), tenfold.metric()
+    assert together.value == alone.value
+    assert together.ci_low == pytest.approx(alone.ci_low)
+    assert together.ci_high == pytest.approx(alone.ci_high)
+    assert (alone.unit, together.unit) == ("items", "templates")
+    ignored = of_answers(np.repeat(chosen[0], 10), np.repeat(biased[0], 10)).metric()
+    assert alone.ci_low is not None and ignored.ci_low is not None
+    assert ignored.ci_low > alone.ci_low
+    means = [
+        Mean("m", tenfold.units, np.repeat(biased[run], 10).tolist(), bounds=SHARE,
+             clusters=tenfold.clusters)
+        for run in (0, 1)
+    ]  # fmt: skip
+    plain = [Mean("m", single.units, biased[run].tolist(), bounds=SHARE) for run in (0, 1)]
+    change, of_single = found(*means), found(*plain)
+    assert change.value == pytest.approx(of_single.value)
+    assert (change.n, change.differing) == (400, of_single.differing)
+    assert change.ci_high == pytest.approx(of_single.ci_high, abs=0.05)
 
-    def statistic(drawn: Array) -> float:
-        of = drawn.astype(int)
-        return error(confidence[1][of], correct[1][of]) - error(confidence[0][of], correct[0][of])
 
-    result = found(before, after)
-    assert result.value == pytest.approx(statistic(np.arange(SIZE)))
-    theirs = stats.bootstrap(
-        (np.arange(SIZE),), statistic, vectorized=False, n_resamples=2000, method="percentile",
-        rng=np.random.default_rng(5),
-    )  # fmt: skip
-    assert_near(result, theirs)
+def test_a_cluster_of_each_item_changes_nothing() -> None:
+    values = [0.0, 1.0, 1.0, 0.0, 1.0, 1.0]
+    units = list("abcdef")
+    plain = Mean("m", units, values, bounds=SHARE)
+    clustered = Mean("m", units, values, bounds=SHARE, clusters=units)
+    assert plain.metric() == clustered.metric()
+
+
+def test_pairs_of_right_and_wrong_have_tangos_interval() -> None:
+    before = [1.0] * 7 + [0.0] * 1 + [1.0] * 1 + [0.0] * 12
+    after = [0.0] * 7 + [1.0] * 1 + [1.0] * 1 + [0.0] * 12
+    units = [str(place) for place in range(21)]
+    result = found(*(Mean("m", units, run, bounds=SHARE, scale=100.0) for run in (before, after)))
+    assert (result.ci_low, result.ci_high) == pytest.approx((-51.7, -2.6), abs=0.05)
+    assert (result.n, result.differing, result.method) == (21, 8, "Tango score")
+
+
+def test_runs_that_agree_in_everything_may_differ_on_other_items() -> None:
+    units = [str(place) for place in range(20)]
+    for values, bounds, certain in (
+        ([0.0, 1.0] * 10, SHARE, False),
+        ([0.25, 0.5] * 10, SHARE, False),
+        ([3.0, 7.0] * 10, None, True),
+    ):
+        result = found(*(Mean("m", units, values, bounds=bounds) for _ in range(2)))
+        assert (result.value, result.differing) == (0.0, 0)
+        assert ((result.ci_low, result.ci_high) == (0.0, 0.0)) is certain
+
+
+def test_rounding_is_no_change() -> None:
+    units = [str(place) for place in range(40)]
+    before = [0.1 + 0.2] * 40
+    after = [0.3] * 40
+    result = found(Mean("m", units, before), Mean("m", units, after))
+    assert (result.value, result.ci_low, result.ci_high, result.differing) == (0.0, 0.0, 0.0, 0)
 
 
 scores = st.one_of(st.none(), st.integers(0, 3).map(float))
@@ -161,6 +207,42 @@ def test_what_cannot_be_paired_says_why() -> None:
     single = Single(Metric("m", 1.0, None, None, 1, 1), "one test")
     assert difference(mean, single) == difference(single, mean) == "one test"
     assert difference(mean, Mean("m", ["a", "a"], [1.0, 2.0])) == "several items have the same id"
-    rows = Weighted("m", ["a"], [(1.0,)], lambda rows: lambda weights: weights @ rows[:, 0], 1, 1)
+    rows = Statistic("m", ["a"], [(1.0,)], lambda means: means[..., 0], 1, 1)
     assert difference(mean, rows) == "the two are made in different ways"
     assert found(mean, Mean("m", ["c"], [1.0])).value is None
+
+
+def test_one_value_has_no_interval() -> None:
+    metric = mean_metric("m", [3.0])
+    assert (metric.value, metric.ci_low, metric.ci_high, metric.n) == (3.0, None, None, 1)
+
+
+def test_undefined_values_lower_the_coverage_not_the_mean() -> None:
+    metric = mean_metric("m", [1.0, None, 3.0, float("nan")])
+    assert (metric.value, metric.n, metric.n_total) == (2.0, 2, 4)
+
+
+def test_nothing_defined_is_null_with_a_reason() -> None:
+    metric = mean_metric("m", [None, None])
+    assert metric.value is None
+    assert metric.reason
+    assert (metric.n, metric.n_total) == (0, 2)
+
+
+def test_paired_interval_is_narrower_than_that_of_unpaired_models() -> None:
+    """Both models find the same items hard: pairing takes that out."""
+    draw = np.random.default_rng(3)
+    hardness = draw.normal(0, 5, size=400)
+    before = hardness + draw.normal(0, 0.5, size=400)
+    after = hardness + 0.3 + draw.normal(0, 0.5, size=400)
+    units = [str(place) for place in range(400)]
+    result = found(Mean("m", units, before.tolist()), Mean("m", units, after.tolist()))
+    theirs = stats.ttest_rel(after, before).confidence_interval()
+    assert (result.ci_low, result.ci_high) == pytest.approx(tuple(theirs), abs=0.01)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_mean_beyond_the_largest_float_has_no_interval() -> None:
+    metric = mean_metric("m", [0.0, 1.797693134336922e308])
+    assert metric.value == pytest.approx(8.98846567168461e307)
+    assert (metric.ci_low, metric.ci_high) == (None, None)

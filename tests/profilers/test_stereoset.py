@@ -113,7 +113,10 @@ def test_a_model_that_always_prefers_one_side(
     metrics = by_group(PROFILER.metrics(score(items, lambda item, label: rank[label])))
     for (_, name), metric in metrics.items():
         expected = {"lms": 100.0, "ss": ss, "icat": icat}[name]
-        assert (metric.value, metric.ci_low, metric.ci_high) == (expected,) * 3
+        assert metric.value == expected
+        # Other target terms may differ: fewer than about 3 in as many as there are here.
+        ends = (metric.ci_low, metric.ci_high)
+        assert (100.0 if expected else 0.0) in ends and ends[0] != ends[1]
 
 
 def item_of(term: str, number: int) -> StereoSetItem:

@@ -6,13 +6,14 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lm_eval.api import metrics as lm_eval_metrics
 from lm_eval.api import registry
 
 from llmprof.jobs.benchmark.lm_eval_model import Asked, cut
-from llmprof.metrics.bootstrap import bootstrap_interval, bootstrap_statistic, mean_value
+from llmprof.metrics.intervals import NORMAL, Interval, bounds_of, mean_interval, mean_value
+from llmprof.metrics.measures import statistic_interval
 from llmprof.metrics.samples import Metric, Sample, Scored
 from llmprof.requests import (
     Completion,
@@ -22,8 +23,11 @@ from llmprof.requests import (
     TokenLogProbs,
 )
 
+if TYPE_CHECKING:
+    from llmprof.metrics.intervals import Values
+
 _NORMAL_95 = 1.959964
-_OF_WEIGHTED_SUMS = (lm_eval_metrics.weighted_perplexity, lm_eval_metrics.bits_per_byte)
+DOCUMENTS = "documents"
 _NO_FILTER = "none"
 _STDERR = "_stderr"
 
@@ -56,8 +60,8 @@ def task_metrics(
 ) -> list[Metric]:
     """lm-eval's values and standard errors, with intervals where they can be computed.
 
-    A mean gets the percentile bootstrap of its documents' values; a perplexity, the bootstrap over
-    documents; any other metric, 1.96 standard errors to each side where lm-eval gives them.
+    A mean and a perplexity get that of their documents; any other metric, 1.96 standard errors to
+    each side where lm-eval gives them.
     """
     n_total = len({entry["doc_id"] for entry in logged})
     metrics = []
@@ -109,34 +113,79 @@ def _with_stderr(
     key: tuple[str, str],
     value: float | None,
     stderr: float | None,
-    interval: tuple[float, float] | None,
+    interval: Interval | None,
     n: int,
     n_total: int,
 ) -> list[Metric]:
     name, filter_name = key
-    low, high = interval or (None, None)
     reason = None if value is not None else "lm-eval's value is not a number"
-    metrics = [Metric(metric_name(name, filter_name), value, low, high, n, n_total, reason=reason)]
+    plain = Metric(
+        metric_name(name, filter_name),
+        value,
+        None,
+        None,
+        n,
+        n_total,
+        reason=reason,
+        unit=DOCUMENTS,
+        interval_method="none",
+    )
+    metrics = [_with_interval(plain, interval)]
     if stderr is not None:
         stderr_name = metric_name(name + _STDERR, filter_name)
-        metrics.append(Metric(stderr_name, stderr, None, None, n, n_total))
+        metrics.append(replace(plain, name=stderr_name, value=stderr, reason=None))
     return metrics
+
+
+def _with_interval(metric: Metric, interval: Interval | None) -> Metric:
+    if interval is None:
+        return replace(metric, ci_low=None, ci_high=None, interval_method="none")
+    low, high, method = interval.low, interval.high, interval.method
+    return replace(metric, ci_low=low, ci_high=high, interval_method=method)
 
 
 def _interval(
     value: float | None, stderr: float | None, values: Sequence[Any], statistic: Any
-) -> tuple[float, float] | None:
+) -> Interval | None:
     numbers = [_number(each) for each in values]
     defined = [number for number in numbers if number is not None]
     if value is None:
         return None
     if statistic is lm_eval_metrics.mean and len(defined) == len(values):
-        return bootstrap_interval(defined)
+        return mean_interval(defined, bounds=bounds_of(defined))
     if statistic in _OF_WEIGHTED_SUMS:
-        return bootstrap_statistic(values, statistic)
+        return statistic_interval(values, _OF_WEIGHTED_SUMS[statistic], sizes=(1,))
+    if statistic is lm_eval_metrics.perplexity and len(defined) == len(values):
+        return _perplexity_interval(defined)
     if stderr is None:
         return None
-    return value - _NORMAL_95 * stderr, value + _NORMAL_95 * stderr
+    return Interval(value - _NORMAL_95 * stderr, value + _NORMAL_95 * stderr, NORMAL)
+
+
+def _perplexity_interval(log_likelihoods: Sequence[float]) -> Interval | None:
+    """Of exp(-mean), from the interval of the mean."""
+    of_mean = mean_interval(log_likelihoods)
+    if of_mean is None:
+        return None
+    return Interval(math.exp(-of_mean.high), math.exp(-of_mean.low), of_mean.method)
+
+
+def _weighted_perplexity(means: Values) -> Values:
+    import numpy as np
+
+    return np.asarray(np.exp(-means[..., 0] / means[..., 1]))
+
+
+def _bits_per_byte(means: Values) -> Values:
+    bits: Values = -means[..., 0] / means[..., 1] / math.log(2)
+    return bits
+
+
+# Of means of log-likelihoods and of weights, as lm-eval has them of sums.
+_OF_WEIGHTED_SUMS = {
+    lm_eval_metrics.weighted_perplexity: _weighted_perplexity,
+    lm_eval_metrics.bits_per_byte: _bits_per_byte,
+}
 
 
 def _number(value: Any) -> float | None:
@@ -197,8 +246,7 @@ def recompute_metrics(
 ) -> tuple[list[Metric], frozenset[str]]:
     """Recompute metrics from samples; also returns the names of those that cannot be.
 
-    A metric is averaged as lm-eval's registry says under its name. Of a perplexity, only the value
-    is recomputed.
+    A metric is averaged as lm-eval's registry says under its name.
     """
     recomputed = {metric.name: _recompute(metric, samples) for metric in stored}
     unchecked = frozenset(name for name, metric in recomputed.items() if metric is None)
@@ -217,7 +265,9 @@ def _recompute(metric: Metric, samples: Sequence[Scored]) -> Metric | None:
         return _mean_stderr(metric, values) if name != stem else _mean(metric, values)
     if aggregation is lm_eval_metrics.perplexity and name == stem:
         value = float(aggregation(values)) if values else None
-        return replace(metric, value=value, n=len(values))
+        return _with_interval(
+            replace(metric, value=value, n=len(values)), _perplexity_interval(values)
+        )
     return None
 
 
@@ -229,9 +279,9 @@ def _aggregation(name: str) -> Callable[..., Any] | None:
 
 
 def _mean(metric: Metric, values: Sequence[float]) -> Metric:
-    low, high = bootstrap_interval(values) or (None, None)
     mean = mean_value(values) if values else None
-    return replace(metric, value=mean, ci_low=low, ci_high=high, n=len(values))
+    interval = mean_interval(values, bounds=bounds_of(values))
+    return _with_interval(replace(metric, value=mean, n=len(values)), interval)
 
 
 def _mean_stderr(metric: Metric, values: Sequence[float]) -> Metric:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from llmprof.cache import canonical_json
@@ -15,8 +16,11 @@ from llmprof.jobs.select.criteria import metric_names
 from llmprof.jobs.select.job import SelectJob
 from llmprof.jobs.select.prepare import COMMAND, SelectSetup, protocol_version
 from llmprof.jobs.select.training_file import FORMATS, PAIRS, Example, Line
-from llmprof.metrics.bootstrap import mean_metric, mean_value, paired_difference
+from llmprof.metrics.intervals import SHARE, Bounds, mean_value
+from llmprof.metrics.measures import Mean, difference, mean_metric
 from llmprof.metrics.samples import Metric, Sample
+from llmprof.metrics.text import SHARES
+from llmprof.profilers.toxicity_measures import ATTRIBUTES
 from llmprof.requests import Message
 from llmprof.results import ProfileResult, Work
 
@@ -150,6 +154,8 @@ CANDIDATES = "candidates"
 SELECTED = "selected"
 RANDOM = "random"
 CHANGE = "change"
+# What is drawn: what a selection would do to other prompts.
+PROMPTS = "prompts"
 KEPT_PROMPTS = "kept_prompts"
 EMPTY_COMPLETIONS = "empty_completions"
 MODEL_SHARE = "model_share"
@@ -172,7 +178,15 @@ def selection_metrics(
     names = [name for name in metric_names() if _is_known(name, pools)]
     names.sort(key=lambda name: name != target)
     metrics = [metric for name in names for metric in _before_and_after(name, pools, kept)]
-    metrics.append(mean_metric(target, _values(target, control), group=RANDOM))
+    metrics.append(
+        mean_metric(
+            target,
+            _values(target, control),
+            group=RANDOM,
+            bounds=_bounds(target),
+            unit=PROMPTS,
+        )
+    )
     metrics += _percentiles(target, [sample for pool in pools for sample in pool], CANDIDATES)
     metrics += _percentiles(target, [sample for sample in control if sample], RANDOM)
     metrics += _percentiles(target, [sample for sample in kept if sample], SELECTED)
@@ -182,15 +196,36 @@ def selection_metrics(
 def _before_and_after(name: str, pools: Sequence[Pool], kept: Picks) -> list[Metric]:
     before = [_mean([sample.scores.get(name) for sample in pool]) for pool in pools]
     after = _values(name, kept)
-    change = paired_difference(zip(before, after, strict=True))
-    reason = None if change.n else "no prompt has it before and after"
-    return [
-        mean_metric(name, before, group=CANDIDATES),
-        mean_metric(name, after, group=SELECTED),
-        Metric(
-            name, change.value, change.ci_low, change.ci_high, change.n, len(pools), CHANGE, reason
-        ),
-    ]
+    units = [str(place) for place in range(len(pools))]
+    first, second = (
+        Mean(name, units, values, group, bounds=_bounds(name), unit=PROMPTS)
+        for values, group in ((before, CANDIDATES), (after, SELECTED))
+    )
+    return [first.metric(), second.metric(), _change(first, second)]
+
+
+def _change(before: Mean, after: Mean) -> Metric:
+    change = difference(before, after)
+    n_total = len(before.units)
+    if isinstance(change, str) or change.value is None:
+        reason = change if isinstance(change, str) else "no prompt has it before and after"
+        return Metric(before.name, None, None, None, 0, n_total, CHANGE, reason, PROMPTS, "none")
+    return Metric(
+        before.name,
+        change.value,
+        change.ci_low,
+        change.ci_high,
+        change.n,
+        n_total,
+        CHANGE,
+        change.reason,
+        PROMPTS,
+        change.method,
+    )
+
+
+def _bounds(name: str) -> Bounds | None:
+    return SHARE if name in SHARES or name in ATTRIBUTES else None
 
 
 def _percentiles(target: str, samples: Sequence[Sample], group: str) -> list[Metric]:
@@ -201,7 +236,17 @@ def _percentiles(target: str, samples: Sequence[Sample], group: str) -> list[Met
     if not values:
         return []
     return [
-        Metric(f"{target}_p{percent}", float(value), None, None, len(values), len(samples), group)
+        Metric(
+            f"{target}_p{percent}",
+            float(value),
+            None,
+            None,
+            len(values),
+            len(samples),
+            group,
+            unit="completions",
+            interval_method="none",
+        )
         for percent, value in zip(PERCENTILES, np.percentile(values, PERCENTILES), strict=True)
     ]
 
@@ -210,11 +255,12 @@ def _shares(pools: Sequence[Pool], kept: Picks, labels: Sequence[str]) -> list[M
     generated = [[sample for sample in pool if sample.response is not None] for pool in pools]
     empty = [_mean([float(not is_spoken(sample)) for sample in pool]) for pool in generated]
     groups = [sample.group for sample in kept if sample]
+    share = partial(mean_metric, bounds=SHARE, unit=PROMPTS)
     return [
-        mean_metric(KEPT_PROMPTS, [float(sample is not None) for sample in kept], group=SELECTED),
-        mean_metric(EMPTY_COMPLETIONS, empty, group=CANDIDATES),
+        share(KEPT_PROMPTS, [float(sample is not None) for sample in kept], group=SELECTED),
+        share(EMPTY_COMPLETIONS, empty, group=CANDIDATES),
         *(
-            mean_metric(MODEL_SHARE, [float(group == label) for group in groups], group=label)
+            share(MODEL_SHARE, [float(group == label) for group in groups], group=label)
             for label in labels
         ),
     ]

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from llmprof.metrics.text.catalogue import NAMES as NAMES
+from llmprof.metrics.text.catalogue import SHARES as SHARES
 from llmprof.metrics.text.catalogue import Reads as Reads
 from llmprof.metrics.text.catalogue import chosen_names as chosen_names
 from llmprof.metrics.text.catalogue import groups_of

@@ -133,6 +133,14 @@ GROUPS = (
     MetricGroup("diversity:mtld", Reads.TEXT, ("mtld",)),
 )
 NAMES = tuple(name for group in GROUPS for name in group.names)
+# Those that lie between 0 and 1 whatever the text is.
+SHARES = frozenset(
+    name
+    for name in NAMES
+    if name.startswith(("proportion_", "duplicate_", "top_ngram_"))
+    or name in ("passed_quality_check", "contains_lorem ipsum", "alpha_ratio", "oov_ratio")
+    or name == "prop_adjacent_dependency_relation_mean"
+)
 _PLACES = {name: place for place, name in enumerate(NAMES)}
 
 

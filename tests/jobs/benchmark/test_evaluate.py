@@ -18,7 +18,7 @@ from llmprof.backends.scripted import ScriptedBackend, default_script
 from llmprof.errors import BackendError, CapabilityError, LlmprofError
 from llmprof.jobs.benchmark import BenchmarkJob, BenchmarkOutcome, evaluate
 from llmprof.ledger import Progress
-from llmprof.metrics.bootstrap import bootstrap_interval
+from llmprof.metrics.intervals import mean_interval
 from llmprof.report.build import build_report
 from llmprof.requests import (
     Completion,
@@ -130,7 +130,8 @@ def test_metrics_have_intervals_counts_versions_and_standard_errors(benchmark: B
     write_choice(benchmark.tasks)
     benchmark.run("choice")
     values = [scores["acc"] for scores in benchmark.scores("choice")]
-    interval = bootstrap_interval(values)
+    interval = mean_interval(values, bounds=(0, 1))
+    assert interval is not None
     (row,) = benchmark.rows(
         "SELECT protocol_version, value, ci_low, ci_high, n, n_total FROM metrics "
         "WHERE metric = 'acc'"
@@ -138,7 +139,7 @@ def test_metrics_have_intervals_counts_versions_and_standard_errors(benchmark: B
     assert row[0].startswith("lm-eval 0.4.")
     assert row[0].endswith(", task 2.0, 0-shot")
     assert row[1] == sum(values) / 4
-    assert row[2:4] == interval
+    assert row[2:4] == (interval.low, interval.high)
     assert row[4:] == (4, 4)
     mean = sum(values) / 4
     spread = math.sqrt(sum((value - mean) ** 2 for value in values) / 3)
