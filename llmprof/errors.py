@@ -55,6 +55,10 @@ class MissingDependencyError(LlmprofError):
     """A package or package data that the task needs is not installed."""
 
 
+class PluginError(LlmprofError):
+    """An installed package offers a backend, scorer or profiler that does not work."""
+
+
 class BackendError(LlmprofError):
     """A backend cannot continue at all, as opposed to one failed request (`requests.Failure`)."""
 

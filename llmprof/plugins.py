@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from llmprof.errors import MissingDependencyError, UnknownNameError
+from llmprof.errors import LlmprofError, MissingDependencyError, PluginError, UnknownNameError
 
 
 @dataclass(frozen=True, slots=True)
 class Registry:
     """Factories of one `kind` by name; `built_in` maps names to `module:attribute`.
 
-    A built-in name wins over an entry point of `group` with the same name.
+    A built-in name wins over an entry point of `group` with the same name. What a factory of
+    another package makes must have the members of `protocol`.
     """
 
     kind: str
     group: str
     built_in: Mapping[str, str]
+    protocol: type
 
     def names(self) -> list[str]:
         """Every name, in alphabetical order."""
@@ -34,19 +37,68 @@ class Registry:
         """
         if name in self.built_in:
             return EntryPoint(name, self.built_in[name], self.group).load()
+        point = self._entry_point(name)
+        try:
+            return point.load()
+        # Importing a module runs any code of its author, also one that wants to end the process.
+        except (Exception, SystemExit) as error:
+            raise MissingDependencyError(
+                f"{self._described(point)} cannot be imported: {_first_line(error)}; reinstall the "
+                "package, or uninstall it"
+            ) from error
+
+    def create(self, name: str, options: Any) -> Any:
+        """What the factory called `name` makes of `options`.
+
+        Raises:
+            UnknownNameError: there is none of that name.
+            MissingDependencyError: another package's module cannot be imported.
+            PluginError: another package's factory fails, or makes something else.
+            LlmprofError: the factory refuses the options.
+        """
+        factory = self.load(name)
+        if name in self.built_in:
+            return factory(options)
+        try:
+            made = factory(options)
+        except LlmprofError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise PluginError(
+                f"{self._described(self._entry_point(name))} cannot be created: "
+                f"{_first_line(error)}; report it to its authors"
+            ) from error
+        lacking = [member for member in _members(self.protocol) if not _has(made, member)]
+        if lacking:
+            raise PluginError(
+                f"{self._described(self._entry_point(name))} is none: it lacks "
+                f"{', '.join(lacking)}; report it to its authors"
+            )
+        return made
+
+    def _entry_point(self, name: str) -> EntryPoint:
         for point in entry_points(group=self.group, name=name):
-            return self._load_foreign(point)
+            return point
         raise UnknownNameError(
             f"unknown {self.kind} {name!r}; choose one of: {', '.join(self.names())}"
         )
 
-    def _load_foreign(self, point: EntryPoint) -> Any:
-        try:
-            return point.load()
-        except Exception as error:  # importing a module runs any code of its author
-            package = point.dist.name if point.dist else point.module
-            lines = str(error).splitlines() or [""]
-            raise MissingDependencyError(
-                f"{self.kind} {point.name!r} of package {package!r} cannot be imported: "
-                f"{type(error).__name__}: {lines[0]}; reinstall the package, or uninstall it"
-            ) from error
+    def _described(self, point: EntryPoint) -> str:
+        # A package with damaged metadata has no name, and a damaged entry point no module.
+        package = (point.dist.name if point.dist else None) or point.value
+        return f"{self.kind} {point.name!r} of package {package!r}"
+
+
+def _members(protocol: type) -> list[str]:
+    """The names that a protocol asks for."""
+    declared = (*vars(protocol), *inspect.get_annotations(protocol))
+    return sorted({name for name in declared if not name.startswith("_")})
+
+
+def _has(made: object, member: str) -> bool:
+    """Whether an object has a member, without running a property: it might ask a server."""
+    return inspect.getattr_static(made, member, None) is not None
+
+
+def _first_line(error: BaseException) -> str:
+    return " ".join([f"{type(error).__name__}:", *str(error).splitlines()[:1]])

@@ -25,7 +25,7 @@ BUILT_IN = {
 }
 SCORERS = ("perspective", "classifier", "profanity", "recorded", "moderation", "guard")
 _WITHOUT_MODEL = {"perspective", "profanity"}
-_REGISTRY = Registry("backend", "llmprof.backends", BUILT_IN)
+_REGISTRY = Registry("backend", "llmprof.backends", BUILT_IN, Backend)
 
 
 def backend_names() -> list[str]:
@@ -38,8 +38,9 @@ def create_backend(name: str, options: BackendOptions) -> Backend:
 
     Raises:
         UnknownNameError: there is no such backend.
+        MissingDependencyError, PluginError: another package's backend does not work.
     """
-    backend: Backend = _REGISTRY.load(name)(options)
+    backend: Backend = _REGISTRY.create(name, options)
     return backend
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from llmprof.backends import Backend, create_backend
 from llmprof.backends.registry import create_scorers
 from llmprof.backends.text_metrics import create_text_metrics
-from llmprof.errors import CapabilityError
+from llmprof.errors import CapabilityError, LlmprofError
 from llmprof.jobs.dry_run import Plan, plan_prepared
 from llmprof.jobs.runner import Loaded, Prepared, run_prepared
 from llmprof.jobs.scorers import (
@@ -150,15 +150,21 @@ def _check_capabilities(backend: str, facts: ModelFacts, profilers: Sequence[Pro
     offered = facts.capabilities
     for profiler in profilers:
         if not profiler.needs <= offered:
-            able = [
-                name
-                for name in profiler_names()
-                if for_model(create_profiler(name, ProfilerOptions()), facts).needs <= offered
-            ]
+            able = [name for name in profiler_names() if _is_served(name, facts)]
             raise CapabilityError(
                 f"backend {backend!r} cannot serve profiler {profiler.name!r}; it can serve: "
                 f"{', '.join(able) or 'none'}"
             )
+
+
+def _is_served(name: str, facts: ModelFacts) -> bool:
+    """Whether the backend answers what the profiler asks; not if the profiler does not work."""
+    try:
+        return (
+            for_model(create_profiler(name, ProfilerOptions()), facts).needs <= facts.capabilities
+        )
+    except LlmprofError:
+        return False
 
 
 def _start(job: ProfileJob, prepared: Prepared) -> RunStart:

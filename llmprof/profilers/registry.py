@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from llmprof.errors import UnknownNameError
+from llmprof.errors import LlmprofError, UnknownNameError
 from llmprof.plugins import Registry
 from llmprof.profilers.presentation import Presentation, Scale
 from llmprof.profilers.protocol import (
@@ -29,7 +29,7 @@ BUILT_IN = {
     "toxicity": "llmprof.profilers.toxicity:ToxicityProfile",
 }
 GROUPS = {"bias": ("crows_pairs", "stereoset", "seat", "bbq")}
-_REGISTRY = Registry("profiler", "llmprof.profilers", BUILT_IN)
+_REGISTRY = Registry("profiler", "llmprof.profilers", BUILT_IN, Profiler)
 
 
 def profiler_names() -> list[str]:
@@ -66,8 +66,9 @@ def create_profiler(name: str, options: ProfilerOptions) -> Profiler:
 
     Raises:
         UnknownNameError: there is no such profiler.
+        MissingDependencyError, PluginError: another package's profiler does not work.
     """
-    profiler: Profiler = _REGISTRY.load(name)(options)
+    profiler: Profiler = _REGISTRY.create(name, options)
     return profiler
 
 
@@ -109,13 +110,14 @@ def stored_profiler(name: str, *, backend: str, model: str, config: Mapping[str,
 def presentation_of(name: str) -> Presentation:
     """How results that are stored under `name` are shown.
 
-    Without directions and charts where the profiler does not say, or is not installed.
+    Without directions and charts where the profiler does not say, is not installed or does not
+    work.
     """
     if name in _OF_COMMANDS:
         return _OF_COMMANDS[name]
     try:
         profiler = create_profiler(name, ProfilerOptions())
-    except UnknownNameError:
+    except LlmprofError:
         return Presentation()
     return profiler.presentation if isinstance(profiler, Presented) else Presentation()
 
