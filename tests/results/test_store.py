@@ -372,6 +372,14 @@ def test_query_writes_no_file(db: Path, sql: str, monkeypatch: pytest.MonkeyPatc
     assert after <= before | {"results.db-wal", "results.db-shm"}
 
 
+def test_query_may_read_json_and_the_schema(db: Path) -> None:
+    save(db)
+    assert rows(db, "SELECT value FROM json_each('[1, 2]')") == [(1,), (2,)]
+    assert ("id",) in rows(db, "SELECT name FROM pragma_table_info('runs')")
+    with pytest.raises(UsageError):
+        rows(db, "UPDATE sqlite_master SET sql = ''")
+
+
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
 
 
