@@ -1,8 +1,12 @@
 """Profilers by name."""
 
+import re
+
 import pytest
 
 from llmprof.errors import UnknownNameError
+from llmprof.options.commands import ProfileOptions
+from llmprof.options.option import declared
 from llmprof.profilers import ProfilerOptions, create_profiler, parse_profilers, profiler_names
 from llmprof.profilers.registry import BUILT_IN, GROUPS
 
@@ -34,3 +38,9 @@ def test_a_group_is_its_profilers_each_once(group: str) -> None:
 def test_unknown_or_empty_lists_are_refused(names: str) -> None:
     with pytest.raises(UnknownNameError, match=r"crows_pairs.*bias"):
         parse_profilers(names)
+
+
+def test_the_help_lists_every_built_in_profile_and_group() -> None:
+    help = declared(ProfileOptions)["profilers"].help
+    listed = set(re.findall(r"\b[a-z_]+\b", help.partition(":")[2]))
+    assert {*BUILT_IN, *GROUPS} <= listed
