@@ -48,7 +48,7 @@ class BenchmarkError(LlmprofError):
 
 
 class SelectionError(LlmprofError):
-    """A selection keeps no completion, or its file cannot be written."""
+    """A selection keeps no completion."""
 
 
 class MissingDependencyError(LlmprofError):

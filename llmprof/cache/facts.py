@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
+
+from llmprof.errors import OutputError
+from llmprof.outputs import write_output
 
 FactT = TypeVar("FactT")
 
@@ -50,8 +52,6 @@ def _table(file: Path) -> dict[str, Any]:
 
 
 def _write(file: Path, content: str) -> None:
-    with suppress(OSError):
+    with suppress(OSError, OutputError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
-        partial.write_text(content, encoding="utf-8")
-        partial.replace(file)
+        write_output(file, content)

@@ -40,6 +40,6 @@ def score(options: ScoreOptions, dry_run: DryRun = False) -> None:
         for line in score_lines(job.db, run_id):
             typer.echo(line)
     else:
-        write_scores(job.db, run_id, options.output)
+        write_scores(job, run_id)
     if not options.quiet:
         typer.echo(f"run {run_id} complete; read it with `llmprof report --db {job.db}`", err=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmprof.backends import Backend
 from llmprof.datasets.files import parse_json
-from llmprof.errors import DataError, MissingDependencyError, OutputError, UsageError
+from llmprof.errors import DataError, MissingDependencyError, UsageError
 from llmprof.jobs.references import (
     Reference,
     ScoredPair,
@@ -31,6 +31,7 @@ from llmprof.metrics.bridge import (
     resampled_interval,
 )
 from llmprof.options import DataOptions, ScorerChoice
+from llmprof.outputs import check_output, write_output
 
 if TYPE_CHECKING:
     from llmprof.metrics.bootstrap import Values
@@ -70,15 +71,12 @@ def fit_bridge(job: BridgeJob, listener: Listener) -> Bridge:
         LlmprofError: the scorer cannot be made or asked.
     """
     _need_sklearn()
+    inputs = [Path(name) for name in job.references]
+    check_output(job.output, inputs=inputs)
     reference = combined(load_references(job.references, job.data))
     scorer, (pairs,) = ask_scorer(job.scorer, [reference], job.cache_dir, listener)
     content = bridge_content(scorer, reference, pairs, job.licence)
-    try:
-        job.output.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(
-            f"cannot write {job.output}: {error.strerror}; choose another --output"
-        ) from error
+    write_output(job.output, json.dumps(content, indent=1) + "\n", inputs=inputs)
     return bridge_from_json(content)
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from llmprof.backends import Backend
 from llmprof.backends.registry import create_scorers
 from llmprof.datasets import Dataset, Prompt
-from llmprof.errors import StoreError
 from llmprof.jobs.dry_run import Plan, plan_prepared
 from llmprof.jobs.runner import Loaded, Prepared, run_prepared
 from llmprof.jobs.scorers import (
@@ -30,6 +29,7 @@ from llmprof.options import (
     database_file,
     scorer_choice,
 )
+from llmprof.outputs import check_output, new_file
 from llmprof.profilers.toxicity import TextToxicity
 from llmprof.results import RunStart, Store
 from llmprof.results.provenance import git_revision, package_versions
@@ -38,7 +38,7 @@ from llmprof.results.reader import read_run, read_samples
 
 @dataclass(frozen=True, slots=True)
 class ScoreJob:
-    """Everything one `llmprof score` was asked to do; `limit` takes the first N texts of each.
+    """The options of one `llmprof score`; `limit` takes the first N texts of each source.
 
     `sources` are files of texts, runs in `db` by id or model, and other results databases.
     """
@@ -49,6 +49,12 @@ class ScoreJob:
     db: Path
     cache_dir: Path
     recording: Recording = NOTHING_RECORDED
+    output: Path | None = None
+
+    @property
+    def inputs(self) -> list[Path]:
+        """The files that the command reads."""
+        return [self.db, *map(Path, self.sources)]
 
 
 def score_job(options: ScoreOptions) -> ScoreJob:
@@ -61,6 +67,7 @@ def score_job(options: ScoreOptions) -> ScoreJob:
         db=database_file(options.db),
         cache_dir=cache_dir,
         recording=recording(options),
+        output=None if options.output is None else Path(options.output),
     )
 
 
@@ -70,6 +77,9 @@ def run_score(job: ScoreJob, listener: Listener) -> str:
     Raises:
         LlmprofError: with what was wrong and what to do.
     """
+    for output in (job.output, job.recording.missing):
+        if output is not None:
+            check_output(output, inputs=job.inputs)
     with Store(job.db) as store:
         datasets = load_sources(job.sources, store, job.limit)
         scorers = create_scorers(job.scorer)
@@ -135,17 +145,16 @@ def score_lines(db: Path, run_id: str) -> Iterator[str]:
         yield json.dumps({**line, **each.scores, **unscored}, ensure_ascii=False)
 
 
-def write_scores(db: Path, run_id: str, output: Path) -> None:
-    """Write `score_lines` to a file.
+def write_scores(job: ScoreJob, run_id: str) -> None:
+    """Write `score_lines` to the file that the job names, if it names one.
 
     Raises:
-        StoreError: the database cannot be read, or the file cannot be written.
+        StoreError: the database cannot be read.
+        OutputError: the file cannot be written.
     """
-    try:
-        with output.open("w", encoding="utf-8", newline="\n") as file:
-            file.writelines(f"{line}\n" for line in score_lines(db, run_id))
-    except OSError as error:
-        raise StoreError(
-            f"cannot write {output}: {error.strerror}; choose another --output: the scores are in "
-            f"{db}, so nothing is asked again"
-        ) from error
+    if job.output is not None:
+        with (
+            new_file(job.output, inputs=job.inputs) as draft,
+            draft.open("w", encoding="utf-8", newline="\n") as file,
+        ):
+            file.writelines(f"{line}\n" for line in score_lines(job.db, run_id))

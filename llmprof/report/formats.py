@@ -6,7 +6,8 @@ import io
 import sys
 from pathlib import Path
 
-from llmprof.errors import OutputError, UnknownNameError, UsageError
+from llmprof.errors import UnknownNameError, UsageError
+from llmprof.outputs import check_output, write_output
 from llmprof.report.contents import Report
 
 TERMINAL = "terminal"
@@ -35,6 +36,7 @@ def choose_format(format: str | None, output: Path | None) -> str:
     Raises:
         UnknownNameError: there is no such format, or the extension is unknown.
         UsageError: the format is not for a terminal, and there is no file to write it to.
+        OutputError: the file cannot be written.
     """
     if format is None and output is not None:
         format = _BY_ENDING.get(output.suffix.lower())
@@ -48,6 +50,8 @@ def choose_format(format: str | None, output: Path | None) -> str:
         raise UnknownNameError(f"unknown format {format!r}; choose one of: {', '.join(FORMATS)}")
     if format in FILES_ONLY and output is None:
         raise UsageError(f"--format {format} needs a file: pass --output FILE")
+    if output is not None:
+        check_output(output)
     return format
 
 
@@ -67,12 +71,7 @@ def write_report(report: Report, db: Path, format: str, output: Path | None) -> 
     elif output is None:
         sys.stdout.write(_content(report, format).decode())
     else:
-        try:
-            output.write_bytes(_content(report, format))
-        except OSError as error:
-            raise OutputError(
-                f"cannot write {output}: {error.strerror}; choose another --output"
-            ) from error
+        write_output(output, _content(report, format), inputs=[db])
 
 
 def _content(report: Report, format: str) -> bytes:

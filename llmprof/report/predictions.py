@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from llmprof.errors import OutputError, StoreError, UsageError
+from llmprof.errors import StoreError, UsageError
+from llmprof.outputs import check_output, write_output
 from llmprof.profilers import Exportable, ProfilerOptions, create_profiler
 from llmprof.results import Store
 from llmprof.results.reader import read_datasets, read_samples
@@ -25,6 +26,7 @@ def export_predictions(db: Path, name: str, run: str, output: Path) -> int:
     profiler = create_profiler(name, ProfilerOptions())
     if not isinstance(profiler, Exportable):
         raise UsageError(f"profiler {name!r} has no format of its own; use `llmprof sql`")
+    check_output(output, inputs=[db])
     with Store(db, read_only=True) as store:
         runs = {each.run_id for each in read_datasets(store, profiler=name)}
         latest = max((each for each in runs if each.startswith(run)), default=None)
@@ -39,10 +41,5 @@ def export_predictions(db: Path, name: str, run: str, output: Path) -> int:
                 "evaluation needs every one; run the profile again"
             )
     predictions = profiler.predictions(samples)
-    try:
-        output.write_text(json.dumps(predictions, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(
-            f"cannot write {output}: {error.strerror}; choose another --output"
-        ) from error
+    write_output(output, json.dumps(predictions, indent=2) + "\n", inputs=[db])
     return sum(map(len, predictions.values()))

@@ -5,8 +5,6 @@ The file is made once from the package spacy-lookups-data and kept in the cache 
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -18,6 +16,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from llmprof.backends.text_metrics.pipelines import TABLES_PACKAGE, installed_version
+from llmprof.outputs import new_file
 
 _TABLE = "lexeme_prob"
 _LAYOUT = 1
@@ -93,15 +92,8 @@ def _write(file: Path, language: str) -> None:
 
     table = dict(load_language_data(_tables(language)[_TABLE]))
     rows = _rows({get_string_id(word): value for word, value in table.items()})
-    # Renamed when whole: another process sees all of it or none.
-    descriptor, name = tempfile.mkstemp(dir=file.parent, suffix=".tmp")
-    try:
-        with os.fdopen(descriptor, "wb") as unfinished:
-            np.save(unfinished, rows)
-        os.replace(name, file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with new_file(file) as draft, draft.open("wb") as unfinished:
+        np.save(unfinished, rows)
 
 
 def _tables(language: str) -> Mapping[str, Any]:

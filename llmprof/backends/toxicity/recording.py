@@ -16,6 +16,7 @@ from typing import Any
 
 from llmprof.backends.protocol import Backend
 from llmprof.errors import DataError, OutputError
+from llmprof.outputs import write_output
 from llmprof.requests import Failure, Outcome, Toxicity, ToxicityScores
 
 _RECORDED = "recorded-"
@@ -104,10 +105,7 @@ class MissingTexts:
         self._path = path
         self._lock = Lock()
         self._known: set[str] = set()
-        try:
-            path.write_bytes(b"")
-        except OSError as error:
-            raise _unwritable(path, error) from error
+        write_output(path, b"")
 
     def __call__(self, answered: Sequence[tuple[Toxicity, Outcome]]) -> None:
         with self._lock:

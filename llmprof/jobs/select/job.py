@@ -136,6 +136,11 @@ class SelectJob:
         return tuple(in_order({*deciding, *also}))
 
     @property
+    def inputs(self) -> list[Path]:
+        """The files that the selection reads."""
+        return [self.db, *([self.prompts] if isinstance(self.prompts, Path) else [])]
+
+    @property
     def scores_likelihood(self) -> bool:
         return self.likelihood_model is not None or LIKELIHOOD in self.choice.sources
 

@@ -25,7 +25,7 @@ from llmprof.jobs.select.job import SelectJob
 from llmprof.jobs.select.plan import remember_speed
 from llmprof.jobs.select.prepare import SelectSetup, prepare, run_start
 from llmprof.jobs.select.result import lines_of, result_of, select
-from llmprof.jobs.select.training_file import check_output, write_lines
+from llmprof.jobs.select.training_file import check_training_file, write_lines
 from llmprof.jobs.windows import Listener
 from llmprof.ledger import Progress
 from llmprof.requests import Answer, Request
@@ -39,18 +39,19 @@ def run_select(job: SelectJob, listener: Listener) -> str:
     file is written whole or not at all.
 
     Raises:
-        SelectionError: nothing can be kept, or the file cannot be written.
+        SelectionError: nothing can be kept.
+        OutputError: the file cannot be written.
         LlmprofError: with what was wrong and what to do; a run that began is marked as failed.
     """
     # Check output and store before any model: the user hears at once what cannot be written.
-    check_output(job.output)
+    check_training_file(job.output, job.inputs)
     with Store(job.db) as store:
         setup = prepare(job)
         with open_run(store, run_start(job, setup)) as run:
             pools, work = run_to_end(partial(_ask, job, setup, listener))
             selection = select(job, pools)
             run.save(result_of(job, setup, selection, work))
-            write_lines(job.output, lines_of(job, setup, selection, run.id))
+            write_lines(job.output, lines_of(job, setup, selection, run.id), job.inputs)
         return run.id
 
 

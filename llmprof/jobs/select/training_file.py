@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmprof.errors import SelectionError, UsageError
+from llmprof.errors import UsageError
 from llmprof.metrics.samples import Sample
+from llmprof.outputs import check_output, new_file
 from llmprof.requests import Message
 
 if TYPE_CHECKING:
@@ -99,55 +98,28 @@ def _reply(sample: Sample) -> Line:
 Lines = Sequence[dict[str, Any]]
 
 
-def check_output(path: Path) -> None:
+def check_training_file(path: Path, inputs: Sequence[Path] = ()) -> None:
     """Refuse a file that cannot be written, before any work is done.
 
     Raises:
         UsageError: its extension is unknown.
-        SelectionError: its folder is missing or cannot be written to.
+        OutputError: it is an input, a database or a folder, or cannot be written.
     """
     if path.suffix.lower() not in _WRITERS:
         raise UsageError(
             f"cannot infer a format from the extension of {path}: use {' or '.join(_WRITERS)}"
         )
-    if path.is_dir():
-        raise SelectionError(f"cannot write {path}: it is a folder; name a file in --output")
-    with _guard(path):
-        draft = _draft(path)
-        draft.touch()
-        draft.unlink()
+    check_output(path, inputs=inputs)
 
 
-def write_lines(path: Path, lines: Lines) -> None:
+def write_lines(path: Path, lines: Lines, inputs: Sequence[Path] = ()) -> None:
     """Write JSON Lines or Parquet, by the extension; an old file stays until all is written.
 
     Raises:
-        SelectionError: it cannot be written.
+        OutputError: it cannot be written.
     """
-    draft = _draft(path)
-    with _guard(path):
-        try:
-            _WRITERS[path.suffix.lower()](draft, lines)
-            with draft.open("rb") as written:
-                os.fsync(written.fileno())
-            os.replace(draft, path)
-        finally:
-            draft.unlink(missing_ok=True)
-
-
-@contextmanager
-def _guard(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise SelectionError(
-            f"cannot write {path}: {error.strerror or error}; check --output"
-        ) from error
-
-
-def _draft(path: Path) -> Path:
-    """Beside the file, so that it can take its place; of this process alone."""
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with new_file(path, inputs=inputs) as draft:
+        _WRITERS[path.suffix.lower()](draft, lines)
 
 
 def _write_json_lines(path: Path, lines: Lines) -> None:

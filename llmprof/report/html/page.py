@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from llmprof.errors import OutputError
+from llmprof.outputs import write_output
 from llmprof.profilers import DistributionChart, GroupChart, ReliabilityChart
 from llmprof.profilers.presentation import ProfileChart
 from llmprof.report.contents import Report, Section
@@ -47,12 +47,7 @@ def write_page(report: Report, db: Path, output: Path) -> None:
     """
     with Store(db, read_only=True) as store:
         html = _render(report, store)
-    try:
-        output.write_text(html, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise OutputError(
-            f"cannot write {output}: {error.strerror}; choose another --output"
-        ) from error
+    write_output(output, html, inputs=[db])
 
 
 def _render(report: Report, store: Store) -> str:

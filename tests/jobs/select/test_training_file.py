@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pyarrow import parquet
 
-from llmprof.errors import SelectionError, UsageError
+from llmprof.errors import OutputError, UsageError
 from llmprof.jobs.select import training_file
-from llmprof.jobs.select.training_file import check_output, write_lines
+from llmprof.jobs.select.training_file import check_training_file, write_lines
 
 LINES: list[dict[str, Any]] = [
     {"prompt": "Où?\u2028", "provenance": {"model": "a", "scores": {"mtld": 2.0, "smog": None}}},
@@ -19,7 +19,7 @@ LINES: list[dict[str, Any]] = [
 
 def test_json_lines_and_parquet_read_back(tmp_path: Path) -> None:
     for name in ("a.jsonl", "a.parquet"):
-        check_output(tmp_path / name)
+        check_training_file(tmp_path / name)
         write_lines(tmp_path / name, LINES)
     text = (tmp_path / "a.jsonl").read_text(encoding="utf-8")
     assert [json.loads(line) for line in text.split("\n")[:-1]] == LINES
@@ -50,16 +50,16 @@ def test_interrupted_writing_leaves_the_old_file(
 
 def test_file_that_cannot_be_written_is_refused_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"use \.jsonl or \.parquet"):
-        check_output(tmp_path / "a.csv")
+        check_training_file(tmp_path / "a.csv")
     (tmp_path / "folder.jsonl").mkdir()
-    with pytest.raises(SelectionError, match="it is a folder"):
-        check_output(tmp_path / "folder.jsonl")
-    with pytest.raises(SelectionError, match="No such file"):
-        check_output(tmp_path / "missing" / "a.jsonl")
+    with pytest.raises(OutputError, match="it is a folder"):
+        check_training_file(tmp_path / "folder.jsonl")
+    with pytest.raises(OutputError, match="No such file"):
+        check_training_file(tmp_path / "missing" / "a.jsonl")
 
 
 def test_check_leaves_nothing_behind(tmp_path: Path) -> None:
-    check_output(tmp_path / "a.jsonl")
+    check_training_file(tmp_path / "a.jsonl")
     assert list(tmp_path.iterdir()) == []
 
 

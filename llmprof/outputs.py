@@ -1,0 +1,127 @@
+"""Write files whole or not at all, and never over a database or an input of the same command."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from llmprof.errors import OutputError
+
+_SQLITE = b"SQLite format 3\x00"
+# Files that SQLite keeps beside a database.
+_COMPANIONS = ("-wal", "-shm", "-journal")
+# What is below these is no file that another could take the place of.
+_SYSTEM = ("/dev/", "/proc/")
+
+
+def check_output(path: Path, *, inputs: Iterable[Path] = ()) -> None:
+    """Refuse to write a file where that would destroy something, or cannot succeed.
+
+    `inputs` are the files that the command reads; a database is refused whether it is one or not.
+
+    Raises:
+        OutputError: it is a folder, a database or an input, or its folder cannot be written to.
+    """
+    with _guard(path):
+        if path.is_dir():
+            raise OutputError(f"cannot write {path}: it is a folder; name a file")
+        if _is_special(path):
+            return
+        if _is_database(path):
+            raise OutputError(f"cannot write {path}: it is a database; choose another file")
+        for each in inputs:
+            if path.exists() and each.exists() and path.samefile(each):
+                raise OutputError(
+                    f"cannot write {path}: it is an input of the same command; choose another file"
+                )
+        draft = _draft(path)
+        draft.touch()
+        draft.unlink()
+
+
+@contextmanager
+def new_file(path: Path, *, inputs: Iterable[Path] = ()) -> Iterator[Path]:
+    """A path to write to, which takes the place of `path` when the block ends without an error.
+
+    An old file stays as it is until the new one is on the disk, also if the machine loses power. A
+    device or pipe is written directly.
+
+    Raises:
+        OutputError: see `check_output`; or the disk is full.
+    """
+    check_output(path, inputs=inputs)
+    if _is_special(path):
+        with _guard(path):
+            yield path
+        return
+    draft = _draft(path)
+    try:
+        with _guard(path):
+            yield draft
+            _finish(draft, path.resolve())
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+def write_output(path: Path, content: str | bytes, *, inputs: Iterable[Path] = ()) -> None:
+    """Write a text as UTF-8, or bytes, to a file: see `new_file`.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    with new_file(path, inputs=inputs) as draft:
+        draft.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def _finish(draft: Path, path: Path) -> None:
+    """Put the draft, once it is on the disk, in the place of the file, with its permissions."""
+    with suppress(FileNotFoundError):
+        draft.chmod(path.stat().st_mode)
+    with draft.open("rb") as written:
+        os.fsync(written.fileno())
+    os.replace(draft, path)
+    # The new name has to reach the disk too; not every file system can sync a folder.
+    with suppress(OSError):
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+@contextmanager
+def _guard(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {path}: {error.strerror or error}; choose another file"
+        ) from error
+
+
+def _draft(path: Path) -> Path:
+    """A new name beside the file, on the same disk, so that it can take its place."""
+    return path.resolve().with_name(f".llmprof-{os.getpid()}-{secrets.token_hex(4)}.tmp")
+
+
+def _is_special(path: Path) -> bool:
+    return str(path).startswith(_SYSTEM) or (path.exists() and not path.is_file())
+
+
+def _is_database(path: Path) -> bool:
+    names = [path]
+    for ending in _COMPANIONS:
+        if path.name.endswith(ending):
+            names.append(path.with_name(path.name.removesuffix(ending)))
+    return any(_begins_as_database(each) for each in names)
+
+
+def _begins_as_database(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_SQLITE)) == _SQLITE
