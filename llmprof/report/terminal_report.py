@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 
 _BAR, _INTERVAL_BAR = 10, 17
+# A number and the blank beside it.
+_NARROWEST_COLUMN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,24 +97,40 @@ def _fitting(
     lines: Sequence[Line], report: Report, places: Sequence[int], console: Console
 ) -> list[Table]:
     """The richest layout that fits the console; several tables if none fits."""
-    from rich.measure import Measurement
-
     baseline = report.baseline if report.baseline in places else None
     others = [place for place in places if place != baseline]
     most = max(1, len(others))
-    layouts = [_Layout(True, False, most), _Layout(False, False, most)]
-    layouts += [_Layout(False, True, runs) for runs in range(most, 0, -1)]
+    # More runs than this cannot fit, whatever their numbers are.
+    room = min(most, max(1, console.width // _NARROWEST_COLUMN))
+
+    def tables(layout: _Layout) -> list[Table]:
+        starts = range(0, len(others), layout.runs)
+        parts = [others[start : start + layout.runs] for start in starts] or [[]]
+        return [_table(lines, report, baseline, part, layout) for part in parts]
+
+    if room == most:
+        for bars in (True, False):
+            if _fits(whole := tables(_Layout(bars, False, most)), console):
+                return whole
+    # Fewer runs side by side are never wider: find the most that fit by bisection.
+    fewest, found = 1, None
+    while fewest <= room:
+        runs = (fewest + room + 1) // 2
+        candidate = tables(_Layout(False, True, runs))
+        if _fits(candidate, console):
+            fewest, found = runs + 1, candidate
+        else:
+            room = runs - 1
+    return found or tables(_Layout(False, True, 1))
+
+
+def _fits(tables: Sequence[Table], console: Console) -> bool:
+    from rich.measure import Measurement
+
     unbounded = console.options.update(width=10_000, markup=False)
-    tables: list[Table] = []
-    for layout in layouts:
-        parts = [
-            others[start : start + layout.runs] for start in range(0, len(others), layout.runs)
-        ] or [[]]
-        tables = [_table(lines, report, baseline, part, layout) for part in parts]
-        widest = max(Measurement.get(console, unbounded, table).maximum for table in tables)
-        if widest <= console.width:
-            break
-    return tables
+    return all(
+        Measurement.get(console, unbounded, table).maximum <= console.width for table in tables
+    )
 
 
 def _new_table(*columns: str) -> Table:
