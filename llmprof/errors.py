@@ -6,6 +6,18 @@ prints the message and exits with `exit_code`; a traceback is shown only with `-
 
 from __future__ import annotations
 
+# The package index has another project called llmprof.
+DISTRIBUTION = "llmprof-profiler"
+
+
+def install_extra(extra: str) -> str:
+    """The command that installs an extra, for messages.
+
+    >>> install_extra("adapters")
+    "pip install 'llmprof-profiler[adapters]'"
+    """
+    return f"pip install '{DISTRIBUTION}[{extra}]'"
+
 
 class LlmprofError(Exception):
     """Base of every error that llmprof raises on purpose; exit code 1 (failure)."""

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from llmprof.backends import Backend
 from llmprof.datasets.files import parse_json
-from llmprof.errors import DataError, MissingDependencyError, UsageError
+from llmprof.errors import (
+    DISTRIBUTION,
+    DataError,
+    MissingDependencyError,
+    UsageError,
+    install_extra,
+)
 from llmprof.jobs.references import (
     Reference,
     ScoredPair,
@@ -111,7 +117,7 @@ def bridge_content(
             "licence": licence or reference.licence,
         },
         "made_with": {
-            "llmprof": version("llmprof"),
+            "llmprof": version(DISTRIBUTION),
             "scikit-learn": version("scikit-learn"),
         },
         "attributes": {name: _attribute(each) for name, each in enough.items()},
@@ -324,5 +330,5 @@ def _start(bridge: Bridge, scorers: Mapping[str, Backend], name: str) -> str:
 def _need_sklearn() -> None:
     if find_spec("sklearn") is None:
         raise MissingDependencyError(
-            "fitting a bridge needs scikit-learn; run `pip install 'llmprof[bridge]'`"
+            f"fitting a bridge needs scikit-learn; run `{install_extra('bridge')}`"
         )

@@ -6,6 +6,8 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from llmprof.errors import DISTRIBUTION
+
 _PACKAGES = (
     "torch",
     "transformers",
@@ -24,7 +26,7 @@ _GIT_SECONDS = 5
 
 def package_versions() -> dict[str, str]:
     """Version of llmprof and of each installed package that can change a number."""
-    versions = {"llmprof": version("llmprof")}
+    versions = {"llmprof": version(DISTRIBUTION)}
     for package in _PACKAGES:
         try:
             versions[package] = version(package)

@@ -30,7 +30,7 @@ REQUIRED = {"--target": "mtld", "--output": "a.jsonl"}
         ({"--text-dataset": "nonsense"}, 2, "unknown text data set"),
         ({"--output": "a.csv"}, 2, "use .jsonl or .parquet"),
         ({"--output": "/proc/none/a.jsonl"}, 1, "cannot write /proc/none/a.jsonl"),
-        ({"--output": "."}, 2, "end its name"),
+        ({"--output": "."}, 2, "cannot infer a format"),
         ({"--db": "/proc/a.db"}, 1, "results database"),
         ({"--backend": "nonsense"}, 2, "unknown backend"),
         ({"--backend": "profanity"}, 2, "does not answer generate requests"),

@@ -195,6 +195,7 @@ def test_everything_that_a_completion_is_scored_by(tmp_path: Path, select: Comma
         "--backend", "scripted", "--models", "a,b", "--limit", 3, "--k", 2,
         "--target", "token_log_likelihood", "--where", "toxicity < 0.99 AND finished = 1",
         "--toxicity-scorer", "scripted", "--format", "messages", "--system-prompt", "Be kind.",
+        "--metrics", "mtld",
         "--output", "data.jsonl",
     )  # fmt: skip
     before = select(*arguments, "--dry-run")
@@ -207,14 +208,15 @@ def test_everything_that_a_completion_is_scored_by(tmp_path: Path, select: Comma
         [line.split()[-3:] for line in dry.stdout.splitlines() if "builtin" in line]
         for dry in (before, after)
     ]
-    assert counts[0] == [["6", "0", "6"], ["6", "0", "6"], ["12", "0", "12"], ["12", "0", "12"]]
-    assert [each[-1] for each in counts[1]] == ["0:00:00"] * 4
+    assert counts[0] == [["6", "0", "6"], ["6", "0", "6"], *[["12", "0", "12"]] * 3]
+    assert [each[-1] for each in counts[1]] == ["0:00:00"] * 5
     for line in lines_of(tmp_path / "data.jsonl"):
         assert [turn["role"] for turn in line["messages"]] == ["system", "user", "assistant"]
         scores = line["provenance"]["scores"]
         assert -2 <= scores["token_log_likelihood"] <= -1
         assert scores["log_likelihood"] < -1
-        assert 0 <= scores["toxicity"] < 0.99 and "identity_attack" in scores and "mtld" in scores
+        assert 0 <= scores["toxicity"] < 0.99 and "identity_attack" in scores
+        assert "mtld" in scores and "n_tokens" not in scores
 
 
 @pytest.mark.slow

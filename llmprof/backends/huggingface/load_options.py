@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from llmprof.backends.protocol import BackendOptions
-from llmprof.errors import MissingDependencyError, UnknownNameError, UsageError
+from llmprof.errors import MissingDependencyError, UnknownNameError, UsageError, install_extra
 
 TORCH_DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 DEVICES = ("auto", "cpu", "cuda", "cuda:N")
@@ -50,10 +50,8 @@ def check_options(options: BackendOptions) -> None:
 def require(package: str, purpose: str, *, extra: str | None = None) -> None:
     """Raise MissingDependencyError, naming what to install, when `package` is not importable."""
     if find_spec(package) is None:
-        wanted = package if extra is None else f"'llmprof[{extra}]'"
-        raise MissingDependencyError(
-            f"{purpose} needs the package {package}; run `pip install {wanted}`"
-        )
+        install = f"pip install {package}" if extra is None else install_extra(extra)
+        raise MissingDependencyError(f"{purpose} needs the package {package}; run `{install}`")
 
 
 def checkpoint_quantization(config: Mapping[str, Any]) -> str | None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmprof.backends.text_metrics.pipelines import ENGLISH, find_pipeline
-from llmprof.errors import MissingDependencyError
+from llmprof.errors import MissingDependencyError, install_extra
 from llmprof.metrics.text.diversity import THRESHOLD
 
 _COMPONENTS = (
@@ -37,7 +37,7 @@ class Reference:
         if not all(map(importlib.util.find_spec, _PACKAGES)):
             raise MissingDependencyError(
                 "the reference of text metrics is not installed; run "
-                "`pip install 'llmprof[reference]'` (Python 3.11 or 3.12)"
+                f"`{install_extra('reference')}` (Python 3.11 or 3.12)"
             )
         import spacy
         import textdescriptives  # noqa: F401  (registers its components with spaCy)
@@ -65,20 +65,22 @@ class Reference:
 
 
 def differences(
-    stored: Mapping[str, float | None], reference: Mapping[str, float | None]
+    stored: Mapping[str, float | None],
+    reference: Mapping[str, float | None],
+    relative: float = 0.0,
 ) -> list[str]:
-    """The metrics of both whose values are not the same to the last bit."""
+    """The metrics of both whose values differ: at all, or by more than `relative` of the larger."""
     return [
         name
         for name, value in stored.items()
-        if name in reference and not _same(value, reference[name])
+        if name in reference and not _same(value, reference[name], relative)
     ]
 
 
-def _same(one: float | None, other: float | None) -> bool:
+def _same(one: float | None, other: float | None, relative: float) -> bool:
     if one is None or other is None:
         return one is other
-    return float(one).hex() == float(other).hex()
+    return float(one).hex() == float(other).hex() or math.isclose(one, other, rel_tol=relative)
 
 
 def _mtld(text: str) -> float | None:

@@ -10,7 +10,7 @@ from typing import Any
 import anyio.to_thread
 
 from llmprof.backends.protocol import BackendOptions, Sink
-from llmprof.errors import CapabilityError, MissingDependencyError, UsageError
+from llmprof.errors import CapabilityError, MissingDependencyError, UsageError, install_extra
 from llmprof.requests import Request, RequestType, Toxicity, ToxicityScores
 
 _PACKAGE = "alt-profanity-check"
@@ -26,8 +26,7 @@ def create(options: BackendOptions) -> ProfanityBackend:
     """
     if find_spec("profanity_check") is None:
         raise MissingDependencyError(
-            f"scorer 'profanity' needs the package {_PACKAGE}; run `pip install "
-            "'llmprof[profanity]'`"
+            f"scorer 'profanity' needs the package {_PACKAGE}; run `{install_extra('profanity')}`"
         )
     if options.model is not None:
         raise UsageError(

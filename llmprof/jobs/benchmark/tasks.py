@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from llmprof.errors import (
     LlmprofError,
     MissingDependencyError,
     UnknownNameError,
+    install_extra,
 )
 from llmprof.options import (
     BENCHMARK_SEED,
@@ -87,11 +89,23 @@ def benchmark_job(options: BenchmarkOptions) -> BenchmarkJob:
     )
 
 
+def require_lm_eval() -> None:
+    """Raise MissingDependencyError, naming what to install, when lm-eval is not there."""
+    if find_spec("lm_eval") is None:
+        raise MissingDependencyError(
+            f"`llmprof benchmark` needs lm-eval; run `{install_extra('benchmark')}`"
+        )
+
+
 def prepare_process(*, offline: bool = False, unsafe_code: bool = False) -> None:
     """Set the environment that lm-eval and its packages read when they are first imported.
 
     lm-eval's worker processes are turned off: forking a process that has threads can hang it.
+
+    Raises:
+        MissingDependencyError: lm-eval is not installed.
     """
+    require_lm_eval()
     os.environ.setdefault("TQDM_DISABLE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ["DISABLE_MULTIPROC"] = "1"
