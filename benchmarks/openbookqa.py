@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from llmprof.backends import BackendOptions
 from llmprof.backends.huggingface.model_files import find_model
-from llmprof.cli.errors import print_error
+from llmprof.cli.messages import print_error
 from llmprof.jobs.benchmark import BenchmarkJob, run_benchmark
 from llmprof.jobs.benchmark.tasks import prepare_process
 from tests.jobs.benchmark.task_files import write_openbookqa

@@ -13,9 +13,12 @@ ENVIRONMENT = {
     "`CO_API_URL`": "address of Cohere's API",
     "`HF_TOKEN`, `HF_HOME`, …": "those of the Hub's client",
 }
-PRECEDENCE = "An option goes before its variable, and a variable before the configuration file."
+PRECEDENCE = "An option wins over its variable, and a variable over the configuration files."
 FILES = {
-    "`llmprof.toml`": "values of options by their long names, read where llmprof is started",
+    "`llmprof.toml`": (
+        "[values of options](../how-to/configuration.md), of the current folder and of your "
+        "configuration folder"
+    ),
     "`llmprof.db`": "[results](results.md), in SQLite; made where llmprof is started",
     "the user's cache folder": (
         "[responses](results.md#the-cache-of-responses) and converted models"
@@ -24,7 +27,7 @@ FILES = {
 EXIT_STATUS = {
     "0": "done",
     "1": "the work failed: one line on standard error says what was wrong and what to do",
-    "2": "the command was asked for something that does not exist or makes no sense",
-    "130": "interrupted; the same line again goes on",
+    "2": "wrong usage: an option or a name does not exist, or options contradict each other",
+    "130": "interrupted; run the same command to resume",
 }
 STREAMS = "Results go to standard output; progress, notes and errors to standard error."

@@ -6,16 +6,17 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
-from typing import cast
+from typing import Annotated, cast
 
 import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_command
 
+from llmprof import __version__
 from llmprof.cli import benchmark, cache, export, profile, report, runs, score, select, sql, verify
-from llmprof.cli.errors import print_error
 from llmprof.cli.interrupts import INTERRUPTED, handle_interrupts, leave_to_the_watcher
+from llmprof.cli.messages import print_error, print_notice
 from llmprof.cli.parameters import with_options
 from llmprof.errors import LlmprofError, UsageError
 
@@ -33,6 +34,7 @@ app = typer.Typer(
     """,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("profile")(with_options(profile.profile))
 app.command("benchmark")(with_options(benchmark.benchmark))
@@ -45,6 +47,28 @@ app.add_typer(runs.app, name="runs")
 app.command("verify")(with_options(verify.verify))
 app.add_typer(cache.app, name="cache")
 app.add_typer(export.app, name="export")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"llmprof {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            metavar="",
+            is_eager=True,
+            callback=_print_version,
+            help="Show the version and exit.",
+        ),
+    ] = False,
+) -> None:
+    pass
 
 
 def _check_encoding(arguments: Sequence[str]) -> None:
@@ -65,7 +89,7 @@ def main() -> None:
     group.rich_markup_mode = None
     try:
         _check_encoding(arguments)
-        code = group(arguments, standalone_mode=False)
+        code = group(arguments, prog_name="llmprof", standalone_mode=False)
         sys.stdout.flush()
     except (LlmprofError, TyperException) as error:
         if "--debug" in arguments:
@@ -80,14 +104,12 @@ def main() -> None:
         if error.errno not in _DISK_FULL or "--debug" in arguments:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        print_error(
-            LlmprofError(f"the output cannot be written: {error.strerror}; free some space")
-        )
+        print_error(LlmprofError(f"cannot write the output: {error.strerror}; free some space"))
         sys.exit(LlmprofError.exit_code)
     except typer.Abort:
-        typer.echo("llmprof: nothing was done", err=True)
+        print_notice("nothing was done")
         sys.exit(1)
     if code == INTERRUPTED:
         leave_to_the_watcher()
-        typer.echo("llmprof: interrupted; the same line again goes on from here", err=True)
+        print_notice("interrupted; run the same command to resume")
     sys.exit(code or 0)

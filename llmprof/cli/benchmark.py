@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from llmprof.cli.errors import print_error
+from llmprof.cli.messages import print_error
 from llmprof.cli.parameters import Debug
 from llmprof.errors import LlmprofError
 from llmprof.options import BenchmarkOptions, Option, Panel

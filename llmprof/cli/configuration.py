@@ -1,44 +1,150 @@
-"""Reads the configuration file that may hold values of options."""
+"""Reads configuration files: values of options, for every command or for one."""
 
 from __future__ import annotations
 
+import difflib
 import tomllib
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
 from llmprof.errors import ConfigError
+from llmprof.options import Option, declared
+from llmprof.options.commands import COMMAND_OPTIONS
 
-_DEFAULT_CONFIG = Path("llmprof.toml")
+_NAME = "llmprof.toml"
+# What a command has that a file cannot set.
+_OF_THE_LINE = {"config", "help", "debug"}
+_Values = dict[str, Any]
 
 
-def read_configuration(context: typer.Context, file: Path | None) -> Path | None:
-    """Make the file's values the defaults of this subcommand's options.
+def read_configuration(context: typer.Context, file: Path | None) -> tuple[Path, ...]:
+    """Make the values of configuration files the defaults of this command's options.
 
-    One file serves every subcommand: what only another one has is passed over.
+    The user's own file is read first; `file`, or else llmprof.toml of the current folder, wins
+    over it. Returns the files that were read.
+
+    Raises:
+        ConfigError: a file cannot be read, is not TOML, or sets what it cannot set.
     """
-    chosen = file or (_DEFAULT_CONFIG if _DEFAULT_CONFIG.is_file() else None)
-    if chosen is None or context.resilient_parsing:
-        return None
+    if context.resilient_parsing:
+        return ()
+    found = list(_files(file))
+    values: _Values = {}
+    for path, is_trusted in found:
+        values |= _values_for(context, path, is_trusted=is_trusted)
+    context.default_map = values
+    return tuple(path for path, _ in found)
+
+
+def _files(named: Path | None) -> Iterator[tuple[Path, bool]]:
+    """Each file, and whether the user chose it: one in the current folder may be another's."""
+    own = _own_file()
+    if own.is_file():
+        yield own, True
+    if named is not None:
+        yield named, True
+    elif Path(_NAME).is_file():
+        yield Path(_NAME), False
+
+
+def _own_file() -> Path:
+    from platformdirs import user_config_path
+
+    return user_config_path("llmprof") / _NAME
+
+
+def _values_for(context: typer.Context, path: Path, *, is_trusted: bool) -> _Values:
+    """The file's values for this command: those of all commands, and those of its own table.
+
+    One file serves every command: what only another one has is passed over.
+    """
+    options = _options_by_command(context)
+    every_name = set().union(*options.values())
+    shared: _Values = {}
+    tables: dict[str, _Values] = {}
+    for key, value in _read(path).items():
+        if isinstance(value, dict):
+            _check_known(path, "table", key, options)
+            tables[key] = {_option_name(name): each for name, each in value.items()}
+            for name in tables[key]:
+                _check_known(path, f"option of {key}", name, options[key])
+        else:
+            name = _option_name(key)
+            _check_known(path, "option", name, every_name)
+            shared[name] = value
+    if not is_trusted:
+        _check_harmless(path, [*shared, *(name for table in tables.values() for name in table)])
+    command = str(context.info_name)
+    values = shared | tables.get(command, {})
+    return {
+        name: _one_value(path, name, value)
+        for name, value in values.items()
+        if name in options[command]
+    }
+
+
+def _options_by_command(context: typer.Context) -> Mapping[str, set[str]]:
+    """The options that a file can set, of each command that reads one."""
+    group = context.parent.command if context.parent else None
+    commands = dict(group.commands) if isinstance(group, TyperGroup) else {}
+    commands[str(context.info_name)] = context.command
+    names = {key: {str(each.name) for each in one.params} for key, one in commands.items()}
+    return {key: found - _OF_THE_LINE for key, found in names.items() if "config" in found}
+
+
+def _read(path: Path) -> _Values:
     try:
-        content = tomllib.loads(chosen.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"cannot read configuration file {chosen}: {error}; check --config"
+            f"cannot read configuration file {path}: {error}; check --config"
         ) from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"configuration file {chosen} is not TOML: {error}; mend it") from error
-    values = {name.replace("-", "_"): value for name, value in content.items()}
-    group = context.parent.command if context.parent else None
-    commands = group.commands.values() if isinstance(group, TyperGroup) else [context.command]
-    known = {str(each.name) for one in commands for each in one.params} - {"config", "help"}
-    unknown = sorted(values.keys() - known)
-    if unknown:
+        raise ConfigError(f"configuration file {path} is not TOML: {error}; correct it") from error
+
+
+def _option_name(key: str) -> str:
+    return key.replace("-", "_")
+
+
+def _check_known(path: Path, what: str, name: str, known: Collection[str]) -> None:
+    if name in known:
+        return
+    close = difflib.get_close_matches(name, known, n=3)
+    hint = f"did you mean {' or '.join(close)}?" if close else f"choose from: {_listed(known)}"
+    raise ConfigError(f"configuration file {path}: unknown {what} {name!r}; {hint}")
+
+
+def _check_harmless(path: Path, names: Collection[str]) -> None:
+    """Refuse what a file that came with a folder must not do: run code, send data, write files."""
+    sensitive = [name for name in names if (option := _option(name)) and option.sensitive]
+    if sensitive:
         raise ConfigError(
-            f"configuration file {chosen}: unknown option {unknown[0]!r}; "
-            f"choose from: {', '.join(sorted(known))}"
+            f"{path} of the current folder may not set {_listed(sensitive)}: whoever made the "
+            f"folder could run code or send data elsewhere with it; put it into {_own_file()}, or "
+            f"name the file with --config {path}"
         )
-    own = {str(each.name) for each in context.command.params}
-    context.default_map = {name: value for name, value in values.items() if name in own}
-    return chosen
+
+
+def _option(name: str) -> Option | None:
+    found = (declared(group).get(name) for group in COMMAND_OPTIONS)
+    return next((option for option in found if option is not None), None)
+
+
+def _one_value(path: Path, name: str, value: Any) -> Any:
+    """The value as the command line has it: a list as text with commas."""
+    if not isinstance(value, list | dict):
+        return value
+    option = _option(name)
+    texts = [each for each in value if isinstance(each, str)]
+    if option is None or not option.is_list or isinstance(value, dict) or len(texts) < len(value):
+        raise ConfigError(f"configuration file {path}: {name} takes one value, not {value}")
+    return ",".join(texts)
+
+
+def _listed(names: Collection[str]) -> str:
+    return ", ".join(sorted(set(names)))

@@ -7,12 +7,12 @@ import signal
 import threading
 from types import FrameType
 
-import typer
+from llmprof.cli.messages import print_notice
 
 INTERRUPTED = 130
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_STOPPING = "llmprof: stopping, and keeping what was answered; once more stops at once"
-_AT_ONCE = "llmprof: stopped at once; the same line again goes on from what was kept"
+_STOPPING = "stopping; answers so far are kept; once more stops at once"
+_AT_ONCE = "stopped at once; run the same command to resume"
 
 
 def handle_interrupts() -> None:
@@ -53,7 +53,7 @@ def _watch(reading: int) -> None:
     while True:
         pressed += sum(number in _SIGNALS for number in os.read(reading, 64))
         if pressed > 1:
-            typer.echo(_AT_ONCE, err=True)
+            print_notice(_AT_ONCE)
             os._exit(INTERRUPTED)
         if pressed:
-            typer.echo(_STOPPING, err=True)
+            print_notice(_STOPPING)

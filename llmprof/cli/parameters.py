@@ -16,6 +16,7 @@ from typer.models import ParameterInfo
 
 from llmprof.cli import completion
 from llmprof.cli.configuration import read_configuration
+from llmprof.cli.messages import print_notice
 from llmprof.errors import UsageError
 from llmprof.options import DEFAULT_DB as DEFAULT_DB
 from llmprof.options import Option, Options, StorageOptions, declared
@@ -32,8 +33,8 @@ Config = Annotated[
         envvar="LLMPROF_CONFIG",
         is_eager=True,
         callback=read_configuration,
-        help="TOML file of option values, by their long names. Default: llmprof.toml, if it is "
-        "here. The command line and environment variables win over it.",
+        help="TOML file of option values, by their long names. Default: llmprof.toml in the "
+        "current folder, if there is one. The command line and environment variables win over it.",
     ),
 ]
 Debug = Annotated[bool, Option("Show the traceback of an error.")]
@@ -76,6 +77,9 @@ def with_options(command: Callable[..., Result]) -> Callable[..., Result]:
         if values.get("offline"):
             # The Hub's client reads this when it is first imported.
             os.environ["HF_HUB_OFFLINE"] = "1"
+        if files := values.get("config"):
+            names = " and ".join(map(str, files))
+            print_notice(f"read options from {names}", quiet=values.get("quiet", False))
         made = {name: _group(group, values) for name, group in groups.items()}
         return command(**made, **{name: values[name] for name in own})
 

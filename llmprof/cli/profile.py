@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from llmprof.cli.messages import print_notice
 from llmprof.cli.parameters import DryRun
 from llmprof.options import ProfileOptions
 
@@ -24,8 +25,7 @@ def profile(options: ProfileOptions, dry_run: DryRun = False) -> None:
     from llmprof.jobs.profile import plan_profile, profile_job, run_profile
 
     job = profile_job(options)
-    if job.notice and not options.quiet:
-        typer.echo(f"llmprof: {job.notice}", err=True)
+    print_notice(job.notice, quiet=options.quiet)
     if dry_run:
         print_plan(plan_profile(job))
         return

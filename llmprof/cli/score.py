@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from llmprof.cli.messages import print_notice
 from llmprof.cli.parameters import DryRun
 from llmprof.options import ScoreOptions
 
@@ -23,15 +24,13 @@ def score(options: ScoreOptions, dry_run: DryRun = False) -> None:
         llmprof score texts.txt --scorer profanity
         llmprof score llmprof.db --scorer perspective --record perspective.jsonl
     """
+    from llmprof.console.listings import print_plan
     from llmprof.console.progress import show_progress
     from llmprof.jobs.score import plan_score, run_score, score_job, score_lines, write_scores
 
     job = score_job(options)
-    if job.scorer.notice and not options.quiet:
-        typer.echo(f"llmprof: {job.scorer.notice}", err=True)
+    print_notice(job.scorer.notice, quiet=options.quiet)
     if dry_run:
-        from llmprof.console.listings import print_plan
-
         print_plan(plan_score(job))
         return
     with show_progress(quiet=options.quiet) as listener:

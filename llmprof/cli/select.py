@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from llmprof.cli.messages import print_notice
 from llmprof.cli.parameters import DryRun
 from llmprof.options import SelectOptions
 
@@ -24,8 +25,7 @@ def select(options: SelectOptions, dry_run: DryRun = False) -> None:
     from llmprof.jobs.select import plan_select, run_select, select_job
 
     job = select_job(options)
-    if job.scorer and job.scorer.notice and not options.quiet:
-        typer.echo(f"llmprof: {job.scorer.notice}", err=True)
+    print_notice(job.scorer.notice if job.scorer else None, quiet=options.quiet)
     if dry_run:
         print_plan(plan_select(job))
         return

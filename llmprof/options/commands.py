@@ -246,3 +246,7 @@ class SelectOptions(
         str | None,
         Option("Model that computes log_likelihood. Default: the first of --models."),
     ] = None
+
+
+# Of every command that reads a configuration file.
+COMMAND_OPTIONS = (ProfileOptions, BenchmarkOptions, ScoreOptions, SelectOptions)

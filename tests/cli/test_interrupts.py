@@ -68,7 +68,7 @@ def test_once_stops_cleanly_and_says_how_to_go_on(tmp_path: Path, number: int) -
     started.process.send_signal(number)
     code, stderr = started.ended()
     assert code == 130
-    assert "the same line again goes on" in stderr
+    assert "run the same command to resume" in stderr
     assert "Traceback" not in stderr
     assert started.status() == "interrupted"
     kept = started.recorded("kept")

@@ -1,0 +1,24 @@
+"""Prints errors and notices on standard error, each on one line."""
+
+from __future__ import annotations
+
+import typer
+from typer.exceptions import TyperException
+
+from llmprof.errors import LlmprofError
+
+
+def print_error(error: LlmprofError | TyperException) -> None:
+    """Print the error's message; a mistake in the command names the help to read."""
+    message = error.format_message() if isinstance(error, TyperException) else str(error)
+    context = getattr(error, "ctx", None)
+    if isinstance(error, TyperException):
+        command = context.command_path if context is not None else "llmprof"
+        message = f"{message} (see `{command} --help`)"
+    print_notice(f"error: {message}")
+
+
+def print_notice(text: str | None, *, quiet: bool = False) -> None:
+    """Print what a user should know, if there is anything and it is wanted."""
+    if text and not quiet:
+        typer.echo(f"llmprof: {' '.join(text.split())}", err=True)
