@@ -13,7 +13,6 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from llmprof import __version__
 from llmprof.cli import benchmark, cache, export, profile, report, runs, score, select, sql, verify
 from llmprof.cli.interrupts import INTERRUPTED, handle_interrupts, leave_to_the_watcher
 from llmprof.cli.messages import print_error, print_notice
@@ -51,7 +50,9 @@ app.add_typer(export.app, name="export")
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"llmprof {__version__}")
+        from importlib.metadata import version
+
+        typer.echo(f"llmprof {version('llmprof')}")
         raise typer.Exit
 
 
