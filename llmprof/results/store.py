@@ -114,8 +114,6 @@ class Store:
             if read_only:
                 if pending:
                     self._connection = self._migrated_copy()
-                # SQLite declares these table functions at their first use, which is no reading.
-                self._connection.execute("SELECT 1 FROM json_each('[]'), json_tree('[]')")
                 self._connection.set_authorizer(authorize_reading)
                 # Lets Python handle a signal while SQLite is busy.
                 self._connection.set_progress_handler(lambda: 0, _STEPS_BETWEEN_SIGNALS)

@@ -401,11 +401,3 @@ def test_signal_stops_a_query_that_does_not_end(db: Path) -> None:
         time.sleep(0.5)
         child.send_signal(signal.SIGTERM)
         assert child.wait(timeout=30) == 7
-
-
-@pytest.mark.parametrize("function", ["json_each", "json_tree"])
-def test_scores_can_be_taken_apart_by_a_query(tmp_path: Path, function: str) -> None:
-    Store(tmp_path / "a.db").close()
-    with Store(tmp_path / "a.db", read_only=True) as store:
-        sql = f"SELECT key, value FROM {function}('{{\"a\": 1}}') WHERE key IS NOT NULL"
-        assert store.query(sql)[1] == [("a", 1)]

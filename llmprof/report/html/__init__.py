@@ -1,4 +1,4 @@
-"""One HTML file that shows a report and opens without a network."""
+"""The HTML format of a report: one file that opens without a network."""
 
 from llmprof.report.html.page import write_page
 

@@ -1,4 +1,4 @@
-"""Metrics as rows of text for the page's tables."""
+"""Tables of the page: metrics as text, with the verdict on each change."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BETTER, WORSE, UNCLEAR, DIFFERENT = "better", "worse", "no clear change", "diffe
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A change as text, and its verdict in a word: one of the four above."""
+    """A change as text, with its verdict: one of the four above."""
 
     change: str
     interval: str
@@ -64,12 +64,12 @@ class _Notes:
 
 
 def tables(report: Report) -> list[Table]:
-    """One table a section, with every metric."""
+    """One table per section, with every metric."""
     return [_table(report, section, section.rows) for section in report.sections]
 
 
 def overview_tables(report: Report) -> list[Table]:
-    """The numbers behind the overview: metrics with a direction that stand for a section."""
+    """The numbers behind the overview: summary metrics with a direction."""
     found = (
         _table(
             report,
@@ -121,10 +121,10 @@ def _moved(
 
 
 def verdict(value: Value, change: Change, base: Value | None, scale: Scale | None) -> str:
-    """Whether a run is better than the baseline.
+    """Whether a run is better than the baseline, worse, different, or not clearly changed.
 
-    Only where the interval excludes zero, and better or worse only where the metric has a
-    direction. Where the ideal lies between the two, a change says nothing of which is closer.
+    A change is clear when its interval excludes zero; it is only "different" for a metric without
+    a direction, and where the ideal lies between the two values.
     """
     if not change.excludes_zero:
         return UNCLEAR
@@ -136,7 +136,7 @@ def verdict(value: Value, change: Change, base: Value | None, scale: Scale | Non
 
 
 def verdict_counts(report: Report, tables: Sequence[Table]) -> list[tuple[str, Counter[str]]]:
-    """For each run but the baseline, how many summary metrics moved which way."""
+    """Verdicts on the summary metrics of each run but the baseline, counted."""
     counts: list[tuple[str, Counter[str]]] = []
     for place, run in enumerate(report.runs):
         if report.baseline is None or place == report.baseline:

@@ -1,4 +1,4 @@
-"""Chooses the samples that go into the page, and packs them as columns of JSON."""
+"""Choose the samples that go into the page, and pack them as columns of JSON."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def packed_samples(
     """
     ranked = [_ranked(store, place, each) for place, each in enumerate(sets)]
     shown = list(islice(_in_turn(ranked), limit))
-    # Stable, so that each profile's order stays.
+    # The sort is stable: each profile keeps its order.
     shown.sort(key=lambda sample: sample.rank is None)
     _, rows = store.query(_TEXTS, [json.dumps([sample.id for sample in shown])])
     texts = {row[0]: row[1:] for row in rows}
@@ -92,7 +92,7 @@ def _ranked(store: Store, place: int, each: SampleSet) -> list[_Ranked]:
 
 
 def _rank(view: SampleView, scores: Mapping[str, float | None]) -> float | None:
-    """The rank that the profile gives; None where a score is missing that it is made of."""
+    """The rank that the profile gives; None where a score is missing that it needs."""
     try:
         rank = view.rank(scores)
     except (KeyError, TypeError, ArithmeticError):
@@ -101,7 +101,7 @@ def _rank(view: SampleView, scores: Mapping[str, float | None]) -> float | None:
 
 
 def _readable(view: SampleView, response: str) -> str:
-    """The response as the profile shows it; as it is where the profile cannot read it."""
+    """The response as the profile shows it; unchanged where the profile cannot read it."""
     try:
         return view.text(response)
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -140,7 +140,7 @@ class _Packing:
         row = (
             *(sample.id, sample.set, item, index, group, self._text(prompt)),
             None if response is None else self._text(_readable(view, response)),
-            # Missing at the end: a later sample may have scores that this one lacks.
+            # Later samples may add names; the scores of this one are then shorter.
             [_rounded(sample.scores.get(name)) for name in names],
             *(error, _rounded(sample.rank)),
         )

@@ -1,4 +1,4 @@
-"""Writes the HTML page: one file that holds everything and fetches nothing."""
+"""Write the HTML page: one file that holds everything and fetches nothing."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _render(report: Report, store: Store) -> str:
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
-    # Samples first: they are there while the chart library, which is large, is still being read.
+    # Samples first: they can be used while the large chart library is still being read.
     scripts = [_asset("samples.js"), get_plotlyjs(), _asset("paint.js"), _asset("page.js")]
     groups = _chart_groups(report, store)
     all_tables = metric_tables.tables(report)

@@ -1,4 +1,4 @@
-"""Charts of how far each run is from the baseline."""
+"""Charts of the changes of each run against the baseline."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _UNDIRECTED = (
 
 
 def changes(report: Report) -> list[Chart]:
-    """One chart of what has a direction and one of what has none, as far as there are any."""
+    """A chart of metrics with a direction and one of highlighted metrics without, if any."""
     if report.baseline is None:
         return []
     baseline = report.runs[report.baseline].label
@@ -77,7 +77,7 @@ def _plot_row(report: Report, row: Row) -> PlotRow:
 
 
 def _percent_per_unit(baseline: Value | None, scale: Scale | None) -> float | None:
-    """How many percent, of the scale or else of the baseline, one unit of the metric is."""
+    """One unit of the metric in percent of its scale, or of the baseline's value."""
     if scale is not None:
         return 100 / (scale.high - scale.low)
     if baseline is None or not baseline.value:

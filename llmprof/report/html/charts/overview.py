@@ -1,4 +1,4 @@
-"""The chart of all models on all metrics that have a better and a worse end."""
+"""The overview chart: every model on every metric that has a direction."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _EXPLANATION = (
 
 
 def overview(report: Report) -> list[Chart]:
-    """Every model on every such metric, from the worst possible (0) to the ideal (1)."""
+    """All runs on the summary metrics, from the worst possible value (0) to the ideal (1)."""
     rows: list[PlotRow] = []
     for section in report.sections:
         found = [

@@ -1,6 +1,6 @@
-"""Figures as Plotly's JSON, without colours: the page paints a trace by the run in its `meta`.
+"""Figures as JSON for Plotly, without colours: the page colours a trace by its run, in `meta`.
 
-Names of runs and axes are text of the page, which wraps where it is narrow.
+Names of runs and axes are text of the page, so that they wrap on a narrow screen.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ Figure = dict[str, Any]
 _SYMBOLS = ("circle", "square", "diamond", "cross", "x", "pentagon", "hexagram", "star")
 _LABEL_WIDTH = 24
 _ROW_PIXELS = 26
-# A line of a label, at Plotly's line height, and what parts a label from the next.
+# Height of a label's line in Plotly, and the gap between labels.
 _LINE_PIXELS = 17
 _GAP_PIXELS = 6
-# From one run of a row to the next.
+# Distance between two runs of a row.
 _RUN_PIXELS = 9
 # Room for the axis.
 _MARGIN_PIXELS = 50
@@ -30,7 +30,7 @@ _MARGIN_PIXELS = 50
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What stands for a run in a chart, in the page's own words beside the run's sign."""
+    """An entry of a chart's key: the text beside the sign of a run."""
 
     run: int
     text: str
@@ -54,7 +54,7 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A value with its interval on an axis. `hover` lines say what it is; `solid` stresses it."""
+    """A value with its interval on an axis; `hover` describes it, `solid` fills its sign."""
 
     value: float
     low: float | None
@@ -76,7 +76,7 @@ class PlotRow:
 
 
 def plain(text: str) -> str:
-    """Text as Plotly shows it: no markup of its own, control characters made visible.
+    """Text for Plotly, with markup escaped and control characters made visible.
 
     >>> plain("<b>x</b>")
     '&lt;b&gt;x&lt;/b&gt;'
@@ -108,10 +108,10 @@ def dot_plot(
     span: tuple[float, float] | None = None,
     reference: float | None = None,
 ) -> tuple[Figure, list[int], int]:
-    """Values with intervals, a line a row; the runs that have any; and the height in pixels.
+    """A figure of values with intervals, the runs in it, and its height in pixels.
 
-    Runs share a row side by side, so that no interval hides another. `span` are the ends of the
-    axis, `reference` a value to mark, such as an ideal.
+    The runs of a row are drawn below each other, so that no interval hides another. `span` is the
+    range of the axis, `reference` a value to mark, such as an ideal.
     """
     shown = sorted({run for row in rows for run, point in enumerate(row.points) if point})
     places, height = _places(rows, len(shown))
@@ -143,7 +143,7 @@ def dot_plot(
 
 
 def _places(rows: Sequence[PlotRow], runs: int) -> tuple[list[float], int]:
-    """Where the middle of each row is, in pixels from the top, and the height that all need."""
+    """The middle of each row, in pixels from the top, negative, and the height of all rows."""
     heights = [
         max(
             _ROW_PIXELS,
@@ -171,7 +171,7 @@ def _dots(points: Sequence[tuple[float, Point]], run: int) -> Figure:
         },
         "error_x": {
             "type": "data",
-            # The ends of no interval at all would be drawn inside an open sign.
+            # Without any interval, Plotly would still draw end marks inside open signs.
             "visible": any(point.low is not None for _, point in points),
             "symmetric": False,
             "array": [_gap(point.high, point.value) for _, point in points],
@@ -189,7 +189,7 @@ def _symbol(run: int) -> str:
 
 
 def _gap(above: float | None, below: float | None) -> float:
-    """Length of one arm of an interval; nothing is drawn where there is none."""
+    """Length of one arm of an interval, zero without an interval."""
     return 0.0 if above is None or below is None else above - below
 
 
@@ -207,7 +207,7 @@ def _dotted(**ends: Any) -> Figure:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Points of one run in a plane, to be added; `low` and `high` are ends of intervals of `y`."""
+    """Points of one run in a plane; `low` and `high` are the ends of the intervals of `y`."""
 
     run: int
     x: list[float] = field(default_factory=list)
@@ -218,7 +218,7 @@ class Curve:
 
 
 def reliability_plot(curves: Sequence[Curve]) -> Figure:
-    """Accuracy against confidence, both from 0 to 1, with the diagonal of a calibrated model."""
+    """Accuracy against confidence, both in [0, 1], with the diagonal of a calibrated model."""
     traces = [
         {
             "type": "scatter",
@@ -250,7 +250,7 @@ def reliability_plot(curves: Sequence[Curve]) -> Figure:
 
 
 def histogram(curves: Sequence[Curve], reference: float | None) -> Figure:
-    """Shares of samples by bin, in percent, as outlines that may lie over each other.
+    """Shares of samples per bin, in percent, as outlines that may overlap.
 
     A curve's `x` are the left edges of its bins and the right edge of the last, whose `y` is
     repeated.
