@@ -10,6 +10,7 @@ from llmprof.cli.messages import print_error
 from llmprof.cli.parameters import Debug
 from llmprof.errors import LlmprofError
 from llmprof.options import BenchmarkOptions, Option, Panel
+from llmprof.safe_text import printable
 
 
 def benchmark(
@@ -52,5 +53,5 @@ def benchmark(
     with show_progress(quiet=options.quiet) as listener:
         outcome = run_benchmark(job, listener, show_failure)
     if outcome.run_id is not None and not options.quiet:
-        typer.echo(f"run {outcome.run_id}; read it with `llmprof report --db {job.db}`")
+        typer.echo(printable(f"run {outcome.run_id}; read it with `llmprof report --db {job.db}`"))
     raise typer.Exit(outcome.exit_code)

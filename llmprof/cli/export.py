@@ -9,6 +9,7 @@ import typer
 
 from llmprof.cli.parameters import Db, with_options
 from llmprof.options import DEFAULT_DB, Option
+from llmprof.safe_text import printable
 
 app = typer.Typer(
     help="""Write results in the formats of other tools.
@@ -44,7 +45,9 @@ def stereoset(
     """
     from llmprof.report.predictions import export_predictions
 
-    typer.echo(f"wrote {export_predictions(db, 'stereoset', run, output)} scores to {output}")
+    typer.echo(
+        printable(f"wrote {export_predictions(db, 'stereoset', run, output)} scores to {output}")
+    )
 
 
 @app.command()

@@ -6,6 +6,7 @@ import typer
 from typer.exceptions import TyperException
 
 from llmprof.errors import LlmprofError
+from llmprof.safe_text import printable
 
 
 def print_error(error: LlmprofError | TyperException) -> None:
@@ -21,4 +22,4 @@ def print_error(error: LlmprofError | TyperException) -> None:
 def print_notice(text: str | None, *, quiet: bool = False) -> None:
     """Print what a user should know, if there is anything and it is wanted."""
     if text and not quiet:
-        typer.echo(f"llmprof: {' '.join(text.split())}", err=True)
+        typer.echo(printable(f"llmprof: {' '.join(text.split())}"), err=True)

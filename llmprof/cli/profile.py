@@ -7,6 +7,7 @@ import typer
 from llmprof.cli.messages import print_notice
 from llmprof.cli.parameters import DryRun
 from llmprof.options import ProfileOptions
+from llmprof.safe_text import printable
 
 
 def profile(options: ProfileOptions, dry_run: DryRun = False) -> None:
@@ -32,4 +33,4 @@ def profile(options: ProfileOptions, dry_run: DryRun = False) -> None:
     with show_progress(quiet=options.quiet) as listener:
         run_id = run_profile(job, listener)
     if not options.quiet:
-        typer.echo(f"run {run_id} complete; read it with `llmprof report --db {job.db}`")
+        typer.echo(printable(f"run {run_id} complete; read it with `llmprof report --db {job.db}`"))

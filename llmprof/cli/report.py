@@ -10,6 +10,7 @@ import typer
 
 from llmprof.cli.parameters import Db
 from llmprof.options import DEFAULT_DB, Option
+from llmprof.safe_text import printable
 
 Format = Annotated[
     str | None,
@@ -92,6 +93,6 @@ def _report(
     write_report(built, db, chosen, output)
     if chosen not in TELLS_OMISSIONS:
         for omission in built.omissions:
-            typer.echo(f"llmprof: left out: {omission.what}: {omission.why}", err=True)
+            typer.echo(printable(f"llmprof: left out: {omission.what}: {omission.why}"), err=True)
     if output is not None:
-        typer.echo(f"wrote {output}", err=True)
+        typer.echo(printable(f"wrote {output}"), err=True)

@@ -7,6 +7,7 @@ import typer
 from llmprof.cli.messages import print_notice
 from llmprof.cli.parameters import DryRun
 from llmprof.options import ScoreOptions
+from llmprof.safe_text import printable, printable_json
 
 _SHORT = {"scorer": "toxicity-scorer"}
 # A command whose only model is a scorer: `--scorer` is understood too.
@@ -37,8 +38,11 @@ def score(options: ScoreOptions, dry_run: DryRun = False) -> None:
         run_id = run_score(job, listener)
     if options.output is None:
         for line in score_lines(job.db, run_id):
-            typer.echo(line)
+            typer.echo(printable_json(line))
     else:
         write_scores(job, run_id)
     if not options.quiet:
-        typer.echo(f"run {run_id} complete; read it with `llmprof report --db {job.db}`", err=True)
+        typer.echo(
+            printable(f"run {run_id} complete; read it with `llmprof report --db {job.db}`"),
+            err=True,
+        )

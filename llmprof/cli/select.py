@@ -7,6 +7,7 @@ import typer
 from llmprof.cli.messages import print_notice
 from llmprof.cli.parameters import DryRun
 from llmprof.options import SelectOptions
+from llmprof.safe_text import printable
 
 
 def select(options: SelectOptions, dry_run: DryRun = False) -> None:
@@ -33,4 +34,8 @@ def select(options: SelectOptions, dry_run: DryRun = False) -> None:
         run_id = run_select(job, listener)
     if not options.quiet:
         print_selection(job.db, run_id)
-        typer.echo(f"wrote {job.output}; run {run_id}, read it with `llmprof report --db {job.db}`")
+        typer.echo(
+            printable(
+                f"wrote {job.output}; run {run_id}, read it with `llmprof report --db {job.db}`"
+            )
+        )

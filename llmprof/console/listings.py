@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from llmprof.console.tables import check_format, print_rows, print_table
 from llmprof.report.runs import choose_run
-from llmprof.report.text import printable
 from llmprof.results import Store
 from llmprof.results.reader import DatasetRow, RunRow, read_datasets, read_run, read_runs
 from llmprof.results.recipes import find_recipe, recipes
+from llmprof.safe_text import printable
 
 if TYPE_CHECKING:
     from llmprof.cache import CacheInfo
@@ -35,7 +35,7 @@ def print_query(
     recipe = find_recipe(query)
     with Store(db, read_only=True) as store:
         if recipe is None:
-            columns, rows = store.query(query, values)
+            columns, rows = store.query(query, dict(values))
         else:
             given = {**dict.fromkeys(recipe.parameters, ""), **values}
             columns, rows = store.query(recipe.sql, given)
@@ -99,7 +99,8 @@ def _duration(seconds: float) -> str:
 
 def print_cache(info: CacheInfo) -> None:
     """Print what the cache of responses holds."""
-    print(f"{info.directory}: {info.entries} responses, {info.size_bytes / 1e6:.1f} MB")
+    size = f"{info.entries} responses, {info.size_bytes / 1e6:.1f} MB"
+    print(printable(f"{info.directory}: {size}"))
     if info.oldest is not None and info.newest is not None:
         first, last = (datetime.fromtimestamp(time) for time in (info.oldest, info.newest))
         print(f"stored from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}")
@@ -174,7 +175,7 @@ _SHOWN = 5
 
 def print_verification(run: RunRow, results: Sequence[Verification]) -> None:
     """Print what was checked, one row a profiler and data set, and the first differences."""
-    print(f"{printable(run.model)} on {run.backend}, run {run.id}: {run.status}")
+    print(printable(f"{run.model} on {run.backend}, run {run.id}: {run.status}"))
     rows = [
         [
             each.profiler,
@@ -190,16 +191,28 @@ def print_verification(run: RunRow, results: Sequence[Verification]) -> None:
     print_table(["profiler", "data set", *numbers], rows, numbers=numbers)
     for each in results:
         if each.n_reference:
-            print(f"{each.dataset}: {each.n_reference} values compared with the reference packages")
+            print(
+                printable(
+                    f"{each.dataset}: {each.n_reference} values compared with reference packages"
+                )
+            )
         if each.unchecked:
             names = ", ".join(each.unchecked)
-            print(f"{each.dataset}: does not follow from the samples, so not checked: {names}")
+            print(
+                printable(
+                    f"{each.dataset}: does not follow from the samples, so not checked: {names}"
+                )
+            )
         if each.n_older_intervals:
             print(
                 f"{each.dataset}: {each.n_older_intervals} intervals are of an older method, the "
                 "percentile bootstrap, and were not checked"
             )
         for difference in each.differences[:_SHOWN]:
-            print(f"{each.profiler} on {each.dataset}: {printable(difference)}")
+            print(printable(f"{each.profiler} on {each.dataset}: {difference}"))
         if len(each.differences) > _SHOWN:
-            print(f"{each.profiler} on {each.dataset}: {len(each.differences) - _SHOWN} more")
+            print(
+                printable(
+                    f"{each.profiler} on {each.dataset}: {len(each.differences) - _SHOWN} more"
+                )
+            )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from llmprof.ledger import Progress
-from llmprof.report.text import printable
+from llmprof.safe_text import printable
 
 _LOG_SECONDS = 10.0
 # Imports, data, and a GGUF file that is converted once.
@@ -47,7 +47,7 @@ def _live() -> Iterator[Callable[[str, Progress], None]]:
     from rich.console import Console
 
     with bars.Progress(
-        bars.TextColumn("{task.description}"),
+        bars.TextColumn("{task.description}", markup=False),
         bars.BarColumn(),
         bars.MofNCompleteColumn(),
         bars.TextColumn("{task.fields[rate]}"),
@@ -64,7 +64,9 @@ def _live() -> Iterator[Callable[[str, Progress], None]]:
             if not tasks:
                 display.update(preparing, visible=False)
             if name not in tasks:
-                tasks[name] = display.add_task(name, total=progress.total, note="", rate="")
+                tasks[name] = display.add_task(
+                    printable(name), total=progress.total, note="", rate=""
+                )
             display.update(tasks[name], completed=progress.done, total=progress.total)
             speed = display.tasks[tasks[name]].finished_speed or display.tasks[tasks[name]].speed
             rate = f"{speed:.3g}/s" if speed else ""
@@ -94,6 +96,6 @@ def _log_lines() -> Callable[[str, Progress], None]:
         if finished or now - last.get(name, -_LOG_SECONDS) >= _LOG_SECONDS:
             last[name] = now
             line = f"{name}: {progress.done}/{progress.total} done, {_note(progress)}"
-            print(line, file=sys.stderr, flush=True)
+            print(printable(line), file=sys.stderr, flush=True)
 
     return listen

@@ -10,9 +10,10 @@ from llmprof.console.tables import print_table
 from llmprof.metrics.intervals import excludes_zero
 from llmprof.metrics.measures import FEWEST_DIFFERING
 from llmprof.report.contents import Value
-from llmprof.report.text import number, printable
+from llmprof.report.text import number
 from llmprof.results import Store
 from llmprof.results.reader import read_metrics, read_run, read_samples
+from llmprof.safe_text import printable
 
 _BEFORE, _CONTROL, _AFTER, _CHANGE = "candidates", "random", "selected", "change"
 _SHOWN_CHANGES = 15

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import math
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from llmprof.errors import UnknownNameError
-from llmprof.report.text import printable
+from llmprof.safe_text import printable, spreadsheet_cell
 
 FORMATS = ("table", "csv", "json")
 _PIPE_WIDTH = 160
@@ -27,10 +28,12 @@ def print_rows(columns: Sequence[str], rows: Rows, format: str = "table") -> Non
     """Print rows as `table`, `csv` or `json`."""
     check_format(format)
     if format == "json":
-        objects = [dict(zip(columns, map(_json_value, row), strict=True)) for row in rows]
+        names = _unique(columns)
+        objects = [dict(zip(names, map(_json_value, row), strict=True)) for row in rows]
         print(json.dumps(objects, indent=2))
     elif format == "csv":
-        csv.writer(sys.stdout, lineterminator="\n").writerows([columns, *rows])
+        cells = [[spreadsheet_cell(value) for value in row] for row in (columns, *rows)]
+        csv.writer(sys.stdout, lineterminator="\n").writerows(cells)
     else:
         print_table(columns, rows)
 
@@ -52,11 +55,13 @@ def print_table(
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    # Rich would read markup in a plain title.
+    shown = None if title is None else Text(printable(title))
+    table = Table(title=shown, title_justify="left", box=SIMPLE_HEAD)
     for column in columns:
         right = column in numbers
         table.add_column(
-            Text(column),
+            Text(printable(column)),
             justify="right" if right else "left",
             no_wrap=right or column in whole,
             overflow="fold",
@@ -65,6 +70,23 @@ def print_table(
         table.add_row(*(Text("-" if value is None else printable(value)) for value in row))
     # A file or a pipe has no width of its own: what reads it should not find folded names.
     Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
+
+
+def _unique(columns: Sequence[str]) -> list[str]:
+    """Names for the keys of an object: of equal ones, the second is called `name_2`, and so on.
+
+    >>> _unique(["id", "n", "id", "id_2"])
+    ['id', 'n', 'id_3', 'id_2']
+    """
+    taken = set(columns)
+    names: list[str] = []
+    for name in columns:
+        free = (f"{name}_{number}" for number in itertools.count(2))
+        names.append(
+            name if name not in names else next(each for each in free if each not in taken)
+        )
+        taken.add(names[-1])
+    return names
 
 
 def _json_value(value: Any) -> Any:

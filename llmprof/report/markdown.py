@@ -17,11 +17,11 @@ from llmprof.report.text import (
     notes_of,
     number,
     percent,
-    printable,
     signed,
     with_interval,
     words_of,
 )
+from llmprof.safe_text import printable
 
 
 def to_markdown(report: Report) -> str:

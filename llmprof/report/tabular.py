@@ -12,6 +12,7 @@ from typing import Any
 
 from llmprof.profilers import Presentation, Scale
 from llmprof.report.contents import Change, Report, Row, Section
+from llmprof.safe_text import printable_json, spreadsheet_cell
 
 
 def to_json(report: Report) -> str:
@@ -27,7 +28,7 @@ def to_json(report: Report) -> str:
         "omissions": [asdict(omission) for omission in report.omissions],
         "remarks": list(report.remarks),
     }
-    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return printable_json(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
 
 
 def _section_object(section: Section) -> dict[str, Any]:
@@ -54,7 +55,10 @@ def to_csv(report: Report) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(COLUMNS), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(records_of(report))
+    writer.writerows(
+        {name: spreadsheet_cell(value) for name, value in record.items()}
+        for record in records_of(report)
+    )
     return text.getvalue()
 
 

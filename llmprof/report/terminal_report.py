@@ -20,10 +20,10 @@ from llmprof.report.text import (
     notes_of,
     number,
     percent,
-    printable,
     signed,
     words_of,
 )
+from llmprof.safe_text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -87,7 +87,10 @@ def _print_runs(report: Report, console: Console, say: Callable[[str], None]) ->
 
 def _print_section(section: Section, report: Report, console: Console) -> None:
     lines, places = lines_of(section), columns_of(section)
-    title = printable(f"{section.profiler} on {section.dataset} ({section.protocol_version})")
+    from rich.text import Text
+
+    # Rich would read markup in a plain title.
+    title = Text(printable(f"{section.profiler} on {section.dataset} ({section.protocol_version})"))
     for table in _fitting(lines, report, places, console):
         table.title = title
         console.print(table, markup=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -216,17 +215,3 @@ def mark(change: Change) -> str:
     if not change.excludes_zero:
         return ""
     return "▲" if change.absolute > 0 else "▼"
-
-
-def printable(value: object) -> str:
-    r"""Text that cannot steer a terminal: control characters but line feeds are escaped.
-
-    >>> printable("red \x1b[31m")
-    'red \\x1b[31m'
-    """
-    return "".join(
-        character
-        if character == "\n" or unicodedata.category(character) not in ("Cc", "Cf", "Cs")
-        else character.encode("unicode_escape").decode()
-        for character in str(value)
-    )

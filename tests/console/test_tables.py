@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from llmprof.console.tables import print_rows
 from llmprof.errors import UnknownNameError
-from llmprof.report.text import printable
+from llmprof.safe_text import printable
 
 COLUMNS = ["metric", "value"]
 ROWS = [("a [bold]x[/bold]", 1.5), ("b\x1b[2J,\"'", None)]
@@ -23,7 +23,7 @@ def test_csv_and_json_come_back(capsys: pytest.CaptureFixture[str]) -> None:
     ]
     print_rows(COLUMNS, ROWS, "csv")
     read = list(csv.reader(io.StringIO(capsys.readouterr().out)))
-    assert read == [COLUMNS, ["a [bold]x[/bold]", "1.5"], ["b\x1b[2J,\"'", ""]]
+    assert read == [COLUMNS, ["a [bold]x[/bold]", "1.5"], ["b\\x1b[2J,\"'", ""]]
 
 
 def test_table_shows_markup_as_it_is_and_no_control_characters(

@@ -21,9 +21,9 @@ from llmprof.report.html.charts.overview import overview
 from llmprof.report.html.charts.plotting import Chart
 from llmprof.report.html.charts.reliability import reliability_charts
 from llmprof.report.html.packed_samples import MAXIMUM_CHARACTERS, packed_samples, sample_sets
-from llmprof.report.text import printable
 from llmprof.results import Store
 from llmprof.results.provenance import package_versions
+from llmprof.safe_text import printable
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,7 @@ def test_an_empty_report_is_a_page(tmp_path: Path) -> None:
 def test_errors_say_what_to_do(tmp_path: Path) -> None:
     db = tmp_path / "a.db"
     made_report = made(db, "textual")
-    with pytest.raises(OutputError, match="choose another --output"):
+    with pytest.raises(OutputError, match="choose another file"):
         write_page(made_report, db, tmp_path / "missing" / "a.html")
     with pytest.raises(StoreError, match="no results"):
         write_page(made_report, tmp_path / "b.db", tmp_path / "a.html")

@@ -13,7 +13,8 @@ from itertools import accumulate
 from typing import Any
 
 from llmprof.report.contents import Report, Value
-from llmprof.report.text import coverage, interval, number, printable, with_interval
+from llmprof.report.text import coverage, interval, number, with_interval
+from llmprof.safe_text import printable
 
 Figure = dict[str, Any]
 _SYMBOLS = ("circle", "square", "diamond", "cross", "x", "pentagon", "hexagram", "star")
