@@ -29,16 +29,16 @@ def install(session: nox.Session, *extra: str) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests; those on real data need LLMPROF_DATA_DIR."""
+    """Run the tests; those that lack real data or a browser are left out, and counted."""
     install(session, *group("tests"))
     # Two processes of one thread each finish sooner than one of two, and do not stall each other.
     how = ("--numprocesses", "2", "--dist", "loadfile", "--durations", "20")
     session.run("pytest", *how, *session.posargs, env={"OMP_NUM_THREADS": "1"})
 
 
-@nox.session(python=["3.11", "3.12"])
+@nox.session
 def reference(session: nox.Session) -> None:
-    """Compare text metrics with TextDescriptives and lexicalrichness, to the last bit."""
+    """Compare text metrics with TextDescriptives and lexicalrichness; Python 3.11 or 3.12."""
     extras = nox.project.load_toml()["project"]["optional-dependencies"]
     # Of llmprof itself only what text metrics need: no model is loaded.
     light = ("anyio", "filelock", "platformdirs", "psutil", "pyphen", "pytest", "hypothesis")

@@ -19,6 +19,7 @@ from llmprof.options import ProfilerOptions, declared
 from llmprof.profilers import profiler_names
 from llmprof.requests import POOLINGS
 from llmprof.results import RunStart, Store
+from tests.needed import leave_out
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -223,7 +224,7 @@ def _read(terminal: int, wanted: bytes, seconds: float = 20.0, quiet: float = 4.
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
 def test_tab_runs_nothing_that_a_model_is_called(tmp_path: Path, shell: str) -> None:
     if shutil.which(shell) is None:
-        pytest.skip(f"{shell} is not installed")
+        leave_out(f"install {shell}")
     names = ["x$(touch PWNED)", "x\\$(touch PWNED)", "x`touch PWNED`", "x';touch PWNED;'", "x/good"]
     with_names = tmp_path / "work"
     with_names.mkdir()
