@@ -22,7 +22,7 @@ class Progress:
     """Progress of a list of requests; `done` counts cached, answered and failed ones.
 
     `truncated` counts the answers whose prompt was cut to fit the model; `failures` maps each class
-    of failure to the first message of that class.
+    of failure to the first message of that class, `remarks` what was changed in requests likewise.
     """
 
     total: int
@@ -32,6 +32,7 @@ class Progress:
     retries: int = 0
     truncated: int = 0
     failures: Mapping[str, str] = field(default_factory=dict)
+    remarks: Mapping[str, str] = field(default_factory=dict)
 
     def plus(self, other: Progress) -> Progress:
         """The sum of both."""
@@ -43,6 +44,7 @@ class Progress:
             retries=self.retries + other.retries,
             truncated=self.truncated + other.truncated,
             failures={**other.failures, **self.failures},
+            remarks={**other.remarks, **self.remarks},
         )
 
 
@@ -102,6 +104,12 @@ class Ledger:
                 failed=sum(counts[key] for key, _ in failed),
                 truncated=sum(counts[key] for key in cut),
                 failures={each.error_class: each.message for _, each in reversed(failed)},
+                remarks={
+                    f"Dropped: {name}": f"the model takes no {name}; requests are sent without it"
+                    for _, outcome in answered
+                    if isinstance(outcome, Completion)
+                    for name in outcome.dropped
+                },
             )
         )
         self._report()

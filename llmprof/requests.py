@@ -7,7 +7,7 @@ is computed from it (`llmprof.cache.keys`) and the answer is stored in it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -68,6 +68,12 @@ class Completion:
     finish_reason: str
     truncated_tokens: int = 0
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def dropped(self) -> Sequence[str]:
+        """The sampling parameters that were left out, since the provider takes none of them."""
+        names: Sequence[str] = self.details.get("dropped", ())
+        return names
 
     @property
     def blocked(self) -> bool:

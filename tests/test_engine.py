@@ -11,7 +11,9 @@ from llmprof.engine import Engine
 from llmprof.errors import BackendError, CapabilityError
 from llmprof.ledger import Progress
 from llmprof.requests import (
+    BLOCKED,
     Answer,
+    Completion,
     Embed,
     Failure,
     Generate,
@@ -75,6 +77,33 @@ def test_failure_is_delivered_but_asked_again_next_time(tmp_path: Path) -> None:
     mended = ScriptedBackend()
     answer(tmp_path, mended, REQUESTS)
     assert mended.asked == [REQUESTS[3]]
+
+
+def test_withheld_completion_is_kept_but_never_scored(tmp_path: Path) -> None:
+    """Asking again would be refused again, and an empty text is another thing than none."""
+
+    def withhold(request: Request) -> Outcome:
+        return Completion("", None, BLOCKED, details={"blocked": "about violence"})
+
+    backend = ScriptedBackend(withhold)
+    answers, seen = answer(tmp_path, backend, [Generate("p")])
+    again, _ = answer(tmp_path, backend, [Generate("p")])
+    assert answers == again
+    assert len(backend.asked) == 1
+    assert answers[0].outcome == Failure(
+        "Blocked", "the provider withheld the completion: about violence"
+    )
+    assert (seen[-1].done, seen[-1].failed) == (1, 1)
+
+
+def test_parameter_that_was_left_out_is_remarked(tmp_path: Path) -> None:
+    def leave_out(request: Request) -> Outcome:
+        return Completion("a", 1, "stop", details={"dropped": ["seed"]})
+
+    for _ in range(2):
+        _, seen = answer(tmp_path, ScriptedBackend(leave_out), [Generate("p"), Generate("q")])
+        assert list(seen[-1].remarks) == ["Dropped: seed"]
+        assert (seen[-1].failed, seen[-1].failures) == (0, {})
 
 
 def test_what_was_answered_before_a_crash_is_kept(tmp_path: Path) -> None:

@@ -245,6 +245,10 @@ class OpenAIBackend:
         context, continuation = request.context, request.continuation
         if request.reading == "text":
             context, continuation = split_blanks(context, continuation)
+        if request.reading == "rendered" and scoring.conditioned:
+            raise RequestFault(
+                "TokenBoundary", "the server begins a text that has its beginning-of-text token"
+            )
         if not context and not scoring.conditioned:
             context = self._bos_token
         text = context + continuation
@@ -253,6 +257,8 @@ class OpenAIBackend:
         starts = prompt.starts_of(context, continuation) if context else [0]
         if len(starts) == 1:
             start = starts[0]
+        elif not starts and request.reading != "text":
+            raise RequestFault("TokenBoundary", "no token ends where the prompt does")
         else:
             start = scoring.end(await self._scored(scoring, context), context)
         read = partial(prompt.between, start, end)

@@ -139,7 +139,7 @@ def print_run_details(db: Path, name: str) -> None:
         for name, message in row.failures.items()
     ]
     if failures:
-        print_table(["profiler", "data set", "failure", "first message"], failures)
+        print_table(["profiler", "data set", "failure or remark", "first message"], failures)
 
 
 def _work(row: DatasetRow) -> list[object]:

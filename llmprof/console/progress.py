@@ -28,17 +28,21 @@ def show_progress(*, quiet: bool) -> Iterator[Callable[[str, Progress], None]]:
 
 
 class _Failures:
-    """The first message of each class of failure, each to be shown once."""
+    """The first message of each class of failure, and the remarks, each to be shown once."""
 
     def __init__(self) -> None:
         self._shown: set[tuple[str, str]] = set()
 
     def new(self, name: str, progress: Progress) -> Iterator[str]:
-        """Lines about classes of failure that were not shown yet."""
+        """Lines about what was not shown yet."""
         for failure, message in progress.failures.items():
             if (name, failure) not in self._shown:
                 self._shown.add((name, failure))
                 yield printable(f"{name}: request failed ({failure}: {message})")
+        for remark, message in progress.remarks.items():
+            if (name, remark) not in self._shown:
+                self._shown.add((name, remark))
+                yield printable(f"{name}: {message}")
 
 
 @contextmanager

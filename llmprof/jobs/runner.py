@@ -109,7 +109,7 @@ def work_of(progress: Progress, seconds: float) -> Work:
         n_truncated=progress.truncated,
         n_retries=progress.retries,
         seconds=seconds,
-        failures=progress.failures,
+        failures={**progress.remarks, **progress.failures},
     )
 
 

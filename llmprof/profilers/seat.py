@@ -103,8 +103,10 @@ class Seat:
         outcomes = [answer.outcome for answer in answers]
         failure = next((each for each in outcomes if isinstance(each, Failure)), None)
         vectors = [each.vector for each in outcomes if isinstance(each, Embedding)]
+        if failure is None and len(set(map(len, vectors))) > 1:
+            failure = Failure("UnequalEmbeddings", "the vectors have different lengths")
         scores: dict[str, float | None] = {"effect_size": None, "p_value": None}
-        if len(vectors) == len(outcomes):
+        if failure is None and len(vectors) == len(outcomes):
             scores = self._scores(item, vectors)
         size = len(item.target1.examples)
         return [

@@ -58,7 +58,8 @@ class RunStart:
 class Work:
     """What the engine did for a profile: counts of requests, and wall time in seconds.
 
-    `failures` maps each class of failure to the first message of that class.
+    `failures` maps each class of failure to the first message of that class, and what was changed
+    in requests, such as a parameter that a server does not take, to a sentence about it.
     """
 
     n_requests: int

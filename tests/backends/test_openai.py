@@ -2,10 +2,12 @@
 
 from functools import partial
 
+import anyio
 import pytest
+from aiohttp import web
 
 from llmprof.backends import BackendOptions
-from llmprof.backends.network.retries import RetryPolicy
+from llmprof.backends.network.retries import InvalidFault, RetryPolicy
 from llmprof.backends.openai import OpenAIBackend
 from llmprof.backends.openai_logprobs import PROBE
 from llmprof.errors import BackendError, UnknownNameError, UsageError
@@ -17,6 +19,7 @@ from llmprof.requests import (
     Generate,
     LogLikelihood,
     Message,
+    Outcome,
     Sampling,
     TokenLogProbs,
 )
@@ -115,6 +118,57 @@ def test_only_the_continuation_is_scored_whatever_is_counted_and_listed(
         before = len(toy_scorer(request.context, bos="<s>"))
         assert isinstance(outcome, TokenLogProbs), outcome
         assert outcome.per_token == tuple(token.log_prob for token in tokens[before:])
+
+
+def test_continuation_of_a_prompt_is_scored_exactly_or_refused_by_name() -> None:
+    requests = [
+        LogLikelihood("The sky is", " blue", "prompt"),
+        LogLikelihood("The sky is bl", "ue today", "prompt"),
+        LogLikelihood("<s>The sky is", " blue", "rendered"),
+    ]
+    with serve(OpenAIServer().app()) as address:
+        exact, spanned, rendered = ask(backend(address), requests, MemorySink())
+    with serve(OpenAIServer(scorer=partial(toy_scorer, bos="<s>")).app()) as address:
+        (begun_twice,) = ask(backend(address), requests[2:], MemorySink())
+    for outcome, text in ((exact, "The sky is blue"), (rendered, "<s>The sky is blue")):
+        assert isinstance(outcome, TokenLogProbs)
+        assert outcome.per_token == (toy_scorer(text)[-1].log_prob,)
+    for outcome in (spanned, begun_twice):
+        assert isinstance(outcome, Failure)
+        assert outcome.error_class == "TokenBoundary"
+
+
+def test_embeddings_of_another_length_are_no_answer() -> None:
+    """As when a server changes its model in the middle."""
+    server = OpenAIServer()
+    with serve(server.app()) as address:
+        asked = backend(address, concurrency=1)
+        assert Embed in asked.capabilities
+
+        async def run() -> list[Outcome]:
+            first = await asked._embed(["a"])
+            server.dimension = 3
+            with pytest.raises(InvalidFault, match="3 numbers after one of 2"):
+                await asked._embed(["b"])
+            await asked.aclose()
+            return first
+
+        assert anyio.run(run) == [Embedding((unit("a"), unit("a2")))]
+
+
+def test_prompt_that_a_filter_refuses_is_answered_once() -> None:
+    async def refuse(request: web.Request) -> web.Response:
+        error = {"message": "The prompt triggered a filter.", "code": "content_filter"}
+        return web.json_response({"error": error}, status=400)
+
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", refuse)
+    with serve(app) as address:
+        request = Generate((Message("user", "p"),))
+        (outcome,) = ask(backend(address, model="toy"), [request], MemorySink())
+    assert isinstance(outcome, Completion)
+    assert outcome.blocked
+    assert "triggered a filter" in outcome.details["blocked"]
 
 
 def test_text_that_the_listed_tokens_do_not_spell_is_refused_by_name() -> None:

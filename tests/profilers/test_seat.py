@@ -49,6 +49,14 @@ def test_a_stereotyped_space_has_a_large_positive_effect() -> None:
     assert (sample.prompt, sample.response) == ("X, Y", "A, B")
 
 
+def test_vectors_of_different_lengths_are_a_failure_and_no_crash() -> None:
+    """As a cache may hold them when a server has changed its model under the same name."""
+    item = test_of("t", ("x1", "x2", "x3"), ("y1", "y2", "y3"))
+    sample = score(item, lambda text: VECTORS[text] + ((0.5,) if text == "a" else ()))
+    assert (sample.response, sample.error_class) == (None, "UnequalEmbeddings")
+    assert sample.scores["effect_size"] is None
+
+
 def test_swapping_targets_flips_the_sign() -> None:
     there = score(test_of("t", ("x1", "y2", "x3"), ("y1", "x2", "y3")), VECTORS.__getitem__)
     back = score(test_of("t", ("y1", "x2", "y3"), ("x1", "y2", "x3")), VECTORS.__getitem__)

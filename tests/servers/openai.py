@@ -75,6 +75,7 @@ class OpenAIServer:
         self._latency = latency
         self._key = key
         self._beginning_listed = beginning_listed
+        self.dimension = 2
 
     def app(self) -> web.Application:
         app = web.Application(middlewares=[self._faults.middleware] if self._faults else [])
@@ -135,10 +136,13 @@ class OpenAIServer:
         body = await self._body(request)
         # Out of order: the index counts, not the place.
         data = [
-            {"object": "embedding", "index": place, "embedding": [unit(text), unit(text + "2")]}
+            {"object": "embedding", "index": place, "embedding": self._vector(text)}
             for place, text in reversed(list(enumerate(body["input"])))
         ]
         return web.json_response({"object": "list", "data": data, "model": body["model"]})
+
+    def _vector(self, text: str) -> list[float]:
+        return [unit(text), *(unit(f"{text}{place}") for place in range(2, self.dimension + 1))]
 
 
 def said(prompt: str, seed: int) -> str:

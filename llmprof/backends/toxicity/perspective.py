@@ -153,9 +153,11 @@ def _refusal(fault: RequestFault) -> str:
     """
     error = fault.body.get("error") if isinstance(fault.body, dict) else None
     details = error.get("details") if isinstance(error, dict) else None
-    for detail in details if isinstance(details, list) else []:
-        if detail.get("errorType") in _PERMANENT_REFUSALS:
-            return str(detail["errorType"])
+    entries = details if isinstance(details, list) else []
+    for detail in [each for each in entries if isinstance(each, dict)]:
+        error_type = detail.get("errorType")
+        if isinstance(error_type, str) and error_type in _PERMANENT_REFUSALS:
+            return error_type
         if detail.get("reason") == "API_KEY_INVALID":
             raise FatalFault("KeyRefused", f"{fault}; check {KEY_VARIABLE}")
     raise fault

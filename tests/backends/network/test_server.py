@@ -62,7 +62,7 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_odd_address_is_one_line(address: str) -> None:
     with pytest.raises(LlmprofError) as caught:
-        _ = OpenAIBackend(BackendOptions(base_url=address, timeout_seconds=1), retries=QUICK).model
+        _ = OpenAIBackend(BackendOptions(base_url=address, timeout=1), retries=QUICK).model
     assert len(str(caught.value).splitlines()) == 1
     assert len(str(caught.value)) < 500
     assert "secret" not in str(caught.value)
@@ -183,7 +183,7 @@ def test_proxy_or_certificate_that_cannot_be_used_is_one_line(
 ) -> None:
     monkeypatch.setenv(variable, value)
     monkeypatch.setenv("CO_API_KEY", "k")
-    options = BackendOptions(model="m", base_url="http://models.example", timeout_seconds=0.5)
+    options = BackendOptions(model="m", base_url="http://models.example", timeout=0.5)
     with pytest.raises(UsageError, match=r"ALL_PROXY|SSL_CERT_FILE") as caught:
         _ = OpenAIBackend(options, retries=QUICK).capabilities
     assert len(str(caught.value).splitlines()) == 1

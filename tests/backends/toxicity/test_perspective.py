@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from llmprof.backends import BackendOptions
 from llmprof.backends.network.retries import RetryPolicy
@@ -149,3 +150,21 @@ def test_identity_leaves_out_speed() -> None:
     fast = PerspectiveBackend(BackendOptions())
     assert slow.identity == fast.identity
     assert slow.requests_per_second == 1.0
+
+
+@pytest.mark.parametrize(
+    "details", [None, 3, "x", {}, ["x"], [None], [[]], [{"errorType": []}], [{"errorType": None}]]
+)
+def test_details_of_another_type_are_a_refusal_of_that_text_alone(details: object) -> None:
+    async def refuse(request: web.Request) -> web.Response:
+        error = {"message": "no", "status": "INVALID_ARGUMENT", "details": details}
+        return web.json_response({"error": error}, status=400)
+
+    app = web.Application()
+    app.router.add_post("/{path:.*}", refuse)
+    with serve(app) as address:
+        (outcome,) = ask(
+            PerspectiveBackend(BackendOptions(base_url=address)), texts("a"), MemorySink()
+        )
+    assert isinstance(outcome, Failure)
+    assert outcome.error_class == "RequestRefused"
