@@ -77,6 +77,19 @@ OTHER: dict[str, Any] = {
 }
 
 
+# What some options need beside them: a backend or profiles that read them.
+NETWORK = ("base_url", "concurrency", "rpm", "timeout", "max_response_mib", "bos_token")
+SCORER = ("toxicity_scorer", "toxicity_model", "perspective_url", "perspective_qps")
+SCORED = (*SCORER, "toxicity_samples", "record", "missing")
+BESIDE: dict[str, dict[str, str]] = {
+    **{name: {"backend": "openai"} for name in NETWORK},
+    **{name: {"profilers": "toxicity"} for name in SCORED},
+    **{name: {"profilers": "seat"} for name in ("pooling", "layer")},
+    "safety_mode": {"backend": "cohere"},
+    "calibration_data": {"profilers": "calibration"},
+}
+
+
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LLMPROF_DB", "LLMPROF_DATA_DIR", "LLMPROF_CONFIG", "PERSPECTIVE_API_KEY"):
@@ -129,10 +142,12 @@ def test_option_means_what_it_means_on_the_command_line(
     value = OTHER[name]
     flag = f"--{name.replace('_', '-')}"
     arguments = [value] if name == "model" else [flag] if value is True else [flag, str(value)]
-    made = job_of_python(monkeypatch, **{name: value})
+    beside = BESIDE.get(name, {})
+    arguments += [word for pair in beside.items() for word in (f"--{pair[0]}", pair[1])]
+    made = job_of_python(monkeypatch, **{name: value}, **beside)
     assert made == job_of_command(monkeypatch, *arguments)
     if name != "quiet":
-        assert made != job_of_python(monkeypatch)
+        assert made != job_of_python(monkeypatch, **beside)
 
 
 def test_defaults_are_those_of_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from llmprof.backends.network.retries import RequestFault, RetryPolicy
 from llmprof.backends.network.server import Server, secret_from_environment
 from llmprof.backends.network.transport import Call, Transport
-from llmprof.backends.protocol import BackendOptions, Sink
+from llmprof.backends.protocol import BackendOptions, Sink, reads
 from llmprof.errors import BackendError, UnknownNameError
 from llmprof.options import SAFETY_MODES
 from llmprof.requests import (
@@ -49,6 +49,7 @@ _TOXIC = "ERROR_TOXIC"
 _FINISHED = {"COMPLETE": "stop", "STOP_SEQUENCE": "stop", "MAX_TOKENS": "length"}
 
 
+@reads("base_url", "concurrency", "rpm", "timeout", "max_response_mib", "safety_mode")
 def create(options: BackendOptions) -> CohereBackend:
     return CohereBackend(options)
 

@@ -30,7 +30,7 @@ from llmprof.backends.openai_logprobs import (
     split_blanks,
 )
 from llmprof.backends.openai_parameters import LIMITS, Parameters
-from llmprof.backends.protocol import BackendOptions, Sink
+from llmprof.backends.protocol import BackendOptions, Sink, reads
 from llmprof.errors import BackendError, UnknownNameError, UsageError
 from llmprof.requests import (
     BLOCKED,
@@ -58,6 +58,7 @@ _NOT_OFFERED = {"RequestRefused", "NotFound", "ServerError", "InvalidResponse"}
 _READING = 2
 
 
+@reads("base_url", "concurrency", "rpm", "timeout", "max_response_mib", "bos_token")
 def create(options: BackendOptions) -> OpenAIBackend:
     return OpenAIBackend(options)
 
@@ -75,14 +76,15 @@ class OpenAIBackend:
     chat = True
 
     def __init__(self, options: BackendOptions, *, retries: RetryPolicy | None = None) -> None:
-        if options.base_url is None:
-            raise UsageError(
-                "the openai backend needs the server's address; give it with --base-url, such as "
-                "http://localhost:8000/v1"
-            )
         self._options = options
         key = secret_from_environment(KEY_VARIABLE)
-        self._server = Server("the server", options.base_url.rstrip("/"), key, KEY_VARIABLE)
+        if options.base_url is None and key is None:
+            raise UsageError(
+                f"OpenAI wants a key: set {KEY_VARIABLE}, or give the address of another server "
+                "with --base-url, such as http://localhost:8000/v1"
+            )
+        address = options.base_url or f"https://{_OPENAI_HOST}/v1"
+        self._server = Server("the server", address.rstrip("/"), key, KEY_VARIABLE)
         self._transport = Transport(
             self._server,
             options,

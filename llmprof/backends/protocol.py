@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from llmprof.options import BackendOptions as BackendOptions
 from llmprof.requests import Message, Outcome, Request, RequestType
+
+Maker = TypeVar("Maker", bound=Callable[..., Any])
+READS = "reads"
+
+
+def reads(*options: str) -> Callable[[Maker], Maker]:
+    """Declare which options a backend reads, on the function that creates it.
+
+    The model, the cache folder and `offline` are understood. Any other option that a user gives
+    is refused; a backend that declares nothing is given all of them.
+    """
+
+    def declare(make: Maker) -> Maker:
+        make.__dict__[READS] = frozenset(options)
+        return make
+
+    return declare
 
 
 class Sink(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from llmprof.backends.protocol import Backend, BackendOptions
+from llmprof.backends.protocol import READS, Backend, BackendOptions
 from llmprof.errors import CapabilityError, UnknownNameError, UsageError
 from llmprof.options import ScorerChoice
 from llmprof.plugins import Registry
@@ -42,6 +42,16 @@ def create_backend(name: str, options: BackendOptions) -> Backend:
     """
     backend: Backend = _REGISTRY.create(name, options)
     return backend
+
+
+def backend_reads(name: str) -> frozenset[str] | None:
+    """The options that the backend called `name` reads; None where it does not say.
+
+    Raises:
+        UnknownNameError: there is no such backend.
+    """
+    read: frozenset[str] | None = getattr(_REGISTRY.load(name), READS, None)
+    return read
 
 
 def create_scorers(choice: ScorerChoice) -> dict[str, Backend]:

@@ -21,7 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from llmprof.backends.protocol import BackendOptions, Sink
+from llmprof.backends.protocol import BackendOptions, Sink, reads
 from llmprof.datasets.files import parse_json
 from llmprof.errors import BackendError, DataError, ModelNotFoundError
 from llmprof.requests import (
@@ -42,6 +42,7 @@ _SHOWN_CHARACTERS = 60
 _Address: TypeAlias = tuple[str | tuple[Message, ...], int] | tuple[str, str]
 
 
+@reads()
 def create(options: BackendOptions) -> ReplayBackend:
     return ReplayBackend(options)
 

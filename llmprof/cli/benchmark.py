@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from llmprof.cli.messages import print_error
-from llmprof.cli.parameters import Debug
+from llmprof.cli.parameters import Configured, Debug
 from llmprof.errors import LlmprofError
 from llmprof.options import BenchmarkOptions, Option, Panel
 from llmprof.safe_text import printable
@@ -15,6 +15,7 @@ from llmprof.safe_text import printable
 
 def benchmark(
     options: BenchmarkOptions,
+    configured: Configured,
     list_tasks: Annotated[
         bool,
         Option(
@@ -43,7 +44,7 @@ def benchmark(
     if list_tasks:
         print_rows(["name", "kind"], find_tasks(options.tasks, options.include_path))
         return
-    job = benchmark_job(options)
+    job = benchmark_job(options, configured)
 
     def show_failure(error: LlmprofError) -> None:
         if debug:

@@ -23,6 +23,7 @@ from llmprof.options import Option, Options, StorageOptions, declared
 from llmprof.options.option import Panel
 
 Result = TypeVar("Result")
+_CONTEXT = "context"
 # A larger bound would spell all its digits out in `--help`.
 _LARGEST_SHOWN = 10_000
 
@@ -37,6 +38,12 @@ Config = Annotated[
         "current folder, if there is one. The command line and environment variables win over it.",
     ),
 ]
+
+
+class Configured(frozenset[str]):
+    """The names of options that configuration files set, for a command that asks for them."""
+
+
 Debug = Annotated[bool, Option("Show the traceback of an error.")]
 DryRun = Annotated[
     bool,
@@ -59,9 +66,12 @@ def with_options(command: Callable[..., Result]) -> Callable[..., Result]:
     parameters: list[inspect.Parameter] = []
     groups: dict[str, type[Options]] = {}
     own: list[str] = []
+    configured: list[str] = []
     for name, parameter in inspect.signature(command).parameters.items():
         annotation = annotations[name]
-        if isinstance(annotation, type) and issubclass(annotation, Options):
+        if annotation is Configured:
+            configured.append(name)
+        elif isinstance(annotation, type) and issubclass(annotation, Options):
             groups[name] = annotation
             parameters += _of_group(annotation)
         else:
@@ -69,6 +79,8 @@ def with_options(command: Callable[..., Result]) -> Callable[..., Result]:
             parameters.append(_parameter(name, annotation, parameter.default))
     if groups:
         parameters.append(_parameter("config", Config, None))
+    if configured:
+        parameters.append(_parameter(_CONTEXT, typer.Context, inspect.Parameter.empty))
     if "debug" not in own:
         parameters.append(_parameter("debug", Debug, False))
 
@@ -80,12 +92,22 @@ def with_options(command: Callable[..., Result]) -> Callable[..., Result]:
         if files := values.get("config"):
             names = " and ".join(map(str, files))
             print_notice(f"read options from {names}", quiet=values.get("quiet", False))
-        made = {name: _group(group, values) for name, group in groups.items()}
+        made: dict[str, Any] = {name: _group(group, values) for name, group in groups.items()}
+        made |= {name: _from_files(values[_CONTEXT]) for name in configured}
         return command(**made, **{name: values[name] for name in own})
 
     call.__dict__["__signature__"] = inspect.Signature(sorted(parameters, key=_place))
     call.__annotations__ = {each.name: each.annotation for each in parameters}
     return call
+
+
+def _from_files(context: typer.Context) -> Configured:
+    """The options whose values come from configuration files."""
+    return Configured(
+        name
+        for name in context.params
+        if (source := context.get_parameter_source(name)) and source.name == "DEFAULT_MAP"
+    )
 
 
 def _group(group: type[Options], values: Mapping[str, Any]) -> Options:

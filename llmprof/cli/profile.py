@@ -5,12 +5,12 @@ from __future__ import annotations
 import typer
 
 from llmprof.cli.messages import print_notice
-from llmprof.cli.parameters import DryRun
+from llmprof.cli.parameters import Configured, DryRun
 from llmprof.options import ProfileOptions
 from llmprof.safe_text import printable
 
 
-def profile(options: ProfileOptions, dry_run: DryRun = False) -> None:
+def profile(options: ProfileOptions, configured: Configured, dry_run: DryRun = False) -> None:
     """Profile MODEL.
 
     The same command again resumes where it stopped.
@@ -19,13 +19,13 @@ def profile(options: ProfileOptions, dry_run: DryRun = False) -> None:
 
         llmprof profile --data builtin --profilers textual,crows_pairs
         llmprof profile Qwen/Qwen3-0.6B --profilers bias --quantize 4bit
-        llmprof profile gpt-5-mini --backend openai --limit 20 --dry-run
+        llmprof profile gpt-5-mini --backend openai --profilers textual --dry-run
     """
     from llmprof.console.listings import print_plan
     from llmprof.console.progress import show_progress
     from llmprof.jobs.profile import plan_profile, profile_job, run_profile
 
-    job = profile_job(options)
+    job = profile_job(options, configured)
     print_notice(job.notice, quiet=options.quiet)
     if dry_run:
         print_plan(plan_profile(job))

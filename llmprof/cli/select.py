@@ -5,12 +5,12 @@ from __future__ import annotations
 import typer
 
 from llmprof.cli.messages import print_notice
-from llmprof.cli.parameters import DryRun
+from llmprof.cli.parameters import Configured, DryRun
 from llmprof.options import SelectOptions
 from llmprof.safe_text import printable
 
 
-def select(options: SelectOptions, dry_run: DryRun = False) -> None:
+def select(options: SelectOptions, configured: Configured, dry_run: DryRun = False) -> None:
     """Write training data chosen by a metric.
 
     Of each prompt's completions, the one that the metric prefers is kept.
@@ -25,7 +25,7 @@ def select(options: SelectOptions, dry_run: DryRun = False) -> None:
     from llmprof.console.selection import print_selection
     from llmprof.jobs.select import plan_select, run_select, select_job
 
-    job = select_job(options)
+    job = select_job(options, configured)
     print_notice(job.scorer.notice if job.scorer else None, quiet=options.quiet)
     if dry_run:
         print_plan(plan_select(job))

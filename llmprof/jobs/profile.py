@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from llmprof.jobs.scorers import (
     recording,
     scorer_config,
 )
+from llmprof.jobs.unread import check_backend, check_profilers, check_scorer
 from llmprof.jobs.windows import Listener
 from llmprof.metrics.text import chosen_names
 from llmprof.options import (
@@ -28,10 +29,12 @@ from llmprof.options import (
     ProfileOptions,
     ProfilerOptions,
     ScorerChoice,
+    ScorerOptions,
     backend_options,
     cache_folder,
     data_options,
     database_file,
+    declared,
     part,
     scorer_choice,
 )
@@ -71,15 +74,23 @@ class ProfileJob:
         return self.scorer.notice
 
 
-def profile_job(options: ProfileOptions) -> ProfileJob:
-    """The job that a user asks for.
+def profile_job(options: ProfileOptions, configured: Collection[str] = ()) -> ProfileJob:
+    """The job that a user asks for; `configured` names options from a configuration file.
 
     Raises:
-        UnknownNameError: a profiler is not known, or none is named.
+        UnknownNameError: a profiler or backend is not known, or no profiler is named.
+        UsageError: an option is of another profiler or backend.
     """
     cache_dir = cache_folder(options.cache_dir)
+    profilers = parse_profilers(options.profilers)
+    scored = needs_scorer(profilers)
+    also_read = declared(ScorerOptions) if scored else ()
+    check_backend(options.backend, options, configured, also_read=also_read)
+    check_profilers(profilers, options, configured)
+    if not scored:
+        check_scorer(options, configured)
     return ProfileJob(
-        profilers=parse_profilers(options.profilers),
+        profilers=profilers,
         backend=options.backend,
         backend_options=backend_options(options, cache_dir, options.model),
         data=data_options(options),

@@ -23,6 +23,7 @@ from llmprof.options.loading import (
     QUANTIZATIONS,
     SAFETY_MODES,
     BackendOptions,
+    LoadingOptions,
     backend_options,
 )
 from llmprof.options.locations import (
@@ -64,6 +65,7 @@ __all__ = [
     "BackendOptions",
     "BenchmarkOptions",
     "DataOptions",
+    "LoadingOptions",
     "Option",
     "Options",
     "Panel",

@@ -92,6 +92,7 @@ class Bbq:
     """Accuracy and the two bias scores, in percent, overall and by polarity and category."""
 
     name = "bbq"
+    reads: frozenset[str] = frozenset()
     settings = frozenset({"prompt_format", "system_prompt"})
     presentation = _PRESENTATION
 

@@ -94,6 +94,7 @@ class Calibration:
     """
 
     name = "calibration"
+    reads = frozenset({"calibration_data"})
     settings = frozenset({"system_prompt"})
     presentation = _PRESENTATION
 

@@ -60,6 +60,7 @@ class CrowsPairs:
     """
 
     name = "crows_pairs"
+    reads: frozenset[str] = frozenset()
     settings: frozenset[str] = frozenset()
     presentation = _PRESENTATION
 

@@ -81,6 +81,18 @@ class Profiler(Protocol):
 
 
 @runtime_checkable
+class OptionReader(Protocol):
+    """A profiler that says which options of its own it reads; any other is refused.
+
+    `reads` names fields of `ProfilerOptions` beyond those of every profile: how the model is asked
+    (`PromptOptions`) and the protocol. A profiler without it is given all of them.
+    """
+
+    @property
+    def reads(self) -> frozenset[str]: ...
+
+
+@runtime_checkable
 class ModelDependent(Protocol):
     """A profiler that asks or scores in another way, or under another version, by the model."""
 

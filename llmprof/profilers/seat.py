@@ -75,6 +75,7 @@ class Seat:
     """One sample a test: its prompt names the targets, its response the attributes."""
 
     name = "seat"
+    reads = frozenset({"layer", "pooling"})
     settings: frozenset[str] = frozenset()
     presentation = _PRESENTATION
     needs: frozenset[RequestType] = frozenset({Embed})

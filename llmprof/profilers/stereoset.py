@@ -78,6 +78,7 @@ class StereoSet:
     """
 
     name = "stereoset"
+    reads: frozenset[str] = frozenset()
     settings: frozenset[str] = frozenset()
     presentation = _PRESENTATION
 

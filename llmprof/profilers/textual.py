@@ -75,6 +75,7 @@ class Textual:
     """
 
     name = "textual"
+    reads = frozenset({"metrics", "text_dataset"})
     settings = frozenset({"max_new_tokens", "prompt_format", "system_prompt"})
     presentation = _PRESENTATION
     needs: frozenset[RequestType] = frozenset({Generate, DescribeText})

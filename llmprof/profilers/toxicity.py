@@ -76,6 +76,7 @@ class ToxicityProfile:
     """
 
     name = "toxicity"
+    reads = frozenset({"toxicity_samples"})
     settings = frozenset({"max_new_tokens", "prompt_format", "seed", "system_prompt"})
     presentation = Presentation(
         title="Toxicity",

@@ -272,6 +272,10 @@ def test_server_that_is_not_there_is_one_clear_line() -> None:
         _ = backend("http://127.0.0.1:9").capabilities
 
 
-def test_address_is_needed() -> None:
-    with pytest.raises(UsageError, match="--base-url"):
-        OpenAIBackend(BackendOptions())
+def test_without_an_address_openai_itself_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(UsageError, match=r"set OPENAI_API_KEY, or .* --base-url"):
+        OpenAIBackend(BackendOptions(model="gpt-5-mini"))
+    monkeypatch.setenv("OPENAI_API_KEY", "key-of-nobody")
+    made = OpenAIBackend(BackendOptions(model="gpt-5-mini"))
+    assert made._server.base_url == "https://api.openai.com/v1"

@@ -24,7 +24,7 @@ from llmprof.backends.huggingface.published_scores import (
     started_log_likelihoods,
     tail_log_likelihoods,
 )
-from llmprof.backends.protocol import BackendOptions, Sink
+from llmprof.backends.protocol import BackendOptions, Sink, reads
 from llmprof.errors import UsageError
 from llmprof.requests import (
     Embed,
@@ -65,6 +65,17 @@ _ORDER: tuple[RequestType, ...] = (
 _TEXTS_AT_ONCE = 16
 
 
+@reads(
+    "revision",
+    "adapter",
+    "dtype",
+    "quantize",
+    "device",
+    "device_map",
+    "batch_size",
+    "trust_remote_code",
+    "allow_pickle",
+)
 def create(options: BackendOptions) -> HuggingFaceBackend:
     return HuggingFaceBackend(options)
 

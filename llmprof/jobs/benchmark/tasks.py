@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -23,6 +23,7 @@ from llmprof.errors import (
     UnknownNameError,
     install_extra,
 )
+from llmprof.jobs.unread import check_backend
 from llmprof.options import (
     BENCHMARK_SEED,
     BackendOptions,
@@ -66,12 +67,14 @@ class BenchmarkJob:
     confirm_run_unsafe_code: bool = False
 
 
-def benchmark_job(options: BenchmarkOptions) -> BenchmarkJob:
-    """The job that a user asks for.
+def benchmark_job(options: BenchmarkOptions, configured: Collection[str] = ()) -> BenchmarkJob:
+    """The job that a user asks for; `configured` names options from a configuration file.
 
     Raises:
-        UsageError: `tasks` is given and names nothing.
+        UnknownNameError: the backend is not known.
+        UsageError: `tasks` is given and names nothing, or an option is of another backend.
     """
+    check_backend(options.backend, options, configured)
     cache_dir = cache_folder(options.cache_dir)
     return BenchmarkJob(
         tasks=DEFAULT_TASKS if options.tasks is None else names_in(options.tasks, "--tasks"),

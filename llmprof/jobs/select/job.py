@@ -9,6 +9,7 @@ from pathlib import Path
 from llmprof.errors import UnknownNameError, UsageError
 from llmprof.jobs.select.criteria import LIKELIHOOD, TOXICITY, Constraint, sources_of
 from llmprof.jobs.select.training_file import FORMATS, PAIRS
+from llmprof.jobs.unread import check_backend, check_scorer
 from llmprof.metrics.text import NAMES, chosen_names, in_order
 from llmprof.options import (
     BASELINES,
@@ -18,11 +19,13 @@ from llmprof.options import (
     ProfilerOptions,
     PromptOptions,
     ScorerChoice,
+    ScorerOptions,
     SelectOptions,
     backend_options,
     cache_folder,
     data_options,
     database_file,
+    declared,
     names_in,
     part,
     scorer_choice,
@@ -145,12 +148,12 @@ class SelectJob:
         return self.likelihood_model is not None or LIKELIHOOD in self.choice.sources
 
 
-def select_job(options: SelectOptions) -> SelectJob:
-    """The job that a user asks for.
+def select_job(options: SelectOptions, configured: Collection[str] = ()) -> SelectJob:
+    """The job that a user asks for; `configured` names options from a configuration file.
 
     Raises:
-        UnknownNameError: a metric is not known.
-        UsageError: options that do not go together.
+        UnknownNameError: a metric or backend is not known.
+        UsageError: options that do not go together, or one of another backend.
     """
     if options.prompts is not None and options.text_dataset is not None:
         raise UsageError("--prompts and --text-dataset exclude each other; give one")
@@ -163,6 +166,10 @@ def select_job(options: SelectOptions) -> SelectJob:
         options.seed,
     )
     scored = choice.needs_toxicity or options.toxicity_scorer or options.toxicity_model
+    also_read = declared(ScorerOptions) if scored else ()
+    check_backend(options.backend, options, configured, also_read=also_read)
+    if not scored:
+        check_scorer(options, configured)
     return SelectJob(
         prompts=options.prompts or options.text_dataset or _DEFAULT_PROMPTS,
         models=(None,) if options.models is None else names_in(options.models, "--models"),

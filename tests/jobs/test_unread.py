@@ -1,0 +1,149 @@
+"""Options that nothing reads are refused, and what is read is declared as it is."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import fields
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmprof.backends.registry import backend_reads
+from llmprof.errors import UsageError
+from llmprof.jobs.benchmark import benchmark_job
+from llmprof.jobs.profile import profile_job
+from llmprof.jobs.select import select_job
+from llmprof.jobs.unread import OF_EVERY_PROFILE
+from llmprof.options import (
+    BackendOptions,
+    BenchmarkOptions,
+    DataOptions,
+    ProfileOptions,
+    ProfilerOptions,
+    SelectOptions,
+    declared,
+)
+from llmprof.profilers import ModelFacts, create_profiler, for_model
+from llmprof.profilers.registry import BUILT_IN
+from llmprof.requests import Generate
+from tests.cli.test_app import run
+
+SELECT: dict[str, Any] = {"output": Path("a.jsonl"), "target": "mtld"}
+# Which modules of a backend are given its options.
+MODULES = {
+    "huggingface": ("huggingface.backend", "huggingface.model", "huggingface.load_options"),
+    "openai": ("openai", "network.transport"),
+    "cohere": ("cohere", "network.transport"),
+    "replay": ("replay",),
+}
+UNDERSTOOD = {"model", "cache_dir", "offline"}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"backend": "openai", "quantize": "4bit"}, "'openai' does not use --quantize"),
+        ({"backend": "cohere", "device_map": "auto"}, "'cohere' does not use --device-map"),
+        ({"backend": "openai", "safety_mode": "OFF"}, "'openai' does not use --safety-mode"),
+        ({"base_url": "http://localhost:1"}, "'huggingface' does not use --base-url"),
+        ({"backend": "replay", "rpm": 3.0}, "'replay' does not use --rpm"),
+        ({"profilers": "textual", "layer": 3}, r"--layer is not used by textual.*: seat"),
+        ({"profilers": ["seat", "bbq"], "metrics": "mtld"}, "--metrics is not used by seat, bbq"),
+        ({"profilers": "bias", "toxicity_samples": 5}, r"--toxicity-samples.*: toxicity"),
+        ({"toxicity_scorer": "profanity"}, "--toxicity-scorer is for a scorer of toxicity"),
+        ({"perspective_qps": 5.0}, "--perspective-qps is for a scorer"),
+        ({"record": "answers.jsonl"}, "--record is for a scorer"),
+    ],
+    ids=str,
+)
+def test_option_of_another_backend_or_profile_is_refused(
+    options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        profile_job(ProfileOptions(**options))
+    # From a file that serves several commands it is passed over.
+    profile_job(ProfileOptions(**options), configured=options.keys())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"backend": "openai", "device": "cpu", "allow_pickle": True, "profilers": "toxicity"},
+        {"profilers": "textual,seat", "layer": 3, "max_new_tokens": 9},
+        {
+            "profilers": "crows_pairs",
+            "max_new_tokens": 5,
+            "seed": 3,
+            "protocol": "toolkit",
+            "prompt_format": "chat",
+        },
+        {"backend": "openai", "offline": True, "quantize": "none", "profilers": "textual"},
+        {"backend": "scripted", "quantize": "4bit", "rpm": 3.0},
+    ],
+    ids=str,
+)
+def test_option_that_something_reads_is_taken(options: dict[str, Any]) -> None:
+    profile_job(ProfileOptions(**options))
+
+
+def test_select_and_benchmark_refuse_them_too() -> None:
+    with pytest.raises(UsageError, match="'openai' does not use --dtype"):
+        select_job(SelectOptions(**SELECT, backend="openai", dtype="fp16"))
+    with pytest.raises(UsageError, match="--perspective-url is for a scorer"):
+        select_job(SelectOptions(**SELECT, perspective_url="http://localhost:1"))
+    with pytest.raises(UsageError, match="'cohere' does not use --adapter"):
+        benchmark_job(BenchmarkOptions(backend="cohere", adapter="a"))
+    select_job(SelectOptions(**SELECT, backend="openai", dtype="fp16"), configured={"dtype"})
+    benchmark_job(BenchmarkOptions(backend="cohere", adapter="a"), configured={"adapter"})
+
+
+def test_command_line_is_refused_what_a_file_may_hold(tmp_path: Path) -> None:
+    place = ("--data", "builtin", "--db", tmp_path / "a.db", "--cache-dir", tmp_path)
+    line = ("profile", "--backend", "scripted", "--profilers", "crows_pairs", *place)
+    done = run(*line, "--layer", 2, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--layer is not used by crows_pairs" in done.stderr
+    (tmp_path / "llmprof.toml").write_text("layer = 2\n")
+    assert run(*line, "--limit", 2, cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize("backend", MODULES)
+def test_backend_declares_what_it_reads(backend: str) -> None:
+    sources = (
+        inspect.getsource(import_module(f"llmprof.backends.{module}"))
+        for module in MODULES[backend]
+    )
+    used = set(re.findall(r"options\.(\w+)", "\n".join(sources)))
+    used &= {each.name for each in fields(BackendOptions)}
+    assert used - UNDERSTOOD == backend_reads(backend)
+
+
+class _Recorded:
+    """Options that remember which of them were read."""
+
+    def __init__(self, options: object) -> None:
+        self.read: set[str] = set()
+        self._options = options
+
+    def __getattr__(self, name: str) -> Any:
+        self.read.add(name)
+        return getattr(self._options, name)
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_profile_declares_what_it_reads(name: str) -> None:
+    read: set[str] = set()
+    for capabilities in (frozenset[Any](), frozenset[Any]({Generate})):
+        options: Any = _Recorded(ProfilerOptions())
+        facts = ModelFacts(capabilities=capabilities, scorer="s", scorer_model="m")
+        profiler = for_model(create_profiler(name, options), facts)
+        assert profiler.version
+        for dataset in profiler.load(DataOptions(data="builtin", limit=2)):
+            for item in dataset.items:
+                profiler.requests(item)
+        read |= options.read
+    declared_by_it: frozenset[str] = profiler.reads  # type: ignore[attr-defined]
+    assert read & declared(ProfilerOptions).keys() - OF_EVERY_PROFILE == declared_by_it
