@@ -117,10 +117,15 @@ def _is_database(path: Path) -> bool:
     for ending in _COMPANIONS:
         if path.name.endswith(ending):
             names.append(path.with_name(path.name.removesuffix(ending)))
-    return any(_begins_as_database(each) for each in names)
+    return any(map(is_sqlite, names))
 
 
-def _begins_as_database(path: Path) -> bool:
+def is_sqlite(path: Path) -> bool:
+    """Whether a file begins as a database of SQLite does.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     if not path.is_file():
         return False
     with path.open("rb") as file:

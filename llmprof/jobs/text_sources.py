@@ -13,13 +13,12 @@ from pathlib import Path
 
 from llmprof.datasets import Dataset, Prompt, load_texts
 from llmprof.errors import DataError, DataNotFoundError, LlmprofError, StoreError, UnknownNameError
+from llmprof.outputs import is_sqlite
 from llmprof.profilers.registry import stored_profiler
 from llmprof.report.runs import choose_run
 from llmprof.requests import Generate, Toxicity
 from llmprof.results import Store
 from llmprof.results.reader import RunRow, read_run, read_runs, read_samples
-
-_SQLITE = b"SQLite format 3\0"
 
 
 def load_sources(
@@ -59,8 +58,7 @@ def _load(source: str, results: Store | Path, limit: int | None) -> Dataset[Prom
 
 def _is_database(path: Path) -> bool:
     try:
-        with path.open("rb") as file:
-            return file.read(len(_SQLITE)) == _SQLITE
+        return is_sqlite(path)
     except OSError:
         return False
 

@@ -145,6 +145,10 @@ SELECT t.run_id, r.model, t.profiler, t.dataset, t.sample_id, t.sample_index, t.
 FROM samples t JOIN runs r ON r.id = t.run_id
 """
 _SCORES_ALONE = "SELECT t.id, t.sample_id, t.scores FROM samples t"
+_TEXTS = """
+SELECT id, sample_id, sample_index, "group", prompt, response, error_class FROM samples
+WHERE id IN (SELECT value FROM json_each(?))
+"""
 # Places of what SQLite has no type for, and of what names a sample.
 _DEMONSTRATION = 7
 _ID, _SCORES = 4, 9
@@ -235,6 +239,12 @@ def read_scores(
     rows = _select(store, _SCORES_ALONE, "ORDER BY t.id", **where)
     scores = _all_scores(store, [row[1:] for row in rows])
     return [(row[0], row[1], values) for row, values in zip(rows, scores, strict=True)]
+
+
+def read_texts(store: Store, ids: Sequence[int]) -> dict[int, tuple[Any, ...]]:
+    """Item, index, group, prompt, response and error class of samples, by their `id`."""
+    rows = store.query(_TEXTS, [json.dumps(ids)])[1]
+    return {row[0]: row[1:] for row in rows}
 
 
 def _runs(store: Store, then: str, *values: Any, **where: str | None) -> Iterator[RunRow]:

@@ -287,6 +287,10 @@ class Store:
                 raise KeyboardInterrupt from error
             if _is_fault_of_file(error):
                 raise self._fault(error) from error
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_AUTH:
+                raise UsageError(
+                    "SQL: the results are opened for reading only; give a SELECT"
+                ) from error
             raise UsageError(f"SQL: {error}; see `llmprof sql --help`") from error
 
     def check_integrity(self) -> None:

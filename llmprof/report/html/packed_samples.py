@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,16 +11,12 @@ from typing import Any
 from llmprof.profilers import SampleView
 from llmprof.report.contents import Report
 from llmprof.results import Store
-from llmprof.results.reader import read_scores
+from llmprof.results.reader import read_scores, read_texts
 
 MAXIMUM_SAMPLES = 50_000
 MAXIMUM_CHARACTERS = 1_000
 _DIGITS = 4
 
-_TEXTS = """
-SELECT id, sample_id, sample_index, "group", prompt, response, error_class FROM samples
-WHERE id IN (SELECT value FROM json_each(?))
-"""
 _COLUMNS = ("id", "set", "item", "index", "group", "prompt", "response", "scores", "error", "rank")
 
 
@@ -72,8 +67,7 @@ def packed_samples(
     shown = list(islice(_in_turn(ranked), limit))
     # The sort is stable: each profile keeps its order.
     shown.sort(key=lambda sample: sample.rank is None)
-    _, rows = store.query(_TEXTS, [json.dumps([sample.id for sample in shown])])
-    texts = {row[0]: row[1:] for row in rows}
+    texts = read_texts(store, [sample.id for sample in shown])
     packing = _Packing(sets)
     for sample in shown:
         packing.add(sample, *texts[sample.id])
