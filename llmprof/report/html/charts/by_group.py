@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from llmprof.metrics.samples import OVERALL
 from llmprof.profilers import GroupChart
@@ -14,13 +15,18 @@ _SIGNIFICANT = 0.05
 
 
 def group_charts(report: Report, section: Section, wanted: GroupChart) -> list[Chart]:
-    """A chart for each variant of the metric that has two groups or more."""
+    """A chart for each scorer or variant of the metric that has two groups or more."""
     by_metric: dict[str, list[Row]] = {}
     for row in section.rows:
         alike = section.presentation.stem(row.metric) == wanted.metric
         if alike and row.group.startswith(wanted.prefix):
             by_metric.setdefault(row.metric, []).append(row)
-    charts = [_chart(report, section, wanted, rows) for rows in by_metric.values()]
+    charts = []
+    for metric, rows in by_metric.items():
+        made_by = metric.removeprefix(wanted.metric).strip(":,_")
+        several = len(by_metric) > 1 and made_by
+        title = f"{wanted.title}, {made_by}" if several else wanted.title
+        charts.append(_chart(report, section, replace(wanted, title=title), rows))
     return [chart for chart in charts if chart is not None]
 
 
