@@ -136,7 +136,7 @@ FROM run_datasets t
 _METRICS = """
 SELECT t.run_id, r.model, r.backend, t.profiler, t.protocol_version, t.dataset, d.sha256,
        d.demonstration, t.metric, t."group", t.value, t.ci_low, t.ci_high, t.n, t.n_total, t.reason,
-       {method}
+       t.unit, t.interval_method
 FROM metrics t JOIN runs r ON r.id = t.run_id JOIN run_datasets d USING (run_id, profiler, dataset)
 """
 _SAMPLES = """
@@ -196,10 +196,7 @@ def read_metrics(
 ) -> list[MetricRow]:
     """The metrics of a run, of one profiler or data set or of all, in the order they were saved."""
     where = {"run_id": run_id, "profiler": profiler, "dataset": dataset}
-    # A database that is only read is not migrated.
-    known = store.has_column("metrics", "interval_method")
-    sql = _METRICS.format(method="t.unit, t.interval_method" if known else "NULL, NULL")
-    rows = _select(store, sql, "ORDER BY t.rowid", **where)
+    rows = _select(store, _METRICS, "ORDER BY t.rowid", **where)
     return [MetricRow(*_with(row, _DEMONSTRATION, bool(row[_DEMONSTRATION]))) for row in rows]
 
 

@@ -308,11 +308,6 @@ class Store:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def has_column(self, table: str, column: str) -> bool:
-        """Whether a table of this file, which an older llmprof may have written, has a column."""
-        names = self.query("SELECT name FROM pragma_table_info(?)", (table,))[1]
-        return (column,) in names
-
     def close(self) -> None:
         self._connection.close()
 
