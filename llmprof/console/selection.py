@@ -50,7 +50,7 @@ def _print_summary(
         f"{settings['target']}{printable(where)}, from {made} completions of {printable(models)}"
     )
     if failed:
-        print(f"failed completions: {failed}; the same line again asks for those only")
+        print(f"failed completions: {failed}; run the same command to ask for those only")
 
 
 def _print_target(metrics: Metrics, target: str) -> None:

@@ -49,7 +49,9 @@ def test_first_lines_say_what_was_done(report: list[list[str]]) -> None:
     assert " ".join(report[0]) == (
         "kept 8 of 10 prompts, by max mtld where lix < 50, from 2 completions of org/a, org/b"
     )
-    assert " ".join(report[1]) == "failed completions: 1; the same line again asks for those only"
+    assert (
+        " ".join(report[1]) == "failed completions: 1; run the same command to ask for those only"
+    )
 
 
 def test_target_is_shown_before_and_after_beside_chance(report: list[list[str]]) -> None:
