@@ -8,7 +8,7 @@ The file is the model. Each line is one answer, found by the fields of its reque
 
 `prompt` is the text or the messages exactly as they would be sent; `sample` numbers the completions
 of one prompt from 0. `logprobs` are natural logarithms, one per token of the continuation. `sample`
-(0), `finish_reason` ("stop"), `tokens` (0, not counted) and `is_greedy` (false) may be left out.
+(0), `finish_reason` ("stop"), `tokens` (not counted) and `is_greedy` (false) may be left out.
 Sampling parameters are not compared.
 """
 
@@ -19,7 +19,9 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from llmprof.backends.protocol import BackendOptions, Sink, reads
 from llmprof.datasets.files import parse_json
@@ -47,6 +49,31 @@ def create(options: BackendOptions) -> ReplayBackend:
     return ReplayBackend(options)
 
 
+class _Line(BaseModel):
+    model_config = ConfigDict(strict=True, allow_inf_nan=False, extra="ignore")
+
+
+class _Turn(_Line):
+    role: str
+    content: str
+
+
+class _WrittenText(_Line):
+    prompt: str | list[_Turn]
+    text: str
+    sample: int = Field(default=0, ge=0)
+    tokens: int | None = Field(default=None, ge=0)
+    finish_reason: str = "stop"
+
+
+class _ScoredText(_Line):
+    context: str
+    continuation: str
+    # The logarithm of a probability that was rounded up may be a little above 0.
+    logprobs: list[Annotated[float, Field(le=1e-4)]]
+    is_greedy: bool = False
+
+
 class ReplayBackend:
     """Answers from a file, which is read when it is first needed."""
 
@@ -67,7 +94,12 @@ class ReplayBackend:
     @cached_property
     def identity(self) -> Mapping[str, Any]:
         digest = hashlib.sha256(self._file.read_bytes()).hexdigest()
-        return {"backend": self.name, "sha256": digest}
+        identity: dict[str, Any] = {"backend": self.name, "sha256": digest}
+        texts = [each for each in self._answers.values() if isinstance(each, Completion)]
+        if any(each.token_count is None for each in texts):
+            # Completions whose tokens are not counted were cached as texts of 0 tokens before.
+            identity["reading"] = 2
+        return identity
 
     @property
     def capabilities(self) -> frozenset[RequestType]:
@@ -114,10 +146,10 @@ class ReplayBackend:
                 continue
             try:
                 address, answer = _read(parse_json(line))
-            except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+            except ValueError as error:
                 raise DataError(
-                    f"{self._file}:{number} is not an answer ({error}); a line has prompt and "
-                    "text, or context, continuation and logprobs"
+                    f"{self._file}:{number} is not an answer ({_reason(error)}); a line has "
+                    "prompt and text, or context, continuation and logprobs"
                 ) from error
             if address in answers:
                 raise DataError(
@@ -130,25 +162,33 @@ class ReplayBackend:
         return answers
 
 
-def _read(line: dict[str, Any]) -> tuple[_Address, Completion | TokenLogProbs]:
-    if "text" in line:
-        prompt = line["prompt"]
-        if not isinstance(prompt, str):
-            prompt = tuple(Message(turn["role"], turn["content"]) for turn in prompt)
-        completion = Completion(
-            _text(line, "text"), int(line.get("tokens", 0)), line.get("finish_reason", "stop")
+def _read(line: Any) -> tuple[_Address, Completion | TokenLogProbs]:
+    """One answer and what it is found by.
+
+    Raises:
+        ValueError: a field is missing, or has the wrong type or value.
+    """
+    if isinstance(line, dict) and "text" in line:
+        written = _WrittenText.model_validate(line)
+        prompt = (
+            written.prompt
+            if isinstance(written.prompt, str)
+            else tuple(Message(turn.role, turn.content) for turn in written.prompt)
         )
-        return (prompt, int(line.get("sample", 0))), completion
-    values = tuple(float(value) for value in line["logprobs"])
-    scores = TokenLogProbs(sum(values), values, bool(line.get("is_greedy", False)))
-    return (_text(line, "context"), _text(line, "continuation")), scores
+        completion = Completion(written.text, written.tokens, written.finish_reason)
+        return (prompt, written.sample), completion
+    scored = _ScoredText.model_validate(line)
+    values = tuple(min(value, 0.0) for value in scored.logprobs)
+    scores = TokenLogProbs(sum(values), values, scored.is_greedy)
+    return (scored.context, scored.continuation), scores
 
 
-def _text(line: dict[str, Any], name: str) -> str:
-    value = line[name]
-    if not isinstance(value, str):
-        raise TypeError(f"{name} is not text")
-    return value
+def _reason(error: ValueError) -> str:
+    """What is wrong, in one line."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}".lstrip(": ")
 
 
 def _address(request: Request) -> _Address:

@@ -44,7 +44,7 @@ def test_answers_are_found_by_their_request(tmp_path: Path) -> None:
     ]
     assert ask(backend, requests, MemorySink()) == [
         TokenLogProbs(-2.0, (-2.0,), True),
-        Completion(" more", 0, "stop"),
+        Completion(" more", None, "stop"),
         Completion(" upon", 1, "length"),
         TokenLogProbs(-1.75, (-0.25, -1.5), False),
     ]
@@ -56,7 +56,7 @@ def test_conversations_are_compared_message_by_message(tmp_path: Path) -> None:
     turns = [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]
     backend = replay(tmp_path, {"prompt": turns, "text": "t"})
     conversation = (Message("system", "s"), Message("user", "u"))
-    assert ask(backend, [Generate(conversation)], MemorySink()) == [Completion("t", 0, "stop")]
+    assert ask(backend, [Generate(conversation)], MemorySink()) == [Completion("t", None, "stop")]
     assert backend.chat
     assert backend.capabilities == {Generate}
     with pytest.raises(BackendError):
@@ -92,12 +92,28 @@ def test_identity_follows_the_content(tmp_path: Path) -> None:
         {"context": "a", "logprobs": [-1]},
         {"context": "a", "continuation": "b", "logprobs": -1},
         {"context": "a", "continuation": "b", "logprobs": ["x"]},
+        {"context": "a", "continuation": "b", "logprobs": ["-1"]},
+        {"context": "a", "continuation": "b", "logprobs": [0.5]},
+        {"context": "a", "continuation": "b", "logprobs": [-1], "is_greedy": "no"},
+        {"prompt": "a", "text": None},
+        {"prompt": "a", "text": "t", "tokens": "2"},
+        {"prompt": "a", "text": "t", "tokens": -1},
+        {"prompt": "a", "text": "t", "sample": 1.5},
+        {"prompt": "a", "text": "t", "finish_reason": None},
+        {"prompt": [{"role": "user"}], "text": "t"},
+        {"prompt": ["a"], "text": "t"},
     ],
     ids=str,
 )
 def test_broken_line_is_named(tmp_path: Path, line: object) -> None:
     with pytest.raises(DataError, match=r"answers\.jsonl:2 is not an answer"):
         _ = replay(tmp_path, LINES[0], line).capabilities
+
+
+def test_uncounted_tokens_have_an_identity_of_their_own(tmp_path: Path) -> None:
+    counted = {"prompt": "a", "text": "t", "tokens": 1}
+    assert "reading" not in replay(tmp_path, counted).identity
+    assert replay(tmp_path, {**counted, "tokens": None}).identity["reading"] == 2
 
 
 def test_two_answers_to_one_request_are_refused(tmp_path: Path) -> None:
