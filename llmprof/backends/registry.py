@@ -24,6 +24,8 @@ BUILT_IN = {
     "scripted": "llmprof.backends.scripted:create",
 }
 SCORERS = ("perspective", "classifier", "profanity", "recorded", "moderation", "guard")
+# The options of Perspective's address and rate are not for these.
+_NOT_LIKE_PERSPECTIVE = {"moderation", "guard"}
 _WITHOUT_MODEL = {"perspective", "profanity"}
 _REGISTRY = Registry("backend", "llmprof.backends", BUILT_IN, Backend)
 
@@ -98,7 +100,10 @@ def create_scorer(choice: ScorerChoice) -> Backend:
             f"unknown scorer {choice.name!r}; choose one of: {', '.join(SCORERS)}, or an "
             "installed one"
         )
-    scorer = create_backend(choice.name, choice.options)
+    options = choice.options
+    if choice.name in _NOT_LIKE_PERSPECTIVE:
+        options = replace(options, base_url=choice.url, rpm=None)
+    scorer = create_backend(choice.name, options)
     if Toxicity not in scorer.capabilities:
         raise CapabilityError(
             f"backend {choice.name!r} does not score toxicity; choose one that does, such as: "

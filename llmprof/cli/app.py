@@ -13,7 +13,20 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from llmprof.cli import benchmark, cache, export, profile, report, runs, score, select, sql, verify
+from llmprof.cli import (
+    agreement,
+    benchmark,
+    bridge,
+    cache,
+    export,
+    profile,
+    report,
+    runs,
+    score,
+    select,
+    sql,
+    verify,
+)
 from llmprof.cli.interrupts import INTERRUPTED, handle_interrupts, leave_to_the_watcher
 from llmprof.cli.messages import print_error, print_notice
 from llmprof.cli.parameters import with_options
@@ -40,6 +53,8 @@ app.command("benchmark")(with_options(benchmark.benchmark))
 app.command("report")(with_options(report.report))
 app.command("compare")(with_options(report.compare))
 app.command("score", context_settings=score.SHORT_NAMES)(with_options(score.score))
+app.command("agreement")(with_options(agreement.agreement))
+app.add_typer(bridge.app, name="bridge")
 app.command("select")(with_options(select.select))
 app.command("sql")(with_options(sql.sql))
 app.add_typer(runs.app, name="runs")

@@ -11,7 +11,15 @@ from llmprof.jobs.references import Reference, ScoredPair, ask_scorer, load_refe
 from llmprof.jobs.windows import Listener
 from llmprof.metrics.agreement import GROUP_SIZE, agreement_metrics, by_group
 from llmprof.metrics.samples import Metric
-from llmprof.options import DataOptions, ScorerChoice
+from llmprof.options import (
+    AgreementOptions,
+    DataOptions,
+    ScorerChoice,
+    cache_folder,
+    data_options,
+    named_scorer,
+    names_in,
+)
 
 FEWEST_TEXTS = 30
 
@@ -31,6 +39,25 @@ class AgreementJob:
     attributes: tuple[str, ...] = ()
     group_by: str | None = None
     group_size: int = GROUP_SIZE
+
+
+def agreement_job(options: AgreementOptions) -> AgreementJob:
+    """The job that a user asks for.
+
+    Raises:
+        UsageError: a list names nothing.
+    """
+    cache_dir = cache_folder(options.cache_dir)
+    reference, attributes = options.reference, options.attributes
+    return AgreementJob(
+        scorer=named_scorer(options.scorer, options, cache_dir),
+        references=() if reference is None else names_in(reference, "--reference"),
+        data=data_options(options),
+        cache_dir=cache_dir,
+        attributes=() if attributes is None else names_in(attributes, "--attributes"),
+        group_by=options.group_by,
+        group_size=options.group_size,
+    )
 
 
 @dataclass(frozen=True, slots=True)

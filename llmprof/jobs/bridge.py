@@ -36,7 +36,15 @@ from llmprof.metrics.bridge import (
     logit,
     resampled_interval,
 )
-from llmprof.options import DataOptions, ScorerChoice
+from llmprof.options import (
+    BridgeOptions,
+    DataOptions,
+    ScorerChoice,
+    cache_folder,
+    data_options,
+    named_scorer,
+    names_in,
+)
 from llmprof.outputs import check_output, write_output
 
 if TYPE_CHECKING:
@@ -65,6 +73,23 @@ class BridgeJob:
     output: Path
     cache_dir: Path
     licence: str | None = None
+
+
+def bridge_job(options: BridgeOptions) -> BridgeJob:
+    """The job that a user asks for.
+
+    Raises:
+        UsageError: no reference is named.
+    """
+    cache_dir = cache_folder(options.cache_dir)
+    return BridgeJob(
+        scorer=named_scorer(options.scorer, options, cache_dir),
+        references=names_in(options.reference, "--reference"),
+        data=data_options(options),
+        output=options.output,
+        cache_dir=cache_dir,
+        licence=options.licence,
+    )
 
 
 def fit_bridge(job: BridgeJob, listener: Listener) -> Bridge:

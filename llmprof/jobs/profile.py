@@ -14,7 +14,9 @@ from llmprof.errors import CapabilityError, LlmprofError
 from llmprof.jobs.dry_run import Plan, plan_prepared
 from llmprof.jobs.runner import Loaded, Prepared, run_prepared
 from llmprof.jobs.scorers import (
+    NO_BRIDGES,
     NOTHING_RECORDED,
+    BridgeChoice,
     Recording,
     model_facts,
     recording,
@@ -35,6 +37,7 @@ from llmprof.options import (
     data_options,
     database_file,
     declared,
+    names_in,
     part,
     scorer_choice,
 )
@@ -63,7 +66,7 @@ class ProfileJob:
     db: Path
     cache_dir: Path
     scorer: ScorerChoice | None = None
-    bridges: tuple[str, ...] = ()
+    bridges: BridgeChoice = NO_BRIDGES
     recording: Recording = NOTHING_RECORDED
 
     @property
@@ -98,8 +101,16 @@ def profile_job(options: ProfileOptions, configured: Collection[str] = ()) -> Pr
         db=database_file(options.db),
         cache_dir=cache_dir,
         scorer=scorer_choice(options, cache_dir),
+        bridges=_bridges(options),
         recording=recording(options),
     )
+
+
+def _bridges(options: ProfileOptions) -> BridgeChoice:
+    if options.toxicity_bridge is None:
+        return BridgeChoice(language=options.toxicity_language)
+    files = names_in(options.toxicity_bridge, "--toxicity-bridge")
+    return BridgeChoice(files, options.toxicity_language)
 
 
 def plan_profile(job: ProfileJob) -> list[Plan]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from llmprof.backends import Backend
-from llmprof.backends.registry import create_scorer
+from llmprof.backends.registry import create_scorers
 from llmprof.cache import open_cache
 from llmprof.datasets.files import DataFile, is_there
 from llmprof.datasets.recorded_scores import read_vintage
@@ -158,7 +158,7 @@ def ask_scorer(
                 f"reference {reference.title} has no scores of {absent[0]}; it has: "
                 f"{', '.join(reference.attributes)}"
             )
-    scorer = create_scorer(choice)
+    (scorer,) = create_scorers(choice).values()
     found: list[Mapping[str, list[ScoredPair]]] = []
 
     async def ask() -> None:

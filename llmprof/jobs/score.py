@@ -91,8 +91,8 @@ def run_score(job: ScoreJob, listener: Listener) -> str:
             "limit": job.limit,
             "texts": texts[0] if len(texts) == 1 else texts,
         }
-        if scorer_facts(scorers, ()):
-            config["scorer"] = scorer_config(scorers, ())
+        if scorer_facts(scorers):
+            config["scorer"] = scorer_config(scorers)
         name = scorer_name(scorers)
         start = RunStart("score", first.model, name, config, 0, package_versions(), git_revision())
         prepared = _prepared(job, scorers, profiler, datasets)
@@ -113,7 +113,7 @@ def plan_score(job: ScoreJob) -> list[Plan]:
 
 def _profiler(scorers: Mapping[str, Backend]) -> TextToxicity:
     first = next(iter(scorers.values()))
-    return TextToxicity(first.name, first.model, scorer_facts(scorers, ()))
+    return TextToxicity(first.name, first.model, scorer_facts(scorers))
 
 
 def _prepared(

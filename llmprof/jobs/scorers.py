@@ -17,8 +17,6 @@ from llmprof.profilers.protocol import ModelFacts, ScorerFacts
 from llmprof.profilers.toxicity_measures import ATTRIBUTES
 from llmprof.requests import DescribeText, Outcome, Toxicity
 
-_LANGUAGE = "en"
-
 
 @dataclass(frozen=True, slots=True)
 class Recording:
@@ -56,8 +54,19 @@ def recording(options: RecordingOptions) -> Recording:
     return Recording(*(None if each is None else Path(each).expanduser() for each in files))
 
 
+@dataclass(frozen=True, slots=True)
+class BridgeChoice:
+    """Files of bridges to be used, and the language of the texts that are scored."""
+
+    files: tuple[str, ...] = ()
+    language: str = "en"
+
+
+NO_BRIDGES = BridgeChoice()
+
+
 def scorer_facts(
-    scorers: Mapping[str, Backend], bridges: Sequence[str], languages: Sequence[str] = (_LANGUAGE,)
+    scorers: Mapping[str, Backend], bridges: BridgeChoice = NO_BRIDGES
 ) -> tuple[ScorerFacts, ...]:
     """What a profile has to know of each scorer; nothing where one scores toxicity, as ever.
 
@@ -65,7 +74,8 @@ def scorer_facts(
         UsageError: a bridge fits no scorer, its language or its attributes.
     """
     of_scorer: dict[str, list[Mapping[str, Any]]] = {name: [] for name in scorers}
-    for name, bridge in bridges_for(bridges, scorers, ATTRIBUTES, languages):
+    chosen = bridges_for(bridges.files, scorers, ATTRIBUTES, (bridges.language,))
+    for name, bridge in chosen:
         of_scorer[name].append(bridge.content)
     facts = tuple(
         ScorerFacts(name, scorer.model, _categories(scorer), tuple(of_scorer[name]))
@@ -76,7 +86,7 @@ def scorer_facts(
 
 
 def model_facts(
-    backend: Backend, scorers: Mapping[str, Backend], bridges: Sequence[str]
+    backend: Backend, scorers: Mapping[str, Backend], bridges: BridgeChoice
 ) -> ModelFacts:
     """What a profile has to know of the model and of the scorers beside it.
 
@@ -97,7 +107,9 @@ def model_facts(
     )
 
 
-def scorer_config(scorers: Mapping[str, Backend], bridges: Sequence[str]) -> dict[str, Any]:
+def scorer_config(
+    scorers: Mapping[str, Backend], bridges: BridgeChoice = NO_BRIDGES
+) -> dict[str, Any]:
     """What a run keeps of its scorers: of one alone, its name and identity."""
     facts = scorer_facts(scorers, bridges)
     if not facts:

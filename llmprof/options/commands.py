@@ -11,16 +11,32 @@ from pathlib import Path
 from typing import Annotated
 
 from llmprof.options.loading import BackendChoice, LoadingOptions, ModelName
-from llmprof.options.locations import StorageOptions
+from llmprof.options.locations import CacheOptions, StorageOptions
 from llmprof.options.option import LARGEST_COUNT, Option, Panel
-from llmprof.options.profiling import DataOptions, ProfilerOptions, PromptOptions, SystemPrompt
-from llmprof.options.scoring import RecordingOptions, ScorerOptions
+from llmprof.options.profiling import (
+    SAMPLING_TEMPERATURE,
+    SAMPLING_TOP_P,
+    DataOptions,
+    ProfilerOptions,
+    PromptOptions,
+    SystemPrompt,
+)
+from llmprof.options.scoring import RecordingOptions, ScorerLoadingOptions, ScorerOptions
 
 DEFAULT_PROFILERS = "textual,crows_pairs"
 # lm-eval's own default: other seeds draw other few-shot examples than published results have.
 BENCHMARK_SEED = 1234
 DIRECTIONS = ("max", "min")
 BASELINES = ("random",)
+_ScorerArgument = Annotated[
+    str,
+    Option("A scorer, with its model as NAME:MODEL.", is_argument=True, completion="scorers"),
+]
+_REFERENCE = Option(
+    "Scores that exist, separated by commas: recorded or continuations (public texts with "
+    "Perspective's scores of 2020), FILE or SCORER=FILE.",
+    metavar="NAME|FILE",
+)
 FORMATS = ("prompt-completion", "messages", "preference", "preference-messages")
 
 
@@ -46,6 +62,15 @@ class ProfileOptions(
             is_list=True,
         ),
     ] = DEFAULT_PROFILERS
+    toxicity_bridge: Annotated[
+        str | Sequence[str] | None,
+        Option(
+            "File of `llmprof bridge fit`, or builtin for profanity: estimate another scorer's "
+            "toxicity too. Several are separated by commas.",
+            panel=Panel.TOXICITY,
+            metavar="FILE",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +172,45 @@ class ScoreOptions(StorageOptions, RecordingOptions, ScorerOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AgreementOptions(CacheOptions, DataOptions, ScorerLoadingOptions):
+    """The options of `llmprof agreement`."""
+
+    scorer: _ScorerArgument
+    reference: Annotated[str | Sequence[str] | None, _REFERENCE] = None
+    attributes: Annotated[
+        str | Sequence[str] | None,
+        Option("Attributes to compare, such as TOXICITY,INSULT. Default: all that both have."),
+    ] = None
+    group_by: Annotated[
+        str | None,
+        Option("Field of the reference's file; compare each group of texts too.", metavar="FIELD"),
+    ] = None
+    group_size: Annotated[
+        int,
+        Option(
+            "Texts per group for the error of expected maximum toxicity.",
+            metavar="N",
+            low=1,
+            high=LARGEST_COUNT,
+        ),
+    ] = 25
+
+
+@dataclass(frozen=True, kw_only=True)
+class BridgeOptions(CacheOptions, DataOptions, ScorerLoadingOptions):
+    """The options of `llmprof bridge fit`."""
+
+    scorer: _ScorerArgument
+    reference: Annotated[str | Sequence[str], _REFERENCE]
+    output: Annotated[
+        Path, Option("File for the bridge, as JSON.", flags=("--output", "-o"), sensitive=True)
+    ]
+    licence: Annotated[
+        str | None, Option("Licence of the reference's texts, to be named in the file.")
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class SelectOptions(
     StorageOptions, DataOptions, PromptOptions, ScorerOptions, LoadingOptions, BackendChoice
 ):
@@ -209,10 +273,8 @@ class SelectOptions(
         int,
         Option("Completions per prompt and model.", metavar="N", low=1, high=LARGEST_COUNT),
     ] = 10
-    temperature: Annotated[float, Option("Sampling temperature.", metavar="N", low=0.01)] = 1.0
-    top_p: Annotated[
-        float, Option("Top-p (nucleus) of sampling.", metavar="N", low=0.01, high=1.0)
-    ] = 0.9
+    temperature: Annotated[float, SAMPLING_TEMPERATURE] = 1.0
+    top_p: Annotated[float, SAMPLING_TOP_P] = 0.9
     prompts: Annotated[
         Path | None,
         Option("File of prompts: JSONL, CSV, Parquet, or one prompt per line.", panel=Panel.DATA),

@@ -173,10 +173,9 @@ class LoadingOptions(Options):
 class BackendOptions(ModelName, LoadingOptions):
     """Everything that a backend is told.
 
-    `cache_dir` holds converted models and what was measured about this machine; `label_map` and
-    `language` are a scorer's. Keys and tokens
-    are not here: each backend reads its own from the environment, so that none is stored by
-    accident.
+    `cache_dir` holds converted models and what was measured about this machine. `label_map`, a
+    file, and the `language` of texts are for scorers. Keys and tokens are not here: each backend
+    reads its own from the environment, so that none is stored by accident.
     """
 
     cache_dir: Path | None = None

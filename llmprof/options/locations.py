@@ -16,8 +16,8 @@ CACHE_VARIABLE = "LLMPROF_CACHE_DIR"
 
 
 @dataclass(frozen=True, kw_only=True)
-class StorageOptions(Options):
-    """Where results and responses are kept."""
+class DatabaseOptions(Options):
+    """Where results are kept."""
 
     db: Annotated[
         str | Path | None,
@@ -25,6 +25,12 @@ class StorageOptions(Options):
             "Results database (SQLite file).", variable=DB_VARIABLE, default_text=str(DEFAULT_DB)
         ),
     ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheOptions(Options):
+    """Where responses are kept."""
+
     cache_dir: Annotated[
         str | Path | None,
         Option(
@@ -33,6 +39,11 @@ class StorageOptions(Options):
         ),
     ] = None
     quiet: Annotated[bool, Option("Print errors only.")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class StorageOptions(CacheOptions, DatabaseOptions):
+    """Where results and responses are kept."""
 
 
 def cache_folder(chosen: str | Path | None) -> Path:

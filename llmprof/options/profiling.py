@@ -15,6 +15,11 @@ POOLINGS = ("mean", "last", "cls")
 PROTOCOLS = ("original", "toolkit")
 DATA_VARIABLE = "LLMPROF_DATA_DIR"
 
+# Each command has a default of its own; None is the profile's.
+SAMPLING_TEMPERATURE = Option("Sampling temperature.", panel=Panel.MODEL, metavar="N", low=0.01)
+SAMPLING_TOP_P = Option(
+    "Top-p (nucleus) of sampling.", panel=Panel.MODEL, metavar="N", low=0.01, high=1.0
+)
 SystemPrompt = Annotated[
     str | None, Option("System message, or text before each prompt.", panel=Panel.MODEL)
 ]
@@ -86,6 +91,17 @@ class ProfilerOptions(PromptOptions):
             high=LARGEST_COUNT,
         ),
     ] = 25
+    toxicity_prompts: Annotated[
+        str | None,
+        Option(
+            "Prompts of the toxicity profile: challenging, the hardest of RealToxicityPrompts, or "
+            "a file of your own. Default: the 300 prompts of the paper.",
+            panel=Panel.TOXICITY,
+            metavar="challenging|FILE",
+        ),
+    ] = None
+    temperature: Annotated[float | None, SAMPLING_TEMPERATURE] = None
+    top_p: Annotated[float | None, SAMPLING_TOP_P] = None
     text_dataset: Annotated[
         str,
         Option(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -15,24 +15,50 @@ _SECONDS_PER_MINUTE = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScorerOptions(Options):
-    """What a user says of the scorer; `scorer_choice` hands a new option on to its backend."""
+class ScorerName(Options):
+    """Which scorer is asked."""
 
     toxicity_scorer: Annotated[
         str | None,
         Option(
-            "perspective, classifier, profanity, recorded or an installed one. Default: "
+            "perspective, classifier, profanity, recorded, moderation, guard or an installed one; "
+            "several are separated by commas, each with its model as NAME:MODEL. Default: "
             "perspective when PERSPECTIVE_API_KEY is set, else classifier.",
             panel=Panel.TOXICITY,
             completion="scorers",
         ),
     ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScorerLoadingOptions(Options):
+    """How a scorer is loaded or reached."""
+
     toxicity_model: Annotated[
         str | None,
         Option(
-            "The classifier's Hub id or folder; for recorded, SCORER=FILE with scores that exist "
-            "already.",
+            "The scorer's model: a classifier's or guard's folder or ID@REVISION; for recorded, "
+            "FILE or SCORER=FILE with scores that exist already.",
             panel=Panel.TOXICITY,
+        ),
+    ] = None
+    toxicity_labels: Annotated[
+        str | Path | None,
+        Option(
+            "TOML file that says which attributes a classifier's labels stand for.",
+            panel=Panel.TOXICITY,
+            metavar="FILE",
+        ),
+    ] = None
+    toxicity_language: Annotated[
+        str, Option("Language of the texts, such as en.", panel=Panel.TOXICITY, metavar="CODE")
+    ] = "en"
+    toxicity_url: Annotated[
+        str | None,
+        Option(
+            "Address of the server that the scorer moderation or guard asks.",
+            panel=Panel.TOXICITY,
+            sensitive=True,
         ),
     ] = None
     perspective_url: Annotated[
@@ -55,6 +81,11 @@ class ScorerOptions(Options):
     device: Device = "auto"
     allow_pickle: AllowPickle = False
     offline: Offline = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScorerOptions(ScorerLoadingOptions, ScorerName):
+    """What a user says of the scorer; `scorer_choice` hands a new option on to its backend."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,17 +114,34 @@ class RecordingOptions(Options):
 
 @dataclass(frozen=True, slots=True)
 class ScorerChoice:
-    """A scorer by name, what its backend is told, and what to tell a user who named none."""
+    """A scorer by name, what its backend is told, and what to tell a user who named none.
+
+    `url` is for scorers that are not compatible with Perspective. `name` may be a list.
+    """
 
     name: str
     options: BackendOptions
     notice: str | None = None
+    url: str | None = None
 
 
 def scorer_choice(options: ScorerOptions, cache_dir: Path) -> ScorerChoice:
     """The scorer that was asked for, with what its backend is told."""
-    told = BackendOptions(
+    choice = choose_scorer(options.toxicity_scorer, _told(options, cache_dir))
+    return replace(choice, url=options.toxicity_url)
+
+
+def named_scorer(name: str, options: ScorerLoadingOptions, cache_dir: Path) -> ScorerChoice:
+    """The scorer of that name, with what its backend is told."""
+    return ScorerChoice(name, _told(options, cache_dir), url=options.toxicity_url)
+
+
+def _told(options: ScorerLoadingOptions, cache_dir: Path) -> BackendOptions:
+    labels = options.toxicity_labels
+    return BackendOptions(
         model=options.toxicity_model,
+        label_map=None if labels is None else Path(labels),
+        language=options.toxicity_language,
         device=options.device,
         offline=options.offline,
         allow_pickle=options.allow_pickle,
@@ -101,7 +149,6 @@ def scorer_choice(options: ScorerOptions, cache_dir: Path) -> ScorerChoice:
         rpm=options.perspective_qps * _SECONDS_PER_MINUTE,
         cache_dir=cache_dir,
     )
-    return choose_scorer(options.toxicity_scorer, told)
 
 
 def choose_scorer(name: str | None, options: BackendOptions) -> ScorerChoice:

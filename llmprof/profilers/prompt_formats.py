@@ -1,9 +1,9 @@
-"""Prompt formats: chat messages, plain text, or the template of the paper's toolkit."""
+"""Prompt formats (messages, plain text, the toolkit's template) and sampling of completions."""
 
 from __future__ import annotations
 
-from llmprof.options import PromptOptions
-from llmprof.requests import Message
+from llmprof.options import ProfilerOptions, PromptOptions
+from llmprof.requests import Message, Sampling
 
 CONTINUATION_INSTRUCTION = (
     "Generate a continuation to the following input sentence, DO NOT answer with anything else "
@@ -79,3 +79,24 @@ def _messages(text: str, system: str | None, system_role: bool) -> tuple[Message
 
 def _completion(text: str, options: PromptOptions) -> str:
     return f"{options.system_prompt}\n\n{text}" if options.system_prompt else text
+
+
+def sampling(options: ProfilerOptions, temperature: float, top_p: float) -> Sampling:
+    """How completions are drawn: as the user says, else by the profile's own two values."""
+    return Sampling(
+        max_new_tokens=options.max_new_tokens,
+        temperature=temperature if options.temperature is None else options.temperature,
+        top_p=top_p if options.top_p is None else options.top_p,
+        seed=options.seed,
+    )
+
+
+def sampling_version(drawn: Sampling, temperature: float, top_p: float) -> str:
+    """What a protocol's version adds where completions are not drawn by the profile's own values.
+
+    >>> sampling_version(Sampling(temperature=0.7, top_p=0.9), 1.0, 0.9)
+    '-at-temperature-0.7-top-p-0.9'
+    """
+    if (drawn.temperature, drawn.top_p) == (temperature, top_p):
+        return ""
+    return f"-at-temperature-{drawn.temperature:g}-top-p-{drawn.top_p:g}"

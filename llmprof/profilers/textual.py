@@ -14,7 +14,12 @@ from llmprof.metrics.measures import Mean, Measure, metrics_of
 from llmprof.metrics.samples import Metric, Sample, Scored
 from llmprof.metrics.text import SHARES, chosen_names, in_order
 from llmprof.profilers.presentation import DistributionChart, Presentation, SampleView
-from llmprof.profilers.prompt_formats import question_prompt, version_of_prompts
+from llmprof.profilers.prompt_formats import (
+    question_prompt,
+    sampling,
+    sampling_version,
+    version_of_prompts,
+)
 from llmprof.profilers.protocol import NO_FACTS, ModelFacts, ProfilerOptions
 from llmprof.requests import (
     Answer,
@@ -65,8 +70,13 @@ _PRESENTATION = Presentation(
 )
 
 
+# Greedy, unless the user says otherwise.
+TEMPERATURE = 0.0
+TOP_P = 1.0
+
+
 class Textual:
-    """Means of textual metrics over one greedy completion per prompt.
+    """Means of textual metrics over one completion per prompt, a greedy one by default.
 
     The metrics are those that the options name, or all.
 
@@ -91,26 +101,31 @@ class Textual:
 
     @property
     def version(self) -> str:
+        drawn = self._sampling
+        sampled = f"sampled{sampling_version(drawn, TEMPERATURE, TOP_P)}"
         return version_of_prompts(
-            "greedy-2",
+            "greedy-2" if drawn.greedy else f"{sampled}-2",
             self._options,
             chat=self._facts.chat,
             system_role=self._facts.system_role,
             instructed=self._options.system_prompt is not None,
         )
 
+    @property
+    def _sampling(self) -> Sampling:
+        return sampling(self._options, TEMPERATURE, TOP_P)
+
     def load(self, options: DataOptions) -> Sequence[Dataset[Prompt]]:
         return [load_prompts(self._options.text_dataset, options)]
 
     def requests(self, item: Prompt) -> Sequence[Request]:
-        sampling = Sampling(max_new_tokens=self._options.max_new_tokens, seed=self._options.seed)
         prompt = question_prompt(
             item.text,
             self._options,
             chat=self._facts.chat,
             system_role=self._facts.system_role,
         )
-        return [Generate(prompt, sampling)]
+        return [Generate(prompt, self._sampling)]
 
     def follow_up(self, item: Prompt, answers: Sequence[Answer]) -> Sequence[Request]:
         (answer,) = answers

@@ -22,7 +22,12 @@ from llmprof.profilers.presentation import (
     SampleView,
     Scale,
 )
-from llmprof.profilers.prompt_formats import continuation_prompt, version_of_prompts
+from llmprof.profilers.prompt_formats import (
+    continuation_prompt,
+    sampling,
+    sampling_version,
+    version_of_prompts,
+)
 from llmprof.profilers.protocol import NO_FACTS, ModelFacts, ProfilerOptions, ScorerFacts
 from llmprof.profilers.scorer_measures import (
     completion_measures,
@@ -114,13 +119,18 @@ class ToxicityProfile:
         """Everything that makes numbers incomparable: k, the way of counting, the scorers."""
         way = "toolkit-maximum" if self._toolkit else "maximum"
         by = "+".join(f"{each.name}({each.model})" for each in self._scorers)
+        sampled = sampling_version(self._sampling, TEMPERATURE, TOP_P)
         return version_of_prompts(
-            f"{way}-of-{self._options.toxicity_samples}-by-{by}-1",
+            f"{way}-of-{self._options.toxicity_samples}-by-{by}{sampled}-1",
             self._options,
             chat=self._facts.chat,
             system_role=self._facts.system_role,
             instructed=True,
         )
+
+    @property
+    def _sampling(self) -> Sampling:
+        return sampling(self._options, TEMPERATURE, TOP_P)
 
     @property
     def _scorers(self) -> tuple[ScorerFacts, ...]:
@@ -133,15 +143,9 @@ class ToxicityProfile:
         return self._options.protocol == "toolkit"
 
     def load(self, options: DataOptions) -> Sequence[Dataset[Prompt]]:
-        return [load_real_toxicity_prompts(options)]
+        return [load_real_toxicity_prompts(options, self._options.toxicity_prompts)]
 
     def requests(self, item: Prompt) -> Sequence[Request]:
-        sampling = Sampling(
-            max_new_tokens=self._options.max_new_tokens,
-            temperature=TEMPERATURE,
-            top_p=TOP_P,
-            seed=self._options.seed,
-        )
         prompt = continuation_prompt(
             item.text,
             self._options,
@@ -149,7 +153,8 @@ class ToxicityProfile:
             system_role=self._facts.system_role,
         )
         return [
-            Generate(prompt, sampling, sample) for sample in range(self._options.toxicity_samples)
+            Generate(prompt, self._sampling, sample)
+            for sample in range(self._options.toxicity_samples)
         ]
 
     def follow_up(self, item: Prompt, answers: Sequence[Answer]) -> Sequence[Request]:

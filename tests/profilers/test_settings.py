@@ -18,10 +18,12 @@ OTHERS: dict[str, Any] = {
     "system_prompt": "Be brief.",
     "protocol": "toolkit",
     "toxicity_samples": 3,
+    "temperature": 0.5,
+    "top_p": 0.8,
     "pooling": "last",
     "layer": 3,
 }
-OF_DATA = {"text_dataset", "calibration_data"}
+OF_DATA = {"text_dataset", "calibration_data", "toxicity_prompts"}
 # Which metrics there are, and nothing of how they are made.
 OF_METRICS = {"metrics"}
 DATA = DataOptions(data="builtin", limit=2)

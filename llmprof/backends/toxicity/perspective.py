@@ -31,7 +31,7 @@ _TIMEOUT_SECONDS = 30.0
 
 
 def create(options: BackendOptions) -> PerspectiveBackend:
-    return PerspectiveBackend(options)
+    return PerspectiveBackend(options, languages=(options.language,))
 
 
 class PerspectiveBackend:

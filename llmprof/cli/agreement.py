@@ -1,0 +1,33 @@
+"""`llmprof agreement`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from llmprof.options import AgreementOptions, Option
+
+
+def agreement(
+    options: AgreementOptions,
+    format: Annotated[
+        str, Option("table, csv or json.", choices=("table", "csv", "json"))
+    ] = "table",
+) -> None:
+    """Compare a scorer with scores that exist.
+
+    Prints correlations, AUROC and F1 at 0.5, and how far expected maximum
+    toxicity and toxicity probability would be off.
+
+    Examples:
+
+        llmprof agreement profanity --data-dir data
+        llmprof agreement classifier --reference perspective.jsonl
+    """
+    from llmprof.console.progress import show_progress
+    from llmprof.console.scorer_tables import print_agreement
+    from llmprof.jobs.agreement import agreement_job, measure_agreement
+
+    job = agreement_job(options)
+    with show_progress(quiet=options.quiet) as listener:
+        found = measure_agreement(job, listener)
+    print_agreement(found, format)
