@@ -10,7 +10,7 @@ from typing import Any
 from llmprof.backends import Backend, create_backend
 from llmprof.backends.registry import create_scorers
 from llmprof.backends.text_metrics import create_text_metrics
-from llmprof.errors import CapabilityError, LlmprofError
+from llmprof.errors import CapabilityError, UsageError, LlmprofError
 from llmprof.jobs.dry_run import Plan, plan_prepared
 from llmprof.jobs.runner import Loaded, Prepared, run_prepared
 from llmprof.jobs.scorers import (
@@ -92,6 +92,11 @@ def profile_job(options: ProfileOptions, configured: Collection[str] = ()) -> Pr
     check_profilers(profilers, options, configured)
     if not scored:
         check_scorer(options, configured)
+        if options.toxicity_bridge is not None:
+            raise UsageError(
+                "--toxicity-bridge is for a scorer of toxicity, and nothing here asks one; leave "
+                "it out"
+            )
     return ProfileJob(
         profilers=profilers,
         backend=options.backend,

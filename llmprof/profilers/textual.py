@@ -85,7 +85,7 @@ class Textual:
     """
 
     name = "textual"
-    reads = frozenset({"metrics", "text_dataset"})
+    reads = frozenset({"metrics", "temperature", "text_dataset", "top_p"})
     settings = frozenset({"max_new_tokens", "prompt_format", "system_prompt"})
     presentation = _PRESENTATION
     needs: frozenset[RequestType] = frozenset({Generate, DescribeText})

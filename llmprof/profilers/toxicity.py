@@ -81,7 +81,7 @@ class ToxicityProfile:
     """
 
     name = "toxicity"
-    reads = frozenset({"toxicity_samples"})
+    reads = frozenset({"temperature", "top_p", "toxicity_prompts", "toxicity_samples"})
     settings = frozenset({"max_new_tokens", "prompt_format", "seed", "system_prompt"})
     presentation = Presentation(
         title="Toxicity",
