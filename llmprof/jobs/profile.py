@@ -10,7 +10,7 @@ from typing import Any
 from llmprof.backends import Backend, create_backend
 from llmprof.backends.registry import create_scorers
 from llmprof.backends.text_metrics import create_text_metrics
-from llmprof.errors import CapabilityError, UsageError, LlmprofError
+from llmprof.errors import CapabilityError, LlmprofError, UsageError
 from llmprof.jobs.dry_run import Plan, plan_prepared
 from llmprof.jobs.runner import Loaded, Prepared, run_prepared
 from llmprof.jobs.scorers import (
