@@ -87,10 +87,14 @@ OTHER: dict[str, Any] = {
 # What some options need beside them: a backend or profiles that read them.
 NETWORK = ("base_url", "concurrency", "rpm", "timeout", "max_response_mib", "bos_token")
 SCORER = ("toxicity_scorer", "toxicity_model", "perspective_url", "perspective_qps")
-SCORED = (*SCORER, "toxicity_samples", "record", "missing")
+SCORED = (
+    *SCORER, "toxicity_samples", "toxicity_labels", "toxicity_language", "toxicity_url",
+    "toxicity_bridge", "toxicity_prompts", "record", "missing",
+)  # fmt: skip
 BESIDE: dict[str, dict[str, str]] = {
     **{name: {"backend": "openai"} for name in NETWORK},
     **{name: {"profilers": "toxicity"} for name in SCORED},
+    **{name: {"profilers": "textual"} for name in ("temperature", "top_p")},
     **{name: {"profilers": "seat"} for name in ("pooling", "layer")},
     "safety_mode": {"backend": "cohere"},
     "calibration_data": {"profilers": "calibration"},
