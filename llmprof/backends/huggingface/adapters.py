@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 from typing import Any
 
+from llmprof.backends.huggingface.foreign_code import first_line, one_line_errors
 from llmprof.backends.huggingface.model_files import ModelFiles
 from llmprof.backends.huggingface.weights import ADAPTER, check_pickles
-from llmprof.errors import BackendError, UsageError
+from llmprof.errors import BackendError, LlmprofError, UsageError
+
+# Megatron's module, which PEFT imports by name, and the adapters that X-LoRA mixes.
+_FOREIGN_PARTS = ("megatron_config", "adapters")
 
 
 def apply_adapter(network: Any, adapter: ModelFiles) -> Any:
@@ -30,6 +35,7 @@ def apply_adapter(network: Any, adapter: ModelFiles) -> Any:
         raise BackendError(f"adapter {adapter.path} lacks {adapter.weights}; get it again")
     if adapter.pickled:
         check_pickles(Path(folder), adapter.weights)
+    _refuse_foreign_parts(Path(folder), adapter.name)
     try:
         config = PeftConfig.from_pretrained(folder)
         if config.is_prompt_learning:
@@ -41,14 +47,28 @@ def apply_adapter(network: Any, adapter: ModelFiles) -> Any:
             # PEFT only warns, and goes on with weights drawn at random.
             warnings.filterwarnings("error", message="Found missing adapter keys")
             wrapped = PeftModel.from_pretrained(network, folder)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, Warning) as error:
-        raise BackendError(
-            f"adapter {adapter.name} does not fit the model: {str(error).splitlines()[0]}; check "
-            "that it was trained on this model"
-        ) from error
     except SafetensorError as error:
         raise BackendError(f"adapter {adapter.path} is broken: {error}; get it again") from error
+    except Exception as error:  # A broken configuration makes PEFT raise anything.
+        if isinstance(error, LlmprofError):
+            raise
+        raise BackendError(
+            f"adapter {adapter.name} does not fit the model: {first_line(error)}; check that it "
+            "was trained on this model"
+        ) from error
     return wrapped.get_base_model()
+
+
+def _refuse_foreign_parts(folder: Path, name: str) -> None:
+    """Refuse an adapter whose configuration names a module to import or other adapters to load."""
+    with one_line_errors(f"cannot read the configuration of adapter {name}", "get it again"):
+        config = json.loads((folder / ADAPTER.config).read_text(encoding="utf-8"))
+        named = [key for key in _FOREIGN_PARTS if config.get(key)]
+    if named:
+        raise UsageError(
+            f"adapter {name} names code or files outside its folder ({named[0]} in "
+            f"{ADAPTER.config}), which llmprof does not load; give an adapter that is complete"
+        )
 
 
 def _folder(adapter: ModelFiles) -> str:

@@ -163,7 +163,9 @@ class HuggingFaceBackend:
     @cached_property
     def _decoder(self) -> Decoder:
         model = self._model
-        return Decoder(model.network, pad=model.pad_token_id, device=model.device)
+        decoder = Decoder(model.network, pad=model.pad_token_id, device=model.device)
+        decoder.check_causal(model.name)
+        return decoder
 
     @cached_property
     def _budget(self) -> Budget:

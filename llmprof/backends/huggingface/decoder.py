@@ -8,19 +8,25 @@ the model itself; where one is not, a plain forward pass takes its place.
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from llmprof.backends.huggingface.batch_size import TOO_LARGE, is_out_of_memory
 from llmprof.backends.huggingface.limits import longest_input, reach
 from llmprof.backends.huggingface.prefix_tree import PackedRow, pack
+from llmprof.errors import BackendError, UsageError
 
 if TYPE_CHECKING:
     import torch
 
 # What a model's code may raise when it is called in a way that it does not support.
 UNSUPPORTED = (TypeError, ValueError, RuntimeError, IndexError, AttributeError, KeyError)
+# Tokens at the end of a sequence whose logits are compared, and rows that pay no longer.
+_COMPARED = 32
+_SHORTEST_TREE = 32
 _MULTIPLE = 8  # fused attention on GPUs wants the mask's rows aligned
 
 
@@ -31,6 +37,9 @@ class Decoder:
         self.network = network
         self.device = device
         self._pad = pad
+        # Width and depth of the largest tree that was checked, and the width that failed.
+        self._checked_width = self._checked_depth = 0
+        self._longest_tree: int | None = None
         config = network.config
         self.config = config.get_text_config() if hasattr(config, "get_text_config") else config
 
@@ -55,6 +64,12 @@ class Decoder:
 
     def within_reach(self, length: int) -> bool:
         return self.reach is None or length <= self.reach
+
+    def tree_width(self, wanted: int) -> int:
+        """The longest row of a tree, `wanted` at most; 0 where sequences have to run plainly."""
+        if not self.packs_trees:
+            return 0
+        return wanted if self._longest_tree is None else min(wanted, self._longest_tree)
 
     def hidden(
         self,
@@ -181,6 +196,79 @@ class Decoder:
                 wrong.append(self.logits(plain[path]))
         return self.same(torch.cat(ours), torch.cat(expected), torch.cat(wrong))
 
+    def tree_agrees(self, row: PackedRow) -> bool:
+        """Whether tokens in a tree of this size get the logits of sequences of their own.
+
+        A row that is wider or deeper than all before is measured, with other tokens: a window or a
+        rule that depends on length may bear any name, and shows only beyond its limit. Where one
+        shows, rows are half as long from then on.
+        """
+        import torch
+
+        depth = int(row.positions.max()) + 1
+        known = len(row) <= self._checked_width and depth <= self._checked_depth
+        if known or not row.branches:
+            return True
+        probe = self._probe_tree(row, depth)
+        deepest = max(probe.paths, key=len)
+        with torch.inference_mode():
+            packed = self.rows([probe])[0]
+            plain = self.hidden(torch.from_numpy(probe.tokens)[None].to(self.device))[0][0]
+            agree = True
+            for path in (deepest, probe.paths[-1]):
+                ids = torch.from_numpy(probe.tokens[path])
+                alone = self.hidden(ids[None].to(self.device))[0][0]
+                last = path[-_COMPARED:]
+                expected = self.logits(alone[-len(last) :])
+                wrong = self.logits(plain[last])
+                agree = agree and self.same_everywhere(self.logits(packed[last]), expected, wrong)
+        if agree:
+            self._checked_width = max(self._checked_width, len(row))
+            self._checked_depth = max(self._checked_depth, depth)
+            return True
+        half = len(row) // 2
+        self._longest_tree = half if half > _SHORTEST_TREE else 0
+        return False
+
+    def _probe_tree(self, row: PackedRow, depth: int) -> PackedRow:
+        """A row of this width and depth in which some tokens are far from their ancestors."""
+        if 2 * len(row) >= 3 * depth:
+            return dataclasses.replace(row, tokens=self.probe(len(row)).cpu().numpy())
+        trunk, branch = depth // 2, depth - depth // 2
+        ids = self.probe(trunk + 2 * branch).cpu().numpy().astype("int32")
+        first, second = ids[: trunk + branch], ids.take([*range(trunk), *range(-branch, 0)])
+        (made,) = pack([first, second], longest_row=len(ids), attention_scale=1e9)
+        return made
+
+    def check_causal(self, model: str) -> None:
+        """Change the later half of a text: the logits before it must not move.
+
+        Raises:
+            UsageError: they do, so that the model gives no likelihood of a token given those
+                before it.
+            BackendError: the memory does not suffice for 16 tokens.
+        """
+        import torch
+
+        first = self.probe(16)
+        second = torch.cat([first[:8], first[8:].flip(0)])
+        try:
+            with torch.inference_mode():
+                before, after = (
+                    self.network(input_ids=ids[None], use_cache=False).logits[0, :8].float()
+                    for ids in (first, second)
+                )
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
+                raise BackendError(TOO_LARGE) from error
+            raise
+        if before.isfinite().all() and not self.same(after, before):
+            raise UsageError(
+                f"model {model} is not causal: its logits depend on later tokens, so that they are "
+                "no likelihood of a text; a masked model needs an architecture in its config.json "
+                "whose name ends with ForMaskedLM"
+            )
+
     def probe(self, count: int) -> torch.Tensor:
         """Different token ids, spread over the vocabulary."""
         import torch
@@ -198,6 +286,18 @@ class Decoder:
         if wrong is not None:
             tolerance = min(tolerance, max(0.1 * _distance(wrong, expected), 1e-4))
         return ours.shape == expected.shape and _distance(ours, expected) < tolerance
+
+    def same_everywhere(
+        self, ours: torch.Tensor, expected: torch.Tensor, wrong: torch.Tensor | None = None
+    ) -> bool:
+        """Whether the logits of each position agree; `wrong` ones show what a difference is."""
+        import torch
+
+        tolerance = 1e-3 if self.network.dtype == torch.float32 else 1e-1
+        if wrong is not None:
+            largest = max(map(_distance, wrong, expected), default=0.0)
+            tolerance = min(tolerance, max(0.1 * largest, 1e-4))
+        return all(distance < tolerance for distance in map(_distance, ours, expected))
 
 
 def additive(visible: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from llmprof.backends.huggingface.batch_size import TOO_LARGE, Budget, is_out_of_memory
 from llmprof.backends.huggingface.decoder import Decoder
-from llmprof.backends.huggingface.kv_cache import BufferedSlots, ModelCacheSlots, Slots, slots_agree
+from llmprof.backends.huggingface.kv_cache import (
+    BufferedSlots,
+    ModelCacheSlots,
+    Slots,
+    slots_agree,
+    slots_hold,
+)
 from llmprof.backends.huggingface.sampling import next_tokens
 from llmprof.backends.huggingface.tokenization import Encoder, decode
 from llmprof.errors import BackendError
@@ -95,14 +101,17 @@ def completions(
     }
     ends = _end_tokens(decoder.network, tokenizer)
     side_by_side = slots_agree(decoder)
+    held: dict[int, bool] = {}
     while pending:
         width = max(task.width for task in pending.values())
         groups = _groups(pending.values())
         try:
             slots = min(budget.rows(width), len(pending))
+            if side_by_side and decoder.within_reach(width) and width not in held:
+                held[width] = slots_hold(decoder, width)
             rows: Slots = (
                 BufferedSlots(decoder, slots, width)
-                if side_by_side and decoder.within_reach(width)
+                if held.get(width)
                 else ModelCacheSlots(decoder, slots)
             )
             for drafts in _write(decoder, tokenizer, rows, groups, ends, budget.tokens):

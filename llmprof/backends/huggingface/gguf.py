@@ -2,44 +2,92 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
-from llmprof.backends.huggingface.foreign_code import quiet_transformers
+from llmprof.backends.huggingface.fingerprints import file_fingerprint
+from llmprof.backends.huggingface.foreign_code import first_line, is_foreign, quiet_transformers
 from llmprof.errors import BackendError
+
+# Lists the SHA-256 of each file of a converted model.
+_MANIFEST = "llmprof_files.json"
+_MAGIC = b"GGUF"
+
+
+def is_whole(folder: Path, memory: Path) -> bool:
+    """Whether a converted model is there, each file as it was written.
+
+    `memory` is where fingerprints of files that did not change are kept.
+    """
+    with suppress(OSError, ValueError, AttributeError):
+        digests = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        return bool(digests) and all(
+            file_fingerprint(folder / name, memory) == digest for name, digest in digests.items()
+        )
+    return False
 
 
 def convert_gguf(file: Path, target: Path) -> None:
     """Dequantize `file` into the folder `target`, which appears only when it is complete.
 
-    Raises:
-        BackendError: the folder cannot be written.
-    """
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    A folder that is there already is replaced.
 
-    quiet_transformers()
-    _quiet_conversion()
+    Raises:
+        BackendError: the file is no GGUF of a known model, or the folder cannot be written.
+    """
     partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
     try:
         partial.mkdir(parents=True, exist_ok=True)
-        tokenizer = AutoTokenizer.from_pretrained(str(file.parent), gguf_file=file.name)
-        tokenizer.save_pretrained(str(partial))
-        model = AutoModelForCausalLM.from_pretrained(
-            str(file.parent),
-            gguf_file=file.name,
-            quantization_config=GgufConfig(dequantize=True),
-        )
-        model.save_pretrained(str(partial))
-        if not (target / "config.json").is_file():
-            partial.rename(target)
-    except OSError as error:
+        _convert(file, partial)
+        memory = partial / "unused"
+        digests = {each.name: file_fingerprint(each, memory) for each in partial.iterdir()}
+        (partial / _MANIFEST).write_text(json.dumps(digests, indent=1), encoding="utf-8")
+        shutil.rmtree(target, ignore_errors=True)
+        partial.rename(target)
+    except BaseException as error:  # A malformed file makes its readers raise anything.
+        if not is_foreign(error):
+            raise
+        if isinstance(error, OSError) and error.errno is not None:
+            raise BackendError(
+                f"cannot convert {file} into {target.parent}: {error}; check the folder's free "
+                "space and permissions, or choose another cache folder with --cache-dir"
+            ) from error
         raise BackendError(
-            f"cannot convert {file} into {target.parent}: {error}; check the folder's free space "
-            "and permissions, or choose another cache folder with --cache-dir"
+            f"cannot convert {file}: {first_line(error)}; check that the file is whole and of a "
+            "model that transformers reads from GGUF"
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _convert(file: Path, target: Path) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    with file.open("rb") as content:
+        if content.read(len(_MAGIC)) != _MAGIC:
+            raise BackendError(f"{file} is not a GGUF file; check the path, or get it again")
+    quiet_transformers()
+    _quiet_conversion()
+    # In a folder of its own, so that nothing beside the file is read, and no code of it runs.
+    source = target / "source"
+    source.mkdir()
+    link = source / "model.gguf"
+    link.symlink_to(file.resolve())
+    tokenizer = AutoTokenizer.from_pretrained(
+        str(source), gguf_file=link.name, trust_remote_code=False
+    )
+    model = AutoModelForCausalLM.from_pretrained(
+        str(source),
+        gguf_file=link.name,
+        quantization_config=GgufConfig(dequantize=True),
+        trust_remote_code=False,
+    )
+    shutil.rmtree(source)
+    tokenizer.save_pretrained(str(target))
+    model.save_pretrained(str(target))
 
 
 def _quiet_conversion() -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from llmprof.backends.huggingface.batch_size import is_out_of_memory
 from llmprof.backends.huggingface.decoder import UNSUPPORTED, Decoder, additive
 
 if TYPE_CHECKING:
     import torch
+
+# Up to this length the check of `slots_agree` speaks for all.
+_SHORTEST_CHECK = 16
 
 
 class Slots(Protocol):
@@ -219,6 +223,34 @@ class ModelCacheSlots:
         order = [place for place in range(len(self)) if place not in gone]
         self._running = [self._running[place] for place in order]
         return order
+
+
+def slots_hold(decoder: Decoder, width: int) -> bool:
+    """Whether rows side by side agree with plain passes at `width` tokens, as in `slots_agree`.
+
+    A window or a rule that depends on length may bear any name, and shows only beyond its limit.
+    """
+    import torch
+
+    if width <= _SHORTEST_CHECK:
+        return True
+    ids = decoder.probe(width).tolist()
+    texts = [ids[: width - 1], ids[5:9]]
+    rows = BufferedSlots(decoder, slots=2, width=width)
+    try:
+        with torch.inference_mode():
+            rows.add(texts, [1, 1])
+            ours = decoder.logits(rows.step(ids[-2:]))
+    except UNSUPPORTED as error:
+        if is_out_of_memory(error):
+            raise
+        return False
+    expected = []
+    with torch.inference_mode():
+        for text, token in zip(texts, ids[-2:], strict=True):
+            states, _ = decoder.hidden(torch.tensor([[*text, token]], device=decoder.device))
+            expected.append(decoder.logits(states[:, -1]))
+    return decoder.same_everywhere(ours, torch.cat(expected))
 
 
 def slots_agree(decoder: Decoder) -> bool:

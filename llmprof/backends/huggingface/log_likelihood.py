@@ -40,6 +40,8 @@ def score_pairs(
     while pending:
         for batch in _batches(decoder, pending, budget):
             try:
+                if not all(decoder.tree_agrees(row) for row, _ in batch):
+                    break
                 answers = _score(decoder, batch, pending)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
@@ -60,17 +62,18 @@ def _batches(
     Sequences beyond the model's reach, and all of a model that takes no trees, run plainly: rows
     of one length side by side, so that nothing is padded.
     """
+    longest_tree = decoder.tree_width(budget.tokens)
     plain = [
         place
         for place, each in pending.items()
-        if not (decoder.packs_trees and decoder.within_reach(len(each.read)))
+        if not (longest_tree and decoder.within_reach(len(each.read)))
     ]
     trees = sorted(pending.keys() - set(plain))
     batches: list[list[tuple[PackedRow, tuple[int, ...]]]] = []
     for places, share in ((trees, True), (plain, False)):
         rows = pack(
             [pending[place].read for place in places],
-            longest_row=budget.tokens,
+            longest_row=longest_tree if share else budget.tokens,
             attention_scale=decoder.attention_scale,
             most_members=budget.sequences,
             share=share,

