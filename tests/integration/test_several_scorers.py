@@ -49,10 +49,18 @@ def test_completions_are_made_once_and_scored_by_each(tmp_path: Path) -> None:
     for ending in ("txt", "md", "json", "csv", "parquet", "html"):
         output = tmp_path / f"report.{ending}"
         report(tmp_path, output)
-        content = output.read_bytes().decode(errors="replace").replace("\\", "")
+        content = content_of(output)
         shown = wanted.replace("_", " ").replace(":", ": ") if ending == "html" else wanted
         assert shown in content, ending
         assert shown.replace("perspective-2020~profanity", "perspective") in content, ending
+
+
+def content_of(output: Path) -> str:
+    if output.suffix == ".parquet":
+        from pyarrow import parquet
+
+        return str(parquet.read_table(output).to_pylist())
+    return output.read_text("utf-8").replace("\\", "")
 
 
 def report(folder: Path, output: Path) -> None:
