@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import anyio
@@ -104,12 +104,7 @@ class Ledger:
                 failed=sum(counts[key] for key, _ in failed),
                 truncated=sum(counts[key] for key in cut),
                 failures={each.error_class: each.message for _, each in reversed(failed)},
-                remarks={
-                    f"Dropped: {name}": f"the model takes no {name}; requests are sent without it"
-                    for _, outcome in answered
-                    if isinstance(outcome, Completion)
-                    for name in outcome.dropped
-                },
+                remarks=_remarks(outcome for _, outcome in answered),
             )
         )
         self._report()
@@ -126,6 +121,18 @@ class Ledger:
 
     def _report(self) -> None:
         self._listener(self._progress)
+
+
+def _remarks(outcomes: Iterable[Outcome]) -> dict[str, str]:
+    """What was changed in requests, by parameter."""
+    remarks = {}
+    for each in outcomes:
+        if isinstance(each, Completion):
+            for name in each.dropped:
+                remarks[f"Dropped: {name}"] = f"the model takes no {name}; it is not sent"
+            for name, other in each.renamed.items():
+                remarks[f"Renamed: {name}"] = f"the model takes no {name}; {other} is sent instead"
+    return remarks
 
 
 def _withheld(outcome: Outcome) -> Outcome:

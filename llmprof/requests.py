@@ -76,6 +76,12 @@ class Completion:
         return names
 
     @property
+    def renamed(self) -> Mapping[str, str]:
+        """The sampling parameters that were sent under another name, each with that name."""
+        names: Mapping[str, str] = self.details.get("renamed", {})
+        return names
+
+    @property
     def blocked(self) -> bool:
         """Whether the provider withheld the whole text: an answer, but not a text of length 0."""
         return self.finish_reason == BLOCKED and not self.text

@@ -98,11 +98,12 @@ def test_withheld_completion_is_kept_but_never_scored(tmp_path: Path) -> None:
 
 def test_parameter_that_was_left_out_is_remarked(tmp_path: Path) -> None:
     def leave_out(request: Request) -> Outcome:
-        return Completion("a", 1, "stop", details={"dropped": ["seed"]})
+        details = {"dropped": ["seed"], "renamed": {"max_tokens": "max_completion_tokens"}}
+        return Completion("a", 1, "stop", details=details)
 
     for _ in range(2):
         _, seen = answer(tmp_path, ScriptedBackend(leave_out), [Generate("p"), Generate("q")])
-        assert list(seen[-1].remarks) == ["Dropped: seed"]
+        assert list(seen[-1].remarks) == ["Dropped: seed", "Renamed: max_tokens"]
         assert (seen[-1].failed, seen[-1].failures) == (0, {})
 
 

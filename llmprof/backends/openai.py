@@ -283,7 +283,10 @@ class OpenAIBackend:
 
 
 def _record(completion: Completion, sampling: Sampling, left_out: Set[str]) -> Completion:
-    """The completion with the names of the parameters that were left out, and ended at a stop."""
+    """The completion with what was left out or renamed in its request, and ended at a stop."""
+    renamed = {name: LIMITS[name] for name in left_out & LIMITS.keys()}
+    if renamed:
+        completion = replace(completion, details={**completion.details, "renamed": renamed})
     dropped = sorted(left_out - LIMITS.keys())
     if not dropped:
         return completion

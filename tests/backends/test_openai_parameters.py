@@ -124,7 +124,8 @@ def test_answers_record_what_was_left_out() -> None:
     with serve(server.app()) as address:
         options = BackendOptions(base_url=f"{address}/v1", concurrency=4)
         outcomes = ask(OpenAIBackend(options, retries=QUICK), requests, MemorySink())
-    details = {"dropped": ["seed", "temperature"]}
+    renamed = {"max_tokens": "max_completion_tokens"}
+    details = {"renamed": renamed, "dropped": ["seed", "temperature"]}
     assert outcomes == [Completion("One. Two.", 4, "length", details=details)] * 20
     # Each of the first four may meet each of the three refusals.
     assert 20 + 3 <= len(server.asked) <= 20 + 4 * 3
