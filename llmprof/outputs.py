@@ -28,7 +28,7 @@ def check_output(path: Path, *, inputs: Iterable[Path] = ()) -> None:
     with _guard(path):
         if path.is_dir():
             raise OutputError(f"cannot write {path}: it is a folder; name a file")
-        if _is_special(path):
+        if _is_special(path) and path.exists():
             return
         if _is_database(path):
             raise OutputError(f"cannot write {path}: it is a database; choose another file")
