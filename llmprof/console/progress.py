@@ -85,7 +85,9 @@ def _live() -> Iterator[Callable[[str, Progress], None]]:
 
 
 def _note(progress: Progress) -> str:
-    return f"{progress.cached} cached, {progress.failed} failed, {progress.retries} retries"
+    note = f"{progress.cached} cached, {progress.failed} failed, {progress.retries} retries"
+    # Prompt or answer did not fit the model's context.
+    return f"{note}, {progress.truncated} truncated" if progress.truncated else note
 
 
 def _log_lines() -> Callable[[str, Progress], None]:
