@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 from llmprof.metrics.intervals import (
+    TOLERANCE,
     Bounds,
     Interval,
     defined_values,
@@ -226,13 +227,7 @@ class Statistic:
             return self.function(means[..., columns:]) - self.function(means[..., :columns])
 
         sums = _by_cluster(rows, _clusters(before, self, list(pairs)))
-        differing = sum(
-            not all(
-                is_negligible(a - b, a, b)
-                for a, b in zip(row[:columns], row[columns:], strict=True)
-            )
-            for row in sums
-        )
+        differing = _count_differing(sums, columns)
         value = _statistic_value(rows, change)
         interval = None
         # As for each alone: what other items have a part in cannot tell how much one item varies.
@@ -327,12 +322,11 @@ def statistic_interval(
     """
     import numpy as np
 
-    # Sorted, so that the order of the items changes nothing.
-    data = np.asarray(sorted(rows), dtype=float)
+    data = np.asarray(rows, dtype=float)
     n = len(data)
     if n < 2:
         return None
-    total = data.sum(0)
+    total = _sums(data)
     with np.errstate(divide="ignore", invalid="ignore"):
         value = float(function(total / n))
         without = function((total - data) / (n - 1))
@@ -344,10 +338,27 @@ def statistic_interval(
 def _statistic_value(rows: Sequence[Row], function: Function) -> float | None:
     import numpy as np
 
-    means = np.asarray(sorted(rows), dtype=float).mean(0)
+    means = _sums(np.asarray(rows, dtype=float)) / len(rows)
     with np.errstate(divide="ignore", invalid="ignore"):
         value = float(function(means))
     return value if math.isfinite(value) else None
+
+
+def _sums(data: Values) -> Values:
+    """Of each column, exactly rounded, so that the order of the rows changes nothing."""
+    import numpy as np
+
+    return np.asarray([math.fsum(column) for column in data.T.tolist()])
+
+
+def _count_differing(rows: Sequence[Row], columns: int) -> int:
+    """How many rows have other numbers in their second half, beyond rounding, than in the first."""
+    import numpy as np
+
+    data = np.asarray(rows, dtype=float)
+    before, after = data[:, :columns], data[:, columns:]
+    size = np.maximum(np.abs(before), np.abs(after))
+    return int((np.abs(after - before) > TOLERANCE * size).any(1).sum())
 
 
 def _ratio(means: Values) -> Values:
