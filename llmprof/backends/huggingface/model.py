@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -45,6 +46,7 @@ from llmprof.errors import (
 )
 from llmprof.requests import Message
 
+_LOG = logging.getLogger(__name__)
 # A tokenizer that knows no limit states an absurdly large one.
 _NO_LIMIT = 1_000_000
 # Raised when more is read of a model: older notes of it are then not used.
@@ -215,6 +217,7 @@ class LocalModel:
             output_loading_info=True,
         )
         self._refuse_missing(report["missing_keys"])
+        self._tell_unused(report["unexpected_keys"])
         if self._adapter is not None:
             network = apply_adapter(network, self._adapter)
         return network.eval()
@@ -315,6 +318,17 @@ class LocalModel:
             raise BackendError(
                 f"model {self.name} has no weights for {sorted(missing)[0]} and {len(missing) - 1} "
                 f"more; it is not a model for this use ({AUTO_CLASSES[self.task]})"
+            )
+
+    def _tell_unused(self, unused: set[str]) -> None:
+        # Of a checkpoint of another kind of model a part is left out, and numbers are of the rest.
+        if unused:
+            _LOG.warning(
+                "llmprof: %d weights of %s are not used by %s, such as %s",
+                len(unused),
+                self.name,
+                AUTO_CLASSES[self.task],
+                sorted(unused)[0],
             )
 
     def _from_here_first(self, load: Any, path: str, **settings: Any) -> Any:

@@ -303,3 +303,16 @@ def test_the_scorers_model_is_named_as_the_scorers(tmp_path: Path) -> None:
     asked = BackendOptions(model="someone/some-scorer", offline=True, cache_dir=tmp_path)
     with pytest.raises(ModelNotFoundError, match="toxicity scorer's model: 'someone/"):
         create_backend("classifier", asked)
+
+
+def test_weights_that_are_not_used_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = save_llama(tmp_path / "whole")
+    _ = LocalModel(options(whole)).network
+    assert caplog.messages == []
+    change_config(whole, num_hidden_layers=1)
+    _ = LocalModel(options(whole)).network
+    (told,) = caplog.messages
+    assert "are not used by" in told
+    assert "model.layers.1." in told
