@@ -16,7 +16,7 @@ from llmprof.backends import Backend, create_backend
 from llmprof.cache import open_cache
 from llmprof.engine import Engine
 from llmprof.errors import BenchmarkError, CapabilityError, LlmprofError, UsageError
-from llmprof.jobs.benchmark.recording import group_result, run_start, task_result
+from llmprof.jobs.benchmark.task_results import group_result, run_start, task_result
 from llmprof.jobs.benchmark.tasks import (
     BenchmarkJob,
     FailureListener,
