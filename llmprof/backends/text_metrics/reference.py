@@ -48,10 +48,11 @@ class Reference:
             self._pipeline.add_pipe("sentencizer")
         else:
             self._pipeline = spacy.load(pipeline.name)
-        for component in _COMPONENTS:
-            # It refuses a text of several sentences without vectors or a parser.
-            if pipeline.name is not None or component not in ("coherence", "dependency_distance"):
-                self._pipeline.add_pipe(f"textdescriptives/{component}")
+        # It refuses a text of several sentences without vectors or a parser.
+        lacking = () if pipeline.name else ("coherence", "dependency_distance")
+        self._components = [name for name in _COMPONENTS if name not in lacking]
+        for component in self._components:
+            self._pipeline.add_pipe(f"textdescriptives/{component}")
 
     def describe(self, text: str) -> dict[str, float | None]:
         """The metrics of one text; those that the language lacks are absent."""
@@ -59,7 +60,9 @@ class Reference:
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            (raw,) = textdescriptives.extract_dict(self._pipeline(text), include_text=False)
+            document = self._pipeline(text)
+            # Named, since it also extracts what another pipeline of this process has.
+            (raw,) = textdescriptives.extract_dict(document, self._components, include_text=False)
         values = {name: _number(value) for name, value in raw.items()}
         return values | {"mtld": _mtld(text)}
 
