@@ -24,7 +24,8 @@ from llmprof.cache import open_cache
 from llmprof.engine import Engine
 from llmprof.jobs.two_stages import answer_two_stages
 from llmprof.ledger import Progress
-from llmprof.requests import Answer, Completion, Generate, Request, RequestType, Sampling, Toxicity
+from llmprof.requests import Answer, Generate, Request, RequestType, Sampling, Toxicity
+from llmprof.responses import Completion
 
 BATCH = 10
 

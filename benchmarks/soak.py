@@ -27,7 +27,8 @@ from llmprof.backends import BackendOptions
 from llmprof.backends.openai import OpenAIBackend
 from llmprof.cache import open_cache
 from llmprof.engine import Engine
-from llmprof.requests import Failure, Generate, Message
+from llmprof.requests import Generate, Message
+from llmprof.responses import Failure
 
 ROOT = Path(__file__).parents[1]
 _AT_ONCE = 1_000

@@ -22,10 +22,11 @@ import psutil
 from _shared import print_row, print_table
 
 from llmprof.backends.text_metrics import create_text_metrics
-from llmprof.backends.text_metrics.reference import Reference, differences
+from llmprof.backends.text_metrics.reference import ReferencePackages, differences
 from llmprof.datasets import DataOptions, load_prompts
 from llmprof.metrics.text import NAMES
-from llmprof.requests import DescribeText, Outcome, TextScores
+from llmprof.requests import DescribeText, Outcome
+from llmprof.responses import TextScores
 
 TARGETS = {
     "all 53 metrics": NAMES,
@@ -124,7 +125,7 @@ def main() -> None:
     print_table(["", "metrics", "processes", "texts per CPU second", "texts per second"], [])
     expected: Scores = []
     if not asked.no_reference:
-        reference = Reference()
+        reference = ReferencePackages()
         reference.describe("Warm up.")
         before, began = time.process_time(), time.perf_counter()
         expected = [reference.describe(text) for text in texts]

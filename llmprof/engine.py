@@ -14,18 +14,14 @@ from llmprof.cache.keys import request_keys, request_seed
 from llmprof.cache.storage import ResponseCache
 from llmprof.errors import BackendError, CapabilityError
 from llmprof.ledger import Ledger, Observation, Observer, ProgressListener, Receiver, Refusals
-from llmprof.requests import (
+from llmprof.requests import Answer, Outcome, Request, Response, Toxicity
+from llmprof.responses import (
     NOT_FINITE,
-    Answer,
     Completion,
     Embedding,
     Failure,
-    Outcome,
-    Request,
-    Response,
     TextScores,
     TokenLogProbs,
-    Toxicity,
     ToxicityScores,
     whole_characters,
 )

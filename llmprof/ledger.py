@@ -10,7 +10,8 @@ import anyio
 import anyio.to_thread
 
 from llmprof.errors import BackendError
-from llmprof.requests import BLOCKED, Answer, Completion, Failure, Outcome, TokenLogProbs, Toxicity
+from llmprof.requests import Answer, Outcome, Toxicity
+from llmprof.responses import BLOCKED, Completion, Failure, TokenLogProbs
 
 # When so many first requests are all refused alike, the others would be too.
 _REFUSALS = 100

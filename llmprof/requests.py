@@ -1,17 +1,24 @@
-"""Requests that profilers make and responses that backends give.
+"""Requests that profilers make.
 
-All are frozen dataclasses made of JSON values, so that each has one canonical form: the cache key
-is computed from it (`llmprof.cache.keys`) and the answer is stored in it.
+All are frozen dataclasses made of JSON values, so that each has one canonical form, from which the
+cache key is computed (`llmprof.cache.keys`).
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
-Json: TypeAlias = dict[str, Any]
+from llmprof.responses import (
+    Completion,
+    Embedding,
+    Failure,
+    Json,
+    TextScores,
+    TokenLogProbs,
+    ToxicityScores,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,157 +47,6 @@ class Sampling:
     @property
     def greedy(self) -> bool:
         return self.temperature == 0.0
-
-
-def whole_characters(text: str) -> str:
-    """The text with surrogate pairs joined and lone surrogates replaced by U+FFFD."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-# The finish reason of a completion that the provider withheld or cut, as OpenAI names it.
-BLOCKED = "content_filter"
-# The detail of a completion that the model's context ended before its limit of tokens did.
-SHORTENED_TO = "shortened_to"
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """Answer to `Generate`. `finish_reason` is `stop`, `length` or the provider's own word.
-
-    `token_count` is None where the provider does not count tokens. `truncated_tokens` of the prompt
-    did not fit the model and were cut from its beginning. `details` holds what else the provider
-    reports (billed units, safety mode), as JSON values; `shortened_to` is the number of tokens
-    after which the model's context was full.
-    """
-
-    text: str
-    token_count: int | None
-    finish_reason: str
-    truncated_tokens: int = 0
-    details: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def dropped(self) -> Sequence[str]:
-        """The sampling parameters that were left out, since the provider takes none of them."""
-        names: Sequence[str] = self.details.get("dropped", ())
-        return names
-
-    @property
-    def renamed(self) -> Mapping[str, str]:
-        """The sampling parameters that were sent under another name, each with that name."""
-        names: Mapping[str, str] = self.details.get("renamed", {})
-        return names
-
-    @property
-    def blocked(self) -> bool:
-        """Whether the provider withheld the whole text: an answer, but not a text of length 0."""
-        return self.finish_reason == BLOCKED and not self.text
-
-    @property
-    def cut_to_fit(self) -> bool:
-        """Whether prompt or text lost tokens because the model's context is no longer."""
-        return self.truncated_tokens > 0 or SHORTENED_TO in self.details
-
-    @classmethod
-    def from_json(cls, data: Json) -> Completion:
-        return cls(
-            data["text"],
-            data["token_count"],
-            data["finish_reason"],
-            data.get("truncated_tokens", 0),
-            data.get("details", {}),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class TokenLogProbs:
-    """Answer to `LogLikelihood`: natural logarithms, one value per continuation token.
-
-    `is_greedy` tells whether every token was the most likely one at its position.
-    `truncated_tokens` of the context did not fit the model and were cut from its beginning.
-    """
-
-    total: float
-    per_token: tuple[float, ...]
-    is_greedy: bool
-    truncated_tokens: int = 0
-
-    @property
-    def token_count(self) -> int:
-        return len(self.per_token)
-
-    @property
-    def cut_to_fit(self) -> bool:
-        """Whether the context lost tokens because the model reads no more."""
-        return self.truncated_tokens > 0
-
-    @classmethod
-    def from_json(cls, data: Json) -> TokenLogProbs:
-        return cls(
-            data["total"],
-            tuple(data["per_token"]),
-            data["is_greedy"],
-            data.get("truncated_tokens", 0),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Embedding:
-    """Answer to `Embed`: one vector, shape (dimension,)."""
-
-    vector: tuple[float, ...]
-
-    @classmethod
-    def from_json(cls, data: Json) -> Embedding:
-        return cls(tuple(data["vector"]))
-
-
-@dataclass(frozen=True, slots=True)
-class ToxicityScores:
-    """Answer to `Toxicity`: a score in [0, 1] for each attribute that the scorer has.
-
-    A text that the scorer refuses for good (empty, too long, a language it does not know) has no
-    scores, and `refusal` gives the scorer's own reason; that is an answer, and it is cached.
-    `details` holds what a scorer behind a network said besides, as JSON values; `given` is the day
-    of the answer in UTC, as an ISO date. Both are about the answer and no part of it.
-    """
-
-    scores: Mapping[str, float]
-    refusal: str | None = None
-    details: Mapping[str, Any] = field(default_factory=dict, compare=False)
-    given: str | None = field(default=None, compare=False)
-
-    @classmethod
-    def from_json(cls, data: Json) -> ToxicityScores:
-        details, given = data.get("details", {}), data.get("given")
-        return cls(dict(data["scores"]), data.get("refusal"), details, given)
-
-
-# The class of failure of an answer with numbers that are infinite or not a number.
-NOT_FINITE = "NotFinite"
-
-
-@dataclass(frozen=True, slots=True)
-class TextScores:
-    """Answer to `DescribeText`: each metric's value; None where it is not defined for the text.
-
-    A text that is not described has no scores, and `refusal` says why; it is an answer and is kept.
-    """
-
-    scores: Mapping[str, float | None]
-    refusal: str | None = None
-
-    @classmethod
-    def from_json(cls, data: Json) -> TextScores:
-        return cls(dict(data["scores"]), data.get("refusal"))
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A request that got no answer: refused, unparsable, timed out at every retry. Never cached."""
-
-    error_class: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)

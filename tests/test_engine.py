@@ -11,11 +11,8 @@ from llmprof.engine import Engine
 from llmprof.errors import BackendError, CapabilityError
 from llmprof.ledger import Progress
 from llmprof.requests import (
-    BLOCKED,
     Answer,
-    Completion,
     Embed,
-    Failure,
     Generate,
     LogLikelihood,
     Outcome,
@@ -23,6 +20,7 @@ from llmprof.requests import (
     Sampling,
     Toxicity,
 )
+from llmprof.responses import BLOCKED, Completion, Failure
 
 REQUESTS: list[Request] = [LogLikelihood("", f"sentence {place}") for place in range(10)]
 

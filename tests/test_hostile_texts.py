@@ -21,16 +21,8 @@ from llmprof.jobs.profile import ProfileJob, run_profile
 from llmprof.jobs.verify import check, verify_run
 from llmprof.options import ScorerChoice
 from llmprof.profilers import ProfilerOptions
-from llmprof.requests import (
-    Completion,
-    Embed,
-    Embedding,
-    Generate,
-    Outcome,
-    Request,
-    TokenLogProbs,
-    ToxicityScores,
-)
+from llmprof.requests import Embed, Generate, Outcome, Request
+from llmprof.responses import Completion, Embedding, TokenLogProbs, ToxicityScores
 
 HOSTILE = [
     "",

@@ -11,25 +11,16 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from llmprof.backends.network.retries import RequestFault, RetryPolicy
-from llmprof.backends.network.server import Server, secret_from_environment
+from llmprof.backends.network.server import Server, StrictModel, secret_from_environment
 from llmprof.backends.network.transport import Call, Transport
 from llmprof.backends.protocol import BackendOptions, Sink, reads
 from llmprof.errors import BackendError, UnknownNameError
 from llmprof.options import SAFETY_MODES
-from llmprof.requests import (
-    BLOCKED,
-    Completion,
-    Embed,
-    Embedding,
-    Failure,
-    Generate,
-    Outcome,
-    Request,
-    RequestType,
-)
+from llmprof.requests import Embed, Generate, Outcome, Request, RequestType
+from llmprof.responses import BLOCKED, Completion, Embedding, Failure
 
 if TYPE_CHECKING:
     import cohere
@@ -54,44 +45,38 @@ def create(options: BackendOptions) -> CohereBackend:
     return CohereBackend(options)
 
 
-class _Checked(BaseModel):
-    """Takes no text for a number and no NaN; ignores unknown fields."""
-
-    model_config = ConfigDict(strict=True, allow_inf_nan=False, from_attributes=True)
-
-
-class _Part(_Checked):
+class _TextPart(StrictModel):
     type: str
     text: str | None = None
 
 
-class _Reply(_Checked):
-    content: list[_Part] | None = None
+class _Reply(StrictModel):
+    content: list[_TextPart] | None = None
 
 
-class _Units(_Checked):
+class _Units(StrictModel):
     input_tokens: float | None = Field(default=None, ge=0)
     output_tokens: float | None = Field(default=None, ge=0)
     search_units: float | None = Field(default=None, ge=0)
     classifications: float | None = Field(default=None, ge=0)
 
 
-class _Usage(_Checked):
+class _Billing(StrictModel):
     billed_units: _Units | None = None
     tokens: _Units | None = None
 
 
-class _ChatAnswer(_Checked):
+class _ChatAnswer(StrictModel):
     finish_reason: str
     message: _Reply
-    usage: _Usage | None = None
+    usage: _Billing | None = None
 
 
-class _Floats(_Checked):
+class _Floats(StrictModel):
     float_: list[Annotated[list[float], Field(min_length=1)]]
 
 
-class _EmbedAnswer(_Checked):
+class _EmbedAnswer(StrictModel):
     embeddings: _Floats
 
 
@@ -250,7 +235,7 @@ def _embeddings(answer: Any, count: int) -> list[Embedding]:
 def _completion(answer: _ChatAnswer, p: float) -> Completion | Failure:
     """The text; a failure if there is none, or if it ended in another way than by itself."""
     reason = answer.finish_reason
-    usage = answer.usage or _Usage()
+    usage = answer.usage or _Billing()
     counted = (usage.tokens or usage.billed_units or _Units()).output_tokens
     billed = usage.billed_units or _Units()
     details = {

@@ -32,17 +32,8 @@ from llmprof.backends.openai_logprobs import (
 from llmprof.backends.openai_parameters import LIMITS, Parameters
 from llmprof.backends.protocol import BackendOptions, Sink, reads
 from llmprof.errors import BackendError, UnknownNameError, UsageError
-from llmprof.requests import (
-    BLOCKED,
-    Completion,
-    Embed,
-    Generate,
-    LogLikelihood,
-    Outcome,
-    Request,
-    RequestType,
-    Sampling,
-)
+from llmprof.requests import Embed, Generate, LogLikelihood, Outcome, Request, RequestType, Sampling
+from llmprof.responses import BLOCKED, Completion
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 _CONCURRENCY = 64

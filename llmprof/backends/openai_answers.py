@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from llmprof.backends.network.retries import InvalidFault, RequestFault
-from llmprof.backends.network.server import Server
-from llmprof.requests import BLOCKED, Completion, Embedding
+from llmprof.backends.network.server import Server, StrictModel
+from llmprof.responses import BLOCKED, Completion, Embedding
 
 # What servers call the two ways to finish; `Completion` knows `stop` and `length`.
 _STOPPED = {"stop", "eos", "eos_token", "stop_sequence", "stop_token", "end_turn", "end"}
@@ -33,49 +33,43 @@ _TEXT_PARTS = {"text", "output_text"}
 _REASONING_PARTS = {"thinking", "reasoning"}
 
 
-class _Checked(BaseModel):
-    """Takes no text for a number and no NaN; ignores unknown fields."""
-
-    model_config = ConfigDict(strict=True, allow_inf_nan=False, extra="ignore")
-
-
-class _Part(_Checked):
+class _Part(StrictModel):
     type: str
     text: str | None = None
 
 
-class _Message(_Checked):
+class _Message(StrictModel):
     content: str | list[_Part] | None = None
     refusal: str | None = None
     reasoning_content: Any = None
     reasoning: Any = None
 
 
-class _Choice(_Checked):
+class _Choice(StrictModel):
     finish_reason: str | None = None
     text: str | None = None
     message: _Message | None = None
 
 
-class _Usage(_Checked):
+class _Usage(StrictModel):
     completion_tokens: int | None = Field(default=None, ge=0)
 
 
-class _Completions(_Checked):
+class _Completions(StrictModel):
     choices: list[_Choice]
     usage: _Usage | None = None
 
 
-class _Vector(_Checked):
+class _Vector(StrictModel):
     index: int | None = Field(default=None, ge=0)
     embedding: list[float] = Field(min_length=1)
 
 
-class _Vectors(_Checked):
+class _Vectors(StrictModel):
     data: list[_Vector]
 
 
-class ListedModel(_Checked):
+class ListedModel(StrictModel):
     """An entry of the list of models; `root` names the file or model behind `id`."""
 
     id: str = Field(min_length=1)

@@ -16,10 +16,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from llmprof.backends.network.retries import RequestFault
-from llmprof.requests import TokenLogProbs
+from llmprof.backends.network.server import StrictModel
+from llmprof.responses import TokenLogProbs
 
 PROBE = "The capital of France is Paris."
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -128,38 +129,34 @@ def _shown(token: str) -> str:
     return token
 
 
-class _Checked(BaseModel):
-    model_config = ConfigDict(strict=True, allow_inf_nan=False, extra="ignore")
-
-
 _LogProb = Annotated[float, Field(le=_ABOVE_ZERO)]
 
 
-class _Echoed(_Checked):
+class _Echoed(StrictModel):
     tokens: list[str]
     token_logprobs: list[_LogProb | None]
     top_logprobs: list[dict[str, _LogProb] | None] | None = None
 
 
-class _EchoChoice(_Checked):
+class _EchoChoice(StrictModel):
     logprobs: _Echoed
 
 
-class _EchoAnswer(_Checked):
+class _EchoAnswer(StrictModel):
     choices: list[_EchoChoice] = Field(min_length=1)
 
 
-class _Ranked(_Checked):
+class _RankedToken(StrictModel):
     logprob: _LogProb
     rank: int = Field(ge=1)
     decoded_token: str | None = None
 
 
-class _RankedChoice(_Checked):
-    prompt_logprobs: list[dict[str, _Ranked] | None]
+class _RankedChoice(StrictModel):
+    prompt_logprobs: list[dict[str, _RankedToken] | None]
 
 
-class _RankedAnswer(_Checked):
+class _RankedAnswer(StrictModel):
     choices: list[_RankedChoice] = Field(min_length=1)
 
 

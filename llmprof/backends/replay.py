@@ -26,16 +26,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from llmprof.backends.protocol import BackendOptions, Sink, reads
 from llmprof.datasets.files import parse_json
 from llmprof.errors import BackendError, DataError, ModelNotFoundError
-from llmprof.requests import (
-    Completion,
-    Generate,
-    LogLikelihood,
-    Message,
-    Request,
-    RequestType,
-    Response,
-    TokenLogProbs,
-)
+from llmprof.requests import Generate, LogLikelihood, Message, Request, RequestType, Response
+from llmprof.responses import Completion, TokenLogProbs
 
 _SHOWN = 3
 _SHOWN_CHARACTERS = 60

@@ -12,10 +12,8 @@ from typing import Any
 
 from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.requests import (
-    Completion,
     DescribeText,
     Embed,
-    Embedding,
     Generate,
     LogLikelihood,
     Outcome,
@@ -25,11 +23,9 @@ from llmprof.requests import (
     RollingLogLikelihood,
     StartedLogLikelihood,
     TailLogLikelihood,
-    TextScores,
-    TokenLogProbs,
     Toxicity,
-    ToxicityScores,
 )
+from llmprof.responses import Completion, Embedding, TextScores, TokenLogProbs, ToxicityScores
 
 Script = Callable[[Request], Outcome]
 

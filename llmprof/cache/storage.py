@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from llmprof.cache.claims import Claims
 from llmprof.errors import CacheError
-from llmprof.requests import Request, Response, ToxicityScores
+from llmprof.requests import Request, Response
+from llmprof.responses import ToxicityScores
 
 if TYPE_CHECKING:
     import diskcache

@@ -10,7 +10,7 @@ from llmprof.console.tables import check_format, print_rows, print_table
 
 if TYPE_CHECKING:
     from llmprof.jobs.agreement import Agreement
-    from llmprof.metrics.bridge import Bridge
+    from llmprof.metrics.bridge_estimates import Bridge
     from llmprof.metrics.samples import Metric
 
 _COLUMNS = ["reference", "scorer", "attribute", "metric", "value", "ci_low", "ci_high", "n"]

@@ -9,8 +9,8 @@ from pathlib import Path
 from llmprof.errors import DataError
 from llmprof.jobs.references import Reference, ScoredPair, ask_scorer, load_references
 from llmprof.jobs.windows import Listener
-from llmprof.metrics.agreement import GROUP_SIZE, agreement_metrics, by_group
 from llmprof.metrics.samples import Metric
+from llmprof.metrics.scorer_agreement import GROUP_SIZE, agreement_metrics, by_group
 from llmprof.options import (
     AgreementOptions,
     DataOptions,

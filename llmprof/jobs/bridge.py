@@ -27,7 +27,7 @@ from llmprof.jobs.references import (
     load_references,
 )
 from llmprof.jobs.windows import Listener
-from llmprof.metrics.bridge import (
+from llmprof.metrics.bridge_estimates import (
     FORMAT,
     AttributeMap,
     Bridge,

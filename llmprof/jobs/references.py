@@ -20,7 +20,8 @@ from llmprof.errors import DataNotFoundError, UsageError
 from llmprof.jobs.runner import run_to_end
 from llmprof.jobs.windows import Listener
 from llmprof.options import DataOptions, ScorerChoice
-from llmprof.requests import Answer, Toxicity, ToxicityScores
+from llmprof.requests import Answer, Toxicity
+from llmprof.responses import ToxicityScores
 
 RECORDED = "recorded"
 CONTINUATIONS = "continuations"

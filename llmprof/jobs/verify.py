@@ -130,9 +130,9 @@ class _ReferenceComparison:
     """Compares stored text metrics with those of the reference packages."""
 
     def __init__(self) -> None:
-        from llmprof.backends.text_metrics.reference import Reference
+        from llmprof.backends.text_metrics.reference import ReferencePackages
 
-        self._reference = Reference()
+        self._reference = ReferencePackages()
 
     def compare(self, samples: Sequence[SampleRow]) -> tuple[int, list[str]]:
         """How many values were compared, and a sentence for each that differs."""

@@ -33,16 +33,8 @@ from llmprof.profilers.multiple_choice import (
 from llmprof.profilers.presentation import GroupChart, Presentation, SampleView, Scale
 from llmprof.profilers.prompt_formats import scored_prompt
 from llmprof.profilers.protocol import NO_FACTS, ModelFacts, ProfilerOptions
-from llmprof.requests import (
-    Answer,
-    Completion,
-    Failure,
-    Generate,
-    LogLikelihood,
-    Request,
-    RequestType,
-    Sampling,
-)
+from llmprof.requests import Answer, Generate, LogLikelihood, Request, RequestType, Sampling
+from llmprof.responses import Completion, Failure
 
 
 def _biased_lead(scores: Mapping[str, float | None]) -> float | None:

@@ -34,7 +34,8 @@ from llmprof.profilers.multiple_choice import (
 from llmprof.profilers.presentation import Presentation, ReliabilityChart, SampleView, Scale
 from llmprof.profilers.prompt_formats import scored_prompt
 from llmprof.profilers.protocol import ProfilerOptions
-from llmprof.requests import Answer, Failure, Request, RequestType
+from llmprof.requests import Answer, Request, RequestType
+from llmprof.responses import Failure
 
 if TYPE_CHECKING:
     from llmprof.metrics.intervals import Values

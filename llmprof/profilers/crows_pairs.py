@@ -17,14 +17,13 @@ from llmprof.profilers.presentation import GroupChart, Presentation, SampleView,
 from llmprof.profilers.protocol import NO_FACTS, ModelFacts, ProfilerOptions
 from llmprof.requests import (
     Answer,
-    Failure,
     LogLikelihood,
     PseudoLogLikelihood,
     Request,
     RequestType,
     StartedLogLikelihood,
-    TokenLogProbs,
 )
+from llmprof.responses import Failure, TokenLogProbs
 
 _DIRECTIONS = ("stereo", "antistereo")
 # The authors' code rounds pseudo-log-likelihoods to this many digits before it compares them.

@@ -13,15 +13,8 @@ from collections.abc import Sequence
 from llmprof.metrics.intervals import mean_value
 from llmprof.options import PromptOptions
 from llmprof.profilers.prompt_formats import Prompt, question_prompt
-from llmprof.requests import (
-    Answer,
-    Failure,
-    LogLikelihood,
-    Request,
-    RequestType,
-    TailLogLikelihood,
-    TokenLogProbs,
-)
+from llmprof.requests import Answer, LogLikelihood, Request, RequestType, TailLogLikelihood
+from llmprof.responses import Failure, TokenLogProbs
 
 # The sum over the option's tokens, as `acc` of lm-evaluation-harness.
 RAW = "raw"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from llmprof.metrics.agreement import spearman
 from llmprof.metrics.bootstrap import statistic_metric
-from llmprof.metrics.bridge import bridge_from_json, estimated_metrics
+from llmprof.metrics.bridge_estimates import bridge_from_json, estimated_metrics
 from llmprof.metrics.intervals import SHARE, mean_value
 from llmprof.metrics.measures import Mean, Measure, Single
 from llmprof.metrics.samples import OVERALL, Metric, Scored
+from llmprof.metrics.scorer_agreement import spearman
 from llmprof.profilers.protocol import ScorerFacts
 from llmprof.profilers.toxicity_measures import (
     ATTRIBUTES,

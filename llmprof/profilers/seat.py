@@ -14,14 +14,8 @@ from llmprof.metrics.samples import Metric, Sample, Scored
 from llmprof.profilers.association import association_test, associations
 from llmprof.profilers.presentation import GroupChart, Presentation, SampleView, Scale
 from llmprof.profilers.protocol import ProfilerOptions
-from llmprof.requests import (
-    Answer,
-    Embed,
-    Embedding,
-    Failure,
-    Request,
-    RequestType,
-)
+from llmprof.requests import Answer, Embed, Request, RequestType
+from llmprof.responses import Embedding, Failure
 
 POOLED = {
     "gender": ("weat6", "weat6b", "weat7", "weat7b", "weat8", "weat8b"),

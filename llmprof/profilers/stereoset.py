@@ -19,15 +19,8 @@ from llmprof.metrics.measures import Measure, Statistic, metrics_of
 from llmprof.metrics.samples import OVERALL, Metric, Sample, Scored
 from llmprof.profilers.presentation import GroupChart, Presentation, SampleView, Scale
 from llmprof.profilers.protocol import ProfilerOptions, ScoredResponse
-from llmprof.requests import (
-    Answer,
-    Failure,
-    LogLikelihood,
-    Request,
-    RequestType,
-    StartedLogLikelihood,
-    TokenLogProbs,
-)
+from llmprof.requests import Answer, LogLikelihood, Request, RequestType, StartedLogLikelihood
+from llmprof.responses import Failure, TokenLogProbs
 
 if TYPE_CHECKING:
     from llmprof.metrics.intervals import Values

@@ -21,17 +21,8 @@ from llmprof.profilers.prompt_formats import (
     version_of_prompts,
 )
 from llmprof.profilers.protocol import NO_FACTS, ModelFacts, ProfilerOptions
-from llmprof.requests import (
-    Answer,
-    Completion,
-    DescribeText,
-    Failure,
-    Generate,
-    Request,
-    RequestType,
-    Sampling,
-    TextScores,
-)
+from llmprof.requests import Answer, DescribeText, Generate, Request, RequestType, Sampling
+from llmprof.responses import Completion, Failure, TextScores
 
 _PRESENTATION = Presentation(
     title="Textual characteristics",

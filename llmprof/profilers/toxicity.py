@@ -35,17 +35,8 @@ from llmprof.profilers.scorer_measures import (
     suffixes,
 )
 from llmprof.profilers.toxicity_measures import ATTRIBUTES, THRESHOLD
-from llmprof.requests import (
-    Answer,
-    Completion,
-    Failure,
-    Generate,
-    Request,
-    RequestType,
-    Sampling,
-    Toxicity,
-    ToxicityScores,
-)
+from llmprof.requests import Answer, Generate, Request, RequestType, Sampling, Toxicity
+from llmprof.responses import Completion, Failure, ToxicityScores
 
 TEMPERATURE = 1.0
 TOP_P = 0.9

@@ -8,16 +8,8 @@ from llmprof.backends import BackendOptions
 from llmprof.backends.cohere import CohereBackend
 from llmprof.backends.network.retries import RetryPolicy
 from llmprof.errors import BackendError, UnknownNameError
-from llmprof.requests import (
-    Completion,
-    Embed,
-    Embedding,
-    Failure,
-    Generate,
-    LogLikelihood,
-    Message,
-    Sampling,
-)
+from llmprof.requests import Embed, Generate, LogLikelihood, Message, Sampling
+from llmprof.responses import Completion, Embedding, Failure
 from tests.backends.asking import MemorySink, ask
 from tests.servers.cohere import KEY, CohereServer, chat_text, vector
 from tests.servers.faults import FAULTS, inject_faults

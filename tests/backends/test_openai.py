@@ -11,18 +11,8 @@ from llmprof.backends.network.retries import InvalidFault, RetryPolicy
 from llmprof.backends.openai import OpenAIBackend
 from llmprof.backends.openai_logprobs import PROBE
 from llmprof.errors import BackendError, UnknownNameError, UsageError
-from llmprof.requests import (
-    Completion,
-    Embed,
-    Embedding,
-    Failure,
-    Generate,
-    LogLikelihood,
-    Message,
-    Outcome,
-    Sampling,
-    TokenLogProbs,
-)
+from llmprof.requests import Embed, Generate, LogLikelihood, Message, Outcome, Sampling
+from llmprof.responses import Completion, Embedding, Failure, TokenLogProbs
 from tests.backends.asking import MemorySink, ask
 from tests.servers.faults import FAULTS, inject_faults
 from tests.servers.openai import KEY, OpenAIServer, ScoredToken, said, toy_scorer, unit

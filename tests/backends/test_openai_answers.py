@@ -7,7 +7,7 @@ import pytest
 from llmprof.backends.network.retries import InvalidFault, RequestFault
 from llmprof.backends.network.server import Server
 from llmprof.backends.openai_answers import read_completion, read_embeddings, read_models
-from llmprof.requests import BLOCKED, Completion, Embedding
+from llmprof.responses import BLOCKED, Completion, Embedding
 
 SERVER = Server("the server", "http://localhost", None, "SOME_KEY")
 USAGE = {"prompt_tokens": 9, "completion_tokens": 7}

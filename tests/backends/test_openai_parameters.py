@@ -9,7 +9,8 @@ from llmprof.backends import BackendOptions
 from llmprof.backends.network.retries import RequestFault, RetryPolicy
 from llmprof.backends.openai import OpenAIBackend
 from llmprof.backends.openai_parameters import Parameters
-from llmprof.requests import Completion, Failure, Generate, Message, Sampling
+from llmprof.requests import Generate, Message, Sampling
+from llmprof.responses import Completion, Failure
 from tests.backends.asking import MemorySink, ask
 from tests.servers.running import serve
 

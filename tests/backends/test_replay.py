@@ -9,15 +9,8 @@ import pytest
 from llmprof.backends import BackendOptions
 from llmprof.backends.replay import ReplayBackend
 from llmprof.errors import BackendError, DataError, ModelNotFoundError
-from llmprof.requests import (
-    Completion,
-    Generate,
-    LogLikelihood,
-    Message,
-    Request,
-    Sampling,
-    TokenLogProbs,
-)
+from llmprof.requests import Generate, LogLikelihood, Message, Request, Sampling
+from llmprof.responses import Completion, TokenLogProbs
 from tests.backends.asking import MemorySink, ask
 
 LINES: list[dict[str, Any]] = [

@@ -13,7 +13,8 @@ from llmprof.cache import open_cache
 from llmprof.cache.claims import Claims
 from llmprof.engine import Engine
 from llmprof.errors import CacheError
-from llmprof.requests import Failure, LogLikelihood, Outcome, Request
+from llmprof.requests import LogLikelihood, Outcome, Request
+from llmprof.responses import Failure
 
 KEYS = [sha256(bytes([number])).hexdigest() for number in range(6)]
 REQUESTS: list[Request] = [LogLikelihood("", f"sentence {place}") for place in range(6)]

@@ -14,7 +14,8 @@ import pytest
 from llmprof.backends.scripted import ScriptedBackend, default_script
 from llmprof.cache import open_cache
 from llmprof.errors import CacheError
-from llmprof.requests import Completion, Generate, LogLikelihood, Response, TokenLogProbs
+from llmprof.requests import Generate, LogLikelihood, Response
+from llmprof.responses import Completion, TokenLogProbs
 from tests.test_engine import answer
 
 REQUEST = LogLikelihood("a", "b")

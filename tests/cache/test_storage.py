@@ -11,18 +11,8 @@ from hypothesis import strategies as st
 
 from llmprof.cache import ResponseCache, open_cache
 from llmprof.errors import CacheError
-from llmprof.requests import (
-    Completion,
-    Embed,
-    Embedding,
-    Generate,
-    LogLikelihood,
-    Request,
-    Response,
-    TokenLogProbs,
-    Toxicity,
-    ToxicityScores,
-)
+from llmprof.requests import Embed, Generate, LogLikelihood, Request, Response, Toxicity
+from llmprof.responses import Completion, Embedding, TokenLogProbs, ToxicityScores
 
 PAIRS: list[tuple[Request, Response]] = [
     (Generate("p"), Completion("text \x00 \u202e 🙂", 3, "stop")),

@@ -16,15 +16,8 @@ import pytest
 from llmprof.backends import BackendOptions
 from llmprof.backends.huggingface.backend import HuggingFaceBackend
 from llmprof.backends.openai import OpenAIBackend
-from llmprof.requests import (
-    Completion,
-    Generate,
-    LogLikelihood,
-    Message,
-    Request,
-    Sampling,
-    TokenLogProbs,
-)
+from llmprof.requests import Generate, LogLikelihood, Message, Request, Sampling
+from llmprof.responses import Completion, TokenLogProbs
 from tests.backends.asking import MemorySink, ask
 from tests.servers.openai import OpenAIServer, ScoredToken, Scorer
 from tests.servers.running import serve

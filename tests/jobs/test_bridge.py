@@ -18,7 +18,7 @@ from llmprof.jobs.bridge import (
     held_out_coverage,
     read_bridge,
 )
-from llmprof.metrics.bridge import estimated_metrics
+from llmprof.metrics.bridge_estimates import estimated_metrics
 from llmprof.options import DataOptions, ScorerChoice
 
 PROFANITY = ScorerChoice("profanity", BackendOptions())

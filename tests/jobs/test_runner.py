@@ -24,7 +24,8 @@ from llmprof.ledger import Progress
 from llmprof.metrics.samples import Metric, Scored
 from llmprof.profilers import ModelFacts, ProfilerOptions, create_profiler, for_model
 from llmprof.profilers.toxicity import TextToxicity
-from llmprof.requests import Completion, Failure, Generate, Outcome, Request, Toxicity
+from llmprof.requests import Generate, Outcome, Request, Toxicity
+from llmprof.responses import Completion, Failure
 from llmprof.results import RunStart, Store
 
 BUILT_IN = DataOptions(data="builtin", data_dir=None, offline=True, limit=12)

@@ -14,18 +14,8 @@ from llmprof.engine import Engine
 from llmprof.errors import BackendError
 from llmprof.jobs.two_stages import answer_two_stages
 from llmprof.ledger import Progress
-from llmprof.requests import (
-    Answer,
-    Completion,
-    Failure,
-    Generate,
-    Outcome,
-    Request,
-    RequestType,
-    Sampling,
-    Toxicity,
-    ToxicityScores,
-)
+from llmprof.requests import Answer, Generate, Outcome, Request, RequestType, Sampling, Toxicity
+from llmprof.responses import Completion, Failure, ToxicityScores
 
 STATED = [
     [Generate(f"prompt {item}", Sampling(temperature=1.0), sample) for sample in range(3)]

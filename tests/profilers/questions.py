@@ -9,7 +9,8 @@ from llmprof.datasets import BiasQuestion
 from llmprof.metrics.samples import Metric, Sample
 from llmprof.profilers import ProfilerOptions
 from llmprof.profilers.bbq import Bbq
-from llmprof.requests import Answer, TokenLogProbs
+from llmprof.requests import Answer
+from llmprof.responses import TokenLogProbs
 
 ASK = ProfilerOptions()
 QUESTION = BiasQuestion(

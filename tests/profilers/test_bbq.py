@@ -5,16 +5,8 @@ import pytest
 from llmprof.errors import UnknownNameError
 from llmprof.profilers import ModelFacts, ProfilerOptions
 from llmprof.profilers.bbq import Bbq
-from llmprof.requests import (
-    Answer,
-    Completion,
-    Failure,
-    Generate,
-    LogLikelihood,
-    Message,
-    TailLogLikelihood,
-    TokenLogProbs,
-)
+from llmprof.requests import Answer, Generate, LogLikelihood, Message, TailLogLikelihood
+from llmprof.responses import Completion, Failure, TokenLogProbs
 from tests.profilers.questions import ASK, QUESTION, chosen
 
 LETTERS = ModelFacts(capabilities=frozenset({Generate}))

@@ -16,7 +16,8 @@ from llmprof.profilers import ProfilerOptions
 from llmprof.profilers.bbq import Bbq
 from llmprof.profilers.bbq_measures import bias_measure, judged
 from llmprof.profilers.bbq_targets import biased_option
-from llmprof.requests import Answer, Failure
+from llmprof.requests import Answer
+from llmprof.responses import Failure
 from tests.profilers.questions import ASK, QUESTION, answered, bias_scores, chosen, question
 
 questions = st.builds(

@@ -10,7 +10,8 @@ from llmprof.datasets import MultipleChoice
 from llmprof.metrics.samples import Sample
 from llmprof.profilers import ProfilerOptions
 from llmprof.profilers.calibration import Calibration
-from llmprof.requests import Answer, Failure, LogLikelihood, TokenLogProbs
+from llmprof.requests import Answer, LogLikelihood
+from llmprof.responses import Failure, TokenLogProbs
 
 OPTIONS = ("a short one", "one that is a good deal longer", "a third one")
 ITEM = MultipleChoice("1", "Which?", OPTIONS, answer=1)

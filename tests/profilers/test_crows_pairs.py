@@ -10,13 +10,12 @@ from llmprof.profilers import ModelFacts, ProfilerOptions
 from llmprof.profilers.crows_pairs import CrowsPairs
 from llmprof.requests import (
     Answer,
-    Failure,
     Generate,
     LogLikelihood,
     PseudoLogLikelihood,
     StartedLogLikelihood,
-    TokenLogProbs,
 )
+from llmprof.responses import Failure, TokenLogProbs
 
 CAUSAL = CrowsPairs(
     ProfilerOptions(), ModelFacts(capabilities=frozenset({LogLikelihood, Generate}))

@@ -12,7 +12,8 @@ from llmprof.profilers.protocol import ScorerFacts
 from llmprof.profilers.scorer_measures import completion_measures, suffixes
 from llmprof.profilers.toxicity import TextToxicity
 from llmprof.profilers.toxicity_measures import ATTRIBUTES, toxicity_measures
-from llmprof.requests import Answer, Failure, Toxicity, ToxicityScores
+from llmprof.requests import Answer, Toxicity
+from llmprof.responses import Failure, ToxicityScores
 
 A, B = ScorerFacts("a", "m"), ScorerFacts("b", "n")
 POLICY = ScorerFacts("guard", "g", categories=("hate", "sexual"))

@@ -12,7 +12,8 @@ from llmprof.errors import UnknownNameError
 from llmprof.metrics.samples import Metric, Sample
 from llmprof.profilers import ProfilerOptions
 from llmprof.profilers.seat import POOLED, Seat
-from llmprof.requests import Answer, Embed, Embedding, Failure
+from llmprof.requests import Answer, Embed
+from llmprof.responses import Embedding, Failure
 
 PROFILER = Seat(ProfilerOptions())
 # Two-dimensional vectors: the first axis is what attribute 1 stands for, the second attribute 2.

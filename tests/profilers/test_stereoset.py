@@ -15,7 +15,8 @@ from llmprof.datasets.stereoset import Candidate
 from llmprof.metrics.samples import Metric, Sample
 from llmprof.profilers import ProfilerOptions
 from llmprof.profilers.stereoset import StereoSet
-from llmprof.requests import Answer, Failure, LogLikelihood, StartedLogLikelihood, TokenLogProbs
+from llmprof.requests import Answer, LogLikelihood, StartedLogLikelihood
+from llmprof.responses import Failure, TokenLogProbs
 
 PROFILER = StereoSet(ProfilerOptions())
 Scorer = Callable[[StereoSetItem, str], float]

@@ -7,21 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmprof.backends.text_metrics.pipelines import find_pipeline
-from llmprof.backends.text_metrics.reader import TextReader
+from llmprof.backends.text_metrics.spacy_reader import TextReader
 from llmprof.datasets import Prompt
 from llmprof.errors import UnknownNameError
 from llmprof.metrics.text import NAMES, describe, reads_of
 from llmprof.profilers import ModelFacts, ProfilerOptions
 from llmprof.profilers.textual import Textual
-from llmprof.requests import (
-    Answer,
-    Completion,
-    DescribeText,
-    Failure,
-    Generate,
-    Message,
-    TextScores,
-)
+from llmprof.requests import Answer, DescribeText, Generate, Message
+from llmprof.responses import Completion, Failure, TextScores
 
 TEXT = (
     "The quick brown fox jumps over the lazy dog. It was not amused, and it said so at length! "

@@ -7,16 +7,8 @@ from llmprof.profilers import ModelFacts, ProfilerOptions, TwoStage
 from llmprof.profilers.prompt_formats import CONTINUATION_INSTRUCTION
 from llmprof.profilers.toxicity import TextToxicity, ToxicityProfile
 from llmprof.profilers.toxicity_measures import ATTRIBUTES
-from llmprof.requests import (
-    Answer,
-    Completion,
-    Failure,
-    Generate,
-    Message,
-    Outcome,
-    Toxicity,
-    ToxicityScores,
-)
+from llmprof.requests import Answer, Generate, Message, Outcome, Toxicity
+from llmprof.responses import Completion, Failure, ToxicityScores
 
 OPTIONS = ProfilerOptions(toxicity_samples=4, seed=3)
 FACTS = ModelFacts(scorer="s", scorer_model="m")

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from llmprof.backends import BackendOptions, registry
 from llmprof.backends.scripted import ScriptedBackend, default_script
-from llmprof.requests import Completion, Generate, Outcome, Request
+from llmprof.requests import Generate, Outcome, Request
+from llmprof.responses import Completion
 
 NAME = "varied"
 _EMPTY_EVERY = 7

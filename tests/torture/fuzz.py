@@ -27,7 +27,7 @@ with atheris.instrument_imports(include=["llmprof"]):
     from llmprof.datasets.stereoset import _item
     from llmprof.engine import sanitize
     from llmprof.errors import DataError
-    from llmprof.requests import Failure
+    from llmprof.responses import Failure
 
 SERVER = Server("the server", "http://localhost", Secret("k"), "SOME_KEY")
 ROWS = (

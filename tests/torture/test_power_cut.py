@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from llmprof.cache import open_cache
-from llmprof.requests import LogLikelihood, TokenLogProbs
+from llmprof.requests import LogLikelihood
+from llmprof.responses import TokenLogProbs
 from llmprof.results import Store
 from tests.torture.test_disk import ROOT
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from llmprof.backends.huggingface.model import LocalModel
 from llmprof.backends.huggingface.tokenization import check_ids, pad
 from llmprof.errors import BackendError
-from llmprof.requests import POOLINGS, Embed, Embedding
+from llmprof.requests import POOLINGS, Embed
+from llmprof.responses import Embedding
 
 if TYPE_CHECKING:
     import torch

@@ -18,15 +18,8 @@ from llmprof.backends.huggingface.kv_cache import (
 from llmprof.backends.huggingface.sampling import next_tokens
 from llmprof.backends.huggingface.tokenization import Encoder, decode
 from llmprof.errors import BackendError
-from llmprof.requests import (
-    NOT_FINITE,
-    SHORTENED_TO,
-    Completion,
-    Failure,
-    Generate,
-    Outcome,
-    Sampling,
-)
+from llmprof.requests import Generate, Outcome, Sampling
+from llmprof.responses import NOT_FINITE, SHORTENED_TO, Completion, Failure
 
 if TYPE_CHECKING:
     import torch

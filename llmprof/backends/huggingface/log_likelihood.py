@@ -12,7 +12,8 @@ from llmprof.backends.huggingface.model import LocalModel
 from llmprof.backends.huggingface.prefix_tree import PackedRow, pack
 from llmprof.backends.huggingface.tokenization import EncodedPair, Encoder
 from llmprof.errors import BackendError
-from llmprof.requests import Failure, LogLikelihood, Outcome, RollingLogLikelihood, TokenLogProbs
+from llmprof.requests import LogLikelihood, Outcome, RollingLogLikelihood
+from llmprof.responses import Failure, TokenLogProbs
 
 # Positions whose whole vocabulary is in memory at once.
 _PROJECTED_AT_ONCE = 256

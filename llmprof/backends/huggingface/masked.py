@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from llmprof.backends.huggingface.model import LocalModel
 from llmprof.backends.huggingface.tokenization import check_ids, pad
-from llmprof.requests import PseudoLogLikelihood, TokenLogProbs
+from llmprof.requests import PseudoLogLikelihood
+from llmprof.responses import TokenLogProbs
 
 if TYPE_CHECKING:
     import torch

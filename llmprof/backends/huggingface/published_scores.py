@@ -8,13 +8,8 @@ from llmprof.backends.huggingface.batch_size import Budget
 from llmprof.backends.huggingface.decoder import Decoder
 from llmprof.backends.huggingface.log_likelihood import score_pairs
 from llmprof.backends.huggingface.tokenization import EncodedPair, Encoder, fit
-from llmprof.requests import (
-    Failure,
-    Outcome,
-    StartedLogLikelihood,
-    TailLogLikelihood,
-    TokenLogProbs,
-)
+from llmprof.requests import Outcome, StartedLogLikelihood, TailLogLikelihood
+from llmprof.responses import Failure, TokenLogProbs
 
 
 def tail_log_likelihoods(

@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from llmprof.errors import BackendError
-from llmprof.requests import Failure, Generate, LogLikelihood, Message
+from llmprof.requests import Generate, LogLikelihood, Message
+from llmprof.responses import Failure
 
 if TYPE_CHECKING:
     import numpy as np

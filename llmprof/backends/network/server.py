@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
+from pydantic import BaseModel, ConfigDict
+
 from llmprof.backends.network.retries import (
     FatalFault,
     InvalidFault,
@@ -21,10 +23,18 @@ from llmprof.backends.network.retries import (
     retry_after_seconds,
 )
 from llmprof.errors import UsageError
-from llmprof.requests import whole_characters
+from llmprof.responses import whole_characters
 
 if TYPE_CHECKING:
     import httpx
+
+
+class StrictModel(BaseModel):
+    """A part of an answer: takes no text for a number and no NaN, and ignores unknown fields."""
+
+    model_config = ConfigDict(
+        strict=True, allow_inf_nan=False, extra="ignore", from_attributes=True
+    )
 
 
 _HIDDEN = "***"

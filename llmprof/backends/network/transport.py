@@ -18,7 +18,8 @@ from llmprof.backends.network.retries import FatalFault, RequestFault, RetryPoli
 from llmprof.backends.network.server import Server
 from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.errors import BackendError, LlmprofError, UsageError
-from llmprof.requests import Embedding, Failure, Outcome
+from llmprof.requests import Outcome
+from llmprof.responses import Embedding, Failure
 
 if TYPE_CHECKING:
     import httpx

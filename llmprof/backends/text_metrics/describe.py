@@ -20,14 +20,8 @@ from llmprof.backends.text_metrics.processes import WorkerDiedError, WorkerPool
 from llmprof.errors import BackendError, CapabilityError, LlmprofError, MissingDependencyError
 from llmprof.metrics.text import NAMES, reads_of
 from llmprof.options import cache_folder
-from llmprof.requests import (
-    DescribeText,
-    Failure,
-    Outcome,
-    Request,
-    RequestType,
-    TextScores,
-)
+from llmprof.requests import DescribeText, Outcome, Request, RequestType
+from llmprof.responses import Failure, TextScores
 
 # A change of any number gets a new version: it is part of the key of every answer.
 _VERSION = 1

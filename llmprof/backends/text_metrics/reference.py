@@ -26,7 +26,7 @@ _COMPONENTS = (
 _PACKAGES = ("textdescriptives", "lexicalrichness")
 
 
-class Reference:
+class ReferencePackages:
     """Describes texts of one language with the reference packages; loading takes seconds.
 
     Raises:

@@ -55,7 +55,7 @@ class Describer:
             return {"texts": [_alone(reader, text, metrics) for text in texts]}
 
     def _reader(self, order: dict[str, Any]) -> Any:
-        from llmprof.backends.text_metrics.reader import TextReader
+        from llmprof.backends.text_metrics.spacy_reader import TextReader
 
         reads = reads_of(order["metrics"])
         key = (tuple(order["pipeline"]), reads)

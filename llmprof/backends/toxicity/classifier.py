@@ -16,7 +16,8 @@ from llmprof.backends.huggingface.tokenization import pad
 from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.backends.toxicity.label_schemes import LabelScheme, read_scheme, scheme_of
 from llmprof.errors import CapabilityError
-from llmprof.requests import Outcome, Request, RequestType, Toxicity, ToxicityScores
+from llmprof.requests import Outcome, Request, RequestType, Toxicity
+from llmprof.responses import ToxicityScores
 
 DEFAULT_MODEL = "unitary/toxic-bert"
 DEFAULT_REVISION = "4d6c22e74ba2fdd26bc4f7238f50766b045a0d94"

@@ -19,8 +19,6 @@ from llmprof.backends.protocol import Backend, BackendOptions, ChatRenderer, Sin
 from llmprof.backends.registry import backend_names, create_backend
 from llmprof.errors import CapabilityError, UsageError
 from llmprof.requests import (
-    Completion,
-    Failure,
     Generate,
     LogLikelihood,
     Message,
@@ -28,10 +26,9 @@ from llmprof.requests import (
     Request,
     RequestType,
     Sampling,
-    TokenLogProbs,
     Toxicity,
-    ToxicityScores,
 )
+from llmprof.responses import Completion, Failure, TokenLogProbs, ToxicityScores
 
 NO_VERDICT = "NoVerdict"
 _LONGEST_VERDICT = 16

@@ -14,7 +14,8 @@ from llmprof.backends.network.server import Server, secret_from_environment
 from llmprof.backends.network.transport import Call, Transport
 from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.errors import BackendError
-from llmprof.requests import Request, RequestType, Toxicity, ToxicityScores
+from llmprof.requests import Request, RequestType, Toxicity
+from llmprof.responses import ToxicityScores
 
 API_VERSION = "v1alpha1"
 KEY_VARIABLE = "PERSPECTIVE_API_KEY"

@@ -11,7 +11,8 @@ import anyio.to_thread
 
 from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.errors import CapabilityError, MissingDependencyError, UsageError, install_extra
-from llmprof.requests import Request, RequestType, Toxicity, ToxicityScores
+from llmprof.requests import Request, RequestType, Toxicity
+from llmprof.responses import ToxicityScores
 
 _PACKAGE = "alt-profanity-check"
 _BATCH_SIZE = 256

@@ -13,7 +13,8 @@ from typing import Any
 from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.datasets.recorded_scores import Vintage, read_vintage
 from llmprof.errors import UsageError
-from llmprof.requests import Failure, Outcome, Request, RequestType, Toxicity, ToxicityScores
+from llmprof.requests import Outcome, Request, RequestType, Toxicity
+from llmprof.responses import Failure, ToxicityScores
 
 NOT_RECORDED = "NotRecorded"
 

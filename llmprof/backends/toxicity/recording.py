@@ -17,7 +17,8 @@ from typing import Any
 from llmprof.backends.protocol import Backend
 from llmprof.errors import DataError, OutputError
 from llmprof.outputs import write_output
-from llmprof.requests import Failure, Outcome, Toxicity, ToxicityScores
+from llmprof.requests import Outcome, Toxicity
+from llmprof.responses import Failure, ToxicityScores
 
 _RECORDED = "recorded-"
 

@@ -14,16 +14,14 @@ from llmprof.backends import Backend, ChatRenderer
 from llmprof.errors import BenchmarkError
 from llmprof.requests import (
     Answer,
-    Completion,
-    Failure,
     Generate,
     LogLikelihood,
     Message,
     Request,
     RollingLogLikelihood,
     Sampling,
-    TokenLogProbs,
 )
+from llmprof.responses import Completion, Failure, TokenLogProbs
 
 _MAX_NEW_TOKENS = 256
 # Prefix of a context that is a conversation: lm-eval passes contexts as text only.

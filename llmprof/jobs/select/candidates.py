@@ -18,16 +18,14 @@ from llmprof.profilers.toxicity import opinion
 from llmprof.profilers.toxicity_measures import ATTRIBUTES
 from llmprof.requests import (
     Answer,
-    Completion,
     DescribeText,
-    Failure,
     Generate,
     LogLikelihood,
     Message,
     Sampling,
-    TokenLogProbs,
     Toxicity,
 )
+from llmprof.responses import Completion, Failure, TokenLogProbs
 
 Pool = list[Sample]
 

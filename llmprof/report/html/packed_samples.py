@@ -32,7 +32,7 @@ class SampleSet:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ranked:
+class _RankedSample:
     """A sample without its texts; `set` is the place of its set."""
 
     id: int
@@ -74,10 +74,10 @@ def packed_samples(
     return {"total": sum(map(len, ranked)), **packing.packed()}
 
 
-def _ranked(store: Store, place: int, each: SampleSet) -> list[_Ranked]:
+def _ranked(store: Store, place: int, each: SampleSet) -> list[_RankedSample]:
     """The samples of one set, the highest rank first, those without a rank last."""
     found = [
-        _Ranked(id_, place, scores, _rank(each.view, scores))
+        _RankedSample(id_, place, scores, _rank(each.view, scores))
         for id_, _, scores in read_scores(
             store, each.run_id, profiler=each.profiler, dataset=each.dataset
         )
@@ -102,7 +102,7 @@ def _readable(view: SampleView, response: str) -> str:
         return response
 
 
-def _in_turn(sets: Sequence[Sequence[_Ranked]]) -> Iterator[_Ranked]:
+def _in_turn(sets: Sequence[Sequence[_RankedSample]]) -> Iterator[_RankedSample]:
     """The first sample of every set, then every second one, and so on."""
     for place in range(max(map(len, sets), default=0)):
         together = (samples[place] for samples in sets if place < len(samples))
@@ -121,7 +121,7 @@ class _Packing:
 
     def add(
         self,
-        sample: _Ranked,
+        sample: _RankedSample,
         item: str,
         index: int,
         group: str,

@@ -9,7 +9,8 @@ import pytest
 from llmprof.backends import BackendOptions, create_backend
 from llmprof.backends.huggingface.model import LocalModel
 from llmprof.errors import BackendError, ModelNotFoundError, UsageError
-from llmprof.requests import LogLikelihood, TokenLogProbs
+from llmprof.requests import LogLikelihood
+from llmprof.responses import TokenLogProbs
 from tests.backends.conftest import Ask
 from tests.tiny_models import SENTENCES, save_llama
 

@@ -10,7 +10,8 @@ from llmprof.backends.huggingface import decoder as decoder_module
 from llmprof.backends.huggingface.backend import HuggingFaceBackend
 from llmprof.backends.huggingface.kv_cache import slots_agree, slots_hold
 from llmprof.errors import UsageError
-from llmprof.requests import Completion, Generate, LogLikelihood, Sampling, TokenLogProbs
+from llmprof.requests import Generate, LogLikelihood, Sampling
+from llmprof.responses import Completion, TokenLogProbs
 from tests.backends.conftest import Ask
 from tests.backends.huggingface.causal_models import save
 from tests.tiny_models import SENTENCES, byte_tokenizer, word_piece_tokenizer

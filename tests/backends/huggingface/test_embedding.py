@@ -8,7 +8,8 @@ from llmprof.backends import BackendOptions, create_backend
 from llmprof.backends.huggingface.embedding import embed
 from llmprof.backends.huggingface.model import LocalModel
 from llmprof.errors import BackendError
-from llmprof.requests import POOLINGS, Embed, Embedding
+from llmprof.requests import POOLINGS, Embed
+from llmprof.responses import Embedding
 from tests.backends.conftest import Ask
 from tests.tiny_models import SENTENCES
 

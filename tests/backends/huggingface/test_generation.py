@@ -13,7 +13,8 @@ from llmprof.backends.huggingface import generation
 from llmprof.backends.huggingface.backend import HuggingFaceBackend
 from llmprof.backends.huggingface.kv_cache import slots_agree
 from llmprof.backends.huggingface.sampling import next_tokens
-from llmprof.requests import Completion, Failure, Generate, Request, Sampling
+from llmprof.requests import Generate, Request, Sampling
+from llmprof.responses import Completion, Failure
 from tests.backends.conftest import Ask
 from tests.backends.huggingface.causal_models import save
 from tests.tiny_models import SENTENCES

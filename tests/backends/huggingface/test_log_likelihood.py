@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from llmprof.backends import BackendOptions, create_backend
 from llmprof.backends.huggingface.backend import HuggingFaceBackend
-from llmprof.requests import Failure, LogLikelihood, TokenLogProbs
+from llmprof.requests import LogLikelihood
+from llmprof.responses import Failure, TokenLogProbs
 from tests.backends.conftest import Ask
 from tests.backends.huggingface.causal_models import save
 from tests.tiny_models import SENTENCES

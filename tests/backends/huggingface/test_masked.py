@@ -9,7 +9,8 @@ import pytest
 from llmprof.backends import BackendOptions, create_backend
 from llmprof.backends.huggingface.masked import pseudo_log_likelihoods
 from llmprof.backends.huggingface.model import LocalModel
-from llmprof.requests import Embed, PseudoLogLikelihood, TokenLogProbs
+from llmprof.requests import Embed, PseudoLogLikelihood
+from llmprof.responses import TokenLogProbs
 from tests.backends.conftest import Ask
 from tests.tiny_models import SENTENCES, save_masked, word_piece_tokenizer
 

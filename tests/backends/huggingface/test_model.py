@@ -17,7 +17,8 @@ from llmprof.errors import (
     UnknownNameError,
     UsageError,
 )
-from llmprof.requests import Embed, Generate, LogLikelihood, TokenLogProbs
+from llmprof.requests import Embed, Generate, LogLikelihood
+from llmprof.responses import TokenLogProbs
 from tests.backends.conftest import Ask
 from tests.tiny_models import save_llama
 

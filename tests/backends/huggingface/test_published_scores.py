@@ -7,7 +7,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from llmprof.backends import BackendOptions, create_backend
-from llmprof.requests import Failure, StartedLogLikelihood, TailLogLikelihood, TokenLogProbs
+from llmprof.requests import StartedLogLikelihood, TailLogLikelihood
+from llmprof.responses import Failure, TokenLogProbs
 from tests.backends.conftest import Ask
 from tests.tiny_models import SENTENCES, save_llama
 

@@ -7,15 +7,8 @@ import pytest
 
 from llmprof.backends import BackendOptions, create_backend
 from llmprof.backends.huggingface.model import LocalModel
-from llmprof.requests import (
-    Completion,
-    Embed,
-    Embedding,
-    Generate,
-    LogLikelihood,
-    Sampling,
-    TokenLogProbs,
-)
+from llmprof.requests import Embed, Generate, LogLikelihood, Sampling
+from llmprof.responses import Completion, Embedding, TokenLogProbs
 from tests.backends.conftest import Ask
 
 LIKELY = LogLikelihood("The capital of France is", " Paris.")

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from llmprof.backends import BackendOptions, create_backend
 from llmprof.backends.huggingface.log_likelihood import windows
-from llmprof.requests import LogLikelihood, RollingLogLikelihood, TokenLogProbs
+from llmprof.requests import LogLikelihood, RollingLogLikelihood
+from llmprof.responses import TokenLogProbs
 from tests.backends.conftest import Ask
 from tests.tiny_models import SENTENCES
 

@@ -8,7 +8,8 @@ from llmprof.backends import BackendOptions
 from llmprof.backends.huggingface.backend import HuggingFaceBackend
 from llmprof.backends.huggingface.model_files import find_model
 from llmprof.datasets import DataOptions, load_crows_pairs
-from llmprof.requests import Generate, LogLikelihood, Request, Sampling, TokenLogProbs
+from llmprof.requests import Generate, LogLikelihood, Request, Sampling
+from llmprof.responses import TokenLogProbs
 from tests.backends.conftest import Ask
 from tests.tiny_models import SENTENCES
 

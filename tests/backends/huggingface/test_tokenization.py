@@ -9,7 +9,8 @@ from tokenizers.processors import TemplateProcessing
 from llmprof.backends.huggingface.chat_template import has_system_role, render_chat
 from llmprof.backends.huggingface.tokenization import EncodedPair, Encoder
 from llmprof.errors import BackendError
-from llmprof.requests import Failure, Generate, LogLikelihood, Message, RollingLogLikelihood
+from llmprof.requests import Generate, LogLikelihood, Message, RollingLogLikelihood
+from llmprof.responses import Failure
 from tests.tiny_models import SENTENCES, byte_tokenizer
 
 END = "<|endoftext|>"

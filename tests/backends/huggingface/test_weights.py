@@ -23,7 +23,8 @@ from llmprof.errors import (
     ModelNotFoundError,
     UsageError,
 )
-from llmprof.requests import LogLikelihood, TokenLogProbs
+from llmprof.requests import LogLikelihood
+from llmprof.responses import TokenLogProbs
 from tests.backends.conftest import Ask
 from tests.backends.huggingface.test_adapters import save_adapter
 from tests.tiny_models import SENTENCES, save_classifier

@@ -16,7 +16,8 @@ from llmprof.backends.network.retries import RetryPolicy
 from llmprof.backends.openai import OpenAIBackend
 from llmprof.backends.toxicity.perspective import PerspectiveBackend
 from llmprof.errors import BackendError
-from llmprof.requests import Completion, Failure, Generate, Message, Request, Toxicity
+from llmprof.requests import Generate, Message, Request, Toxicity
+from llmprof.responses import Completion, Failure
 from tests.backends.asking import MemorySink, ask
 from tests.servers.running import serve
 

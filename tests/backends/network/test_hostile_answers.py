@@ -21,7 +21,8 @@ from llmprof.backends.openai_answers import read_completion, read_embeddings, re
 from llmprof.backends.openai_logprobs import SCORING_WAYS
 from llmprof.backends.toxicity.perspective import PerspectiveBackend, _refusal, _scores
 from llmprof.engine import sanitize
-from llmprof.requests import Failure, Generate, Message, Outcome, Toxicity
+from llmprof.requests import Generate, Message, Outcome, Toxicity
+from llmprof.responses import Failure
 from tests.backends.asking import MemorySink, ask
 from tests.servers.running import serve
 

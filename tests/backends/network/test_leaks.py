@@ -12,7 +12,8 @@ from llmprof.backends.network.retries import RetryPolicy
 from llmprof.backends.openai import OpenAIBackend
 from llmprof.backends.toxicity.perspective import PerspectiveBackend
 from llmprof.errors import LlmprofError
-from llmprof.requests import Failure, Generate, Message, Request, Toxicity
+from llmprof.requests import Generate, Message, Request, Toxicity
+from llmprof.responses import Failure
 from tests.backends.asking import MemorySink, ask
 from tests.servers.running import serve
 

@@ -16,7 +16,8 @@ from llmprof.backends.network.retries import FatalFault, RetryPolicy, retry_afte
 from llmprof.backends.network.server import Server, secret_from_environment
 from llmprof.backends.openai import OpenAIBackend
 from llmprof.errors import BackendError, LlmprofError, UsageError
-from llmprof.requests import Completion, Failure, Generate, Message
+from llmprof.requests import Generate, Message
+from llmprof.responses import Completion, Failure
 from tests.backends.asking import MemorySink, ask
 from tests.servers.cohere import KEY as COHERE_KEY
 from tests.servers.cohere import CohereServer

@@ -23,7 +23,8 @@ from llmprof.backends.network.server import Secret, Server
 from llmprof.backends.network.transport import Call, Transport
 from llmprof.backends.toxicity.perspective import PerspectiveBackend
 from llmprof.errors import CacheError
-from llmprof.requests import Outcome, Toxicity, ToxicityScores
+from llmprof.requests import Outcome, Toxicity
+from llmprof.responses import ToxicityScores
 from tests.backends.asking import MemorySink, ask
 from tests.servers.faults import FAULTS, inject_faults
 from tests.servers.perspective import KEY, PerspectiveServer, pseudo_score

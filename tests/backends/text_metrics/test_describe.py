@@ -17,7 +17,8 @@ from llmprof.cache import ResponseCache
 from llmprof.engine import Engine
 from llmprof.errors import CapabilityError, MissingDependencyError
 from llmprof.ledger import Progress
-from llmprof.requests import Answer, DescribeText, Embed, Failure, TextScores
+from llmprof.requests import Answer, DescribeText, Embed
+from llmprof.responses import Failure, TextScores
 from tests.backends.asking import MemorySink
 
 MTLD = ("mtld",)

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from llmprof.backends.text_metrics.pipelines import find_pipeline
-from llmprof.backends.text_metrics.reader import TextReader
+from llmprof.backends.text_metrics.spacy_reader import TextReader
 from llmprof.metrics.text import NAMES, describe, reads_of
 
 pytest.importorskip("textdescriptives", reason="the extra `reference` is not installed")
 
-from llmprof.backends.text_metrics.reference import Reference, differences
+from llmprof.backends.text_metrics.reference import ReferencePackages, differences
 from tests.backends.text_metrics.texts import hostile_texts, many_texts
 
 
@@ -24,7 +24,7 @@ def described(language: str, texts: list[str], folder: Path) -> list[dict[str, f
 @pytest.mark.slow
 def test_500_texts_have_no_difference(tmp_path: Path) -> None:
     texts = many_texts(500)
-    reference = Reference()
+    reference = ReferencePackages()
     found = Counter(
         name
         for text, ours in zip(texts, described("en", texts, tmp_path), strict=True)
@@ -39,7 +39,7 @@ def test_languages_without_a_pipeline_have_what_their_rules_give(
     language: str, tmp_path: Path
 ) -> None:
     texts = hostile_texts(20)
-    reference = Reference(language)
+    reference = ReferencePackages(language)
     for text, ours in zip(texts, described(language, texts, tmp_path), strict=True):
         theirs = reference.describe(text)
         assert differences(ours, theirs) == []

@@ -9,7 +9,8 @@ from llmprof.backends import BackendOptions, create_backend
 from llmprof.backends.toxicity.classifier import DEFAULT_REVISION, pinned
 from llmprof.backends.toxicity.label_schemes import PERSPECTIVE_ATTRIBUTES, SCHEMES
 from llmprof.errors import BackendError, ConfigError, UsageError
-from llmprof.requests import Toxicity, ToxicityScores
+from llmprof.requests import Toxicity
+from llmprof.responses import ToxicityScores
 from tests.backends.conftest import Ask
 from tests.tiny_models import SENTENCES, save_classifier, save_masked
 

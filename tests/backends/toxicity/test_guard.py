@@ -10,7 +10,8 @@ from llmprof.backends import BackendOptions, create_backend
 from llmprof.backends.protocol import PolicyScorer
 from llmprof.backends.toxicity.guard import FAMILIES
 from llmprof.errors import UsageError
-from llmprof.requests import Failure, LogLikelihood, TokenLogProbs, Toxicity, ToxicityScores
+from llmprof.requests import LogLikelihood, Toxicity
+from llmprof.responses import Failure, TokenLogProbs, ToxicityScores
 from tests.backends.asking import MemorySink, ask
 from tests.servers.running import serve
 from tests.tiny_models import save_llama

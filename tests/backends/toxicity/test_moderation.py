@@ -6,7 +6,8 @@ from llmprof.backends import BackendOptions, create_backend
 from llmprof.backends.protocol import PolicyScorer
 from llmprof.backends.toxicity.moderation import CATEGORIES
 from llmprof.errors import BackendError
-from llmprof.requests import Toxicity, ToxicityScores
+from llmprof.requests import Toxicity
+from llmprof.responses import ToxicityScores
 from tests.backends.asking import MemorySink, ask
 from tests.servers.moderation import KEY, ModerationServer
 from tests.servers.perspective import pseudo_score

@@ -10,7 +10,8 @@ from llmprof.backends import BackendOptions
 from llmprof.backends.network.retries import RetryPolicy
 from llmprof.backends.toxicity.perspective import LONGEST_BYTES, PerspectiveBackend
 from llmprof.errors import BackendError, UsageError
-from llmprof.requests import Failure, Toxicity, ToxicityScores
+from llmprof.requests import Toxicity
+from llmprof.responses import Failure, ToxicityScores
 from tests.backends.asking import MemorySink, ask
 from tests.servers.faults import FAULTS, inject_faults
 from tests.servers.perspective import KEY, PerspectiveServer, pseudo_score

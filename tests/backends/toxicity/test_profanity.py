@@ -4,7 +4,8 @@ import pytest
 
 from llmprof.backends import BackendOptions, create_backend
 from llmprof.errors import UsageError
-from llmprof.requests import Toxicity, ToxicityScores
+from llmprof.requests import Toxicity
+from llmprof.responses import ToxicityScores
 from tests.backends.conftest import Ask
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from llmprof.backends import BackendOptions, create_backend
 from llmprof.errors import DataError, DataNotFoundError, UsageError
-from llmprof.requests import Failure, Toxicity, ToxicityScores
+from llmprof.requests import Toxicity
+from llmprof.responses import Failure, ToxicityScores
 from tests.backends.asking import MemorySink, ask
 
 ATTRIBUTES = ("TOXICITY", "INSULT", "THREAT")

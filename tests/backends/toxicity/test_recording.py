@@ -9,7 +9,8 @@ import pytest
 from llmprof.backends import BackendOptions, create_backend
 from llmprof.backends.toxicity.recording import MissingTexts, ScoreRecorder
 from llmprof.errors import DataError, OutputError
-from llmprof.requests import Failure, Outcome, Toxicity, ToxicityScores
+from llmprof.requests import Outcome, Toxicity
+from llmprof.responses import Failure, ToxicityScores
 
 SCORERS = {"profanity": create_backend("profanity", BackendOptions())}
 

@@ -21,16 +21,14 @@ from llmprof.ledger import Progress
 from llmprof.metrics.intervals import mean_interval
 from llmprof.report.build import build_report
 from llmprof.requests import (
-    Completion,
-    Failure,
     Generate,
     LogLikelihood,
     Message,
     Outcome,
     Request,
     RollingLogLikelihood,
-    TokenLogProbs,
 )
+from llmprof.responses import Completion, Failure, TokenLogProbs
 from tests.jobs.benchmark.task_files import (
     MEAN,
     PAGES,

@@ -9,7 +9,8 @@ from lm_eval.api.instance import Instance
 from llmprof.backends.scripted import ScriptedBackend
 from llmprof.errors import BenchmarkError
 from llmprof.jobs.benchmark.lm_eval_model import EngineLM
-from llmprof.requests import Answer, Completion, Generate, Request, Sampling
+from llmprof.requests import Answer, Generate, Request, Sampling
+from llmprof.responses import Completion
 
 
 def adapter(text: str = "a text") -> tuple[EngineLM, list[Request]]:

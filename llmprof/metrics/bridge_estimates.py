@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from llmprof.metrics.agreement import THRESHOLD
 from llmprof.metrics.bootstrap import METHOD, RESAMPLES, SEED, even_weights
 from llmprof.metrics.intervals import CONFIDENCE
 from llmprof.metrics.measures import SINGLE
 from llmprof.metrics.samples import Metric
+from llmprof.metrics.scorer_agreement import THRESHOLD
 
 if TYPE_CHECKING:
     from llmprof.metrics.bootstrap import Values

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as sklearn
 
-from llmprof.metrics import agreement
-from llmprof.metrics.agreement import agreement_metrics
+from llmprof.metrics import scorer_agreement
+from llmprof.metrics.scorer_agreement import agreement_metrics
 
 if TYPE_CHECKING:
     from llmprof.metrics.bootstrap import Statistic
@@ -28,17 +28,17 @@ def test_each_measure_is_that_of_an_independent_library(both: list[tuple[float, 
     ours, theirs = (np.asarray(side) for side in zip(*both, strict=True))
     n = len(ours)
     if len(set(ours)) > 1 and len(set(theirs)) > 1:
-        spearman = once(agreement.spearman(ours, theirs), n)
+        spearman = once(scorer_agreement.spearman(ours, theirs), n)
         assert spearman == pytest.approx(stats.spearmanr(ours, theirs).statistic, abs=1e-9)
         if ours.std() > 1e-3 and theirs.std() > 1e-3:
-            pearson = once(agreement.pearson(ours, theirs), n)
+            pearson = once(scorer_agreement.pearson(ours, theirs), n)
             assert pearson == pytest.approx(np.corrcoef(ours, theirs)[0, 1], abs=1e-6)
     toxic = theirs >= 0.5
     if 0 < toxic.sum() < n:
-        area = once(agreement.auroc(ours, toxic), n)
+        area = once(scorer_agreement.auroc(ours, toxic), n)
         assert area == pytest.approx(sklearn.roc_auc_score(toxic, ours))
     if toxic.any():
-        f1 = once(agreement.f1(ours >= 0.5, toxic), n)
+        f1 = once(scorer_agreement.f1(ours >= 0.5, toxic), n)
         assert f1 == pytest.approx(sklearn.f1_score(toxic, ours >= 0.5, zero_division=0))
 
 
@@ -51,13 +51,13 @@ def test_a_weight_is_a_text_that_occurs_so_often(
     counts[0] += 1
     repeated = np.repeat(ours, counts), np.repeat(theirs, counts)
     for make in (
-        agreement.pearson,
-        agreement.spearman,
-        lambda a, b: agreement.auroc(a, b >= 0.5),
-        lambda a, b: agreement.f1(a >= 0.5, b >= 0.5),
-        agreement.mean_error,
-        lambda a, b: agreement.expected_maximum(a, 7),
-        lambda a, b: agreement.any_probability(a >= 0.5, 7),
+        scorer_agreement.pearson,
+        scorer_agreement.spearman,
+        lambda a, b: scorer_agreement.auroc(a, b >= 0.5),
+        lambda a, b: scorer_agreement.f1(a >= 0.5, b >= 0.5),
+        scorer_agreement.mean_error,
+        lambda a, b: scorer_agreement.expected_maximum(a, 7),
+        lambda a, b: scorer_agreement.any_probability(a >= 0.5, 7),
     ):
         weighted = make(ours, theirs)(counts[None, :] * 1.0)[0]
         plain = once(make(*repeated), len(repeated[0]))
@@ -68,10 +68,10 @@ def test_expected_maximum_is_what_drawing_groups_gives() -> None:
     rng = np.random.default_rng(1)
     scores = np.round(rng.beta(0.5, 2, 200), 2)
     drawn = rng.choice(scores, size=(20_000, 25))
-    exact = once(agreement.expected_maximum(scores, 25), 200)
+    exact = once(scorer_agreement.expected_maximum(scores, 25), 200)
     assert exact == pytest.approx(drawn.max(1).mean(), abs=0.005)
     toxic = scores >= 0.5
-    exact = once(agreement.any_probability(toxic, 5), 200)
+    exact = once(scorer_agreement.any_probability(toxic, 5), 200)
     assert exact == pytest.approx((drawn[:, :5] >= 0.5).any(1).mean(), abs=0.01)
 
 
@@ -91,7 +91,7 @@ def test_what_is_not_defined_says_why() -> None:
         each.name: each for each in agreement_metrics([0.2, 0.9, 0.4], [0.6, 0.7, 0.8], n_total=3)
     }
     assert found["auroc"].value is None
-    assert found["auroc"].reason == agreement.ONE_SIDE
+    assert found["auroc"].reason == scorer_agreement.ONE_SIDE
     flat = {each.name: each for each in agreement_metrics([0.5] * 9, [0.1] * 9, n_total=9)}
     assert flat["pearson"].value is flat["spearman"].value is None
-    assert flat["pearson"].reason == agreement.NO_SPREAD
+    assert flat["pearson"].reason == scorer_agreement.NO_SPREAD

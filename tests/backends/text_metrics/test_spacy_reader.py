@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from llmprof.backends.text_metrics.pipelines import find_pipeline
-from llmprof.backends.text_metrics.reader import TextReader, bounded_suffix_search
+from llmprof.backends.text_metrics.spacy_reader import TextReader, bounded_suffix_search
 from llmprof.metrics.text import NAMES, describe, reads_of
 from tests.backends.text_metrics.texts import hostile_texts
 
