@@ -16,8 +16,9 @@ from typing import TypeAlias
 import numpy as np
 from _shared import print_row
 
+from llmprof.metrics.differences import Difference
 from llmprof.metrics.intervals import SHARE, Bounds
-from llmprof.metrics.measures import Difference, Mean, Measure, Statistic, difference
+from llmprof.metrics.measures import Mean, Measure, Statistic, difference
 from llmprof.profilers.bbq_measures import Judged, bias_measure
 from llmprof.profilers.calibration_error import CalibrationError, equal_mass_bins
 from llmprof.profilers.stereoset import icat

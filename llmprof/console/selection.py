@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from llmprof.console.tables import print_table
+from llmprof.metrics.differences import FEWEST_DIFFERING
 from llmprof.metrics.intervals import excludes_zero
-from llmprof.metrics.measures import FEWEST_DIFFERING
 from llmprof.report.contents import Value
 from llmprof.report.text import number
 from llmprof.results import Store

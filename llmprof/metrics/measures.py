@@ -7,10 +7,20 @@ What is taken to be drawn at random, its `unit`, is the item, or a cluster of it
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from llmprof.metrics.differences import (
+    TOO_FEW,
+    Difference,
+    Row,
+    are_shared,
+    by_cluster,
+    no_change,
+    paired,
+    paired_difference,
+)
 from llmprof.metrics.intervals import (
     TOLERANCE,
     Bounds,
@@ -26,34 +36,11 @@ from llmprof.metrics.samples import OVERALL, Metric
 if TYPE_CHECKING:
     from llmprof.metrics.intervals import Values
 
-PartT = TypeVar("PartT")
-Row: TypeAlias = tuple[float, ...]
 # From means of columns, shape (..., columns), to values of shape (...).
 Function: TypeAlias = "Callable[[Values], Values]"
 
 NO_VALUE = "no item has a value for this metric"
 SINGLE = "one item has no interval"
-TOO_FEW = "too few items have a part in it for an interval"
-# Of fewer that differ, all in one direction is no evidence: two-sided, 2 of 2^5 ways are 6%.
-FEWEST_DIFFERING = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A metric of one model less that of another, over the `n` items that both have.
-
-    `differing` counts the units that are not the same in both; of fewer than `FEWEST_DIFFERING` no
-    interval says that there is a change. `reason` is why there is no interval.
-    """
-
-    value: float | None
-    ci_low: float | None
-    ci_high: float | None
-    n: int
-    unit: str = "items"
-    differing: int = 0
-    reason: str | None = None
-    method: str = "none"
 
 
 class Measure(Protocol):
@@ -118,14 +105,14 @@ class Mean:
         )
 
     def _interval(self) -> Interval | None:
-        if not _are_shared(self.clusters):
+        if not are_shared(self.clusters):
             found = mean_interval(defined_values(self.values), bounds=self.bounds)
         else:
             rows = [
                 None if each is None or not math.isfinite(each) else (each, 1.0)
                 for each in self.values
             ]
-            sums = _by_cluster(rows, self.clusters)
+            sums = by_cluster(rows, self.clusters)
             found = statistic_interval(sums, _ratio, bounds=self.bounds, sizes=(1,))
         return None if found is None else found.scaled(self.scale)
 
@@ -133,7 +120,7 @@ class Mean:
         if not isinstance(before, Mean):
             return OTHERWISE_MADE
         pairs: dict[str, tuple[float, float]] = {}
-        for unit, (old, new) in _paired(before.units, before.values, self.units, self.values):
+        for unit, (old, new) in paired(before.units, before.values, self.units, self.values):
             if old is not None and new is not None and math.isfinite(old) and math.isfinite(new):
                 pairs[unit] = old, new
         if not pairs:
@@ -142,16 +129,16 @@ class Mean:
             0.0 if is_negligible(new - old, old, new) else new - old for old, new in pairs.values()
         ]
         clusters = _clusters(before, self, list(pairs))
-        if not _are_shared(clusters):
+        if not are_shared(clusters):
             differing = sum(change != 0.0 for change in changes)
             interval = self._change_interval(list(pairs.values()), changes)
         else:
-            sums = _by_cluster([(each, 1.0) for each in changes], clusters)
+            sums = by_cluster([(each, 1.0) for each in changes], clusters)
             differing = sum(row[0] != 0.0 for row in sums)
-            interval = _no_change(self.bounds, len(sums), differing) or statistic_interval(
+            interval = no_change(self.bounds, len(sums), differing) or statistic_interval(
                 sums, _ratio, sizes=(1,)
             )
-        return _difference(
+        return paired_difference(
             mean_value(changes), interval, len(pairs), self.unit, differing, self.scale
         )
 
@@ -166,7 +153,7 @@ class Mean:
             return paired_share_interval(gained, lost, len(pairs)).scaled(high - low)
         found = mean_interval(changes)
         if found is None or not any(changes):
-            return _no_change(self.bounds, len(pairs), sum(each != 0.0 for each in changes))
+            return no_change(self.bounds, len(pairs), sum(each != 0.0 for each in changes))
         width = high - low
         return Interval(max(found.low, -width), min(found.high, width), found.method)
 
@@ -208,7 +195,7 @@ class Statistic:
     def metric(self) -> Metric:
         interval = None
         if self.n > 1:
-            rows = _by_cluster(self.rows, self.clusters)
+            rows = by_cluster(self.rows, self.clusters)
             interval = statistic_interval(
                 rows, self.function, bounds=self.bounds, sizes=self._sizes()
             )
@@ -217,7 +204,7 @@ class Statistic:
     def change_from(self, before: Measure) -> Difference | str:
         if not isinstance(before, Statistic):
             return OTHERWISE_MADE
-        pairs = dict(_paired(before.units, before.rows, self.units, self.rows))
+        pairs = dict(paired(before.units, before.rows, self.units, self.rows))
         rows = [(*old, *new) for old, new in pairs.values()]
         if not rows:
             return Difference(None, None, None, 0, self.unit)
@@ -226,16 +213,16 @@ class Statistic:
         def change(means: Values) -> Values:
             return self.function(means[..., columns:]) - self.function(means[..., :columns])
 
-        sums = _by_cluster(rows, _clusters(before, self, list(pairs)))
+        sums = by_cluster(rows, _clusters(before, self, list(pairs)))
         differing = _count_differing(sums, columns)
         value = _statistic_value(rows, change)
         interval = None
         # As for each alone: what other items have a part in cannot tell how much one item varies.
         if min(before.n, self.n) > 1:
-            interval = _no_change(self.bounds, len(sums), differing) or statistic_interval(
+            interval = no_change(self.bounds, len(sums), differing) or statistic_interval(
                 sums, change, sizes=self._sizes(0, columns)
             )
-        return _difference(value, interval, len(rows), self.unit, differing)
+        return paired_difference(value, interval, len(rows), self.unit, differing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -399,30 +386,6 @@ def _why_without(measure: Mean | Statistic, n: int) -> str | None:
     return SINGLE if isinstance(measure, Statistic) else None
 
 
-def _no_change(bounds: Bounds | None, n: int, differing: int) -> Interval | None:
-    """Of a value within bounds that no unit changes, the interval that a share would have."""
-    if bounds is None or differing or n < 2:
-        return None
-    return paired_share_interval(0, 0, n).scaled(bounds[1] - bounds[0])
-
-
-def _difference(
-    value: float | None,
-    interval: Interval | None,
-    n: int,
-    unit: str,
-    differing: int,
-    scale: float = 1.0,
-) -> Difference:
-    if value is None:
-        return Difference(None, None, None, n, unit)
-    if interval is None:
-        why = f"fewer than two {unit} have a value in both runs" if n < 2 else TOO_FEW
-        return Difference(value * scale, None, None, n, unit, differing, why)
-    found = interval.scaled(scale)
-    return Difference(value * scale, found.low, found.high, n, unit, differing, method=found.method)
-
-
 def _clusters(
     before: Mean | Statistic, after: Mean | Statistic, units: Sequence[str]
 ) -> Sequence[str] | None:
@@ -432,35 +395,3 @@ def _clusters(
         return None
     cluster = dict(zip(known.units, known.clusters, strict=True))
     return [cluster[unit] for unit in units]
-
-
-def _are_shared(clusters: Sequence[str] | None) -> bool:
-    return clusters is not None and len(set(clusters)) < len(clusters)
-
-
-def _by_cluster(rows: Iterable[Row | None], clusters: Sequence[str] | None) -> list[Row]:
-    """The sum of the rows of each cluster; the rows themselves where there are no clusters."""
-    if clusters is None:
-        return [row for row in rows if row is not None]
-    by_name: dict[str, list[Row]] = {}
-    for row, cluster in zip(rows, clusters, strict=True):
-        if row is not None:
-            by_name.setdefault(cluster, []).append(row)
-    return [tuple(map(math.fsum, zip(*each, strict=True))) for each in by_name.values()]
-
-
-def _paired(
-    units_before: Sequence[str],
-    before: Sequence[PartT],
-    units_after: Sequence[str],
-    after: Sequence[PartT],
-) -> Iterable[tuple[str, tuple[PartT, PartT]]]:
-    """What the two have for each item of both, by its name."""
-    if units_before == units_after:
-        return zip(units_after, zip(before, after, strict=True), strict=True)
-    of_unit: Mapping[str, PartT] = dict(zip(units_before, before, strict=True))
-    return (
-        (unit, (of_unit[unit], part))
-        for unit, part in zip(units_after, after, strict=True)
-        if unit in of_unit
-    )

@@ -12,8 +12,8 @@ from llmprof.metrics.measures import Mean, Measure, Statistic
 from llmprof.metrics.samples import OVERALL, Scored
 
 if TYPE_CHECKING:
+    from llmprof.metrics.differences import Row
     from llmprof.metrics.intervals import Values
-    from llmprof.metrics.measures import Row
 
 PERCENT = 100.0
 

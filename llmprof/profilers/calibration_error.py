@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from llmprof.metrics.differences import Difference
 from llmprof.metrics.intervals import Interval, difference_interval, is_negligible
-from llmprof.metrics.measures import NO_VALUE, OTHERWISE_MADE, SINGLE, Difference, Measure
+from llmprof.metrics.measures import NO_VALUE, OTHERWISE_MADE, SINGLE, Measure
 from llmprof.metrics.samples import OVERALL, Metric
 
 if TYPE_CHECKING:

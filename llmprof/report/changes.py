@@ -7,15 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from llmprof.errors import UnknownNameError
+from llmprof.metrics.differences import FEWEST_DIFFERING, Difference
 from llmprof.metrics.intervals import bounds_of, defined_values, excludes_zero, is_negligible
-from llmprof.metrics.measures import (
-    FEWEST_DIFFERING,
-    Difference,
-    Mean,
-    Measure,
-    Single,
-    difference,
-)
+from llmprof.metrics.measures import Mean, Measure, Single, difference
 from llmprof.metrics.samples import OVERALL, Scored
 from llmprof.profilers import Comparable, Profiler
 from llmprof.profilers.registry import stored_profiler

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from llmprof.metrics.differences import FEWEST_DIFFERING
 from llmprof.metrics.intervals import excludes_zero
-from llmprof.metrics.measures import FEWEST_DIFFERING
 from llmprof.metrics.samples import OVERALL, Metric
 from llmprof.profilers import Presentation, Scale
 from llmprof.results.reader import MetricRow

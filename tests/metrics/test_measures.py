@@ -7,16 +7,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
+from llmprof.metrics.differences import Difference
 from llmprof.metrics.intervals import SHARE
-from llmprof.metrics.measures import (
-    Difference,
-    Mean,
-    Measure,
-    Single,
-    Statistic,
-    difference,
-    mean_metric,
-)
+from llmprof.metrics.measures import Mean, Measure, Single, Statistic, difference, mean_metric
 from llmprof.metrics.samples import Metric
 
 SIZE = 300

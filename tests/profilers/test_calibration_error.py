@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llmprof.metrics.differences import Difference
 from llmprof.metrics.intervals import excludes_zero
-from llmprof.metrics.measures import Difference, difference
+from llmprof.metrics.measures import difference
 from llmprof.profilers.calibration_error import (
     CalibrationError,
     equal_mass_bins,

@@ -1,0 +1,91 @@
+"""Differences of a metric between two models, over the units that both have."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
+
+from llmprof.metrics.intervals import Bounds, Interval, paired_share_interval
+
+PartT = TypeVar("PartT")
+Row: TypeAlias = tuple[float, ...]
+
+TOO_FEW = "too few items have a part in it for an interval"
+# Of fewer that differ, all in one direction is no evidence: two-sided, 2 of 2^5 ways are 6%.
+FEWEST_DIFFERING = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A metric of one model less that of another, over the `n` items that both have.
+
+    `differing` counts the units that are not the same in both; of fewer than `FEWEST_DIFFERING` no
+    interval says that there is a change. `reason` is why there is no interval.
+    """
+
+    value: float | None
+    ci_low: float | None
+    ci_high: float | None
+    n: int
+    unit: str = "items"
+    differing: int = 0
+    reason: str | None = None
+    method: str = "none"
+
+
+def no_change(bounds: Bounds | None, n: int, differing: int) -> Interval | None:
+    """Of a value within bounds that no unit changes, the interval that a share would have."""
+    if bounds is None or differing or n < 2:
+        return None
+    return paired_share_interval(0, 0, n).scaled(bounds[1] - bounds[0])
+
+
+def paired_difference(
+    value: float | None,
+    interval: Interval | None,
+    n: int,
+    unit: str,
+    differing: int,
+    scale: float = 1.0,
+) -> Difference:
+    if value is None:
+        return Difference(None, None, None, n, unit)
+    if interval is None:
+        why = f"fewer than two {unit} have a value in both runs" if n < 2 else TOO_FEW
+        return Difference(value * scale, None, None, n, unit, differing, why)
+    found = interval.scaled(scale)
+    return Difference(value * scale, found.low, found.high, n, unit, differing, method=found.method)
+
+
+def are_shared(clusters: Sequence[str] | None) -> bool:
+    return clusters is not None and len(set(clusters)) < len(clusters)
+
+
+def by_cluster(rows: Iterable[Row | None], clusters: Sequence[str] | None) -> list[Row]:
+    """The sum of the rows of each cluster; the rows themselves where there are no clusters."""
+    if clusters is None:
+        return [row for row in rows if row is not None]
+    by_name: dict[str, list[Row]] = {}
+    for row, cluster in zip(rows, clusters, strict=True):
+        if row is not None:
+            by_name.setdefault(cluster, []).append(row)
+    return [tuple(map(math.fsum, zip(*each, strict=True))) for each in by_name.values()]
+
+
+def paired(
+    units_before: Sequence[str],
+    before: Sequence[PartT],
+    units_after: Sequence[str],
+    after: Sequence[PartT],
+) -> Iterable[tuple[str, tuple[PartT, PartT]]]:
+    """What the two have for each item of both, by its name."""
+    if units_before == units_after:
+        return zip(units_after, zip(before, after, strict=True), strict=True)
+    of_unit: Mapping[str, PartT] = dict(zip(units_before, before, strict=True))
+    return (
+        (unit, (of_unit[unit], part))
+        for unit, part in zip(units_after, after, strict=True)
+        if unit in of_unit
+    )

@@ -1,0 +1,66 @@
+"""The structure of the package: names that are used once, files of readable length."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "llmprof"
+FILES = sorted(PACKAGE.rglob("*.py"))
+MOST_LINES = 400
+# A package's face, and what every kind of plug-in has.
+EVERYWHERE = {"__init__", "protocol", "registry"}
+# One module per command, called as the command; one per data set beside one per profile.
+COMMANDS = "cli"
+MIRRORED = {"datasets", "profilers"}
+
+
+def test_imports_point_down() -> None:
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_no_file_name_stands_twice() -> None:
+    by_name: dict[str, set[str]] = {}
+    for file in FILES:
+        folders = file.relative_to(PACKAGE).parts[:-1]
+        by_name.setdefault(file.stem, set()).add(folders[0] if folders else "")
+    counts = Counter(file.stem for file in FILES)
+    twice = {
+        name
+        for name, folders in by_name.items()
+        if counts[name] > 1
+        and name not in EVERYWHERE
+        and not (counts[name] == 2 and (folders == MIRRORED or COMMANDS in folders))
+    }
+    assert not twice
+
+
+def test_no_class_name_stands_twice() -> None:
+    names = Counter(
+        node.name
+        for file in FILES
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert not [name for name, count in names.items() if count > 1]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_a_file_is_read_in_one_go(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= MOST_LINES
+    assert not text or ast.get_docstring(ast.parse(text))
