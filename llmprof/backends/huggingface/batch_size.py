@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llmprof.backends.huggingface.foreign_code import TOO_LARGE, is_out_of_memory
 from llmprof.cache.facts import recall, remember
 from llmprof.errors import BackendError
 from llmprof.requests import Outcome
@@ -19,17 +20,6 @@ _FASTEST_TOKENS = {"cpu": 2048, "cuda": 32768}
 _FASTEST_ROWS = {"cpu": 256, "cuda": 1024}
 _SHARE_OF_FREE = 0.6
 _PROBED_TOKENS = (256, 1024)
-_WORDS = ("out of memory", "not enough memory", "can't allocate memory")
-
-TOO_LARGE = (
-    "memory does not suffice for one request alone; choose a smaller --dtype, --quantize, or a "
-    "device with more memory"
-)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, on any device."""
-    return isinstance(error, MemoryError) or any(word in str(error).lower() for word in _WORDS)
 
 
 def halving_batches(

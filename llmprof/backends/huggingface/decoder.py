@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from llmprof.backends.huggingface.batch_size import TOO_LARGE, is_out_of_memory
+from llmprof.backends.huggingface.foreign_code import TOO_LARGE, is_out_of_memory
 from llmprof.backends.huggingface.limits import longest_input, reach
 from llmprof.backends.huggingface.prefix_tree import PackedRow, pack
 from llmprof.errors import BackendError, UsageError

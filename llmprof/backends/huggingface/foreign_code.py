@@ -7,6 +7,13 @@ from contextlib import contextmanager
 
 from llmprof.errors import BackendError, LlmprofError
 
+_MEMORY_WORDS = ("out of memory", "not enough memory", "can't allocate memory")
+
+TOO_LARGE = (
+    "memory does not suffice for one request alone; choose a smaller --dtype, --quantize, or a "
+    "device with more memory"
+)
+
 
 @contextmanager
 def one_line_errors(doing: str, cure: str) -> Iterator[None]:
@@ -24,6 +31,13 @@ def is_foreign(error: BaseException) -> bool:
     if isinstance(error, LlmprofError):
         return False
     return isinstance(error, Exception) or type(error).__name__ == "PanicException"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on any device."""
+    return isinstance(error, MemoryError) or any(
+        word in str(error).lower() for word in _MEMORY_WORDS
+    )
 
 
 def first_line(error: BaseException) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from llmprof.backends.huggingface.batch_size import TOO_LARGE, Budget, is_out_of_memory
+from llmprof.backends.huggingface.batch_size import Budget
 from llmprof.backends.huggingface.decoder import Decoder
+from llmprof.backends.huggingface.foreign_code import TOO_LARGE, is_out_of_memory
 from llmprof.backends.huggingface.kv_cache import (
     BufferedSlots,
     ModelCacheSlots,

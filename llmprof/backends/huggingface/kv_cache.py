@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from llmprof.backends.huggingface.batch_size import is_out_of_memory
 from llmprof.backends.huggingface.decoder import UNSUPPORTED, Decoder, additive
+from llmprof.backends.huggingface.foreign_code import is_out_of_memory
 
 if TYPE_CHECKING:
     import torch
