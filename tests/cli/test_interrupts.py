@@ -128,7 +128,7 @@ def test_second_signal_ends_a_command_that_waits_for_a_thread() -> None:
     command = [sys.executable, "-c", script]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
-    while "goes on from here" not in process.stderr.readline():
+    while "run the same command" not in process.stderr.readline():
         assert process.poll() is None
     time.sleep(0.2)
     process.send_signal(signal.SIGTERM)

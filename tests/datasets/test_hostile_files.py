@@ -69,7 +69,7 @@ def in_folder(load: Callable[[DataOptions], object], name: str) -> Callable[[Pat
         place = path.parent / "data" / name
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(path.read_bytes())
-        return load(DataOptions(str(path.parent / "data")))
+        return load(DataOptions(data=str(path.parent / "data")))
 
     return read
 

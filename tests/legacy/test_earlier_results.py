@@ -23,30 +23,40 @@ VERIFIED = "SELECT id FROM runs WHERE command <> 'select' ORDER BY id"
 # Another CPU may add in another order, which moves the last digits.
 RELATIVE = 1e-12
 
-# Protocols that were corrected since. Those of the toolkit ask other questions now; BBQ's has the
-# same numbers here, as the samples hold no intersectional category.
-CORRECTED = "--protocol toolkit"
-SUCCESSORS = {"log-likelihood-original-2": "log-likelihood-original-3"}
-# A benchmark names the version of lm-eval that is installed, in its configuration and its protocol.
-RUNS = (
-    "SELECT command, model, backend, json_remove(config, '$.lm_eval'), seed, status FROM runs "
-    "ORDER BY id"
+# Protocols that were corrected since: those of the toolkit ask other questions now, and MTLD of a
+# text in which no word is repeated is not defined.
+CORRECTED = ("--protocol toolkit", "--target mtld")
+# BBQ's has the same numbers here, as the samples hold no intersectional category.
+SUCCESSORS = {
+    "log-likelihood-original-2": "log-likelihood-original-3",
+    "greedy-1": "greedy-2",
+}
+UNCHANGED = [command for command in COMMANDS if not any(words in command for words in CORRECTED)]
+RUN = (
+    "SELECT command, model, backend, json_extract(config, '$.identity'), seed, status FROM runs "
+    "WHERE id = ?"
 )
 SAMPLES = (
     'SELECT profiler, dataset, sample_id, sample_index, "group", prompt, response, cache_key, '
     "error_class FROM samples WHERE run_id = ? ORDER BY id"
 )
+# A benchmark's protocol names the version of lm-eval that is installed.
 METRICS = (
     "SELECT profiler, iif(profiler = 'benchmark', NULL, protocol_version), dataset, metric, "
     '"group", n, n_total, iif(value IS NULL, reason, NULL) FROM metrics '
-    "WHERE run_id = ? AND metric NOT LIKE '%debiased%' ORDER BY rowid"
+    "WHERE run_id = ? AND metric NOT LIKE '%debiased%' AND metric <> 'mtld' ORDER BY rowid"
 )
 VALUES = (
-    "SELECT value FROM metrics WHERE run_id = ? AND metric NOT LIKE '%debiased%' ORDER BY rowid"
+    "SELECT value FROM metrics WHERE run_id = ? "
+    "AND metric NOT LIKE '%debiased%' AND metric <> 'mtld' ORDER BY rowid"
 )
 # Intervals are made otherwise today; those that were stored are shown, or made anew to compare.
 INTERVAL = ("ci_low", "ci_high", "reason")
-ASKED = "SELECT n_requests - n_cached, n_failed FROM run_datasets WHERE run_id = ?"
+# Text metrics are computed by requests of their own today, which an earlier cache does not hold.
+ASKED = (
+    "SELECT n_requests - n_cached, n_failed FROM run_datasets "
+    "WHERE run_id = ? AND profiler <> 'textual'"
+)
 
 
 def query(db: Path, sql: str, *values: object) -> list[tuple[Any, ...]]:
@@ -79,7 +89,7 @@ def repeated(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Path:
     """A copy in which every command was run once more."""
     folder = shutil.copytree(DATA, tmp_path_factory.mktemp("legacy") / "repeated")
     (folder / "cache" / "models").symlink_to(cache_dir / "models")
-    for command in COMMANDS:
+    for command in UNCHANGED:
         llmprof(folder, *shlex.split(command)[1:])
     return folder
 
@@ -89,9 +99,9 @@ def pairs(repeated: Path) -> Iterator[tuple[str, str]]:
     ids = [
         run_id for (run_id,) in query(repeated / "results.db", "SELECT id FROM runs ORDER BY id")
     ]
-    assert len(ids) == 2 * len(COMMANDS)
-    both = zip(COMMANDS, ids[: len(COMMANDS)], ids[len(COMMANDS) :], strict=True)
-    return ((then, now) for command, then, now in both if CORRECTED not in command)
+    assert len(ids) == len(COMMANDS) + len(UNCHANGED)
+    then = [run_id for command, run_id in zip(COMMANDS, ids, strict=False) if command in UNCHANGED]
+    return zip(then, ids[len(COMMANDS) :], strict=True)
 
 
 def is_same(then: float | None, now: float | None) -> bool:
@@ -135,16 +145,15 @@ def test_metrics_follow_from_the_samples(stored: Path) -> None:
 @pytest.mark.slow
 def test_nothing_is_asked_again(repeated: Path) -> None:
     for _, now in pairs(repeated):
-        assert set(query(repeated / "results.db", ASKED, now)) == {(0, 0)}
+        assert set(query(repeated / "results.db", ASKED, now)) <= {(0, 0)}
     assert answers(repeated) >= answers(DATA)
 
 
 @pytest.mark.slow
 def test_repeated_run_is_the_same(repeated: Path) -> None:
     db = repeated / "results.db"
-    runs = query(db, RUNS)
-    assert runs[len(COMMANDS) :] == runs[: len(COMMANDS)]
     for then, now in pairs(repeated):
+        assert query(db, RUN, now) == query(db, RUN, then)
         assert query(db, SAMPLES, now) == query(db, SAMPLES, then)
         metrics = [
             (name, SUCCESSORS.get(version, version), *others)
@@ -157,15 +166,6 @@ def test_repeated_run_is_the_same(repeated: Path) -> None:
 
 
 @pytest.mark.slow
-def test_written_files_are_the_same(repeated: Path) -> None:
+def test_written_file_is_the_same(repeated: Path) -> None:
     scored = (repeated / "scored.jsonl").read_bytes()
     assert scored == (DATA / "scored.jsonl").read_bytes()
-    assert list(chosen(repeated)) == list(chosen(DATA))
-
-
-def chosen(folder: Path) -> Iterator[dict[str, Any]]:
-    """The lines that `llmprof select` wrote, without the run that they name and its numbers."""
-    for line in (folder / "chosen.jsonl").read_text(encoding="utf-8").splitlines():
-        values = json.loads(line)
-        del values["provenance"]["run_id"], values["provenance"]["scores"]
-        yield values

@@ -85,7 +85,7 @@ def test_no_such_run_and_a_folder_that_cannot_be_written(
     db, run = profiled
     with pytest.raises(StoreError, match="no run 'nonsense' of stereoset"):
         export_predictions(db, NAME, "nonsense", tmp_path / "a.json")
-    with pytest.raises(OutputError, match="--output"):
+    with pytest.raises(OutputError, match="choose another file"):
         export_predictions(db, NAME, run, tmp_path / "no" / "a.json")
 
 

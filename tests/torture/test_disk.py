@@ -131,11 +131,11 @@ def test_read_only_disk_is_one_clear_line(tmp_path: Path) -> None:
                 *("score", texts, "--toxicity-scorer", "scripted", "--output", folder / "scores"),
                 *("--db", tmp_path / "b.db", "--cache-dir", tmp_path / "other", "--quiet"),
             ),
-            "--output",
+            "choose another file",
         )
         is_one_clear_line(
             llmprof("export", "stereoset", "--db", folder / "a.db", "--output", folder / "out"),
-            "--output",
+            "choose another file",
         )
         # Reading needs no writing.
         for reading in (["report"], ["runs"], ["verify"], ["sql", "SELECT count(*) FROM metrics"]):

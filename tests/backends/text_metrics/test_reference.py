@@ -34,7 +34,7 @@ def test_500_texts_have_no_difference(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("language", ["de", "fr", "es", "nl", "el", "tr"])
+@pytest.mark.parametrize("language", ["de", "fr", "es", "nl", "el"])
 def test_languages_without_a_pipeline_have_what_their_rules_give(
     language: str, tmp_path: Path
 ) -> None:
