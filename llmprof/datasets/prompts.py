@@ -106,7 +106,7 @@ def _own_file(file: SourceFile) -> Iterator[Prompt]:
 
 def _prompt(record: Record) -> Prompt:
     """The first text that is not blank, under the record's own id if it has one."""
-    text = _instruction(record) or _text(record, PROMPT_FIELDS, lambda value: bool(value.strip()))
+    text = _instruction(record) or _text(record, PROMPT_FIELDS, _is_text)
     names = (record.values.get(name) for name in ("id", "qid"))
     name = next((each for each in names if each not in (None, "")), record.line)
     return Prompt(str(name), text)

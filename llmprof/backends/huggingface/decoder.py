@@ -264,7 +264,7 @@ class Decoder:
             if is_out_of_memory(error):
                 raise BackendError(TOO_LARGE) from error
             raise
-        if before.isfinite().all() and not self._is_unmoved(before, after):
+        if before[:8].isfinite().all() and not self._is_unmoved(before, after):
             raise UsageError(
                 f"model {model} is not causal: its logits depend on later tokens, so that they are "
                 "no likelihood of a text; a masked model needs an architecture in its config.json "
