@@ -26,7 +26,7 @@ _DESCRIPTION = (
     "which stereotypes it prefers, whether it knows what it knows, how good it is. A model is a "
     "Hub id, a local folder, a GGUF file, or a name that a provider gives to one.",
     "Every response is kept in a cache, so nothing is asked twice: after an interruption, the same "
-    "line again goes on where it stopped. Results are kept in an SQLite database.",
+    "command resumes where it stopped. Results are kept in an SQLite database.",
 )
 _SHARED = "Options of several commands"
 # Fewer than this, and the option is described where it is used.
