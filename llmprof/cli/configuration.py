@@ -12,8 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from llmprof.errors import ConfigError
-from llmprof.options import Option, declared
-from llmprof.options.commands import COMMAND_OPTIONS
+from llmprof.options import COMMAND_OPTIONS, Option, declared
 
 _NAME = "llmprof.toml"
 # What a command has that a file cannot set.

@@ -1,24 +1,15 @@
 """What a user may say, with its default: on the command line and in Python alike.
 
 An option is declared once: as a field of a group (`loading`, `scoring`, `profiling`, `locations`)
-or of one command (`commands`), with its type, its default and an `Option`. The command line, the
-keywords of `llmprof.profile`, the configuration file and docs/cli.md follow from it. Whatever uses
-the option is given its whole group, so that a new option changes nothing in between.
+or of one command (`profile_options`, `select_options` ...), with its type, its default and an
+`Option`. The command line, the keywords of `llmprof.profile`, the configuration file and
+docs/reference/cli.md follow from it. Whatever uses the option is given its whole group, so that a
+new option changes nothing in between.
 
 Imports nothing but the standard library, since every command starts with it.
 """
 
-from llmprof.options.commands import (
-    BASELINES,
-    BENCHMARK_SEED,
-    DIRECTIONS,
-    AgreementOptions,
-    BenchmarkOptions,
-    BridgeOptions,
-    ProfileOptions,
-    ScoreOptions,
-    SelectOptions,
-)
+from llmprof.options.benchmark_options import BENCHMARK_SEED, BenchmarkOptions
 from llmprof.options.loading import (
     DEVICE_MAPS,
     DTYPES,
@@ -36,6 +27,7 @@ from llmprof.options.locations import (
     database_file,
 )
 from llmprof.options.option import Option, Options, Panel, declared, names_in, part
+from llmprof.options.profile_options import ProfileOptions
 from llmprof.options.profiling import (
     POOLINGS,
     PROMPT_FORMATS,
@@ -44,6 +36,7 @@ from llmprof.options.profiling import (
     ProfilerOptions,
     PromptOptions,
 )
+from llmprof.options.score_options import AgreementOptions, BridgeOptions, ScoreOptions
 from llmprof.options.scoring import (
     RecordingOptions,
     ScorerChoice,
@@ -52,6 +45,10 @@ from llmprof.options.scoring import (
     named_scorer,
     scorer_choice,
 )
+from llmprof.options.select_options import BASELINES, DIRECTIONS, SelectOptions
+
+# Of every command that reads a configuration file.
+COMMAND_OPTIONS = (ProfileOptions, BenchmarkOptions, ScoreOptions, SelectOptions)
 
 __all__ = [
     "BASELINES",

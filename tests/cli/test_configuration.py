@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from llmprof.cli.configuration import read_configuration
-from llmprof.options import declared
-from llmprof.options.commands import COMMAND_OPTIONS
+from llmprof.options import COMMAND_OPTIONS, declared
 from tests.cli.test_app import run
 
 ROOT = Path(__file__).parents[2]

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from llmprof.errors import UnknownNameError
-from llmprof.options.commands import ProfileOptions
+from llmprof.options import ProfileOptions
 from llmprof.options.option import declared
 from llmprof.profilers import ProfilerOptions, create_profiler, parse_profilers, profiler_names
 from llmprof.profilers.registry import BUILT_IN, GROUPS

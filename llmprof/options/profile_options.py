@@ -1,0 +1,51 @@
+"""Options of `llmprof profile`.
+
+The groups of a class are in the reverse order of the help: a dataclass puts its last base first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from llmprof.options.loading import BackendChoice, LoadingOptions, ModelName
+from llmprof.options.locations import StorageOptions
+from llmprof.options.option import Option, Panel
+from llmprof.options.profiling import DataOptions, ProfilerOptions
+from llmprof.options.scoring import RecordingOptions, ScorerOptions
+
+DEFAULT_PROFILERS = "textual,crows_pairs"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProfileOptions(
+    StorageOptions,
+    DataOptions,
+    ProfilerOptions,
+    RecordingOptions,
+    ScorerOptions,
+    LoadingOptions,
+    BackendChoice,
+    ModelName,
+):
+    """The options of `llmprof profile`, and the keywords of `llmprof.profile`."""
+
+    profilers: Annotated[
+        str | Sequence[str],
+        Option(
+            "What to profile: textual, toxicity, calibration, crows_pairs, stereoset, seat, bbq, "
+            "or bias for the last four; separated by commas.",
+            completion="profilers",
+            is_list=True,
+        ),
+    ] = DEFAULT_PROFILERS
+    toxicity_bridge: Annotated[
+        str | Sequence[str] | None,
+        Option(
+            "File of `llmprof bridge fit`, or builtin for profanity: estimate another scorer's "
+            "toxicity too. Several are separated by commas.",
+            panel=Panel.TOXICITY,
+            metavar="FILE",
+        ),
+    ] = None

@@ -1,0 +1,126 @@
+"""Options of `llmprof select`.
+
+The groups of a class are in the reverse order of the help: a dataclass puts its last base first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from llmprof.options.loading import BackendChoice, LoadingOptions
+from llmprof.options.locations import StorageOptions
+from llmprof.options.option import LARGEST_COUNT, Option, Panel
+from llmprof.options.profiling import (
+    SAMPLING_TEMPERATURE,
+    SAMPLING_TOP_P,
+    DataOptions,
+    PromptOptions,
+)
+from llmprof.options.scoring import ScorerOptions
+
+DIRECTIONS = ("max", "min")
+BASELINES = ("random",)
+FORMATS = ("prompt-completion", "messages", "preference", "preference-messages")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectOptions(
+    StorageOptions, DataOptions, PromptOptions, ScorerOptions, LoadingOptions, BackendChoice
+):
+    """The options of `llmprof select`."""
+
+    output: Annotated[
+        Path,
+        Option(
+            "File to write, in JSON Lines or Parquet by its extension.",
+            flags=("--output", "-o"),
+            sensitive=True,
+        ),
+    ]
+    target: Annotated[
+        str,
+        Option(
+            "Metric to choose by, such as mtld, n_tokens, toxicity or log_likelihood.",
+            panel=Panel.CHOICE,
+        ),
+    ]
+    direction: Annotated[
+        str,
+        Option(
+            "max keeps the completion with the largest value, min the smallest.",
+            panel=Panel.CHOICE,
+            choices=DIRECTIONS,
+        ),
+    ] = "max"
+    where: Annotated[
+        str | None,
+        Option(
+            "Condition that a completion must meet, such as 'n_tokens < 400 AND toxicity < 0.2'.",
+            panel=Panel.CHOICE,
+        ),
+    ] = None
+    baseline: Annotated[
+        str | None,
+        Option(
+            "random keeps any completion that could be kept: the control to compare with.",
+            panel=Panel.CHOICE,
+            choices=BASELINES,
+        ),
+    ] = None
+    format: Annotated[
+        str,
+        Option(
+            "prompt-completion, messages, preference (best and worst) or preference-messages.",
+            choices=FORMATS,
+        ),
+    ] = "prompt-completion"
+    models: Annotated[
+        str | Sequence[str] | None,
+        Option(
+            "Models to draw from, separated by commas: Hub ids, folders, or a provider's. "
+            "Default: SmolLM2-135M-Instruct.",
+            is_list=True,
+        ),
+    ] = None
+    k: Annotated[
+        int,
+        Option("Completions per prompt and model.", metavar="N", low=1, high=LARGEST_COUNT),
+    ] = 10
+    temperature: Annotated[float, SAMPLING_TEMPERATURE] = 1.0
+    top_p: Annotated[float, SAMPLING_TOP_P] = 0.9
+    prompts: Annotated[
+        Path | None,
+        Option("File of prompts: JSONL, CSV, Parquet, or one prompt per line.", panel=Panel.DATA),
+    ] = None
+    text_dataset: Annotated[
+        str | None,
+        Option(
+            "Prompts instead of --prompts: dolly200_val, dolly200_test or strategyqa. "
+            "Default: dolly200_test.",
+            panel=Panel.DATA,
+            completion="text_datasets",
+        ),
+    ] = None
+    continuation: Annotated[
+        bool,
+        Option(
+            "Ask to continue the prompts, as the toxicity profile does, instead of answering "
+            "them; its completions are then used again.",
+            panel=Panel.DATA,
+        ),
+    ] = False
+    metrics: Annotated[
+        str | Sequence[str] | None,
+        Option(
+            "Text metrics to show besides those that choose, separated by commas, or all.",
+            panel=Panel.CHOICE,
+            is_list=True,
+        ),
+    ] = None
+    likelihood_model: Annotated[
+        str | None,
+        Option("Model that computes log_likelihood. Default: the first of --models."),
+    ] = None
