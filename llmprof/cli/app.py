@@ -13,29 +13,16 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from llmprof.cli import (
-    agreement,
-    benchmark,
-    bridge,
-    cache,
-    export,
-    profile,
-    report,
-    runs,
-    score,
-    select,
-    sql,
-    verify,
-)
+from llmprof.cli.commands import CommandGroup
 from llmprof.cli.interrupts import INTERRUPTED, handle_interrupts, leave_to_the_watcher
 from llmprof.cli.messages import print_error, print_notice
-from llmprof.cli.parameters import with_options
 from llmprof.errors import LlmprofError, UsageError
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 app = typer.Typer(
     name="llmprof",
+    cls=CommandGroup,
     help="""Profile language models: how they write, which stereotypes they prefer.
 
     Examples:
@@ -48,19 +35,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("profile")(with_options(profile.profile))
-app.command("benchmark")(with_options(benchmark.benchmark))
-app.command("report")(with_options(report.report))
-app.command("compare")(with_options(report.compare))
-app.command("score", context_settings=score.SHORT_NAMES)(with_options(score.score))
-app.command("agreement")(with_options(agreement.agreement))
-app.add_typer(bridge.app, name="bridge")
-app.command("select")(with_options(select.select))
-app.command("sql")(with_options(sql.sql))
-app.add_typer(runs.app, name="runs")
-app.command("verify")(with_options(verify.verify))
-app.add_typer(cache.app, name="cache")
-app.add_typer(export.app, name="export")
 
 
 def _print_version(wanted: bool) -> None:

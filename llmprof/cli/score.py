@@ -11,7 +11,7 @@ from llmprof.safe_text import printable, printable_json
 
 _SHORT = {"scorer": "toxicity-scorer"}
 # A command whose only model is a scorer: `--scorer` is understood too.
-SHORT_NAMES = {"token_normalize_func": lambda name: _SHORT.get(name, name)}
+CONTEXT_SETTINGS = {"token_normalize_func": lambda name: _SHORT.get(name, name)}
 
 
 def score(options: ScoreOptions, dry_run: DryRun = False) -> None:

@@ -1,0 +1,89 @@
+"""The commands of `llmprof`: each is imported when it is called, or asked for its help.
+
+So the list of commands appears as fast with thirty of them as with one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any, NamedTuple, cast
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_group
+
+
+class _Place(NamedTuple):
+    """Where a command is: a function of a module of llmprof.cli, or its `app` with several."""
+
+    summary: str
+    """The first line of its help."""
+    module: str
+    name: str = "app"
+
+
+COMMANDS: Mapping[str, _Place] = {
+    "profile": _Place("Profile MODEL.", "profile", "profile"),
+    "benchmark": _Place("Run lm-eval's tasks on MODEL.", "benchmark", "benchmark"),
+    "report": _Place("Show the results of one run or several.", "report", "report"),
+    "compare": _Place("Show how AFTER differs from BEFORE.", "report", "compare"),
+    "score": _Place("Score the toxicity of existing texts.", "score", "score"),
+    "agreement": _Place("Compare a scorer with scores that exist.", "agreement", "agreement"),
+    "bridge": _Place("Read old toxicity beside new.", "bridge"),
+    "select": _Place("Write training data chosen by a metric.", "select", "select"),
+    "sql": _Place("Query the results with SQL.", "sql", "sql"),
+    "runs": _Place("List the runs, the latest first.", "runs"),
+    "verify": _Place("Recompute a run's metrics from its samples.", "verify", "verify"),
+    "cache": _Place("Look at or empty the cache of responses.", "cache"),
+    "export": _Place("Write results in the formats of other tools.", "export"),
+}
+
+
+class CommandGroup(TyperGroup):
+    """The commands of `COMMANDS`, in their order."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = cast(Any, _Imported())
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Their names."""
+        return list(COMMANDS)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the list, from the summaries alone."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, place.summary) for name, place in COMMANDS.items()])
+
+
+class _Imported(Mapping[str, TyperCommand | TyperGroup]):
+    """Commands by name, each made when it is first looked up."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, TyperCommand | TyperGroup] = {}
+
+    def __getitem__(self, name: str) -> TyperCommand | TyperGroup:
+        if name not in self._made:
+            self._made[name] = _command(name, COMMANDS[name])
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+def _command(name: str, place: _Place) -> TyperCommand | TyperGroup:
+    from llmprof.cli.parameters import with_options
+
+    module = import_module(f"llmprof.cli.{place.module}")
+    held = getattr(module, place.name)
+    parent = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode="rich")
+    if isinstance(held, typer.Typer):
+        parent.add_typer(held, name=name)
+    else:
+        settings = getattr(module, "CONTEXT_SETTINGS", None)
+        parent.command(name, context_settings=settings)(with_options(held))
+    return cast(TyperCommand | TyperGroup, get_group(parent).commands[name])
