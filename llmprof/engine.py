@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -54,6 +55,12 @@ class Engine:
         self._scorers = dict(scorers or {})
         self._observer = observer
         self._refusals = Refusals()
+        self._spent: dict[int, tuple[int, float]] = {}
+
+    def seconds_per_answer(self, backend: Backend) -> float | None:
+        """Seconds that a new answer of this backend took so far; None if there is none."""
+        count, seconds = self._spent.get(id(backend), (0, 0.0))
+        return seconds / count if count else None
 
     def backend_for(self, kind: type[Request], scorer: str | None = None) -> Backend:
         """The backend that answers this kind of request.
@@ -163,7 +170,11 @@ class Engine:
         keys = list(asked)
         requests = list(asked.values())
         sink = _CachingSink(self._cache, backend, keys, requests, ledger, self._refusals)
+        began = time.monotonic()
         await backend.answer(requests, [request_seed(key) for key in keys], sink)
+        count, seconds = self._spent.get(id(backend), (0, 0.0))
+        spent = seconds + time.monotonic() - began
+        self._spent[id(backend)] = count + len(keys), spent
         unanswered = [key for key in keys if key not in ledger.outcomes]
         if unanswered:
             raise BackendError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from llmprof.backends.protocol import BackendOptions, Sink
@@ -26,6 +27,9 @@ from llmprof.requests import (
     Toxicity,
 )
 from llmprof.responses import Completion, Embedding, TextScores, TokenLogProbs, ToxicityScores
+
+# Each delivery is synced to the disk.
+_AT_ONCE = 256
 
 Script = Callable[[Request], Outcome]
 
@@ -63,7 +67,10 @@ def _unit(text: str) -> float:
 
 
 class ScriptedBackend:
-    """Answers each request with `script(request)`; `asked` holds all requests so far."""
+    """Answers each request with `script(request)`; `asked` holds all requests so far.
+
+    `at_once` answers are delivered together. Without `remembers`, `asked` stays empty.
+    """
 
     name = "scripted"
     chat = False
@@ -85,24 +92,31 @@ class ScriptedBackend:
                 Toxicity,
             }
         ),
+        at_once: int = 1,
+        remembers: bool = True,
     ) -> None:
         self.model = model
         self.capabilities = capabilities
         self.asked: list[Request] = []
         self._script = script
+        self._at_once = at_once
+        self._remembers = remembers
 
     @property
     def identity(self) -> Mapping[str, Any]:
         return {"backend": self.name, "model": self.model}
 
     async def answer(self, requests: Sequence[Request], seeds: Sequence[int], sink: Sink) -> None:
-        for index, request in enumerate(requests):
-            self.asked.append(request)
-            await sink.deliver([(index, self._script(request))])
+        asked = enumerate(requests)
+        while some := list(islice(asked, self._at_once)):
+            if self._remembers:
+                self.asked += [request for _, request in some]
+            await sink.deliver([(index, self._script(request)) for index, request in some])
 
     async def aclose(self) -> None:
         return None
 
 
 def create(options: BackendOptions) -> ScriptedBackend:
-    return ScriptedBackend(model=options.model or "scripted")
+    model = options.model or "scripted"
+    return ScriptedBackend(model=model, at_once=_AT_ONCE, remembers=False)

@@ -12,7 +12,7 @@ from llmprof.metrics.intervals import excludes_zero
 from llmprof.report.contents import Value
 from llmprof.report.text import number
 from llmprof.results import Store
-from llmprof.results.reader import read_metrics, read_run, read_samples
+from llmprof.results.reader import count_responses, read_metrics, read_run
 from llmprof.safe_text import printable
 
 _BEFORE, _CONTROL, _AFTER, _CHANGE = "candidates", "random", "selected", "change"
@@ -30,10 +30,9 @@ def print_selection(db: Path, run_id: str) -> None:
     with Store(db, read_only=True) as store:
         run = read_run(store, run_id)
         rows = read_metrics(store, run_id)
-        samples = read_samples(store, run_id, prompts=False)
-    failed = sum(sample.response is None for sample in samples)
+        made, failed = count_responses(store, run_id)
     metrics = {(row.metric, row.group): Value.of(row) for row in rows}
-    _print_summary(metrics, run.config, run.model, len(samples) - failed, failed)
+    _print_summary(metrics, run.config, run.model, made, failed)
     _print_target(metrics, run.config["target"])
     _print_shares(metrics)
     _print_changes(metrics, run.config["target"])

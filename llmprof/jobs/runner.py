@@ -119,11 +119,6 @@ def _reasons(failures: Mapping[str, str]) -> str:
     return f" ({reasons})" if reasons else ""
 
 
-# Large enough for full batches of similar lengths and common prefixes; small enough to take only
-# tens of megabytes.
-REQUESTS_AT_ONCE = 16_384
-
-
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """A profiler and one of its data sets."""
@@ -137,7 +132,7 @@ class Loaded:
 
     def windows(self) -> Iterator[Window]:
         """Its items with their requests, a window at a time."""
-        return windows(self.profiler, self.dataset.items, REQUESTS_AT_ONCE)
+        return windows(self.profiler, self.dataset.items)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
+from typing import Any, Protocol
 
 from llmprof.ledger import Progress
-from llmprof.profilers import Profiler
 from llmprof.requests import Request
 
 Listener = Callable[[str, Progress], None]
+
+# Large enough for full batches of similar lengths and common prefixes; small enough to take only
+# tens of megabytes.
+REQUESTS_AT_ONCE = 16_384
+
+
+class Asking(Protocol):
+    """States requests about items, as a profiler does."""
+
+    def requests(self, item: Any) -> Sequence[Request]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +36,12 @@ class Window:
         return [request for group in self.stated for request in group]
 
 
-def windows(profiler: Profiler, items: Sequence[Any], size: int) -> Iterator[Window]:
-    """Split the items into windows of about `size` requests, never within an item."""
+def windows(profiler: Asking, items: Sequence[Any], size: int | None = None) -> Iterator[Window]:
+    """Split the items into windows of about `size` requests, never within an item.
+
+    `size` None is `REQUESTS_AT_ONCE`.
+    """
+    size = size or REQUESTS_AT_ONCE
     start = 0
     stated: list[Sequence[Request]] = []
     count = 0
@@ -41,7 +54,7 @@ def windows(profiler: Profiler, items: Sequence[Any], size: int) -> Iterator[Win
             start, stated, count = end, [], 0
 
 
-def count_requests(profiler: Profiler, items: Sequence[Any]) -> int:
+def count_requests(profiler: Asking, items: Sequence[Any]) -> int:
     """The number of requests about all items."""
     return sum(len(profiler.requests(item)) for item in items)
 

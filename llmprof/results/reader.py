@@ -238,6 +238,13 @@ def read_scores(
     return [(row[0], row[1], values) for row, values in zip(rows, scores, strict=True)]
 
 
+def count_responses(store: Store, run_id: str) -> tuple[int, int]:
+    """How many samples of a run have a response, and how many have none."""
+    sql = "SELECT count(response), count(*) - count(response) FROM samples WHERE run_id = ?"
+    ((answered, failed),) = store.query(sql, [run_id])[1]
+    return answered, failed
+
+
 def read_texts(store: Store, ids: Sequence[int]) -> dict[int, tuple[Any, ...]]:
     """Item, index, group, prompt, response and error class of samples, by their `id`."""
     rows = store.query(_TEXTS, [json.dumps(ids)])[1]

@@ -17,7 +17,7 @@ from llmprof.backends import Sink
 from llmprof.backends.scripted import ScriptedBackend, default_script
 from llmprof.datasets import DataOptions, Dataset, Prompt
 from llmprof.errors import BackendError, LlmprofError
-from llmprof.jobs import runner
+from llmprof.jobs import windows
 from llmprof.jobs.runner import Loaded, Prepared, run_prepared
 from llmprof.jobs.verify import check, verify_run
 from llmprof.ledger import Progress
@@ -43,7 +43,7 @@ RESULTS = (
 @contextmanager
 def requests_at_once(count: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner, "REQUESTS_AT_ONCE", count)
+        patch.setattr(windows, "REQUESTS_AT_ONCE", count)
         yield
 
 

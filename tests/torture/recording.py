@@ -17,7 +17,7 @@ import anyio
 
 from llmprof.backends import BackendOptions, Sink, registry
 from llmprof.backends.scripted import ScriptedBackend, default_script
-from llmprof.jobs import runner
+from llmprof.jobs import windows
 from llmprof.requests import Request
 
 NAME = "recording"
@@ -59,7 +59,7 @@ def record(what: str, key: str) -> None:
 
 
 def create(options: BackendOptions) -> RecordingBackend:
-    runner.REQUESTS_AT_ONCE = int(os.environ.get(WINDOW, runner.REQUESTS_AT_ONCE))
+    windows.REQUESTS_AT_ONCE = int(os.environ.get(WINDOW, windows.REQUESTS_AT_ONCE))
     return RecordingBackend(options)
 
 

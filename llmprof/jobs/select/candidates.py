@@ -22,6 +22,7 @@ from llmprof.requests import (
     Generate,
     LogLikelihood,
     Message,
+    Response,
     Sampling,
     Toxicity,
 )
@@ -38,27 +39,71 @@ def put(
     return ask(item.text, options, chat=chat, system_role=system_role)
 
 
-def generation_requests(
-    items: Sequence[Prompt],
-    drawing: Drawing,
-    options: PromptOptions,
-    *,
-    chat: bool,
-    system_role: bool = True,
-) -> list[Generate]:
-    """`k` requests per prompt, prompt by prompt."""
-    sampling = Sampling(
-        max_new_tokens=options.max_new_tokens,
-        temperature=drawing.temperature,
-        top_p=drawing.top_p,
-        seed=options.seed,
-    )
-    prompts = (put(item, drawing, options, chat=chat, system_role=system_role) for item in items)
-    return [Generate(prompt, sampling, draw) for prompt in prompts for draw in range(drawing.k)]
+@dataclass(frozen=True, slots=True)
+class Sampler:
+    """States what one model is asked about a prompt, and scorers about its completions.
+
+    `label` tells the model from others; `chat` and `system_role` are as of its backend.
+    `text_metrics` are those that each completion is given; `scored` asks for its toxicity too.
+    """
+
+    label: str
+    drawing: Drawing
+    options: PromptOptions
+    chat: bool
+    system_role: bool = True
+    text_metrics: tuple[str, ...] = ()
+    scored: bool = False
+
+    def requests(self, item: Prompt) -> list[Generate]:
+        """`k` requests for completions of the prompt."""
+        sampling = Sampling(
+            max_new_tokens=self.options.max_new_tokens,
+            temperature=self.drawing.temperature,
+            top_p=self.drawing.top_p,
+            seed=self.options.seed,
+        )
+        prompt = put(item, self.drawing, self.options, chat=self.chat, system_role=self.system_role)
+        return [Generate(prompt, sampling, draw) for draw in range(self.drawing.k)]
+
+    @property
+    def asks_scorers(self) -> bool:
+        """Whether completions have follow-up requests."""
+        return self.scored or bool(self.text_metrics)
+
+    def follow_up(self, answers: Sequence[Answer]) -> list[DescribeText | Toxicity]:
+        """Requests about each different completion that is not blank.
+
+        They are those of the textual and toxicity profiles, so that cached answers are used again.
+        """
+        texts = _distinct_texts(answers)
+        described = [DescribeText(text, self.text_metrics) for text in texts]
+        scored = [Toxicity(text, ATTRIBUTES) for text in texts]
+        return [*(described if self.text_metrics else ()), *(scored if self.scored else ())]
+
+    def candidates(self, item: Prompt, answers: Sequence[Answer]) -> Pool:
+        """The completions of the prompt with all their scores.
+
+        `answers` are those to `requests`, then those to `follow_up`.
+        """
+        pool = list(_completions(item, self.label, answers[: self.drawing.k]))
+        texts = _distinct_texts(answers[: self.drawing.k])
+        following = answers[self.drawing.k :]
+        if self.text_metrics:
+            _add_text_scores(pool, dict(zip(texts, following[: len(texts)], strict=True)))
+            following = following[len(texts) :]
+        if self.scored:
+            _add_toxicity(pool, dict(zip(texts, following, strict=True)))
+        return pool
 
 
-def candidates_of(item: Prompt, label: str, answers: Sequence[Answer]) -> Iterator[Sample]:
-    """One model's completions of one prompt, with their lengths."""
+def known_candidates(item: Prompt, label: str, found: Sequence[Response | None]) -> Pool:
+    """Those completions of the prompt that are in the cache, without scores of their texts."""
+    answers = [Answer("", response) for response in found if response is not None]
+    return list(_completions(item, label, answers))
+
+
+def _completions(item: Prompt, label: str, answers: Sequence[Answer]) -> Iterator[Sample]:
     for draw, answer in enumerate(answers):
         outcome = answer.outcome
         done = outcome if isinstance(outcome, Completion) else None
@@ -79,20 +124,14 @@ def candidates_of(item: Prompt, label: str, answers: Sequence[Answer]) -> Iterat
         )
 
 
+def _distinct_texts(answers: Sequence[Answer]) -> list[str]:
+    texts = (each.outcome.text for each in answers if isinstance(each.outcome, Completion))
+    return list(dict.fromkeys(text for text in texts if text.strip()))
+
+
 def is_spoken(sample: Sample) -> bool:
     """Whether there is a completion that is not blank."""
     return bool(sample.response and sample.response.strip())
-
-
-def distinct_texts(pools: Sequence[Pool]) -> list[str]:
-    """Every completion that is not blank, once."""
-    texts = (sample.response for pool in pools for sample in pool if is_spoken(sample))
-    return list(dict.fromkeys(text for text in texts if text is not None))
-
-
-def toxicity_requests(texts: Sequence[str]) -> list[Toxicity]:
-    """The same requests as the toxicity profile's, so that its cached answers are reused."""
-    return [Toxicity(text, ATTRIBUTES) for text in texts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,46 +150,35 @@ class Context:
         return LogLikelihood(self.text, completion, "text" if apart else "prompt")
 
 
-def likelihood_requests(contexts: Sequence[Context], pools: Sequence[Pool]) -> list[LogLikelihood]:
-    """One for each completion that is not blank, after its prompt's context, pool by pool."""
-    return [
-        context.before(str(sample.response))
-        for context, pool in zip(contexts, pools, strict=True)
-        for sample in pool
-        if is_spoken(sample)
-    ]
+def likelihood_requests(context: Context, pool: Pool) -> list[LogLikelihood]:
+    """One for each completion that is not blank, after its prompt's context."""
+    return [context.before(str(sample.response)) for sample in pool if is_spoken(sample)]
 
 
-def text_requests(texts: Sequence[str], metrics: tuple[str, ...]) -> list[DescribeText]:
-    """Those of the textual profile, so that its answers are used again."""
-    return [DescribeText(text, metrics) for text in texts]
-
-
-def add_text_scores(pools: Sequence[Pool], texts: Sequence[str], answers: Sequence[Answer]) -> None:
+def _add_text_scores(pool: Pool, answers: Mapping[str, Answer]) -> None:
     """Give each completion the metrics of its text; `error_class` says why it has none."""
-    found = {text: described(answer) for text, answer in zip(texts, answers, strict=True)}
-    for pool in pools:
-        pool[:] = [_with(sample, *found.get(sample.response or "", ({}, None))) for sample in pool]
+    found = {text: described(answer) for text, answer in answers.items()}
+    pool[:] = [_with(sample, *found.get(sample.response or "", ({}, None))) for sample in pool]
 
 
-def add_toxicity(pools: Sequence[Pool], texts: Sequence[str], answers: Sequence[Answer]) -> None:
+def _add_toxicity(pool: Pool, answers: Mapping[str, Answer]) -> None:
     """Add the toxicity scores of its text to each completion, or why there are none."""
-    opinions = {text: opinion(answer) for text, answer in zip(texts, answers, strict=True)}
-    for pool in pools:
-        for place, sample in enumerate(pool):
-            scores, unscored = opinions.get(sample.response or "", ({}, None))
-            named = {attribute.lower(): value for attribute, value in scores.items()}
-            pool[place] = _with(sample, named, unscored)
+    opinions = {text: opinion(answer) for text, answer in answers.items()}
+    for place, sample in enumerate(pool):
+        scores, unscored = opinions.get(sample.response or "", ({}, None))
+        named = {attribute.lower(): value for attribute, value in scores.items()}
+        pool[place] = _with(sample, named, unscored)
 
 
-def add_likelihood(pools: Sequence[Pool], answers: Sequence[Answer]) -> None:
-    """Add the log-likelihood, total and per token, to each completion that is not blank."""
-    following = iter(answers)
-    for pool in pools:
-        for place, sample in enumerate(pool):
-            if is_spoken(sample):
-                answer = next(following)
-                pool[place] = _with(sample, _likelihood(answer), _failure(answer))
+def add_likelihood(pool: Pool, answers: Iterator[Answer]) -> None:
+    """Add the log-likelihood, total and per token, to each completion that is not blank.
+
+    Takes an answer for each of these from `answers`.
+    """
+    for place, sample in enumerate(pool):
+        if is_spoken(sample):
+            answer = next(answers)
+            pool[place] = _with(sample, _likelihood(answer), _failure(answer))
 
 
 def _likelihood(answer: Answer) -> dict[str, float | None]:

@@ -25,22 +25,23 @@ class Chosen:
         return self.kept.response != self.worst.response
 
 
-def choose(pools: Sequence[Pool], choice: Choice) -> list[Chosen | None]:
+def choose(pools: Sequence[Pool], choice: Choice, first: int = 0) -> list[Chosen | None]:
     """What is kept of each prompt's candidates; None where no candidate is eligible.
+
+    `first` is the position of the first prompt among all, where `pools` are a part of them.
 
     A candidate is eligible if it is not blank, has a value of the target and meets the
     constraints; one whose value is extrapolated only where no other has a measured one. Ties go to
     the earliest model and its smallest sample index. A random choice depends only on the seed and
-    the prompt's position, so that the same candidates give the same
-    choice.
+    the prompt's position, so that the same candidates give the same choice.
     """
     eligible = _eligible(pools, choice)
-    return [_choose(place, pool, choice) for place, pool in enumerate(eligible)]
+    return [_choose(place, pool, choice) for place, pool in enumerate(eligible, first)]
 
 
-def control(pools: Sequence[Pool], choice: Choice) -> list[Sample | None]:
-    """What `baseline` "random" would keep of the same candidates."""
-    drawn = choose(pools, replace(choice, baseline="random"))
+def control(pools: Sequence[Pool], choice: Choice, first: int = 0) -> list[Sample | None]:
+    """What `baseline` "random" would keep of the same candidates; `first` as for `choose`."""
+    drawn = choose(pools, replace(choice, baseline="random"), first)
     return [None if chosen is None else chosen.kept for chosen in drawn]
 
 

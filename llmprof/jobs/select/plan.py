@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 
 from llmprof.backends import Backend, Paced
 from llmprof.cache import ResponseCache, canonical_json, open_cache
 from llmprof.cache.facts import recall, remember
+from llmprof.datasets import Prompt
 from llmprof.engine import Engine
 from llmprof.jobs.dry_run import Plan
 from llmprof.jobs.select.candidates import (
     Pool,
-    candidates_of,
-    distinct_texts,
+    is_spoken,
+    known_candidates,
     likelihood_requests,
-    text_requests,
-    toxicity_requests,
 )
 from llmprof.jobs.select.job import SelectJob
 from llmprof.jobs.select.prepare import SelectSetup, prepare
+from llmprof.jobs.windows import REQUESTS_AT_ONCE
+from llmprof.profilers.toxicity_measures import ATTRIBUTES
 from llmprof.requests import (
-    Answer,
     DescribeText,
     Generate,
     LogLikelihood,
     Request,
     RequestType,
+    Response,
     Toxicity,
 )
 
@@ -46,68 +49,92 @@ def plan_select(job: SelectJob) -> list[Plan]:
     setup = prepare(job)
     with open_cache(job.cache_dir) as cache:
         planner = _Planner(job, setup, cache)
-        plans = [
-            planner.plan(f"completions of {each.label}", each.backend, Generate, each.requests)
-            for each in setup.sources
-        ]
-        missing = sum(plan.requests - plan.cached for plan in plans)
-        pools = planner.known_completions()
-        texts = distinct_texts(pools)
+        planner.look_up()
+        return planner.plans()
+
+
+class _Planner:
+    """Looks up a job's requests in the cache, some prompts at a time."""
+
+    def __init__(self, job: SelectJob, setup: SelectSetup, cache: ResponseCache) -> None:
+        self._job = job
+        self._setup = setup
+        self._cache = cache
+        # Per name of a plan, in their order.
+        self._asked: Counter[str] = Counter()
+        self._cached: Counter[str] = Counter()
+        self._backends: dict[str, tuple[Backend, RequestType]] = {
+            f"completions of {each.label}": (each.backend, Generate) for each in setup.sources
+        }
+        self._about: list[tuple[str, Callable[[str], Request]]] = []
         if (describer := setup.text_metrics) is not None:
-            about = text_requests(texts, job.text_metrics)
-            plans.append(planner.plan("text metrics", describer, DescribeText, about, missing))
+            self._backends["text metrics"] = describer, DescribeText
+            self._about.append(("text metrics", partial(DescribeText, metrics=job.text_metrics)))
         if (scorer := setup.scorer) is not None:
             name = f"toxicity by {scorer.name}"
-            scored = toxicity_requests(texts)
-            plans.append(planner.plan(name, scorer, Toxicity, scored, missing))
+            self._backends[name] = scorer, Toxicity
+            self._about.append((name, partial(Toxicity, attributes=ATTRIBUTES)))
+        self._likelihood = None
         if (likelihood := setup.likelihood) is not None:
-            name = f"likelihood under {likelihood.backend.model}"
-            asks = likelihood_requests(likelihood.contexts, pools)
-            plans.append(planner.plan(name, likelihood.backend, LogLikelihood, asks, missing))
-    return plans
+            self._likelihood = f"likelihood under {likelihood.backend.model}"
+            self._backends[self._likelihood] = likelihood.backend, LogLikelihood
 
+    def look_up(self) -> None:
+        """Count what is asked and cached; of completions that are not cached, nothing is known."""
+        setup = self._setup
+        items = iter(setup.dataset.items)
+        contexts = iter(setup.likelihood.contexts if setup.likelihood else ())
+        per_prompt = self._job.drawing.k * len(setup.sources)
+        while some := list(islice(items, max(1, REQUESTS_AT_ONCE // per_prompt))):
+            pools = self._known(some)
+            spoken = [each.response for pool in pools for each in pool if is_spoken(each)]
+            texts = dict.fromkeys(text for text in spoken if text is not None)
+            for name, ask in self._about:
+                self._count(name, list(map(ask, texts)))
+            if self._likelihood is not None:
+                before = zip(islice(contexts, len(some)), pools, strict=True)
+                asks = [ask for each in before for ask in likelihood_requests(*each)]
+                self._count(self._likelihood, asks)
 
-@dataclass(frozen=True, slots=True)
-class _Planner:
-    """Looks up a job's requests in the cache."""
-
-    job: SelectJob
-    setup: SelectSetup
-    cache: ResponseCache
-
-    def known_completions(self) -> list[Pool]:
+    def _known(self, items: Sequence[Prompt]) -> list[Pool]:
         """The completions of each prompt that are in the cache."""
-        items, k = self.setup.dataset.items, self.job.drawing.k
         pools: list[Pool] = [[] for _ in items]
-        for source in self.setup.sources:
-            found = Engine(self.cache, [source.backend]).cached(source.requests)
-            for place, (item, pool) in enumerate(zip(items, pools, strict=True)):
-                mine = found[place * k : (place + 1) * k]
-                answers = [Answer("", response) for response in mine if response is not None]
-                pool += candidates_of(item, source.label, answers)
+        for source in self._setup.sources:
+            stated = [source.sampler.requests(item) for item in items]
+            asks = [ask for group in stated for ask in group]
+            found = iter(self._count(f"completions of {source.label}", asks))
+            for item, group, pool in zip(items, stated, pools, strict=True):
+                pool += known_candidates(item, source.label, [next(found) for _ in group])
         return pools
 
-    def plan(
-        self,
-        name: str,
-        backend: Backend,
-        kind: RequestType,
-        asks: Sequence[Request],
-        unknown: int = 0,
-    ) -> Plan:
-        """The plan of `asks` and of `unknown` more requests."""
-        dataset, tokens = self.setup.dataset, self.job.options.max_new_tokens
-        cached = sum(each is not None for each in Engine(self.cache, [backend]).cached(asks))
-        to_ask = len(asks) + unknown - cached
-        seconds = seconds_per_answer(self.job.cache_dir, backend, kind.kind, tokens)
+    def _count(self, name: str, asks: Sequence[Request]) -> list[Response | None]:
+        backend, _ = self._backends[name]
+        found = Engine(self._cache, [backend]).cached(asks)
+        self._asked[name] += len(asks)
+        self._cached[name] += sum(each is not None for each in found)
+        return found
+
+    def plans(self) -> list[Plan]:
+        """One plan per backend; each completion to come counts as one request about it."""
+        sampled = [f"completions of {each.label}" for each in self._setup.sources]
+        to_come = sum(self._asked[name] - self._cached[name] for name in sampled)
+        return [
+            self._plan(name, backend, kind, 0 if name in sampled else to_come)
+            for name, (backend, kind) in self._backends.items()
+        ]
+
+    def _plan(self, name: str, backend: Backend, kind: RequestType, to_come: int) -> Plan:
+        dataset, tokens = self._setup.dataset, self._job.options.max_new_tokens
+        requests, cached = self._asked[name] + to_come, self._cached[name]
+        seconds = seconds_per_answer(self._job.cache_dir, backend, kind.kind, tokens)
         return Plan(
             profiler=name,
             dataset=dataset.name,
             source=dataset.source,
             items=len(dataset.items),
-            requests=len(asks) + unknown,
+            requests=requests,
             cached=cached,
-            seconds=None if seconds is None else to_ask * seconds,
+            seconds=None if seconds is None else (requests - cached) * seconds,
         )
 
 

@@ -14,7 +14,7 @@ from llmprof.backends.registry import create_scorer
 from llmprof.backends.text_metrics import create_text_metrics
 from llmprof.datasets import Dataset, Prompt, load_prompts
 from llmprof.errors import CapabilityError, DataNotFoundError
-from llmprof.jobs.select.candidates import Context, generation_requests, put
+from llmprof.jobs.select.candidates import Context, Sampler, put
 from llmprof.jobs.select.job import SelectJob
 from llmprof.profilers.prompt_formats import version_of_prompts
 from llmprof.requests import Generate, LogLikelihood, Message, RequestType
@@ -26,11 +26,14 @@ COMMAND = "select"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A model that completions are sampled from; `label` tells it from the others."""
+    """A model that completions are sampled from, and what it and its scorers are asked."""
 
-    label: str
     backend: Backend
-    requests: Sequence[Generate]
+    sampler: Sampler
+
+    @property
+    def label(self) -> str:
+        return self.sampler.label
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ def prepare(job: SelectJob) -> SelectSetup:
     asked = job.text_metrics
     return SelectSetup(
         dataset=dataset,
-        sources=_sources(job, dataset),
+        sources=_sources(job),
         text_metrics=create_text_metrics(asked, cache_dir=job.cache_dir) if asked else None,
         scorer=create_scorer(job.scorer) if job.scorer else None,
         likelihood=_likelihood(job, dataset) if job.scores_likelihood else None,
@@ -136,7 +139,7 @@ def _load(job: SelectJob) -> Dataset[Prompt]:
     return load_prompts(str(file.resolve()), job.data)
 
 
-def _sources(job: SelectJob, dataset: Dataset[Prompt]) -> list[Source]:
+def _sources(job: SelectJob) -> list[Source]:
     backends = [
         create_backend(job.backend, replace(job.backend_options, model=name)) for name in job.models
     ]
@@ -144,9 +147,16 @@ def _sources(job: SelectJob, dataset: Dataset[Prompt]) -> list[Source]:
     sources = []
     for name, backend in zip(job.models, backends, strict=True):
         _check_capability(backend, Generate)
-        requests = generation_requests(dataset.items, job.drawing, job.options, **_roles(backend))
         label = backend.model if count[backend.model] == 1 else f"{backend.model} ({name})"
-        sources.append(Source(label, backend, requests))
+        sampler = Sampler(
+            label,
+            job.drawing,
+            job.options,
+            **_roles(backend),
+            text_metrics=job.text_metrics,
+            scored=job.scorer is not None,
+        )
+        sources.append(Source(backend, sampler))
     return sources
 
 

@@ -3,40 +3,40 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from functools import partial, reduce
+from contextlib import ExitStack, closing
+from functools import partial
+from itertools import islice
 
 from llmprof.backends import Backend
 from llmprof.cache import ResponseCache, open_cache
 from llmprof.engine import Engine
 from llmprof.jobs.runner import open_run, run_to_end, work_of
-from llmprof.jobs.select.candidates import (
-    Pool,
-    add_likelihood,
-    add_text_scores,
-    add_toxicity,
-    candidates_of,
-    distinct_texts,
-    likelihood_requests,
-    text_requests,
-    toxicity_requests,
-)
+from llmprof.jobs.select.candidates import add_likelihood, is_spoken, likelihood_requests
 from llmprof.jobs.select.job import SelectJob
 from llmprof.jobs.select.plan import remember_speed
-from llmprof.jobs.select.prepare import SelectSetup, prepare, run_start
-from llmprof.jobs.select.result import lines_of, result_of, select
+from llmprof.jobs.select.prepare import Likelihood, SelectSetup, Source, prepare, run_start
+from llmprof.jobs.select.result import CandidatePools, lines_of, result_of, select
 from llmprof.jobs.select.training_file import check_training_file, write_lines
-from llmprof.jobs.windows import Listener
+from llmprof.jobs.two_stages import answer_two_stages
+from llmprof.jobs.windows import REQUESTS_AT_ONCE, Listener, WholeProgress, Window, windows
 from llmprof.ledger import Progress
-from llmprof.requests import Answer, Request
+from llmprof.requests import (
+    Answer,
+    DescribeText,
+    Generate,
+    LogLikelihood,
+    RequestType,
+    Toxicity,
+)
 from llmprof.results import Store, Work
+from llmprof.results.spool import SampleSpool
 
 
 def run_select(job: SelectJob, listener: Listener) -> str:
     """Run the job, write its file and return the run's id.
 
     Earlier answers come from the cache. The results are stored before the file is written, and the
-    file is written whole or not at all.
+    file is written whole or not at all. Completions wait on disk, beside the database.
 
     Raises:
         SelectionError: nothing can be kept.
@@ -45,78 +45,133 @@ def run_select(job: SelectJob, listener: Listener) -> str:
     """
     # Check output and store before any model: the user hears at once what cannot be written.
     check_training_file(job.output, job.inputs)
-    with Store(job.db) as store:
+    with Store(job.db) as store, ExitStack() as spools:
         setup = prepare(job)
         with open_run(store, run_start(job, setup)) as run:
-            pools, work = run_to_end(partial(_ask, job, setup, listener))
-            selection = select(job, pools)
-            run.save(result_of(job, setup, selection, work))
+            sampling = _Sampling(job, setup, listener, spools)
+            pools = run_to_end(sampling.run)
+            selection = select(job, pools, setup.labels)
+            run.save(result_of(job, setup, selection, sampling.work))
             write_lines(job.output, lines_of(job, setup, selection, run.id), job.inputs)
         return run.id
 
 
-async def _ask(job: SelectJob, setup: SelectSetup, listener: Listener) -> tuple[list[Pool], Work]:
-    began = time.monotonic()
-    with open_cache(job.cache_dir) as cache:
-        session = _Session(job, cache, listener)
-        pools = await _candidates(job, setup, session)
-    return pools, session.work(time.monotonic() - began)
+class _Sampling:
+    """Samples and scores the candidates, window by window, and counts the work.
 
-
-class _Session:
-    """Asks one backend after another, and counts the work.
-
-    Each backend is closed once it has answered, so that one model at a time is in memory.
+    One model after another: each is closed once it has answered, so that one at a time is in
+    memory. Scorers work beside it.
     """
 
-    def __init__(self, job: SelectJob, cache: ResponseCache, listener: Listener) -> None:
-        self.listener = listener
+    def __init__(
+        self, job: SelectJob, setup: SelectSetup, listener: Listener, spools: ExitStack
+    ) -> None:
         self._job = job
-        self._cache = cache
-        self._latest: dict[str, Progress] = {}
+        self._setup = setup
+        self._listener = listener
+        self._spools = spools
+        self._done = Progress(0)
+        self._spoken = 0
+        self._seconds = 0.0
 
-    async def answer(
-        self, label: str, backend: Backend, requests: Sequence[Request]
-    ) -> list[Answer]:
+    @property
+    def work(self) -> Work:
+        return work_of(self._done, self._seconds)
+
+    async def run(self) -> CandidatePools:
+        """The candidates of each prompt, with all their scores."""
         began = time.monotonic()
+        setup, k = self._setup, self._job.drawing.k
+        scorers = [each for each in (setup.text_metrics, setup.scorer) if each is not None]
+        with open_cache(self._job.cache_dir) as cache:
+            try:
+                spools = [await self._sample(source, cache) for source in setup.sources]
+            finally:
+                for scorer in scorers:
+                    await scorer.aclose()
+            pools = CandidatePools(spools, k)
+            if (likelihood := setup.likelihood) is not None:
+                per_prompt = k * len(spools)
+                scored = await self._score_likelihood(likelihood, pools, cache)
+                pools = CandidatePools([scored], per_prompt)
+        self._seconds = time.monotonic() - began
+        return pools
+
+    def _spool(self) -> SampleSpool:
+        return self._spools.enter_context(closing(SampleSpool(self._job.db.parent)))
+
+    async def _sample(self, source: Source, cache: ResponseCache) -> SampleSpool:
+        """One model's completions of all prompts, scored while it writes more."""
+        setup, items = self._setup, self._setup.dataset.items
+        spool = self._spool()
+        texts = [] if setup.text_metrics is None else [setup.text_metrics]
+        scorers = {} if setup.scorer is None else {setup.scorer.name: setup.scorer}
+        engine = Engine(cache, [source.backend, *texts], scorers=scorers)
+        progress = WholeProgress(len(items) * self._job.drawing.k, self._listener)
         try:
-            engine = Engine(self._cache, [backend])
-            answers = await engine.answer(requests, partial(self._listen, label))
+            for window in windows(source.sampler, items):
+                progress.begin(window)
+                answers = await _answer(engine, source, window, progress)
+                for item, about in zip(window.items, answers, strict=True):
+                    pool = source.sampler.candidates(item, about)
+                    self._spoken += sum(map(is_spoken, pool))
+                    spool.add(pool)
         finally:
-            await backend.aclose()
-        if new := self._latest[label].total - self._latest[label].cached:
-            seconds = (time.monotonic() - began) / new
-            kind, tokens = requests[0].kind, self._job.options.max_new_tokens
-            remember_speed(self._job.cache_dir, backend, kind, tokens, seconds)
-        return answers
+            await source.backend.aclose()
+        self._remember_speed(engine, source.backend, Generate)
+        for describer in texts:
+            self._remember_speed(engine, describer, DescribeText)
+        for scorer in scorers.values():
+            self._remember_speed(engine, scorer, Toxicity)
+        self._done = self._done.plus(progress.together)
+        return spool
 
-    def work(self, seconds: float) -> Work:
-        return work_of(reduce(Progress.plus, self._latest.values()), seconds)
+    async def _score_likelihood(
+        self, likelihood: Likelihood, pools: CandidatePools, cache: ResponseCache
+    ) -> SampleSpool:
+        """All candidates with their log-likelihood."""
+        spool = self._spool()
+        engine = Engine(cache, [likelihood.backend])
+        progress = WholeProgress(self._spoken, self._listener)
+        listen = partial(progress.listen, "likelihood")
+        per_prompt = self._job.drawing.k * len(self._setup.sources)
+        prompts = max(1, REQUESTS_AT_ONCE // per_prompt)
+        stream = zip(likelihood.contexts, pools, strict=True)
+        try:
+            while some := list(islice(stream, prompts)):
+                asks = [likelihood_requests(context, pool) for context, pool in some]
+                window = Window(some, asks)
+                progress.begin(window)
+                answers = iter(await engine.answer(window.requests, listen))
+                for _, pool in some:
+                    add_likelihood(pool, answers)
+                    spool.add(pool)
+        finally:
+            await likelihood.backend.aclose()
+        self._remember_speed(engine, likelihood.backend, LogLikelihood)
+        self._done = self._done.plus(progress.together)
+        return spool
 
-    def _listen(self, label: str, now: Progress) -> None:
-        self._latest[label] = now
-        self.listener(label, now)
+    def _remember_speed(self, engine: Engine, backend: Backend, kind: RequestType) -> None:
+        seconds = engine.seconds_per_answer(backend)
+        if seconds is not None:
+            tokens = self._job.options.max_new_tokens
+            remember_speed(self._job.cache_dir, backend, kind.kind, tokens, seconds)
 
 
-async def _candidates(job: SelectJob, setup: SelectSetup, session: _Session) -> list[Pool]:
-    """The completions of each prompt, with all their scores."""
-    items, k = setup.dataset.items, job.drawing.k
-    pools: list[Pool] = [[] for _ in items]
-    for source in setup.sources:
-        answers = await session.answer(
-            f"completions of {source.label}", source.backend, source.requests
-        )
-        for place, (item, pool) in enumerate(zip(items, pools, strict=True)):
-            pool += candidates_of(item, source.label, answers[place * k : (place + 1) * k])
-    texts = distinct_texts(pools)
-    if (describer := setup.text_metrics) is not None:
-        about = text_requests(texts, job.text_metrics)
-        answers = await session.answer("text metrics", describer, about)
-        add_text_scores(pools, texts, answers)
-    if (scorer := setup.scorer) is not None:
-        answers = await session.answer("toxicity", scorer, toxicity_requests(texts))
-        add_toxicity(pools, texts, answers)
-    if (likelihood := setup.likelihood) is not None:
-        asks = likelihood_requests(likelihood.contexts, pools)
-        add_likelihood(pools, await session.answer("likelihood", likelihood.backend, asks))
-    return pools
+async def _answer(
+    engine: Engine, source: Source, window: Window, progress: WholeProgress
+) -> list[list[Answer]]:
+    """The answers to each prompt's requests, followed by those about its completions."""
+    sampler = source.sampler
+    listen = partial(progress.listen, f"completions of {source.label}")
+    if not sampler.asks_scorers:
+        answers = iter(await engine.answer(window.requests, listen))
+        return [[next(answers) for _ in group] for group in window.stated]
+    return await answer_two_stages(
+        engine,
+        window.stated,
+        lambda place, answers: sampler.follow_up(answers),
+        listen,
+        partial(progress.listen, f"scores of {source.label}"),
+    )

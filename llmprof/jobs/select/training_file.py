@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +96,10 @@ def _reply(sample: Sample) -> Line:
     return {"role": "assistant", "content": sample.response}
 
 
-Lines = Sequence[dict[str, Any]]
+# Can be iterated over more than once.
+Lines = Iterable[dict[str, Any]]
+# Lines of a Parquet file that are in memory at once.
+_ROWS_AT_ONCE = 1_000
 
 
 def check_training_file(path: Path, inputs: Sequence[Path] = ()) -> None:
@@ -133,9 +137,18 @@ def _write_parquet(path: Path, lines: Lines) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
-    inferred = pa.Table.from_pylist(lines).schema
-    schema = pa.schema([pa.field(each.name, _with_numbers(each.type)) for each in inferred])
-    parquet.write_table(pa.Table.from_pylist(lines, schema=schema), path)
+    inferred = [pa.Table.from_pylist(some).schema for some in _parts(lines)]
+    merged = pa.unify_schemas(inferred, promote_options="permissive")
+    schema = pa.schema([pa.field(each.name, _with_numbers(each.type)) for each in merged])
+    with parquet.ParquetWriter(path, schema) as file:
+        for some in _parts(lines):
+            file.write_table(pa.Table.from_pylist(some, schema=schema))
+
+
+def _parts(lines: Lines) -> Iterator[list[dict[str, Any]]]:
+    stream = iter(lines)
+    while some := list(islice(stream, _ROWS_AT_ONCE)):
+        yield some
 
 
 def _with_numbers(kind: pa.DataType) -> pa.DataType:

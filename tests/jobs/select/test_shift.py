@@ -7,14 +7,17 @@ from hypothesis import strategies as st
 
 from llmprof.jobs.select import Choice, choose
 from llmprof.jobs.select.choose import control
-from llmprof.jobs.select.result import selection_metrics
+from llmprof.jobs.select.shift import Shift
 from llmprof.metrics.samples import Metric
 from tests.jobs.select.pools import candidate, pool_of
 
 
 def summarised(pools: list[list], choice: Choice, labels: list[str]) -> dict[tuple, Metric]:
-    kept = [None if each is None else each.kept for each in choose(pools, choice)]
-    metrics = selection_metrics(pools, kept, control(pools, choice), choice.target, labels)
+    shift = Shift(choice.target, labels)
+    chosen = choose(pools, choice)
+    for pool, each, chance in zip(pools, chosen, control(pools, choice), strict=True):
+        shift.add(pool, None if each is None else each.kept, chance)
+    metrics = shift.metrics()
     named = {(metric.name, metric.group): metric for metric in metrics}
     assert len(named) == len(metrics)
     return named
