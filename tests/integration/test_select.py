@@ -234,7 +234,7 @@ def test_completions_of_the_toxicity_profile_are_used_again(llmprof: Command) ->
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "completions of scripted: 20/20 done, 20 cached" in done.stderr
-    assert "toxicity: 5/5 done, 5 cached" in done.stderr
+    assert "scores of scripted: 5/5 done, 5 cached" in done.stderr
 
 
 @pytest.mark.slow
