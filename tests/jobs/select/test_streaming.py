@@ -119,7 +119,7 @@ def test_peak_memory_hardly_grows_with_the_completions(
     # What is imported on the way counts in no measurement.
     peak_of(tmp_path / "first", 10)
     few, many = (peak_of(tmp_path / str(count), count) for count in (200, 400))
-    # A completion in memory takes more than 1,200 bytes. The first megabyte of a spool is in memory.
+    # A completion in memory takes more than 1,200 bytes; of a spool the first megabyte is there.
     assert many - few < 200 * 20 * 300
 
 
