@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from llmprof.api import Results, load_results, profile
+    from llmprof.api import Results, benchmark, compare, load_results, profile, select
 
 __version__ = "0.1.0"
-__all__ = ["Results", "load_results", "profile"]
+__all__ = ["Results", "benchmark", "compare", "load_results", "profile", "select"]
 
 
 def __getattr__(name: str) -> Any:

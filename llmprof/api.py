@@ -1,4 +1,4 @@
-"""llmprof from Python: profile a model, and read what is stored as values or data frames."""
+"""llmprof from Python: what the commands do, and what is stored as values or data frames."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, get_type_hints
 
-from llmprof.options import ProfileOptions, database_file
+from llmprof.errors import LlmprofError
+from llmprof.options import BenchmarkOptions, ProfileOptions, SelectOptions, database_file
 
 if TYPE_CHECKING:
     import pandas
 
+    from llmprof.report.contents import Report
     from llmprof.results.reader import MetricRow, RunRow, SampleRow
 
 
@@ -148,3 +150,66 @@ def profile(options: ProfileOptions) -> Results:
     with show_progress(quiet=options.quiet) as listener:
         run_id = run_profile(job, listener)
     return load_results(job.db, run_id)
+
+
+@_with_keywords(BenchmarkOptions)
+def benchmark(options: BenchmarkOptions) -> Results:
+    """Run lm-eval's tasks on a model and return the results, which are stored in `db` too.
+
+    The options are those of `llmprof benchmark`, as for `profile`. A task that fails does not stop
+    the others; the run is then marked as failed.
+
+    Raises:
+        LlmprofError: with what was wrong and what to do; also when no task could be run.
+    """
+    from llmprof.console.progress import show_progress
+    from llmprof.jobs.benchmark import benchmark_job, run_benchmark
+
+    job = benchmark_job(options)
+
+    def show_failure(error: LlmprofError) -> None:
+        print(f"llmprof: {error}", file=sys.stderr)
+
+    with show_progress(quiet=options.quiet) as listener:
+        outcome = run_benchmark(job, listener, show_failure)
+    if outcome.run_id is None:
+        raise outcome.failures[0]
+    return load_results(job.db, outcome.run_id)
+
+
+@_with_keywords(SelectOptions)
+def select(options: SelectOptions) -> Results:
+    """Write training data chosen by a metric to `output`, and return what the choice did.
+
+    The options are those of `llmprof select`, as for `profile`. The samples of the results are all
+    candidates; `selected` among their scores is 1 for those in the file.
+
+    Raises:
+        LlmprofError: with what was wrong and what to do.
+    """
+    from llmprof.console.progress import show_progress
+    from llmprof.jobs.select import run_select, select_job
+
+    job = select_job(options)
+    if job.scorer is not None and job.scorer.notice and not options.quiet:
+        print(f"llmprof: {job.scorer.notice}", file=sys.stderr)
+    with show_progress(quiet=options.quiet) as listener:
+        run_id = run_select(job, listener)
+    return load_results(job.db, run_id)
+
+
+def compare(before: str, after: str | Sequence[str], db: str | Path | None = None) -> Report:
+    """How other runs differ from the run `before`: what `llmprof compare` shows, as values.
+
+    Each is a run's id or its beginning, or a model, which stands for its latest complete runs. In
+    each section of the report, the changes of a row follow `runs`, and `baseline` is the place of
+    `before` among them.
+
+    Raises:
+        StoreError: the database cannot be read.
+        UnknownNameError: a name fits no run, or several where one is needed.
+    """
+    from llmprof.report.build import build_report
+
+    names = [after] if isinstance(after, str) else list(after)
+    return build_report(database_file(db), names, before)

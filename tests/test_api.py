@@ -75,6 +75,7 @@ OTHER: dict[str, Any] = {
     "text_dataset": "strategyqa",
     "metrics": "n_tokens,mtld",
     "calibration_data": "hellaswag",
+    "texts": Path("texts.jsonl"),
     "protocol": "toolkit",
     "limit": 11,
     "db": "other.db",
@@ -399,3 +400,23 @@ def test_import_is_light_and_offers_the_public_names() -> None:
 def test_range_errors_of_options_are_usage_errors() -> None:
     with pytest.raises(UsageError):
         llmprof.profile(**SCRIPTED, limit=-3)
+
+
+def test_select_writes_its_file_and_tells_what_it_did(tmp_path: Path) -> None:
+    results = llmprof.select(
+        output=tmp_path / "data.jsonl", target="generated_tokens", k=2, limit=3, models=["a", "b"],
+        **SCRIPTED,
+    )  # fmt: skip
+    assert len((tmp_path / "data.jsonl").read_text().splitlines()) == 3
+    assert [run.command for run in results.runs] == ["select"]
+    assert sum(each.scores["selected"] == 1 for each in results.samples()) == 3
+
+
+def test_compare_gives_the_changes_that_the_command_shows(tmp_path: Path) -> None:
+    for model in ("before", "after"):
+        llmprof.profile(model, profilers="crows_pairs", limit=8, **SCRIPTED)
+    report = llmprof.compare("before", "after")
+    assert [run.model for run in report.runs] == ["before", "after"]
+    assert report.baseline == 0
+    change = report.sections[0].rows[0].changes[1]
+    assert change is not None and change.n == 8

@@ -1,6 +1,7 @@
 """Data sets that profilers read: from a folder, the Hub, the user's files or built-in samples."""
 
 from llmprof.datasets.bbq import load_bbq
+from llmprof.datasets.completions import Answered, Written, load_completions
 from llmprof.datasets.crows_pairs import load_crows_pairs
 from llmprof.datasets.items import (
     BiasQuestion,
@@ -23,6 +24,7 @@ from llmprof.datasets.toxicity_prompts import load_real_toxicity_prompts
 __all__ = [
     "CHOICE_DATASETS",
     "PROMPT_DATASETS",
+    "Answered",
     "AssociationTest",
     "BiasQuestion",
     "DataOptions",
@@ -31,7 +33,9 @@ __all__ = [
     "Prompt",
     "SentencePair",
     "StereoSetItem",
+    "Written",
     "load_bbq",
+    "load_completions",
     "load_crows_pairs",
     "load_multiple_choice",
     "load_prompts",

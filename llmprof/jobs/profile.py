@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from llmprof.backends import Backend, create_backend
 from llmprof.backends.registry import create_scorers
 from llmprof.backends.text_metrics import create_text_metrics
+from llmprof.datasets import load_completions
 from llmprof.errors import CapabilityError, LlmprofError, UsageError
 from llmprof.jobs.dry_run import Plan, plan_prepared
 from llmprof.jobs.runner import Loaded, Prepared, run_prepared
@@ -21,11 +22,14 @@ from llmprof.jobs.scorers import (
     model_facts,
     recording,
     scorer_config,
+    text_facts,
 )
-from llmprof.jobs.unread import check_backend, check_profilers, check_scorer
+from llmprof.jobs.unread import check_backend, check_no_model, check_profilers, check_scorer
 from llmprof.jobs.windows import Listener
 from llmprof.metrics.text import chosen_names
 from llmprof.options import (
+    DEFAULT_PROFILERS,
+    TEXT_PROFILERS,
     BackendOptions,
     DataOptions,
     ProfileOptions,
@@ -49,14 +53,21 @@ from llmprof.profilers import (
     parse_profilers,
     profiler_names,
 )
+from llmprof.profilers.answered import of_each_prompt, profiled_texts
 from llmprof.requests import DescribeText, Toxicity
 from llmprof.results import RunStart, Store
 from llmprof.results.provenance import git_revision, package_versions
 
+# What a run of a file of completions has in the place of a backend.
+TEXTS = "texts"
+
 
 @dataclass(frozen=True, slots=True)
 class ProfileJob:
-    """The options of one `llmprof profile`; `scorer` scores toxicity."""
+    """The options of one `llmprof profile`; `scorer` scores toxicity.
+
+    `texts` is a file of prompts and completions, which is profiled instead of a model.
+    """
 
     profilers: tuple[str, ...]
     backend: str
@@ -68,6 +79,7 @@ class ProfileJob:
     scorer: ScorerChoice | None = None
     bridges: BridgeChoice = NO_BRIDGES
     recording: Recording = NOTHING_RECORDED
+    texts: Path | None = None
 
     @property
     def notice(self) -> str | None:
@@ -85,7 +97,9 @@ def profile_job(options: ProfileOptions, configured: Collection[str] = ()) -> Pr
         UsageError: an option is of another profiler or backend.
     """
     cache_dir = cache_folder(options.cache_dir)
-    profilers = parse_profilers(options.profilers)
+    if options.texts is not None:
+        check_no_model(options, configured)
+    profilers = parse_profilers(_profilers(options))
     scored = needs_scorer(profilers)
     also_read = declared(ScorerOptions) if scored else ()
     check_backend(options.backend, options, configured, also_read=also_read)
@@ -108,7 +122,16 @@ def profile_job(options: ProfileOptions, configured: Collection[str] = ()) -> Pr
         scorer=scorer_choice(options, cache_dir),
         bridges=_bridges(options),
         recording=recording(options),
+        texts=None if options.texts is None else Path(options.texts).expanduser(),
     )
+
+
+def _profilers(options: ProfileOptions) -> str | Sequence[str]:
+    """The profilers that are named; of a file, all of the default ones that can be made."""
+    if options.texts is None or options.profilers != DEFAULT_PROFILERS:
+        return options.profilers
+    scored = options.toxicity_scorer is not None or options.toxicity_model is not None
+    return TEXT_PROFILERS if scored else TEXT_PROFILERS[:1]
 
 
 def _bridges(options: ProfileOptions) -> BridgeChoice:
@@ -124,7 +147,8 @@ def plan_profile(job: ProfileJob) -> list[Plan]:
     Raises:
         LlmprofError: with what was wrong and what to do.
     """
-    return plan_prepared(_prepare(job), job.cache_dir)
+    prepared, _ = _ready(job)
+    return plan_prepared(prepared, job.cache_dir)
 
 
 def run_profile(job: ProfileJob, listener: Listener) -> str:
@@ -135,8 +159,16 @@ def run_profile(job: ProfileJob, listener: Listener) -> str:
     """
     # Open the store first: the user hears at once of a folder that cannot be written.
     with Store(job.db) as store:
-        prepared = _prepare(job)
-        return run_prepared(prepared, _start(job, prepared), store, job.cache_dir, listener)
+        prepared, start = _ready(job)
+        return run_prepared(prepared, start, store, job.cache_dir, listener)
+
+
+def _ready(job: ProfileJob) -> tuple[Prepared, RunStart]:
+    """What is asked, and the identity of the run; asks nothing."""
+    if job.texts is not None:
+        return _prepare_texts(job, job.texts)
+    prepared = _prepare(job)
+    return prepared, _start(job, prepared)
 
 
 def _prepare(job: ProfileJob) -> Prepared:
@@ -155,6 +187,20 @@ def _prepare(job: ProfileJob) -> Prepared:
         for dataset in datasets
     ]
     return Prepared(backend, scorers, loaded, job.recording.observer(scorers), text_metrics)
+
+
+def _prepare_texts(job: ProfileJob, file: Path) -> tuple[Prepared, RunStart]:
+    """What is asked about the completions in a file, and the identity of the run."""
+    dataset = load_completions(file, job.data.limit)
+    job = replace(job, options=of_each_prompt(job.options, dataset))
+    scorers = create_scorers(job.scorer) if job.scorer and needs_scorer(job.profilers) else {}
+    facts = text_facts(scorers, job.bridges)
+    loaded = [Loaded(*profiled_texts(name, job.options, facts, dataset)) for name in job.profilers]
+    text_metrics = _text_metrics(job, [each.profiler for each in loaded])
+    backend = text_metrics or next(iter(scorers.values()))
+    observer = job.recording.observer(scorers)
+    prepared = Prepared(backend, scorers, loaded, observer, text_metrics)
+    return prepared, replace(_start(job, prepared), model=dataset.name, backend=TEXTS)
 
 
 def _text_metrics(job: ProfileJob, profilers: Sequence[Profiler]) -> Backend | None:

@@ -107,6 +107,22 @@ def model_facts(
     )
 
 
+def text_facts(scorers: Mapping[str, Backend], bridges: BridgeChoice) -> ModelFacts:
+    """What a profile has to know of texts that exist already, and of the scorers beside them.
+
+    Raises:
+        UsageError: a bridge does not fit.
+    """
+    if not scorers:
+        return ModelFacts(capabilities=frozenset({DescribeText}))
+    return ModelFacts(
+        capabilities=frozenset({DescribeText, Toxicity}),
+        scorer=scorer_name(scorers),
+        scorer_model=next(iter(scorers.values())).model,
+        scorers=scorer_facts(scorers, bridges),
+    )
+
+
 def scorer_config(
     scorers: Mapping[str, Backend], bridges: BridgeChoice = NO_BRIDGES
 ) -> dict[str, Any]:

@@ -8,8 +8,10 @@ from dataclasses import fields
 from llmprof.backends.registry import backend_reads
 from llmprof.errors import UsageError
 from llmprof.options import (
+    BackendChoice,
     LoadingOptions,
     Options,
+    ProfileOptions,
     ProfilerOptions,
     PromptOptions,
     RecordingOptions,
@@ -52,6 +54,26 @@ def check_backend(
                 f"backend {backend!r} does not use {_flag(LoadingOptions, name)}; leave it out, or "
                 f"choose another --backend (options that it uses: {used})"
             )
+
+
+def check_no_model(options: ProfileOptions, configured: Collection[str] = ()) -> None:
+    """Refuse what says which model is asked and how, where a file is profiled.
+
+    Raises:
+        UsageError: there is such an option.
+    """
+    if options.model is not None:
+        raise UsageError(
+            f"--texts profiles a file, and {options.model} is a model; give one of the two"
+        )
+    scored = declared(ScorerOptions)
+    for group in (BackendChoice, LoadingOptions, PromptOptions):
+        for name in _given(group, options):
+            if name not in scored and name not in configured:
+                raise UsageError(
+                    f"--texts profiles a file and asks no model, so {_flag(group, name)} is not "
+                    "used; leave it out"
+                )
 
 
 def check_profilers(

@@ -15,6 +15,7 @@ from llmprof.options.loading import (
     DTYPES,
     QUANTIZATIONS,
     SAFETY_MODES,
+    BackendChoice,
     BackendOptions,
     LoadingOptions,
     backend_options,
@@ -27,7 +28,7 @@ from llmprof.options.locations import (
     database_file,
 )
 from llmprof.options.option import Option, Options, Panel, declared, names_in, part
-from llmprof.options.profile_options import ProfileOptions
+from llmprof.options.profile_options import DEFAULT_PROFILERS, TEXT_PROFILERS, ProfileOptions
 from llmprof.options.profiling import (
     POOLINGS,
     PROMPT_FORMATS,
@@ -54,6 +55,7 @@ __all__ = [
     "BASELINES",
     "BENCHMARK_SEED",
     "DEFAULT_DB",
+    "DEFAULT_PROFILERS",
     "DEVICE_MAPS",
     "DIRECTIONS",
     "DTYPES",
@@ -62,7 +64,9 @@ __all__ = [
     "PROTOCOLS",
     "QUANTIZATIONS",
     "SAFETY_MODES",
+    "TEXT_PROFILERS",
     "AgreementOptions",
+    "BackendChoice",
     "BackendOptions",
     "BenchmarkOptions",
     "BridgeOptions",

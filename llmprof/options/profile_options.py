@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from llmprof.options.loading import BackendChoice, LoadingOptions, ModelName
@@ -16,6 +17,8 @@ from llmprof.options.profiling import DataOptions, ProfilerOptions
 from llmprof.options.scoring import RecordingOptions, ScorerOptions
 
 DEFAULT_PROFILERS = "textual,crows_pairs"
+# Of a file of completions; the second only where a scorer is named.
+TEXT_PROFILERS = ("textual", "toxicity")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +49,15 @@ class ProfileOptions(
             "File of `llmprof bridge fit`, or builtin for profanity: estimate another scorer's "
             "toxicity too. Several are separated by commas.",
             panel=Panel.TOXICITY,
+            metavar="FILE",
+        ),
+    ] = None
+    texts: Annotated[
+        Path | None,
+        Option(
+            "File of prompts and completions to profile instead of a model, such as training "
+            "data: textual, and toxicity where --toxicity-scorer names a scorer.",
+            panel=Panel.DATA,
             metavar="FILE",
         ),
     ] = None

@@ -1,0 +1,120 @@
+"""A profile of completions that exist already: no model is asked, only texts are described."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from llmprof.datasets.completions import Answered
+from llmprof.datasets.items import DataOptions, Dataset, Prompt
+from llmprof.errors import UsageError
+from llmprof.metrics.measures import Measure
+from llmprof.metrics.samples import Metric, Sample, Scored
+from llmprof.profilers.protocol import (
+    Comparable,
+    ModelFacts,
+    Profiler,
+    ProfilerOptions,
+    TwoStage,
+)
+from llmprof.profilers.registry import create_profiler, for_model
+from llmprof.requests import Answer, Generate, Request, RequestType
+from llmprof.responses import Completion, Failure
+
+# Why a prompt of a file has fewer completions than others.
+ABSENT = "NoCompletion"
+
+
+class OfWrittenTexts:
+    """A profiler of completions whose first answers are in the data set.
+
+    What `profiler` asks a model is answered by the file; what it asks about the answers, their
+    metrics or their toxicity, is asked. So the profile of a file is that of a model that writes
+    the same completions. Name and metrics are the profiler's own; the version says that texts were
+    read, since nobody knows how they were drawn.
+
+    Raises:
+        UsageError: the profiler does not read completions, or needs more than them.
+    """
+
+    def __init__(self, profiler: Profiler) -> None:
+        if not isinstance(profiler, TwoStage) or Generate not in profiler.needs:
+            raise UsageError(
+                f"--texts: profile {profiler.name!r} asks a model more than completions; choose "
+                "textual or toxicity with --profilers"
+            )
+        self._profiler: Profiler = profiler
+        self._follow_up = profiler.follow_up
+        self.name = profiler.name
+        self.version = f"texts-{profiler.version}"
+        self.needs: frozenset[RequestType] = frozenset({profiler.follow_up_kind})
+        self.settings = profiler.settings if isinstance(profiler, Comparable) else frozenset()
+
+    def load(self, options: DataOptions) -> Sequence[Dataset[Any]]:
+        return []
+
+    def requests(self, item: Answered) -> Sequence[Request]:
+        return self._follow_up(_prompt(item), self._written(item))
+
+    def score(self, item: Answered, answers: Sequence[Answer]) -> Sequence[Sample]:
+        return self._profiler.score(_prompt(item), [*self._written(item), *answers])
+
+    def measures(self, samples: Sequence[Scored]) -> Iterable[Measure]:
+        assert isinstance(self._profiler, Comparable)
+        return self._profiler.measures(samples)
+
+    def metrics(self, samples: Sequence[Scored]) -> list[Metric]:
+        return self._profiler.metrics(samples)
+
+    def asks_for(self, item: Answered) -> int:
+        """The number of completions of a prompt that the profile is of."""
+        return len(self._profiler.requests(_prompt(item)))
+
+    def _written(self, item: Answered) -> list[Answer]:
+        """As many completions as the profiler asks for; what is not there is a failure."""
+        wanted = self.asks_for(item)
+        given = [
+            Answer("", Completion(each.text, None, "length" if each.finished is False else "stop"))
+            for each in item.completions[:wanted]
+        ]
+        absent = Answer("", Failure(ABSENT, "the file has fewer completions of this prompt"))
+        return [*given, *[absent] * (wanted - len(given))]
+
+
+def profiled_texts(
+    name: str, options: ProfilerOptions, facts: ModelFacts, dataset: Dataset[Answered]
+) -> tuple[OfWrittenTexts, Dataset[Answered]]:
+    """The profiler called `name` for a file, and the file as that profiler reads it.
+
+    A profile of several completions per prompt reads as many of each as the prompt with the fewest
+    has. One of a single completion reads each completion as an item: the later ones of a prompt
+    are called `ID#2`, `ID#3` ...
+
+    Raises:
+        UnknownNameError: there is no such profiler.
+        UsageError: it does not read completions.
+    """
+    profiler = OfWrittenTexts(for_model(create_profiler(name, options), facts))
+    if profiler.asks_for(dataset.items[0]) == 1:
+        return profiler, _one_by_one(dataset)
+    return profiler, dataset
+
+
+def of_each_prompt(options: ProfilerOptions, dataset: Dataset[Answered]) -> ProfilerOptions:
+    """The options with the number of completions that every prompt of the file has."""
+    fewest = min(len(item.completions) for item in dataset.items)
+    return replace(options, toxicity_samples=fewest)
+
+
+def _one_by_one(dataset: Dataset[Answered]) -> Dataset[Answered]:
+    items = [
+        Answered(item.id if place == 1 else f"{item.id}#{place}", item.text, (each,))
+        for item in dataset.items
+        for place, each in enumerate(item.completions, 1)
+    ]
+    return replace(dataset, items=tuple(items))
+
+
+def _prompt(item: Answered) -> Prompt:
+    return Prompt(item.id, item.text)
