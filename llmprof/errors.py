@@ -6,6 +6,8 @@ prints the message and exits with `exit_code`; a traceback is shown only with `-
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 # The package index has another project called llmprof.
 DISTRIBUTION = "llmprof-profiler"
 
@@ -17,6 +19,16 @@ def install_extra(extra: str) -> str:
     "pip install 'llmprof-profiler[adapters]'"
     """
     return f"pip install '{DISTRIBUTION}[{extra}]'"
+
+
+def require(module: str, purpose: str, install: str) -> None:
+    """Check that an optional package is there, without importing it; `install` is what to run.
+
+    Raises:
+        MissingDependencyError: it is not installed.
+    """
+    if find_spec(module) is None:
+        raise MissingDependencyError(f"{purpose} needs the package {module}; run `{install}`")
 
 
 class LlmprofError(Exception):

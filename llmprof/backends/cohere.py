@@ -17,7 +17,7 @@ from llmprof.backends.network.retries import RequestFault, RetryPolicy
 from llmprof.backends.network.server import Server, StrictModel, secret_from_environment
 from llmprof.backends.network.transport import Call, Transport
 from llmprof.backends.protocol import BackendOptions, Sink, reads
-from llmprof.errors import BackendError, UnknownNameError
+from llmprof.errors import BackendError, UnknownNameError, install_extra, require
 from llmprof.options import SAFETY_MODES
 from llmprof.requests import Embed, Generate, Outcome, Request, RequestType
 from llmprof.responses import BLOCKED, Completion, Embedding, Failure
@@ -42,6 +42,14 @@ _FINISHED = {"COMPLETE": "stop", "STOP_SEQUENCE": "stop", "MAX_TOKENS": "length"
 
 @reads("base_url", "concurrency", "rpm", "timeout", "max_response_mib", "safety_mode")
 def create(options: BackendOptions) -> CohereBackend:
+    """The backend.
+
+    Raises:
+        MissingDependencyError: Cohere's client is not installed.
+        UnknownNameError: no model is named.
+        BackendError: there is no key.
+    """
+    require("cohere", "backend 'cohere'", install_extra("cohere"))
     return CohereBackend(options)
 
 

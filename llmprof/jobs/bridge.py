@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +14,9 @@ from llmprof.datasets.files import parse_json
 from llmprof.errors import (
     DISTRIBUTION,
     DataError,
-    MissingDependencyError,
     UsageError,
     install_extra,
+    require,
 )
 from llmprof.jobs.references import (
     Reference,
@@ -353,7 +352,4 @@ def _start(bridge: Bridge, scorers: Mapping[str, Backend], name: str) -> str:
 
 
 def _need_sklearn() -> None:
-    if find_spec("sklearn") is None:
-        raise MissingDependencyError(
-            f"fitting a bridge needs scikit-learn; run `{install_extra('bridge')}`"
-        )
+    require("sklearn", "fitting a bridge", install_extra("bridge"))

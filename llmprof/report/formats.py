@@ -6,7 +6,7 @@ import io
 import sys
 from pathlib import Path
 
-from llmprof.errors import UnknownNameError, UsageError
+from llmprof.errors import UnknownNameError, UsageError, install_extra, require
 from llmprof.outputs import check_output, write_output
 from llmprof.report.contents import Report
 
@@ -36,6 +36,7 @@ def choose_format(format: str | None, output: Path | None) -> str:
     Raises:
         UnknownNameError: there is no such format, or the extension is unknown.
         UsageError: the format is not for a terminal, and there is no file to write it to.
+        MissingDependencyError: the format needs a package that is not installed.
         OutputError: the file cannot be written.
     """
     if format is None and output is not None:
@@ -50,6 +51,8 @@ def choose_format(format: str | None, output: Path | None) -> str:
         raise UnknownNameError(f"unknown format {format!r}; choose one of: {', '.join(FORMATS)}")
     if format in FILES_ONLY and output is None:
         raise UsageError(f"--format {format} needs a file: pass --output FILE")
+    if format == HTML:
+        require("plotly", "an HTML report", install_extra("html"))
     if output is not None:
         check_output(output)
     return format

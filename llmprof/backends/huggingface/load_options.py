@@ -7,21 +7,20 @@ import logging
 import sys
 from collections.abc import Mapping
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from llmprof.backends.protocol import BackendOptions
-from llmprof.errors import MissingDependencyError, UnknownNameError, UsageError, install_extra
+from llmprof.errors import UnknownNameError, UsageError, install_extra, require
 
 TORCH_DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 DEVICES = ("auto", "cpu", "cuda", "cuda:N")
-# What transformers asks for when it loads a checkpoint of each method.
-_PACKAGES: Mapping[str, tuple[str, ...]] = {
-    "awq": ("gptqmodel",),
-    "bitsandbytes": ("bitsandbytes",),
-    "compressed-tensors": ("compressed_tensors",),
-    "gptq": ("optimum", "gptqmodel"),
+# What transformers asks for when it loads a checkpoint of each method, and how to get it.
+_PACKAGES: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "awq": (("gptqmodel",), install_extra("gptq")),
+    "bitsandbytes": (("bitsandbytes",), install_extra("quantize")),
+    "compressed-tensors": (("compressed_tensors",), "pip install compressed-tensors"),
+    "gptq": (("optimum", "gptqmodel"), install_extra("gptq")),
 }
 # AMD's kernel driver, which torch built for ROCm calls CUDA.
 _AMD_DRIVER = Path("/dev/kfd")
@@ -42,16 +41,9 @@ def check_options(options: BackendOptions) -> None:
         )
     _check_device(options.device)
     if options.quantize != "none":
-        require("bitsandbytes", f"--quantize {options.quantize}", extra="quantize")
+        require("bitsandbytes", f"--quantize {options.quantize}", install_extra("quantize"))
     if options.adapter is not None:
-        require("peft", "--adapter", extra="adapters")
-
-
-def require(package: str, purpose: str, *, extra: str | None = None) -> None:
-    """Raise MissingDependencyError, naming what to install, when `package` is not importable."""
-    if find_spec(package) is None:
-        install = f"pip install {package}" if extra is None else install_extra(extra)
-        raise MissingDependencyError(f"{purpose} needs the package {package}; run `{install}`")
+        require("peft", "--adapter", install_extra("adapters"))
 
 
 def checkpoint_quantization(config: Mapping[str, Any]) -> str | None:
@@ -77,8 +69,9 @@ def check_quantization(model: str, method: str | None, quantize: str) -> None:
         raise UsageError(
             f"--quantize {quantize}: model {model} is quantized already ({method}); leave it out"
         )
-    for package in _PACKAGES.get(method, ()):
-        require(package, f"model {model} is quantized with {method}, which")
+    packages, install = _PACKAGES.get(method, ((), ""))
+    for package in packages:
+        require(package, f"model {model} is quantized with {method}, which", install)
 
 
 def bitsandbytes_config(quantize: str, compute_dtype: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +12,6 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
-from aiolimiter import AsyncLimiter
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from llmprof.backends.network.retries import FatalFault, RequestFault, RetryPolicy, UnreachableFault
@@ -34,25 +34,33 @@ class RateLimit:
     """Spaces requests evenly, `per_second` (above 0) of them; belongs to one event loop.
 
     No more than `per_second` arrive in any window of one second, if one request travels at most
-    30 ms longer than another. A leaky bucket of rate r and capacity b lets at most b + r·w pass in
-    w seconds. With b = 1 + r·8 ms (a request that wakes up late does not delay those behind it)
-    and w = 1 s + 30 ms, that stays below `per_second` + 1 if r is `per_second` / 1.038: the price
-    of the guarantee is 3.7% of the quota. The first requests travel longer, since they open the
-    connections: 150 ms worth of requests begin at half the rate.
+    30 ms longer than another. A leaky bucket of rate r and capacity b (as ITU-T I.371's generic
+    cell rate algorithm) lets at most b + r·w pass in w seconds. With b = 1 + r·8 ms (a request that
+    wakes up late does not delay those behind it) and w = 1 s + 30 ms, that stays below
+    `per_second` + 1 if r is `per_second` / 1.038: the price of the guarantee is 3.7% of the quota.
+    The first requests travel longer, since they open the connections: 150 ms worth of requests
+    begin at half the rate.
     """
 
     def __init__(self, per_second: float) -> None:
         rate = per_second / (1.0 + _LATE_SECONDS + _TRANSIT_SECONDS)
-        capacity = 1.0 + rate * _LATE_SECONDS
-        self._bucket = AsyncLimiter(capacity, capacity / rate)
+        self._interval = 1.0 / rate
         self._to_warm_up = int(rate * _WARM_UP_SECONDS)
+        self._turn = anyio.Lock()
+        self._due = -math.inf
 
     async def wait(self) -> None:
         """Wait until the next request may be sent."""
-        if self._to_warm_up > 0:
-            self._to_warm_up -= 1
-            await self._bucket.acquire()
-        await self._bucket.acquire()
+        async with self._turn:
+            if self._to_warm_up > 0:
+                self._to_warm_up -= 1
+                await self._pass_one()
+            await self._pass_one()
+
+    async def _pass_one(self) -> None:
+        await anyio.sleep_until(self._due - _LATE_SECONDS)
+        # What passes late moves all that follows.
+        self._due = max(self._due, anyio.current_time()) + self._interval
 
 
 # httpx compares all connections of a client at every request: many small pools beat one.

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from importlib.util import find_spec
 from typing import Any
 
 import anyio.to_thread
 
 from llmprof.backends.protocol import BackendOptions, Sink
-from llmprof.errors import CapabilityError, MissingDependencyError, UsageError, install_extra
+from llmprof.errors import CapabilityError, UsageError, install_extra, require
 from llmprof.requests import Request, RequestType, Toxicity
 from llmprof.responses import ToxicityScores
 
@@ -25,10 +24,7 @@ def create(options: BackendOptions) -> ProfanityBackend:
         MissingDependencyError: its package is not installed.
         UsageError: a model was asked for.
     """
-    if find_spec("profanity_check") is None:
-        raise MissingDependencyError(
-            f"scorer 'profanity' needs the package {_PACKAGE}; run `{install_extra('profanity')}`"
-        )
+    require("profanity_check", "scorer 'profanity'", install_extra("profanity"))
     if options.model is not None:
         raise UsageError(
             f"scorer 'profanity' has one model of its own and cannot use {options.model}; leave "

@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from llmprof.errors import (
     MissingDependencyError,
     UnknownNameError,
     install_extra,
+    require,
 )
 from llmprof.jobs.unread import check_backend
 from llmprof.options import (
@@ -94,10 +94,7 @@ def benchmark_job(options: BenchmarkOptions, configured: Collection[str] = ()) -
 
 def require_lm_eval() -> None:
     """Raise MissingDependencyError, naming what to install, when lm-eval is not there."""
-    if find_spec("lm_eval") is None:
-        raise MissingDependencyError(
-            f"`llmprof benchmark` needs lm-eval; run `{install_extra('benchmark')}`"
-        )
+    require("lm_eval", "`llmprof benchmark`", install_extra("benchmark"))
 
 
 def prepare_process(*, offline: bool = False, unsafe_code: bool = False) -> None:
