@@ -151,19 +151,22 @@ def _value_type(kind: Any) -> Any:
 
 def _information(name: str, value_type: Any, option: Option) -> ParameterInfo:
     offered: Callable[..., Any] | None = None
+    help = option.help
     if option.choices:
         offered = completion.one_of(*option.choices)
     elif option.completion:
         offered = getattr(completion, option.completion)
+        if "{names}" in help:
+            help = help.replace("{names}", ", ".join(offered("")))
     if option.is_argument:
         argument: ParameterInfo = typer.Argument(
-            metavar=option.metavar or name.upper(), help=option.help, autocompletion=offered
+            metavar=option.metavar or name.upper(), help=help, autocompletion=offered
         )
         return argument
     shows_high = option.high is not None and option.high <= _LARGEST_SHOWN
     named: ParameterInfo = typer.Option(
         *(option.flags or (f"--{name.replace('_', '-')}",)),
-        help=option.help,
+        help=help,
         rich_help_panel=option.panel,
         # Typer would put `<bool>` after a flag, as if it took a value.
         metavar="" if value_type is bool else option.metavar,

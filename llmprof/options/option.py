@@ -34,11 +34,12 @@ class Option:
 
     `low` and `high` are inclusive bounds of a number, `choices` the only values of a text, and
     `is_list` says that a text names several things, separated by commas. `completion` names the
-    function of `llmprof.cli.completion` that offers values to the shell, `variable` the environment
-    variable, and `flags` how the option is written when that is not `--` and its name.
-    `default_text` is the default as the command line writes it, where Python's differs. `noun` is
-    what an error calls the value. The current folder's llmprof.toml may not set an option that is
-    `sensitive`: one that runs code, sends data elsewhere or writes to a file of its own.
+    function of `llmprof.cli.completion` that offers values to the shell; the help has them for
+    `{names}`. `variable` is the environment variable, and `flags` how the option is written when
+    that is not `--` and its name. `default_text` is the default as the command line writes it,
+    where Python's differs. `noun` is what an error calls the value. The current folder's
+    llmprof.toml may not set an option that is `sensitive`: one that runs code, sends data elsewhere
+    or writes to a file of its own.
     """
 
     help: str

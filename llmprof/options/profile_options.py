@@ -37,8 +37,7 @@ class ProfileOptions(
     profilers: Annotated[
         str | Sequence[str],
         Option(
-            "What to profile: textual, toxicity, calibration, crows_pairs, stereoset, seat, bbq, "
-            "or bias for the last four; separated by commas.",
+            "What to profile, separated by commas: {names}.",
             completion="profilers",
             is_list=True,
         ),

@@ -105,8 +105,8 @@ class ProfilerOptions(PromptOptions):
     text_dataset: Annotated[
         str,
         Option(
-            "Prompts of the textual profile: dolly200_val, dolly200_test, strategyqa, or a file of "
-            "your own (JSONL, CSV, or one prompt per line).",
+            "Prompts of the textual profile: {names}, or a file of your own (JSONL, CSV, or one "
+            "prompt per line).",
             panel=Panel.DATA,
             completion="text_datasets",
         ),
@@ -123,8 +123,8 @@ class ProfilerOptions(PromptOptions):
     calibration_data: Annotated[
         str | None,
         Option(
-            "Questions of the calibration profile: hellaswag, openbookqa, or a JSONL file of your "
-            "own (question, choices, answer). Default: both, or those that the folder has.",
+            "Questions of the calibration profile: {names}, or a JSONL file of your own "
+            "(question, choices, answer). Default: all, or those that the folder has.",
             panel=Panel.DATA,
             completion="calibration_data",
         ),

@@ -98,8 +98,7 @@ class SelectOptions(
     text_dataset: Annotated[
         str | None,
         Option(
-            "Prompts instead of --prompts: dolly200_val, dolly200_test or strategyqa. "
-            "Default: dolly200_test.",
+            "Prompts instead of --prompts: {names}. Default: dolly200_test.",
             panel=Panel.DATA,
             completion="text_datasets",
         ),
