@@ -48,8 +48,9 @@ _PRESENTATION = Presentation(
         GroupChart(
             "SEAT: effect size by test",
             "effect_size",
-            "Filled signs: p < 0.05 by permutation, for one test at a time; a test has no "
-            "interval. Tests on single words are in the tables.",
+            "Filled signs: p < 0.05 by a one-sided permutation test, which asks only whether the "
+            "effect is as stereotyped, above 0; for one test at a time. A test has no interval. "
+            "Tests on single words are in the tables.",
             prefix="sent-",
             p_value="p_value",
             wide=True,

@@ -12,7 +12,9 @@ from llmprof.profilers import Comparable, Presentation, Scale, presentation_of
 from llmprof.report.changes import compare_with_baseline, stored_profile
 from llmprof.report.contents import Omission, Report, ReportedRun, Row, Section, Value
 from llmprof.report.disagreements import disagreements
+from llmprof.report.headlines import headlines
 from llmprof.report.runs import choose_runs
+from llmprof.report.verdicts import corrected
 from llmprof.requests import Toxicity
 from llmprof.results import COMPLETE, Store
 from llmprof.results.reader import DatasetRow, read_datasets, read_metrics
@@ -38,11 +40,11 @@ def build_report(db: Path, wanted: Sequence[str], baseline: str | None) -> Repor
             ]
     report = Report(
         runs=chosen.runs,
-        sections=sections,
+        sections=corrected(sections),
         baseline=chosen.baseline,
         omissions=[*chosen.omissions, *map(_unfinished, _incomplete(chosen.runs)), *omissions],
     )
-    return replace(report, remarks=disagreements(report))
+    return replace(report, remarks=disagreements(report), headlines=headlines(report))
 
 
 def _incomplete(runs: Sequence[ReportedRun]) -> list[ReportedRun]:

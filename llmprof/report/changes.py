@@ -8,10 +8,12 @@ from dataclasses import replace
 
 from llmprof.errors import UnknownNameError
 from llmprof.metrics.differences import FEWEST_DIFFERING, Difference
+from llmprof.metrics.effect_sizes import effect_size
 from llmprof.metrics.intervals import bounds_of, defined_values, excludes_zero, is_negligible
 from llmprof.metrics.measures import Mean, Measure, Single, difference
+from llmprof.metrics.multiple_testing import p_value
 from llmprof.metrics.samples import OVERALL, Scored
-from llmprof.profilers import Comparable, Profiler
+from llmprof.profilers import Comparable, GroupChart, Profiler
 from llmprof.profilers.registry import stored_profiler
 from llmprof.report.contents import Change, ReportedRun, Row, Section, Value
 from llmprof.results import Store
@@ -43,7 +45,8 @@ def compare_with_baseline(
         after = _measures(store, runs[place], section)
         section = _made_anew(section, place, after)
         for row, found in zip(section.rows, changes, strict=True):
-            found[place] = _change(row, baseline, place, before, after)
+            change = _change(row, baseline, place, before, after)
+            found[place] = change if _is_ratio(section, row) else _without_percent(change)
     rows = [replace(row, changes=found) for row, found in zip(section.rows, changes, strict=True)]
     return replace(section, rows=rows)
 
@@ -119,7 +122,29 @@ def _change(
         unit=found.unit,
         interval_method=found.method,
         differing=found.differing,
+        p_value=_p_value(found),
+        effect=effect_size(before, after),
     )
+
+
+def _p_value(found: Difference) -> float | None:
+    if found.value is None or found.ci_low is None or found.ci_high is None:
+        return None
+    return p_value(found.value, found.ci_low, found.ci_high, found.n, found.differing)
+
+
+def _is_ratio(section: Section, row: Row) -> bool:
+    """Whether a change in percent means something: not for p-values, nor around zero."""
+    p_values = {
+        chart.p_value for chart in section.presentation.charts if isinstance(chart, GroupChart)
+    }
+    values = [each.value for each in row.values if each is not None and each.value is not None]
+    around_zero = min(values, default=0.0) < 0 or (row.scale is not None and row.scale.low < 0)
+    return not around_zero and row.metric not in p_values
+
+
+def _without_percent(change: Change | None) -> Change | None:
+    return None if change is None else replace(change, percent=None)
 
 
 def _agrees(measure: Measure, stored: Value) -> bool:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llmprof.metrics.differences import FEWEST_DIFFERING
+from llmprof.metrics.effect_sizes import EffectSize
 from llmprof.metrics.intervals import excludes_zero
+from llmprof.metrics.multiple_testing import FALSE_DISCOVERY_RATE
 from llmprof.metrics.samples import OVERALL, Metric
 from llmprof.profilers import Presentation, Scale
 from llmprof.results.reader import MetricRow
@@ -66,7 +68,8 @@ class Change:
     and `absolute` is the difference of the values as they are shown; with one, `reason` says which
     items it leaves out. What counts as an item is what the metric averages over, such as a prompt
     or a target term. `differing` counts the units that are not the same in both runs; None where
-    nobody counted.
+    nobody counted. `p_value` is of no change and `adjusted_p_value` the same after Benjamini and
+    Hochberg's correction over all changes of the report; `effect` is the size of the change.
     """
 
     absolute: float
@@ -78,12 +81,21 @@ class Change:
     unit: str | None = None
     interval_method: str | None = None
     differing: int | None = None
+    p_value: float | None = None
+    adjusted_p_value: float | None = None
+    effect: EffectSize | None = None
 
     @property
     def excludes_zero(self) -> bool:
         """Whether there is a change: the interval says so, of enough units that differ."""
         differing = self.n if self.differing is None else self.differing
         return differing >= FEWEST_DIFFERING and excludes_zero(self.ci_low, self.ci_high)
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether there is a change also after the correction, where one was made."""
+        adjusted = self.adjusted_p_value
+        return self.excludes_zero and (adjusted is None or adjusted <= FALSE_DISCOVERY_RATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +160,7 @@ class Omission:
 class Report:
     """A whole report, for any format. `baseline` is an index into `runs`.
 
-    `remarks` are sentences about several metrics together.
+    `headlines` say in sentences what changed, `remarks` are about several metrics together.
     """
 
     runs: Sequence[ReportedRun]
@@ -156,3 +168,4 @@ class Report:
     baseline: int | None = None
     omissions: Sequence[Omission] = ()
     remarks: Sequence[str] = ()
+    headlines: Sequence[str] = ()

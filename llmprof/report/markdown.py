@@ -6,14 +6,12 @@ from collections.abc import Iterator, Sequence
 
 from llmprof.report.contents import Report, Section
 from llmprof.report.text import (
-    LEGEND,
     Line,
     columns_of,
     coverage,
     has_changes,
     interval,
     lines_of,
-    mark,
     notes_of,
     number,
     percent,
@@ -21,6 +19,7 @@ from llmprof.report.text import (
     with_interval,
     words_of,
 )
+from llmprof.report.verdicts import legend, mark
 from llmprof.safe_text import printable
 
 
@@ -44,10 +43,13 @@ def _lines(report: Report) -> Iterator[str]:
         for place, run in enumerate(report.runs)
     ]
     yield from _table(header, rows, numbers_from=len(header))
+    if report.headlines:
+        yield from ("", "## What changed", "")
+        yield from (f"- {_text(headline)}" for headline in report.headlines)
     for section in report.sections:
         yield from _section(section, report)
     if has_changes(report):
-        yield from ("", _text(LEGEND))
+        yield from ("", _text(legend(report)))
     if report.remarks:
         yield from ("", "## Remarks", "")
         yield from (f"- {_text(remark)}" for remark in report.remarks)

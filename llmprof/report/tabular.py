@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import Any
 
+from llmprof.metrics.effect_sizes import EffectSize
 from llmprof.profilers import Presentation, Scale
 from llmprof.report.contents import Change, Report, Row, Section
 from llmprof.safe_text import printable_json, spreadsheet_cell
@@ -27,6 +28,7 @@ def to_json(report: Report) -> str:
         "baseline": report.baseline,
         "omissions": [asdict(omission) for omission in report.omissions],
         "remarks": list(report.remarks),
+        "headlines": list(report.headlines),
     }
     return printable_json(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
 
@@ -113,6 +115,12 @@ COLUMNS: dict[str, type] = {
     "change_ci_high": float,
     "change_n": int,
     "change_excludes_zero": bool,
+    "change_p_value": float,
+    "change_adjusted_p_value": float,
+    "effect_size": str,
+    "effect": float,
+    "effect_ci_low": float,
+    "effect_ci_high": float,
     "change_reason": str,
 }
 
@@ -168,5 +176,19 @@ def _change(change: Change | None) -> dict[str, Any]:
         "change_ci_high": change.ci_high,
         "change_n": change.n,
         "change_excludes_zero": change.excludes_zero,
+        "change_p_value": change.p_value,
+        "change_adjusted_p_value": change.adjusted_p_value,
+        **_effect(change.effect),
         "change_reason": change.reason,
+    }
+
+
+def _effect(effect: EffectSize | None) -> dict[str, Any]:
+    if effect is None:
+        return {}
+    return {
+        "effect_size": effect.name,
+        "effect": effect.value,
+        "effect_ci_low": effect.ci_low,
+        "effect_ci_high": effect.ci_high,
     }

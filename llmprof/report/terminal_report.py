@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from llmprof.report.contents import Change, Report, Section, Value
 from llmprof.report.text import (
-    LEGEND,
     Line,
     columns_of,
     compact_interval,
@@ -16,13 +15,13 @@ from llmprof.report.text import (
     has_changes,
     interval,
     lines_of,
-    mark,
     notes_of,
     number,
     percent,
     signed,
     words_of,
 )
+from llmprof.report.verdicts import legend, mark
 from llmprof.safe_text import printable
 
 if TYPE_CHECKING:
@@ -49,9 +48,15 @@ def print_report(report: Report, console: Console) -> None:
     """Print the runs, one table per section, and the omissions."""
 
     def say(text: str) -> None:
-        console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+        # A file's lines stay whole; a terminal's break between words.
+        whole = not console.is_terminal
+        console.print(printable(text), markup=False, highlight=False, soft_wrap=whole)
 
     _print_runs(report, console, say)
+    for headline in report.headlines:
+        console.print(printable(headline), markup=False, highlight=False)
+    if report.headlines:
+        say("")
     for section in report.sections:
         _print_section(section, report, console)
         for note in (*words_of(section), *notes_of(section, report)):
@@ -61,7 +66,7 @@ def print_report(report: Report, console: Console) -> None:
             say("demonstration data: not comparable with published numbers")
         say("")
     if has_changes(report):
-        say(LEGEND)
+        say(legend(report))
     for remark in report.remarks:
         say(remark)
     for omission in report.omissions:
@@ -223,9 +228,8 @@ def _change_cells(change: Change | None, layout: _Layout, limit: float) -> list[
 
     if change is None:
         return [Text("")] * (2 if layout.stacked else 4 if layout.bars else 3)
-    style = "bold" if change.excludes_zero else "dim"
-    sign = mark(change) or " "
-    shown = Text(f"{signed(change.absolute)} {sign}", style=style)
+    style = "bold" if change.is_clear else "dim"
+    shown = Text(f"{signed(change.absolute)} {mark(change) or ' '}", style=style)
     relative = Text(percent(change.percent), style=style)
     low, high = change.ci_low, change.ci_high
     if layout.stacked:

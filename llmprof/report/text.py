@@ -7,13 +7,9 @@ from dataclasses import dataclass
 
 from llmprof.metrics.samples import OVERALL
 from llmprof.profilers import Presentation
-from llmprof.report.contents import Change, Report, Row, Section, Value
+from llmprof.report.contents import Report, Row, Section, Value
 
 _NAMED = 8
-LEGEND = (
-    "▲ ▼: the 95% interval of the change excludes zero; each interval is of one metric by itself, "
-    "so of many metrics some exclude it by chance"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,10 +204,3 @@ def with_interval(shown: str, between: str) -> str:
 def coverage(value: Value) -> str:
     """The number of items with a value; with the total if that is larger."""
     return str(value.n) if value.n == value.n_total else f"{value.n}/{value.n_total}"
-
-
-def mark(change: Change) -> str:
-    """An arrow if the interval of a change excludes zero, else empty."""
-    if not change.excludes_zero:
-        return ""
-    return "▲" if change.absolute > 0 else "▼"

@@ -9,19 +9,20 @@ from dataclasses import dataclass, field
 from llmprof.profilers import Scale
 from llmprof.report.contents import Change, Report, Row, Section, Value
 from llmprof.report.text import coverage, interval, number, percent, signed, with_interval
-
-BETTER, WORSE, UNCLEAR, DIFFERENT = "better", "worse", "no clear change", "different"
+from llmprof.report.verdicts import direction, mark, verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A change as text, with its verdict: one of the four above."""
+    """A change as text, with its verdict; `alone` is that of its own interval, where it differs."""
 
     change: str
     interval: str
     n: str
     note: int | None
     verdict: str
+    sign: str = ""
+    alone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,31 +112,19 @@ def _moved(
     value: Value, change: Change, base: Value | None, scale: Scale | None, notes: _Notes
 ) -> Moved:
     relative = "" if change.percent is None else percent(change.percent)
+    alone = direction(value, base, scale) if change.excludes_zero and not change.is_clear else ""
     return Moved(
         with_interval(signed(change.absolute), relative),
         interval(change.ci_low, change.ci_high),
         str(change.n),
         notes.place(change.reason),
         verdict(value, change, base, scale),
+        mark(change),
+        alone,
     )
 
 
-def verdict(value: Value, change: Change, base: Value | None, scale: Scale | None) -> str:
-    """Whether a run is better than the baseline, worse, different, or not clearly changed.
-
-    A change is clear when its interval excludes zero; it is only "different" for a metric without
-    a direction, and where the ideal lies between the two values.
-    """
-    if not change.excludes_zero:
-        return UNCLEAR
-    if scale is None or base is None or value.value is None or base.value is None:
-        return DIFFERENT
-    if (value.value - scale.ideal) * (base.value - scale.ideal) < 0:
-        return DIFFERENT
-    return BETTER if scale.is_better(value.value, base.value) else WORSE
-
-
-def verdict_counts(report: Report, tables: Sequence[Table]) -> list[tuple[str, Counter[str]]]:
+def count_verdicts(report: Report, tables: Sequence[Table]) -> list[tuple[str, Counter[str]]]:
     """Verdicts on the summary metrics of each run but the baseline, counted."""
     counts: list[tuple[str, Counter[str]]] = []
     for place, run in enumerate(report.runs):

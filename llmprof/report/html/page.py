@@ -12,6 +12,7 @@ from pathlib import Path
 from llmprof.outputs import write_output
 from llmprof.profilers import DistributionChart, GroupChart, ReliabilityChart
 from llmprof.profilers.presentation import ProfileChart
+from llmprof.report import verdicts
 from llmprof.report.contents import Report, Section
 from llmprof.report.html import metric_tables
 from llmprof.report.html.charts.by_group import group_charts
@@ -75,13 +76,14 @@ def _render(report: Report, store: Store) -> str:
         figures=[chart.figure for group in groups for chart in group.charts],
         tables=all_tables,
         overview_tables=metric_tables.overview_tables(report),
-        verdicts=metric_tables.verdict_counts(report, all_tables),
+        counts=metric_tables.count_verdicts(report, all_tables),
         verdict_names=(
-            metric_tables.BETTER,
-            metric_tables.WORSE,
-            metric_tables.UNCLEAR,
-            metric_tables.DIFFERENT,
+            verdicts.BETTER,
+            verdicts.WORSE,
+            verdicts.UNCLEAR,
+            verdicts.DIFFERENT,
         ),
+        legend=verdicts.legend(report),
         directions=metric_tables.directions(report),
         samples=packed_samples(store, sample_sets(report)),
         maximum_characters=MAXIMUM_CHARACTERS,

@@ -3,15 +3,11 @@ import pytest
 from llmprof.profilers import presentation_of
 from llmprof.report.contents import Report, Row
 from llmprof.report.html.metric_tables import (
-    BETTER,
-    DIFFERENT,
-    UNCLEAR,
-    WORSE,
+    count_verdicts,
     overview_tables,
     tables,
-    verdict,
-    verdict_counts,
 )
+from llmprof.report.verdicts import BETTER, DIFFERENT, UNCLEAR, WORSE, verdict
 from tests.report.html.reports import change, run, section, value
 
 CASES = [
@@ -67,7 +63,7 @@ def test_a_table_has_every_number_with_n_and_interval_and_says_why_there_is_none
 
 def test_counts_are_of_whole_data_sets() -> None:
     report = example()
-    ((label, counts),) = verdict_counts(report, tables(report))
+    ((label, counts),) = count_verdicts(report, tables(report))
     assert label == "other"
     assert dict(counts) == {BETTER: 1}
 

@@ -79,7 +79,7 @@ def test_changes_are_drawn_in_percent(tmp_path: Path) -> None:
         groups = _chart_groups(Report(runs, sections, baseline=0), store)
     directed, undirected = next(group for group in groups if group.anchor == "change").charts
     # 5 of the 200 points between the ends of the scale; 5 of 10.
-    assert directed.figure["data"][0]["x"] == [-2.5]
+    assert directed.figure["data"][0]["x"] == [pytest.approx(-2.5)]
     assert undirected.figure["data"][0]["x"] == [-50.0]
     assert undirected.figure["data"][0]["error_x"]["array"] == [pytest.approx(20.0)]
 

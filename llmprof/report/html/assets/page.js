@@ -22,12 +22,12 @@
   });
   system.addEventListener("change", repaint);
 
-  // On paper everything but the samples is open, in the light theme.
+  // On paper the light theme, without samples; tables of all numbers as far as they are open.
   let closed = [];
   let theme;
   addEventListener("beforeprint", () => {
     theme = root.dataset.theme;
-    closed = Array.from(document.querySelectorAll("main details:not([open])"));
+    closed = Array.from(document.querySelectorAll("main details:not([open]):not(.table):not(#runs details)"));
     closed.forEach((details) => { details.open = true; });
     root.dataset.theme = "light";
     charts.drawAll();

@@ -22,8 +22,11 @@ const charts = (() => {
     runs: Array.from({ length: RUNS }, (_, run) => colour(`--run-${run}`)),
   });
 
+  // Signs repeat after eight runs; the colours are then shifted, so that no two runs look alike.
+  const shade = (run) => (run + 3 * Math.floor(run / RUNS)) % RUNS;
+
   function paintedTrace(trace, colours) {
-    const own = colours.runs[trace.meta % RUNS];
+    const own = colours.runs[shade(trace.meta)];
     const painted = { ...trace };
     if (trace.marker) painted.marker = { ...trace.marker, color: own };
     if (trace.mode.includes("lines")) painted.line = { ...trace.line, color: own };

@@ -92,6 +92,11 @@
       const sign = order === "up" ? 1 : -1;
       found.sort((a, b) => sign * (scoreOf(a, score) - scoreOf(b, score)) || a - b);
     }
+    else if (profiler !== ALL || Object.keys(views).length === 1) {
+      // One order over all runs; what has no rank is last.
+      const rank = (place) => samples.rank[place] ?? -Infinity;
+      found.sort((a, b) => (rank(a) === rank(b) ? a - b : rank(b) - rank(a)));
+    }
     page = 0;
     show();
   }
@@ -128,6 +133,7 @@
     const model = element("span");
     const sign = element("span", "sign");
     sign.dataset.run = set.run % 8;
+    sign.dataset.shade = (set.run + 3 * Math.floor(set.run / 8)) % 8;
     sign.setAttribute("aria-hidden", "true");
     model.append(sign, ` ${visible(runs[set.run])}`);
     const data = set.dataset === set.profiler ? set.profiler : `${set.profiler} on ${set.dataset}`;

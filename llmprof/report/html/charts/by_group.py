@@ -8,7 +8,15 @@ from dataclasses import replace
 from llmprof.metrics.samples import OVERALL
 from llmprof.profilers import GroupChart
 from llmprof.report.contents import Report, Row, Section, Value
-from llmprof.report.html.charts.plotting import Chart, PlotRow, Point, described, dot_plot, keys
+from llmprof.report.html.charts.plotting import (
+    FEW,
+    Chart,
+    PlotRow,
+    Point,
+    described,
+    dot_plot,
+    keys,
+)
 from llmprof.report.text import number
 
 _SIGNIFICANT = 0.05
@@ -41,18 +49,20 @@ def _chart(report: Report, section: Section, wanted: GroupChart, rows: list[Row]
     figure, runs, height = dot_plot(drawn, reference=ideal)
     axis = label if scale is None else f"{label}: {scale.direction}"
     line = "" if ideal is None else "The dotted line is the ideal. "
-    explanation = f"{section.title}. {line}{wanted.note}"
+    few = "" if p_values else f"; hollow signs are groups of fewer than {FEW}"
+    explanation = f"{section.title}. {line}{wanted.note} In brackets: the number of items{few}."
     shown = keys(report, runs)
     return Chart(wanted.title, explanation, axis, figure, shown, height, wide=wanted.wide)
 
 
 def _plot_row(report: Report, row: Row, p_values: Row | None, section: Section) -> PlotRow:
     name = "all" if row.group == OVERALL else section.presentation.label(row.group)
+    counts = {str(value.n) for value in row.values if value is not None and value.value is not None}
     points = []
     for place, (run, value) in enumerate(zip(report.runs, row.values, strict=True)):
         p_value = None if p_values is None else p_values.values[place]
         points.append(_point(value, f"{run.label}: {name}", p_value))
-    return PlotRow(name, points)
+    return PlotRow(f"{name} ({', '.join(sorted(counts))})" if counts else name, points)
 
 
 def _point(value: Value | None, name: str, p_value: Value | None) -> Point | None:
@@ -60,7 +70,7 @@ def _point(value: Value | None, name: str, p_value: Value | None) -> Point | Non
         return None
     hover = described(value, name)
     if p_value is None or p_value.value is None:
-        return Point(value.value, value.ci_low, value.ci_high, hover)
+        return Point(value.value, value.ci_low, value.ci_high, hover, value.n >= FEW)
     hover = (*hover, f"p = {number(p_value.value)}")
     solid = p_value.value < _SIGNIFICANT
     return Point(value.value, value.ci_low, value.ci_high, hover, solid)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from llmprof.profilers import Scale
-from llmprof.report.contents import Change, Report, Row, Section, Value
+from llmprof.report.contents import Change, Report, Row, Section
 from llmprof.report.html.charts.plotting import Chart, PlotRow, Point, dot_plot, keys
 from llmprof.report.text import interval, percent, signed, with_interval
 
 _INTERVALS = (
-    "Lines are 95% paired bootstrap intervals over the items that both have. A filled sign: the "
-    "interval excludes zero; an empty one: it does not, or there is none."
+    "Lines are 95% paired intervals over the items that both have. A filled sign: the change is "
+    "clear, also after Benjamini-Hochberg over the changes of this report; an empty one: it is "
+    "not, or there is no interval."
 )
 _DIRECTED = (
-    "How far each model moved on metrics that have a better and a worse end; an arrow says which "
-    "way is better."
+    "How far each model moved towards the ideal (right: better) or away from it (left: worse), on "
+    "metrics that have a better and a worse end; an arrow says which way the metric itself is "
+    "better."
 )
 _UNDIRECTED = (
     "How far each model moved, as a share of the baseline's own value, on a choice of the metrics "
@@ -38,9 +40,13 @@ def _chart(report: Report, heading: str, *, directed: bool) -> Chart | None:
     if not rows:
         return None
     figure, runs, height = dot_plot(rows, reference=0.0)
-    whole = "of the metric's whole scale" if directed else "of the baseline's value"
+    axis = (
+        "worse ← change, % of the metric's whole scale → better"
+        if directed
+        else "change, % of the baseline's value"
+    )
     explanation = f"{_DIRECTED if directed else _UNDIRECTED} {_INTERVALS}"
-    return Chart(heading, explanation, f"change, % {whole}", figure, keys(report, runs), height)
+    return Chart(heading, explanation, axis, figure, keys(report, runs), height)
 
 
 def _rows(report: Report, *, directed: bool) -> list[PlotRow]:
@@ -64,28 +70,21 @@ def _is_highlight(section: Section, row: Row) -> bool:
 
 def _plot_row(report: Report, row: Row) -> PlotRow:
     scale = row.scale
-    baseline = None if report.baseline is None else row.values[report.baseline]
-    factor = _percent_per_unit(baseline, scale)
+    base = None if report.baseline is None else row.values[report.baseline]
+    before = None if base is None else base.value
     points = [
-        None
-        if change is None or factor is None
-        else _point(change, factor, f"{run.label}: {row.name}")
-        for run, change in zip(report.runs, row.changes, strict=True)
+        None if change is None or before is None else _point(change, before, scale, name)
+        for change, name in (
+            (change, f"{run.label}: {row.name}")
+            for run, change in zip(report.runs, row.changes, strict=True)
+        )
     ]
     arrow = "" if scale is None else f"\N{NO-BREAK SPACE}{scale.arrow}"
     return PlotRow(f"{row.name}{arrow}", points)
 
 
-def _percent_per_unit(baseline: Value | None, scale: Scale | None) -> float | None:
-    """One unit of the metric in percent of its scale, or of the baseline's value."""
-    if scale is not None:
-        return 100 / (scale.high - scale.low)
-    if baseline is None or not baseline.value:
-        return None
-    return 100 / abs(baseline.value)
-
-
-def _point(change: Change, factor: float, name: str) -> Point:
+def _point(change: Change, before: float, scale: Scale | None, name: str) -> Point | None:
+    """The change in percent: of the way to the ideal, or without one of the baseline's value."""
     ends = interval(change.ci_low, change.ci_high)
     relative = "" if change.percent is None else percent(change.percent)
     hover = (
@@ -95,11 +94,25 @@ def _point(change: Change, factor: float, name: str) -> Point:
         f"n = {change.n}",
         *([change.reason] if change.reason else []),
     )
-    low, high = change.ci_low, change.ci_high
+    low = high = None
+    has_interval = change.ci_low is not None and change.ci_high is not None
+    if scale is not None:
+        here = scale.position(before)
+        moved = scale.position(before + change.absolute) - here
+        if change.ci_low is not None and change.ci_high is not None:
+            ends_at = scale.positions(before + change.ci_low, before + change.ci_high)
+            low, high = (each - here for each in ends_at)
+        factor = 100 * max(scale.ideal - scale.low, scale.high - scale.ideal)
+        factor /= scale.high - scale.low
+    elif before:
+        moved, factor = change.absolute, 100 / abs(before)
+        low, high = (change.ci_low, change.ci_high) if has_interval else (None, None)
+    else:
+        return None
     return Point(
-        change.absolute * factor,
+        moved * factor,
         None if low is None else low * factor,
         None if high is None else high * factor,
         hover,
-        solid=change.excludes_zero,
+        solid=change.is_clear,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -37,9 +38,8 @@ def distribution_charts(
         return []
     pooled = np.concatenate(list(values.values()))
     low, high = wanted.bounds or np.percentile(pooled, _TRIM)
-    if low == high:
-        low, high = low - 0.5, high + 0.5
-    edges = np.linspace(low, high, _BINS + 1)
+    edges = _edges(pooled, float(low), float(high))
+    low, high = edges[0], edges[-1]
     labels = [run.label for run in report.runs]
     curves = [_outline(run, found, edges, labels[run]) for run, found in values.items()]
     keys = [
@@ -52,6 +52,19 @@ def distribution_charts(
         f" The outer bins hold the {beyond:,} beyond the axis too." if beyond else ""
     )
     return [Chart(wanted.title, explanation, wanted.axis, figure, keys, _HEIGHT, wide=False)]
+
+
+def _edges(values: Values, low: float, high: float) -> Values:
+    """Edges of bins; of whole numbers, each bin holds equally many of them."""
+    import numpy as np
+
+    if (values == np.round(values)).all() and high - low >= 1:
+        width = math.ceil((high - low + 1) / _BINS)
+        first = math.floor(low) - 0.5
+        return np.arange(first, math.ceil(high) + width, width, dtype=float)
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    return np.linspace(low, high, _BINS + 1)
 
 
 def _values(

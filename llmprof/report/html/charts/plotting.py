@@ -18,6 +18,8 @@ from llmprof.safe_text import printable
 
 Figure = dict[str, Any]
 _SYMBOLS = ("circle", "square", "diamond", "cross", "x", "pentagon", "hexagram", "star")
+# A point of fewer items is drawn hollow.
+FEW = 10
 _LABEL_WIDTH = 24
 _ROW_PIXELS = 26
 # Height of a label's line in Plotly, and the gap between labels.
@@ -208,7 +210,10 @@ def _dotted(**ends: Any) -> Figure:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Points of one run in a plane; `low` and `high` are the ends of the intervals of `y`."""
+    """Points of one run in a plane; `low` and `high` are the ends of the intervals of `y`.
+
+    `n` counts the items of each point.
+    """
 
     run: int
     x: list[float] = field(default_factory=list)
@@ -216,6 +221,7 @@ class Curve:
     hover: list[Sequence[str]] = field(default_factory=list)
     low: list[float | None] = field(default_factory=list)
     high: list[float | None] = field(default_factory=list)
+    n: list[int] = field(default_factory=list)
 
 
 def reliability_plot(curves: Sequence[Curve]) -> Figure:
@@ -223,11 +229,15 @@ def reliability_plot(curves: Sequence[Curve]) -> Figure:
     traces = [
         {
             "type": "scatter",
-            "mode": "lines+markers",
+            # A line through points of few items would follow chance.
+            "mode": "markers" if min(curve.n, default=0) < FEW else "lines+markers",
             "meta": curve.run,
             "x": list(curve.x),
             "y": list(curve.y),
-            "marker": {"size": 8, "symbol": _symbol(curve.run)},
+            "marker": {
+                "size": 8,
+                "symbol": [_symbol(curve.run) + ("" if n >= FEW else "-open") for n in curve.n],
+            },
             "line": {"width": 1.5},
             "error_y": {
                 "type": "data",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from llmprof.profilers import ReliabilityChart
 from llmprof.report.contents import Report, Row, Section
-from llmprof.report.html.charts.plotting import Chart, Curve, described, keys, reliability_plot
+from llmprof.report.html.charts.plotting import FEW, Chart, Curve, described, keys, reliability_plot
 from llmprof.report.text import number
 
 _HEIGHT = 360
 _AXIS = "mean confidence of the bin"
 _EXPLANATION = (
     "A calibrated model lies on the dotted line, an overconfident one below it. Lines are 95% "
-    "intervals."
+    f"intervals; hollow signs are bins of fewer than {FEW} questions, and no line joins those."
 )
 
 
@@ -55,6 +55,7 @@ def _curve(bins: list[tuple[Row, Row]], run: int, label: str) -> Curve:
             continue
         curve.x.append(confidence.value)
         curve.y.append(accuracy.value)
+        curve.n.append(accuracy.n)
         curve.low.append(accuracy.ci_low)
         curve.high.append(accuracy.ci_high)
         lines = described(accuracy, f"{label}, {accuracy_row.group}: accuracy")

@@ -1,0 +1,80 @@
+"""Which way a metric went, and the signs that say so: the same in every format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from llmprof.metrics.multiple_testing import adjusted
+from llmprof.profilers import Scale
+from llmprof.report.contents import Change, Report, Section, Value
+
+BETTER, WORSE, UNCLEAR, DIFFERENT = "better", "worse", "no clear change", "different"
+_CLEAR, _ALONE = "▲▼", "△▽"
+
+
+def verdict(value: Value, change: Change, base: Value | None, scale: Scale | None) -> str:
+    """Whether a run is better than the baseline, worse, different, or not clearly changed.
+
+    A change is clear when its interval excludes zero, also after the correction for the number of
+    comparisons; it is only "different" for a metric without a direction, and where the ideal lies
+    between the two values.
+    """
+    return direction(value, base, scale) if change.is_clear else UNCLEAR
+
+
+def direction(value: Value, base: Value | None, scale: Scale | None) -> str:
+    """Which way a value went from the baseline's, clearly or not."""
+    if scale is None or base is None or value.value is None or base.value is None:
+        return DIFFERENT
+    if (value.value - scale.ideal) * (base.value - scale.ideal) < 0:
+        return DIFFERENT
+    return BETTER if scale.is_better(value.value, base.value) else WORSE
+
+
+def mark(change: Change) -> str:
+    """Up or down where a change is clear; hollow where only its own interval excludes zero."""
+    if not change.excludes_zero:
+        return ""
+    up, down = _CLEAR if change.is_clear else _ALONE
+    return up if change.absolute > 0 else down
+
+
+def legend(report: Report) -> str:
+    """What the signs mean."""
+    count = sum(change.p_value is not None for change in changes_of(report.sections))
+    return (
+        "▲ rose, ▼ fell: the 95% interval of the change excludes zero, also after "
+        f"Benjamini-Hochberg over the {count} changes of this report; △ ▽: only its own interval "
+        "does"
+    )
+
+
+def changes_of(sections: Sequence[Section]) -> list[Change]:
+    """Every change of every run."""
+    return [
+        change
+        for section in sections
+        for row in section.rows
+        for change in row.changes
+        if change is not None
+    ]
+
+
+def corrected(sections: Sequence[Section]) -> list[Section]:
+    """The sections, where each change with a p-value has the adjusted one too."""
+    known = [change.p_value for change in changes_of(sections) if change.p_value is not None]
+    found = iter(adjusted(known))
+
+    def of(change: Change | None) -> Change | None:
+        if change is None or change.p_value is None:
+            return change
+        return replace(change, adjusted_p_value=next(found))
+
+    return [
+        replace(
+            section,
+            rows=[replace(row, changes=list(map(of, row.changes))) for row in section.rows],
+        )
+        for section in sections
+    ]
