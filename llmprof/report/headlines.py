@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -29,7 +30,7 @@ class _Moved:
         low, high, n = self.change.ci_low, self.change.ci_high, self.change.n
         if low is None or high is None or n < 1:
             return 0.0
-        return abs(standardized(self.change.absolute, low, high, n)) / n**0.5
+        return abs(standardized(self.change.absolute, low, high, n)) / math.sqrt(n)
 
     @property
     def is_chosen(self) -> bool:

@@ -10,7 +10,7 @@ from llmprof.profilers import Scale
 from llmprof.report.contents import Change, Report, Section, Value
 
 BETTER, WORSE, UNCLEAR, DIFFERENT = "better", "worse", "no clear change", "different"
-_CLEAR, _ALONE = "▲▼", "△▽"
+_CLEAR, _ALONE = ("▲", "▼"), ("△", "▽")
 
 
 def verdict(value: Value, change: Change, base: Value | None, scale: Scale | None) -> str:
