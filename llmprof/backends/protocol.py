@@ -91,6 +91,15 @@ def takes_system_message(backend: Backend) -> bool:
     return bool(getattr(backend, "system_role", True))
 
 
+def scores_whole_texts(backend: Backend) -> bool:
+    """Whether a text without context has a likelihood, where the backend answers `LogLikelihood`.
+
+    It has, unless the backend says otherwise by a false attribute `whole_texts`: an encoder-decoder
+    scores an answer given a prompt.
+    """
+    return bool(getattr(backend, "whole_texts", True))
+
+
 @runtime_checkable
 class PolicyScorer(Protocol):
     """A scorer that says how surely a text breaks a policy, which is not how toxic it is.

@@ -48,13 +48,14 @@ from llmprof.options import (
 from llmprof.profilers import (
     ModelFacts,
     Profiler,
+    WholeTextScorer,
     create_profiler,
     for_model,
     parse_profilers,
     profiler_names,
 )
 from llmprof.profilers.answered import of_each_prompt, profiled_texts
-from llmprof.requests import DescribeText, Toxicity
+from llmprof.requests import DescribeText, LogLikelihood, Toxicity
 from llmprof.results import RunStart, Store
 from llmprof.results.provenance import git_revision, package_versions
 
@@ -180,7 +181,7 @@ def _prepare(job: ProfileJob) -> Prepared:
     backend = create_backend(job.backend, job.backend_options)
     facts = model_facts(backend, scorers, job.bridges)
     bound = [for_model(profiler, facts) for profiler in profilers]
-    _check_capabilities(backend.name, facts, bound)
+    _check_capabilities(job, backend, facts, bound)
     loaded = [
         Loaded(profiler, dataset)
         for profiler, datasets in zip(bound, data, strict=True)
@@ -219,23 +220,39 @@ def _ask_toxicity(profilers: Sequence[Profiler]) -> bool:
     return any(Toxicity in profiler.needs for profiler in profilers)
 
 
-def _check_capabilities(backend: str, facts: ModelFacts, profilers: Sequence[Profiler]) -> None:
-    offered = facts.capabilities
+def _check_capabilities(
+    job: ProfileJob, backend: Backend, facts: ModelFacts, profilers: Sequence[Profiler]
+) -> None:
     for profiler in profilers:
-        if not profiler.needs <= offered:
-            able = [name for name in profiler_names() if _is_served(name, facts)]
+        if _is_served(profiler, facts):
+            continue
+        able = [name for name in profiler_names() if _would_be_served(name, job.options, facts)]
+        can = f"it can serve: {', '.join(able) or 'none'}"
+        protocol = job.options.protocol
+        named = f"profiler {profiler.name!r}"
+        if protocol != ProfilerOptions().protocol:
+            named += f" with --protocol {protocol}"
+        if not facts.whole_texts and LogLikelihood in facts.capabilities:
+            whole = isinstance(profiler, WholeTextScorer) and profiler.whole_texts
+            asks = "texts without a prompt" if whole else "tokens of prompt and answer together"
             raise CapabilityError(
-                f"backend {backend!r} cannot serve profiler {profiler.name!r}; it can serve: "
-                f"{', '.join(able) or 'none'}"
+                f"model {backend.model} is an encoder-decoder, which scores an answer given a "
+                f"prompt, and {named} needs the likelihood of {asks}; {can}"
             )
+        raise CapabilityError(f"backend {backend.name!r} cannot serve {named}; {can}")
 
 
-def _is_served(name: str, facts: ModelFacts) -> bool:
-    """Whether the backend answers what the profiler asks; not if the profiler does not work."""
+def _is_served(profiler: Profiler, facts: ModelFacts) -> bool:
+    """Whether the backend answers what the profiler asks."""
+    if isinstance(profiler, WholeTextScorer) and profiler.whole_texts and not facts.whole_texts:
+        return False
+    return profiler.needs <= facts.capabilities
+
+
+def _would_be_served(name: str, options: ProfilerOptions, facts: ModelFacts) -> bool:
+    """Whether the profiler of this name would be; not if it does not work."""
     try:
-        return (
-            for_model(create_profiler(name, ProfilerOptions()), facts).needs <= facts.capabilities
-        )
+        return _is_served(for_model(create_profiler(name, options), facts), facts)
     except LlmprofError:
         return False
 

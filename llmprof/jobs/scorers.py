@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from llmprof.backends import Backend
-from llmprof.backends.protocol import PolicyScorer, takes_system_message
+from llmprof.backends.protocol import (
+    PolicyScorer,
+    scores_whole_texts,
+    takes_system_message,
+)
 from llmprof.backends.toxicity.recording import MissingTexts, ScoreRecorder
 from llmprof.jobs.bridge import bridges_for
 from llmprof.ledger import Observer
@@ -96,10 +100,16 @@ def model_facts(
     # Text metrics are computed on this machine, whatever the model is.
     offered = backend.capabilities | {DescribeText}
     if not scorers:
-        return ModelFacts(backend.chat, offered, system_role=takes_system_message(backend))
+        return ModelFacts(
+            backend.chat,
+            offered,
+            system_role=takes_system_message(backend),
+            whole_texts=scores_whole_texts(backend),
+        )
     return ModelFacts(
         chat=backend.chat,
         capabilities=offered | {Toxicity},
+        whole_texts=scores_whole_texts(backend),
         scorer=scorer_name(scorers),
         scorer_model=next(iter(scorers.values())).model,
         scorers=scorer_facts(scorers, bridges),

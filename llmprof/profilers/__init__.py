@@ -17,6 +17,7 @@ from llmprof.profilers.protocol import (
     Profiler,
     ProfilerOptions,
     TwoStage,
+    WholeTextScorer,
 )
 from llmprof.profilers.registry import (
     create_profiler,
@@ -41,6 +42,7 @@ __all__ = [
     "SampleView",
     "Scale",
     "TwoStage",
+    "WholeTextScorer",
     "create_profiler",
     "for_model",
     "parse_profilers",

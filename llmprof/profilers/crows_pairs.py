@@ -61,6 +61,7 @@ class CrowsPairs:
     name = "crows_pairs"
     reads: frozenset[str] = frozenset()
     settings: frozenset[str] = frozenset()
+    whole_texts = True
     presentation = _PRESENTATION
 
     def __init__(self, options: ProfilerOptions, facts: ModelFacts = NO_FACTS) -> None:

@@ -37,7 +37,7 @@ class ModelFacts:
     `capabilities` are what the backend and the scorer answer, for a profile that has two ways.
     `scorer` of toxicity is asked beside the model, and `scorer_model` is the model behind it, where
     it may be one of several. `scorers` are all of a run that has several, or that measures a
-    policy.
+    policy. `whole_texts` tells whether the model gives a text without context a likelihood.
     """
 
     chat: bool = False
@@ -46,6 +46,7 @@ class ModelFacts:
     scorer_model: str | None = None
     scorers: tuple[ScorerFacts, ...] = ()
     system_role: bool = True
+    whole_texts: bool = True
 
 
 NO_FACTS = ModelFacts()
@@ -98,6 +99,14 @@ class ModelDependent(Protocol):
 
     def for_model(self, facts: ModelFacts) -> Profiler:
         """The profiler for the model that these facts are of."""
+
+
+@runtime_checkable
+class WholeTextScorer(Protocol):
+    """A profiler that asks, if `whole_texts` is true, for likelihoods of texts without context."""
+
+    @property
+    def whole_texts(self) -> bool: ...
 
 
 @runtime_checkable

@@ -73,6 +73,7 @@ class StereoSet:
     name = "stereoset"
     reads: frozenset[str] = frozenset()
     settings: frozenset[str] = frozenset()
+    whole_texts = True
     presentation = _PRESENTATION
 
     def __init__(self, options: ProfilerOptions) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.backends.huggingface.encoder_decoder_models import save_encoder_decoder
 from tests.tiny_models import save_llama
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -35,6 +36,44 @@ def profile(
         timeout=300,
         env={**os.environ, **environment},
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("crows_pairs", "'crows_pairs' needs the likelihood of texts without a prompt;"),
+        ("stereoset", "'stereoset' needs the likelihood of texts without a prompt;"),
+        (
+            "calibration --protocol toolkit",
+            "'calibration' with --protocol toolkit needs the likelihood of tokens of prompt and "
+            "answer together;",
+        ),
+    ],
+)
+def test_an_encoder_decoder_refuses_in_one_sentence_what_it_cannot_score(
+    tmp_path: Path, arguments: str, words: str
+) -> None:
+    model = save_encoder_decoder("T5", tmp_path / "tiny")
+    done = profile(tmp_path, model, "--profilers", *arguments.split())
+    assert done.returncode == 2
+    (line,) = done.stderr.strip().splitlines()
+    assert "model tiny is an encoder-decoder" in line and words in line
+    assert "it can serve: " in line and "textual" in line
+    assert not (tmp_path / "responses").exists()
+
+
+@pytest.mark.slow
+def test_an_encoder_decoder_is_profiled_where_it_can_be(tmp_path: Path) -> None:
+    model = save_encoder_decoder("T5", tmp_path / "tiny")
+    asked = ("textual,seat,bbq,calibration", "--max-new-tokens", "8")
+    done = profile(tmp_path, model, "--profilers", *asked)
+    assert done.returncode == 0, done.stderr
+    with sqlite3.connect(tmp_path / "a.db") as connection:
+        (unanswered,) = connection.execute(
+            "SELECT count(*) FROM samples WHERE error_class IS NOT NULL"
+        ).fetchone()
+        (profiles,) = connection.execute("SELECT count(DISTINCT profiler) FROM metrics").fetchone()
+    assert (unanswered, profiles) == (0, 4)
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from platformdirs import user_cache_path
 from llmprof.backends.huggingface.batch_size import Budget, halving_batches
 from llmprof.backends.huggingface.decoder import Decoder
 from llmprof.backends.huggingface.embedding import embed
+from llmprof.backends.huggingface.encoder_decoder import EncoderDecoder
 from llmprof.backends.huggingface.foreign_code import one_line_errors
 from llmprof.backends.huggingface.generation import completions
 from llmprof.backends.huggingface.load_options import device_name
@@ -25,7 +26,6 @@ from llmprof.backends.huggingface.published_scores import (
     tail_log_likelihoods,
 )
 from llmprof.backends.protocol import BackendOptions, Sink, reads
-from llmprof.errors import UsageError
 from llmprof.requests import (
     Embed,
     Generate,
@@ -50,6 +50,7 @@ _CAUSAL: frozenset[RequestType] = frozenset(
         Generate,
     }
 )
+_ENCODER_DECODER: frozenset[RequestType] = frozenset({LogLikelihood, Embed, Generate})
 _MASKED: frozenset[RequestType] = frozenset({PseudoLogLikelihood, Embed})
 # Scores before completions: they take less time, and the decoder's buffers are not there yet.
 _ORDER: tuple[RequestType, ...] = (
@@ -87,11 +88,6 @@ class HuggingFaceBackend:
 
     def __init__(self, options: BackendOptions) -> None:
         self._model = LocalModel(options)
-        if self._model.task == "encoder_decoder":
-            raise UsageError(
-                f"model {self._model.name} is an encoder-decoder, which llmprof does not run yet; "
-                "choose a causal or a masked model"
-            )
         self._options = options
         self._one_at_a_time = anyio.CapacityLimiter(1)
 
@@ -101,7 +97,13 @@ class HuggingFaceBackend:
 
     @property
     def capabilities(self) -> frozenset[RequestType]:
-        return _MASKED if self._model.task == "masked" else _CAUSAL
+        kinds = {"masked": _MASKED, "encoder_decoder": _ENCODER_DECODER}
+        return kinds.get(self._model.task, _CAUSAL)
+
+    @property
+    def whole_texts(self) -> bool:
+        """Whether a text without context has a likelihood: an encoder-decoder gives none."""
+        return self._model.task != "encoder_decoder"
 
     @property
     def chat(self) -> bool:
@@ -137,6 +139,12 @@ class HuggingFaceBackend:
         self, kind: RequestType, requests: list[Any], seeds: list[int]
     ) -> Iterator[list[tuple[int, Outcome]]]:
         """Batches of answers to requests of one kind; loads the weights."""
+        size = self._options.batch_size or _TEXTS_AT_ONCE
+        if self._model.task == "encoder_decoder" and kind is not Embed:
+            model = EncoderDecoder(self._model, size)
+            if kind is Generate:
+                return model.completions(requests, seeds)
+            return model.log_likelihoods(requests)
         encoder = self._model.encoder
         if kind is LogLikelihood:
             return log_likelihoods(self._decoder, encoder, requests, self._budget)
@@ -146,7 +154,6 @@ class HuggingFaceBackend:
             return started_log_likelihoods(self._decoder, encoder, requests, self._budget)
         if kind is Generate:
             return completions(self._decoder, encoder, requests, seeds, self._budget)
-        size = self._options.batch_size or _TEXTS_AT_ONCE
         answer: Callable[[Any, list[Any]], Sequence[Outcome]]
         if kind is Embed:
             answer, lengths = embed, [len(request.text) for request in requests]

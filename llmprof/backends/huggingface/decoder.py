@@ -129,10 +129,7 @@ class Decoder:
 
     @cached_property
     def _cache_name(self) -> str:
-        """The argument that takes the cache: `cache` since transformers 5.24."""
-        arguments = inspect.signature(self.network.forward).parameters
-        names = ("cache", "cache_params", "past_key_values")
-        return next((name for name in names if name in arguments), names[-1])
+        return cache_argument(self.network)
 
     @cached_property
     def _body(self) -> Any:
@@ -312,6 +309,13 @@ class Decoder:
             largest = max(map(_distance, wrong, expected), default=0.0)
             tolerance = min(tolerance, max(0.1 * largest, 1e-4))
         return all(distance < tolerance for distance in map(_distance, ours, expected))
+
+
+def cache_argument(network: Any) -> str:
+    """The argument that takes the cache of keys and values: `cache` since transformers 5.24."""
+    arguments = inspect.signature(network.forward).parameters
+    names = ("cache", "cache_params", "past_key_values")
+    return next((name for name in names if name in arguments), names[-1])
 
 
 def additive(visible: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

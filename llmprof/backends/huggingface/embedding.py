@@ -48,9 +48,10 @@ def _hidden_states(
 ) -> dict[int, Any]:
     """Hidden states of each layer, shape (rows, longest row, dimension), 0 the embeddings."""
     only_last = layers == {-1}
-    out = model.network.base_model(
-        input_ids=ids, attention_mask=mask, output_hidden_states=not only_last
-    )
+    network = model.network
+    # Of an encoder-decoder the encoder alone reads the text (Ni et al. 2022, arXiv 2108.08877).
+    body = network.get_encoder() if model.task == "encoder_decoder" else network.base_model
+    out = body(input_ids=ids, attention_mask=mask, output_hidden_states=not only_last)
     if only_last:
         return {-1: out.last_hidden_state}
     count = len(out.hidden_states)

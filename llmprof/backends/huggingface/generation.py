@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from llmprof.backends.huggingface.batch_size import Budget
 from llmprof.backends.huggingface.decoder import Decoder
+from llmprof.backends.huggingface.drafts import (
+    Draft,
+    StopWatch,
+    WritingTask,
+    end_tokens,
+    outcome_of,
+)
 from llmprof.backends.huggingface.foreign_code import TOO_LARGE, is_out_of_memory
 from llmprof.backends.huggingface.kv_cache import (
     BufferedSlots,
@@ -17,10 +23,10 @@ from llmprof.backends.huggingface.kv_cache import (
     slots_hold,
 )
 from llmprof.backends.huggingface.sampling import next_tokens
-from llmprof.backends.huggingface.tokenization import Encoder, decode
+from llmprof.backends.huggingface.tokenization import Encoder
 from llmprof.errors import BackendError
-from llmprof.requests import Generate, Outcome, Sampling
-from llmprof.responses import NOT_FINITE, SHORTENED_TO, Completion, Failure
+from llmprof.requests import Generate, Outcome
+from llmprof.responses import Failure
 
 if TYPE_CHECKING:
     import torch
@@ -28,46 +34,6 @@ if TYPE_CHECKING:
 
 # Rows whose whole vocabulary is in memory at once.
 _PROJECTED_AT_ONCE = 256
-# The finish reason of a draft whose next token has no distribution.
-_FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """One completion to write: at most `new_tokens` after `prompt`."""
-
-    place: int
-    prompt: tuple[int, ...]
-    new_tokens: int
-    truncated: int
-    sampling: Sampling
-    seed: int
-
-    @property
-    def width(self) -> int:
-        return len(self.prompt) + self.new_tokens
-
-
-@dataclass(slots=True)
-class _Draft:
-    """A completion under way; `finish_reason` is "" until it ends."""
-
-    task: _Task
-    watch: StopWatch
-    tokens: list[int] = field(default_factory=list)
-    finish_reason: str = ""
-
-    def take(self, token: int | None, ends: frozenset[int]) -> None:
-        if token is None:
-            self.finish_reason = _FAILED
-        elif token in ends:
-            self.finish_reason = "stop"
-        else:
-            self.tokens.append(token)
-            if self.watch.stopped(self.tokens):
-                self.finish_reason = "stop"
-            elif len(self.tokens) >= self.task.new_tokens:
-                self.finish_reason = "length"
 
 
 def completions(
@@ -93,7 +59,7 @@ def completions(
         for place, prompt in enumerate(prompts)
         if not isinstance(prompt, Failure)
     }
-    ends = _end_tokens(decoder.network, tokenizer)
+    ends = end_tokens(decoder.network, tokenizer)
     side_by_side = slots_agree(decoder)
     held: dict[int, bool] = {}
     while pending:
@@ -109,7 +75,7 @@ def completions(
                 else ModelCacheSlots(decoder, slots)
             )
             for drafts in _write(decoder, tokenizer, rows, groups, ends, budget.tokens):
-                yield [(draft.task.place, _outcome(tokenizer, draft)) for draft in drafts]
+                yield [(draft.task.place, outcome_of(draft)) for draft in drafts]
                 for draft in drafts:
                     del pending[draft.task.place]
         except (RuntimeError, MemoryError) as error:
@@ -121,10 +87,10 @@ def completions(
 
 def _task(
     place: int, prompt: Sequence[int], request: Generate, seed: int, limit: int | None
-) -> _Task:
+) -> WritingTask:
     kept, new_tokens = shares(len(prompt), request.sampling.max_new_tokens, limit)
     cut_off = len(prompt) - kept
-    return _Task(place, tuple(prompt[cut_off:]), new_tokens, cut_off, request.sampling, seed)
+    return WritingTask(place, tuple(prompt[cut_off:]), new_tokens, cut_off, request.sampling, seed)
 
 
 def shares(prompt: int, wanted: int, limit: int | None) -> tuple[int, int]:
@@ -144,9 +110,9 @@ def shares(prompt: int, wanted: int, limit: int | None) -> tuple[int, int]:
     return max(1, limit - new_tokens), new_tokens
 
 
-def _groups(tasks: Any) -> list[list[_Task]]:
+def _groups(tasks: Any) -> list[list[WritingTask]]:
     """Tasks that share a prompt and its limit, the longest last, so that it is popped first."""
-    groups: dict[tuple[tuple[int, ...], int], list[_Task]] = {}
+    groups: dict[tuple[tuple[int, ...], int], list[WritingTask]] = {}
     for task in tasks:
         groups.setdefault((task.prompt, task.new_tokens), []).append(task)
     return sorted(groups.values(), key=lambda group: group[0].width)
@@ -156,14 +122,14 @@ def _write(
     decoder: Decoder,
     tokenizer: Any,
     rows: Slots,
-    groups: list[list[_Task]],
+    groups: list[list[WritingTask]],
     ends: frozenset[int],
     prompt_tokens: int,
-) -> Iterator[list[_Draft]]:
+) -> Iterator[list[Draft]]:
     """Write until no row is left; takes from `groups` while there is room."""
     import torch
 
-    drafts: list[_Draft] = []
+    drafts: list[Draft] = []
     while True:
         with torch.inference_mode():
             if drafts:
@@ -173,7 +139,7 @@ def _write(
                 counts = [len(group) for group in admitted]
                 read = rows.add([group[0].prompt for group in admitted], counts)
                 fresh = [
-                    _Draft(task, StopWatch(tokenizer, task.sampling.stop))
+                    Draft(task, StopWatch(tokenizer, task.sampling.stop))
                     for group in admitted
                     for task in group
                 ]
@@ -188,12 +154,14 @@ def _write(
         drafts = [drafts[place] for place in order]
 
 
-def _admit(rows: Slots, groups: list[list[_Task]], prompt_tokens: int) -> list[list[_Task]]:
+def _admit(
+    rows: Slots, groups: list[list[WritingTask]], prompt_tokens: int
+) -> list[list[WritingTask]]:
     """Take groups, or parts of them, that start now.
 
     New prompts wait until half of the rows are free, so that reading them pays.
     """
-    admitted: list[list[_Task]] = []
+    admitted: list[list[WritingTask]] = []
     taken = 0
     while groups:
         group = groups[-1]
@@ -215,7 +183,7 @@ def _admit(rows: Slots, groups: list[list[_Task]], prompt_tokens: int) -> list[l
 
 
 def _extend(
-    decoder: Decoder, drafts: Sequence[_Draft], states: torch.Tensor, ends: frozenset[int]
+    decoder: Decoder, drafts: Sequence[Draft], states: torch.Tensor, ends: frozenset[int]
 ) -> None:
     """Draw one token for each draft from its hidden state; `states` is of shape (drafts, width)."""
     for start in range(0, len(drafts), _PROJECTED_AT_ONCE):
@@ -228,95 +196,3 @@ def _extend(
         )
         for draft, token in zip(some, tokens, strict=True):
             draft.take(token, ends)
-
-
-def _outcome(tokenizer: Any, draft: _Draft) -> Outcome:
-    task = draft.task
-    if draft.finish_reason == _FAILED:
-        return Failure(
-            NOT_FINITE,
-            f"the logits of token {len(draft.tokens) + 1} are not numbers, as when activations "
-            "overflow in fp16; use --dtype bf16 or fp32",
-        )
-    shortened = draft.finish_reason == "length" and (task.new_tokens < task.sampling.max_new_tokens)
-    return Completion(
-        draft.watch.text(draft.tokens),
-        len(draft.tokens),
-        draft.finish_reason,
-        task.truncated,
-        {SHORTENED_TO: task.new_tokens} if shortened else {},
-    )
-
-
-def _end_tokens(network: Any, tokenizer: Any) -> frozenset[int]:
-    configured = getattr(network.generation_config, "eos_token_id", None)
-    ends = configured if isinstance(configured, list) else [configured]
-    return frozenset(token for token in [*ends, tokenizer.eos_token_id] if token is not None)
-
-
-# What an incomplete multi-byte character decodes to.
-_INCOMPLETE = "\ufffd"
-
-
-class StopWatch:
-    """Says when one of `stops` has appeared; decodes a few tokens a step, not the whole text.
-
-    Special tokens are no text, but a stop string may be one: they are then read too.
-    """
-
-    def __init__(self, tokenizer: Any, stops: Sequence[str]) -> None:
-        self._tokenizer = tokenizer
-        self._stops = tuple(stop for stop in stops if stop)
-        self._special = any(_holds_special(tokenizer, stop) for stop in self._stops)
-        self._overlap = max((len(stop) for stop in self._stops), default=1) - 1
-        self._tail = ""
-        self._context = 0  # first token decoded again, for the blanks that depend on neighbours
-        self._read = 0  # tokens whose text is in the tail or before it
-
-    def stopped(self, tokens: Sequence[int]) -> bool:
-        """Whether a stop string is complete; each call gets all tokens so far, one more."""
-        if not self._stops:
-            return False
-        before = self._decode(tokens[self._context : self._read])
-        after = self._decode(tokens[self._context :])
-        fresh = after[len(before) :]
-        if any(stop in self._tail + fresh for stop in self._stops):
-            return True
-        if not fresh.endswith(_INCOMPLETE):
-            self._tail = (self._tail + fresh)[-self._overlap :] if self._overlap else ""
-            self._context, self._read = self._read, len(tokens)
-        return False
-
-    def text(self, tokens: Sequence[int]) -> str:
-        """What the tokens say before the first stop string, without special tokens."""
-        plain = decode(self._tokenizer, tokens)
-        if not self._special:
-            return cut(plain, self._stops)
-        whole = self._decode(tokens)
-        kept = cut(whole, self._stops)
-        if kept == whole:
-            return plain
-        count = len(tokens)
-        while count and len(self._decode(tokens[:count])) > len(kept):
-            count -= 1
-        # The stop may begin within a token, whose beginning is still text.
-        rest = kept[len(self._decode(tokens[:count])) :]
-        return decode(self._tokenizer, tokens[:count]) + rest
-
-    def _decode(self, tokens: Sequence[int]) -> str:
-        return decode(self._tokenizer, tokens, special=self._special)
-
-
-def _holds_special(tokenizer: Any, stop: str) -> bool:
-    tokens = tokenizer(stop, add_special_tokens=False)["input_ids"]
-    return decode(tokenizer, tokens) != decode(tokenizer, tokens, special=True)
-
-
-def cut(text: str, stops: Sequence[str]) -> str:
-    """`text` up to the first stop string in it.
-
-    >>> cut("one two three", ["three", "two"])
-    'one '
-    """
-    found = [text.find(stop) for stop in stops if stop and stop in text]
-    return text[: min(found)] if found else text

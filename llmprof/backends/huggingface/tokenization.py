@@ -60,7 +60,7 @@ class Encoder:
         `LogLikelihood` says what follows from it. An empty context is the beginning-of-text token,
         or else end-of-text.
         """
-        pairs = [_split_text(request) for request in requests]
+        pairs = [split_text(request) for request in requests]
         readings = [request.reading for request in requests]
         heads = self._encode_once(
             [
@@ -218,7 +218,7 @@ def decode(tokenizer: Any, tokens: Sequence[int], *, special: bool = False) -> s
     return text
 
 
-def _split_text(request: LogLikelihood) -> tuple[str, str]:
+def split_text(request: LogLikelihood) -> tuple[str, str]:
     context, continuation = request.context, request.continuation
     if request.reading != "text":
         return context, continuation

@@ -11,6 +11,7 @@ from typing import Any
 from lm_eval.api.model import LM
 
 from llmprof.backends import Backend, ChatRenderer
+from llmprof.backends.protocol import scores_whole_texts
 from llmprof.errors import BenchmarkError
 from llmprof.requests import (
     Answer,
@@ -64,6 +65,8 @@ class EngineLM(LM):  # type: ignore[misc]
     def loglikelihood(
         self, requests: list[Any], disable_tqdm: bool = False
     ) -> list[tuple[float, bool]]:
+        if any(not instance.args[0].strip() for instance in requests):
+            self._check_whole_texts()
         asks = [self._log_likelihood(*instance.args) for instance in requests]
         return [
             (outcome.total, outcome.is_greedy)
@@ -72,6 +75,7 @@ class EngineLM(LM):  # type: ignore[misc]
         ]
 
     def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = False) -> list[float]:
+        self._check_whole_texts()
         texts = [instance.args[0] for instance in requests]
         asks: list[Request]
         if RollingLogLikelihood in self._backend.capabilities:
@@ -119,6 +123,14 @@ class EngineLM(LM):  # type: ignore[misc]
     @property
     def tokenizer_name(self) -> str:
         return self._backend.model
+
+    def _check_whole_texts(self) -> None:
+        if not scores_whole_texts(self._backend):
+            raise BenchmarkError(
+                "the task asks for the likelihood of texts without a prompt, and model "
+                f"{self._backend.model} is an encoder-decoder, which scores an answer given one; "
+                "choose another task or model"
+            )
 
     def _log_likelihood(self, context: str, continuation: str) -> LogLikelihood:
         if context.startswith(_CONVERSATION):

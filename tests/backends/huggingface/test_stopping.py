@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmprof.backends.huggingface.generation import StopWatch, cut
+from llmprof.backends.huggingface.drafts import StopWatch, cut
 from llmprof.backends.huggingface.tokenization import decode
 from tests.tiny_models import byte_tokenizer
 

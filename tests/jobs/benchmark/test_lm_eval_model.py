@@ -60,6 +60,24 @@ def test_generation_argument_that_is_not_understood_is_refused(options: dict[str
     assert asked == []
 
 
+@pytest.mark.parametrize(
+    ("ask", "context"),
+    [("loglikelihood", ""), ("loglikelihood", " "), ("loglikelihood_rolling", "a")],
+)
+def test_texts_without_a_prompt_are_refused_for_a_model_that_scores_none(
+    ask: str, context: str
+) -> None:
+    class EncoderDecoder(ScriptedBackend):
+        whole_texts = False
+
+    def never(requests: Sequence[Request]) -> list[Answer]:
+        raise AssertionError("nothing may be asked")
+
+    model: Any = EngineLM(never, EncoderDecoder(), seed=0)
+    with pytest.raises(BenchmarkError, match="without a prompt, and model scripted is an encoder"):
+        getattr(model, ask)([Instance("", {}, (context, " b"), 0, ("task", 0, 1))])
+
+
 def test_text_ends_before_the_first_stop() -> None:
     model, _ = adapter("one\ntwo###three")
     assert model.generate_until([generation(until=["###", "\n"])]) == ["one"]
