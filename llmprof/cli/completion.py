@@ -61,6 +61,12 @@ def calibration_data(incomplete: str) -> list[str]:
     return _beginning(CHOICE_DATASETS, incomplete)
 
 
+def preference_data(incomplete: str) -> list[str]:
+    from llmprof.datasets import PREFERENCE_DATASETS
+
+    return _beginning(PREFERENCE_DATASETS, incomplete)
+
+
 def data(incomplete: str) -> list[str]:
     return _beginning(("hub", "builtin"), incomplete)
 

@@ -12,6 +12,11 @@ from llmprof.datasets.items import (
     SentencePair,
 )
 from llmprof.datasets.multiple_choice import CHOICE_DATASETS, load_multiple_choice
+from llmprof.datasets.preferences import (
+    PREFERENCE_DATASETS,
+    PreferencePair,
+    load_preferences,
+)
 from llmprof.datasets.prompts import (
     PROMPT_DATASETS,
     load_prompts,
@@ -23,6 +28,7 @@ from llmprof.datasets.toxicity_prompts import load_real_toxicity_prompts
 
 __all__ = [
     "CHOICE_DATASETS",
+    "PREFERENCE_DATASETS",
     "PROMPT_DATASETS",
     "Answered",
     "AssociationTest",
@@ -30,6 +36,7 @@ __all__ = [
     "DataOptions",
     "Dataset",
     "MultipleChoice",
+    "PreferencePair",
     "Prompt",
     "SentencePair",
     "StereoSetItem",
@@ -38,6 +45,7 @@ __all__ = [
     "load_completions",
     "load_crows_pairs",
     "load_multiple_choice",
+    "load_preferences",
     "load_prompts",
     "load_real_toxicity_prompts",
     "load_seat",

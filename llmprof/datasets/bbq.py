@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice, zip_longest
-from pathlib import Path
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from itertools import islice
 
-from llmprof.datasets.files import DataFile, HubFile, SourceFile, is_there, open_source
+from llmprof.datasets.files import (
+    DataFile,
+    HubFile,
+    SourceFile,
+    in_turn,
+    is_there,
+    open_source,
+    source_of_parts,
+)
 from llmprof.datasets.items import BiasQuestion, DataOptions, Dataset
 from llmprof.datasets.parsing import Record, read_records
 from llmprof.errors import DataError
@@ -68,7 +74,6 @@ _NAME_TEMPLATES = {
     ),
 }
 _Targets = Mapping[tuple[str, str], tuple[int | None, bool]]
-_T = TypeVar("_T")
 
 
 def load_bbq(options: DataOptions, categories: Sequence[str] = CATEGORIES) -> Dataset[BiasQuestion]:
@@ -90,25 +95,13 @@ def load_bbq(options: DataOptions, categories: Sequence[str] = CATEGORIES) -> Da
         [_question(record, targets) for record in islice(read_records(file), options.limit)]
         for file in files
     ]
-    items = tuple(islice(_in_turn(questions), options.limit))
+    items = tuple(islice(in_turn(questions), options.limit))
     if not items:
         raise DataError(f"{files[0].name} holds no questions; give the authors' complete file")
     read = [*files, *([targets_file] if targets_file else [])]
     sha256 = hashlib.sha256(b"".join(file.content for file in read)).hexdigest()
     missing = [category for category in categories if category not in there]
-    return Dataset("bbq", _source(files[0], missing), sha256, items)
-
-
-def _source(first: SourceFile, missing: Sequence[str]) -> str:
-    """The folder or the Hub's repository, and the categories that are missing there."""
-    if first.source == "builtin":
-        return first.source
-    folder = str(Path(first.source).parent)
-    return f"{folder} (not there: {', '.join(missing)})" if missing else folder
-
-
-def _in_turn(lists: Iterable[Sequence[_T]]) -> Iterator[_T]:
-    return (each for each in chain.from_iterable(zip_longest(*lists)) if each is not None)
+    return Dataset("bbq", source_of_parts(files[0], missing), sha256, items)
 
 
 def _targets(file: SourceFile) -> _Targets:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from llmprof.datasets.items import DataOptions
 from llmprof.errors import DataError, DataNotFoundError
@@ -16,6 +17,7 @@ from llmprof.errors import DataError, DataNotFoundError
 _SURROGATE = "\\ud"
 BUILTIN_DIR = Path(__file__).parent / "builtin"
 _TIMEOUT_SECONDS = 20.0
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,23 @@ def combine(files: Sequence[SourceFile]) -> tuple[str, str]:
     if len(hashes) == 1:
         return sources[0], hashes[0]
     return ", ".join(sources), hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def source_of_parts(first: SourceFile, missing: Sequence[str]) -> str:
+    """The folder or the Hub's repository of a data set in parts, and which parts it lacks."""
+    if first.source == "builtin":
+        return first.source
+    folder = str(Path(first.source).parent)
+    return f"{folder} (not there: {', '.join(missing)})" if missing else folder
+
+
+def in_turn(lists: Iterable[Sequence[_T]]) -> Iterator[_T]:
+    """The first item of each list, then the second of each, and so on.
+
+    >>> list(in_turn([[1, 2, 3], [10]]))
+    [1, 10, 2, 3]
+    """
+    return (each for each in chain.from_iterable(zip_longest(*lists)) if each is not None)
 
 
 def download(file: HubFile, *, offline: bool) -> tuple[Path, str]:

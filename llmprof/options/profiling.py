@@ -129,6 +129,15 @@ class ProfilerOptions(PromptOptions):
             completion="calibration_data",
         ),
     ] = None
+    preference_data: Annotated[
+        str | None,
+        Option(
+            "Pairs of the preferences profile: llmbar, human_pairs, or a file of your own (input, "
+            "output_1, output_2, label). Default: both, or those that the folder has.",
+            panel=Panel.DATA,
+            completion="preference_data",
+        ),
+    ] = None
     protocol: Annotated[
         str,
         Option(

@@ -23,6 +23,7 @@ BUILT_IN = {
     "bbq": "llmprof.profilers.bbq:Bbq",
     "calibration": "llmprof.profilers.calibration:Calibration",
     "crows_pairs": "llmprof.profilers.crows_pairs:CrowsPairs",
+    "preferences": "llmprof.profilers.preferences:Preferences",
     "seat": "llmprof.profilers.seat:Seat",
     "stereoset": "llmprof.profilers.stereoset:StereoSet",
     "textual": "llmprof.profilers.textual:Textual",

@@ -16,6 +16,7 @@ from llmprof.datasets import (
     load_bbq,
     load_crows_pairs,
     load_multiple_choice,
+    load_preferences,
     load_prompts,
     load_real_toxicity_prompts,
     load_seat,
@@ -31,7 +32,7 @@ gold_label target context category examples targ1 targ2 attr1 attr2 inputs addit
 answer_info ans0
 ans1 ans2 example_id context_condition question_polarity question_index stereotyped_groups ind ctx_a
 ctx_b activity_label endings sample logprobs continuation tokens is_greedy TOXICITY INSULT unscored
-challenging
+challenging output_1 output_2 own subset
 """
 # With half of a surrogate pair, NUL, a blank that `splitlines` splits at, and right-to-left marks.
 TEXTS = st.text(
@@ -101,6 +102,8 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "crows_pairs": ("a", in_folder(load_crows_pairs, "crows_pairs/crows_pairs_anonymized.csv")),
     "stereoset": ("a", in_folder(load_stereoset, "stereoset/dev.json")),
     "seat": ("a", in_folder(load_seat, "seat/weat1.jsonl")),
+    "preferences": ("a", in_folder(load_preferences, "llmbar/natural.json")),
+    "pairs": ("a.jsonl", lambda path: load_preferences(DataOptions(), str(path))),
     "bbq": ("a", in_folder(load_bbq, "bbq/Age.jsonl")),
     "bbq targets": (
         "a",

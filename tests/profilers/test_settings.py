@@ -23,7 +23,7 @@ OTHERS: dict[str, Any] = {
     "pooling": "last",
     "layer": 3,
 }
-OF_DATA = {"text_dataset", "calibration_data", "toxicity_prompts"}
+OF_DATA = {"text_dataset", "calibration_data", "preference_data", "toxicity_prompts"}
 # Which metrics there are, and nothing of how they are made.
 OF_METRICS = {"metrics"}
 DATA = DataOptions(data="builtin", limit=2)

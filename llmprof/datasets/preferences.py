@@ -1,0 +1,139 @@
+"""Pairs of answers of which people prefer one: LLMBar, MT-Bench, FairEval, LLMEval², the user's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from llmprof.datasets.files import (
+    DataFile,
+    HubFile,
+    combine,
+    in_turn,
+    is_there,
+    open_source,
+    read_file,
+    source_of_parts,
+)
+from llmprof.datasets.items import DataOptions, Dataset
+from llmprof.datasets.parsing import Record, read_records
+from llmprof.errors import DataError, UnknownNameError
+
+_LABELS = ("1", "2")
+_INSTRUCTION_FIELDS = ("input", "instruction", "prompt")
+# The repository on the Hub holds a loading script only; the Hub converts its data to Parquet in a
+# branch of its own, whose commit is stored with the results.
+_LLMBAR = {
+    "natural": "Natural",
+    "neighbor": "Adversarial_Neighbor",
+    "gptinst": "Adversarial_GPTInst",
+    "gptout": "Adversarial_GPTOut",
+    "manual": "Adversarial_Manual",
+}
+ADVERSARIAL = ("neighbor", "gptinst", "gptout", "manual")
+# Human preferences of other data sets, as the authors of LLMBar publish them beside their own.
+_HUMAN = ("mt_bench", "faireval", "llmeval2")
+FILES: Mapping[str, Mapping[str, DataFile]] = {
+    "llmbar": {
+        subset: DataFile(
+            f"llmbar/{subset}.json",
+            HubFile("princeton-nlp/LLMBar", "refs/convert/parquet", f"LLMBar/{name}/0000.parquet"),
+        )
+        for subset, name in _LLMBAR.items()
+    },
+    "human_pairs": {subset: DataFile(f"llmbar/{subset}.json") for subset in _HUMAN},
+}
+PREFERENCE_DATASETS = tuple(FILES)
+
+
+@dataclass(frozen=True, slots=True)
+class PreferencePair:
+    """An instruction with two outputs; people prefer the one at position `preferred`, 0 or 1.
+
+    `own` is the position of the output that the judge itself wrote, where the data say so.
+    """
+
+    id: str
+    instruction: str
+    outputs: tuple[str, str]
+    preferred: int
+    subset: str
+    own: int | None = None
+
+
+def load_preferences(
+    options: DataOptions, which: str | None = None
+) -> list[Dataset[PreferencePair]]:
+    """Read the data set called `which`, a file of the user's, or else every one that is there.
+
+    Of a data set in a folder, the files that are there are read, and its source names the others. A
+    limit takes their pairs in turn, so that it covers all of them. The human pairs are not on the
+    Hub: they are left out there, unless they are asked for.
+
+    Raises:
+        UnknownNameError: neither a known name nor a file.
+        DataNotFoundError: none of the files is there.
+        DataError: a line is broken, with file, line and field, or there is no pair.
+    """
+    if which is not None and which not in FILES:
+        return [_own_file(which, options)]
+    names = [which] if which is not None else [name for name in FILES if _subsets(name, options)]
+    return [_dataset(name, options) for name in names or PREFERENCE_DATASETS[:1]]
+
+
+def _subsets(name: str, options: DataOptions) -> list[str]:
+    return [subset for subset, file in FILES[name].items() if is_there(file, options)]
+
+
+def _dataset(name: str, options: DataOptions) -> Dataset[PreferencePair]:
+    known = FILES[name]
+    there = _subsets(name, options) or list(known)
+    files = [open_source(known[subset], options) for subset in there]
+    pairs = [
+        [_pair(record, subset) for record in islice(read_records(file), options.limit)]
+        for subset, file in zip(there, files, strict=True)
+    ]
+    items = tuple(islice(in_turn(pairs), options.limit))
+    if not items:
+        raise DataError(f"{files[0].name} holds no pairs; give the authors' complete file")
+    missing = [subset for subset in known if subset not in there]
+    return Dataset(name, source_of_parts(files[0], missing), combine(files)[1], items)
+
+
+def _own_file(name: str, options: DataOptions) -> Dataset[PreferencePair]:
+    path = Path(name).expanduser()
+    if not path.is_file():
+        raise UnknownNameError(
+            f"unknown preference data {name!r}; choose one of: {', '.join(PREFERENCE_DATASETS)}, "
+            "or give the path of a file"
+        )
+    file = read_file(path, f"file:{path.resolve()}")
+    records = islice(read_records(file), options.limit)
+    pairs = tuple(_pair(record, path.stem) for record in records)
+    if not pairs:
+        raise DataError(f"{file.name} holds no pairs; give at least one")
+    return Dataset(path.stem, file.source, file.sha256, pairs)
+
+
+def _pair(record: Record, subset: str) -> PreferencePair:
+    """One pair; a file of the user's may name a subset and an id of its own."""
+    there = [name for name in _INSTRUCTION_FIELDS if record.values.get(name) is not None]
+    own = record.values.get("own")
+    subset = record.text("subset") if record.values.get("subset") is not None else subset
+    number = record.text("id") if record.values.get("id") is not None else record.line
+    return PreferencePair(
+        id=f"{subset}-{number}",
+        instruction=record.text(there[0] if there else _INSTRUCTION_FIELDS[0]),
+        outputs=(_output(record, "output_1"), _output(record, "output_2")),
+        preferred=_LABELS.index(record.choice("label", _LABELS)),
+        subset=subset,
+        own=None if own is None else _LABELS.index(record.choice("own", _LABELS)),
+    )
+
+
+def _output(record: Record, field: str) -> str:
+    """An output, which may be blank: some models gave no answer."""
+    value = record.values.get(field)
+    return value if isinstance(value, str) else record.text(field)
