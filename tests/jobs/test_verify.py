@@ -21,7 +21,7 @@ from llmprof.profilers.registry import BUILT_IN
 from tests.cli.test_app import run
 from tests.jobs.benchmark.task_files import write_choice, write_cloze, write_pages
 
-# The completions of a scripted model are all the same, so that one of several is not missed: not last.
+# Not last: a scripted model gives the same completion k times, of which one is not missed.
 PROFILERS = ("toxicity", *(name for name in BUILT_IN if name != "toxicity"))
 SCORER = ScorerChoice("scripted", BackendOptions())
 
