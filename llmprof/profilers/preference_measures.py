@@ -190,7 +190,8 @@ def _kappa(means: Values) -> Values:
 
 def _published_kappa(means: Values) -> Values:
     """The kappa of LLMBar's `evaluate.py`, which counts a verdict for the second output as none."""
-    return _beyond_chance(means[..., 3], means[..., 1] * means[..., 0])
+    prefer_first, first, _, both_first, _ = (means[..., i] for i in range(5))
+    return _beyond_chance(both_first, first * prefer_first)
 
 
 def _kappa_between_orders(means: Values) -> Values:
