@@ -184,7 +184,7 @@ def _row(pair: JudgedPair) -> Row:
 def _kappa(means: Values) -> Values:
     """Cohen's (1960) kappa of judge and people, where no verdict agrees with nothing."""
     prefer_first, first, second, both_first, both_second = (means[..., i] for i in range(5))
-    expected = first * prefer_first + second * (1 - prefer_first)
+    expected = second + (first - second) * prefer_first
     return _beyond_chance(both_first + both_second, expected)
 
 
