@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
-from llmprof.metrics.intervals import Bounds, Interval, paired_share_interval
+from llmprof.metrics.intervals import CONFIDENCE, Bounds, Interval, paired_share_interval
 
 PartT = TypeVar("PartT")
 Row: TypeAlias = tuple[float, ...]
@@ -35,11 +35,13 @@ class Difference:
     method: str = "none"
 
 
-def no_change(bounds: Bounds | None, n: int, differing: int) -> Interval | None:
+def no_change(
+    bounds: Bounds | None, n: int, differing: int, confidence: float = CONFIDENCE
+) -> Interval | None:
     """Of a value within bounds that no unit changes, the interval that a share would have."""
     if bounds is None or differing or n < 2:
         return None
-    return paired_share_interval(0, 0, n).scaled(bounds[1] - bounds[0])
+    return paired_share_interval(0, 0, n, confidence=confidence).scaled(bounds[1] - bounds[0])
 
 
 def paired_difference(

@@ -1,7 +1,8 @@
-"""95% confidence intervals of shares, means and other averages, in closed form.
+"""Confidence intervals of shares, means and other averages, in closed form.
 
-Nothing is drawn at random, so that an interval has no error of a seed and equal data give equal
-intervals. `docs/decisions/intervals.md` says why these methods, with their measured coverage.
+They hold the truth with probability `confidence`, 95% wherever a report shows them. Nothing is
+drawn at random, so that an interval has no error of a seed and equal data give equal intervals.
+`docs/decisions/intervals.md` says why these methods, with their measured coverage.
 """
 
 from __future__ import annotations
@@ -32,14 +33,12 @@ SCORE = "Tango score"
 EQUAL = "equal values"
 NORMAL = "normal"
 
-_TAIL = (1 - CONFIDENCE) / 2
-_Z = 1.959963984540054
 _STEPS = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Both ends of a 95% confidence interval, and the method it was made by."""
+    """Both ends of a confidence interval, and the method it was made by."""
 
     low: float
     high: float
@@ -51,7 +50,7 @@ class Interval:
         return Interval(low, high, self.method)
 
 
-def share_interval(successes: float, n: float) -> Interval:
+def share_interval(successes: float, n: float, *, confidence: float = CONFIDENCE) -> Interval:
     """Interval of a proportion, of which `successes` of `n` were observed; `n` is positive.
 
     Clopper and Pearson's (1934) exact tails with half the probability of the observed count
@@ -62,8 +61,9 @@ def share_interval(successes: float, n: float) -> Interval:
     >>> interval.low, round(interval.high, 4)
     (0.0, 0.1391)
     """
-    low = 0.0 if successes <= 0 else _solve_share(successes, n, _TAIL)
-    high = 1.0 if successes >= n else _solve_share(successes, n, 1 - _TAIL)
+    tail = (1 - confidence) / 2
+    low = 0.0 if successes <= 0 else _solve_share(successes, n, tail)
+    high = 1.0 if successes >= n else _solve_share(successes, n, 1 - tail)
     return Interval(low, high, MID_P)
 
 
@@ -89,6 +89,7 @@ def mean_interval(
     value: float | None = None,
     bounds: Bounds | None = None,
     sizes: ArrayLike | None = None,
+    confidence: float = CONFIDENCE,
 ) -> Interval | None:
     """Interval of a mean of independent values; None where their spread is not known.
 
@@ -116,12 +117,13 @@ def mean_interval(
     if bounds is not None and value is None:
         at_low, at_high = (np.abs(data - bound) <= TOLERANCE * np.ptp(bounds) for bound in bounds)
         if (at_low | at_high).all():
-            return _within(share_interval(float(at_high.sum()), n), bounds)
+            found = share_interval(float(at_high.sum()), n, confidence=confidence)
+            return _within(found, bounds)
     if is_negligible(float(data[-1]) - float(data[0]), *data[[0, -1]].tolist()):
-        return _interval_of_equals(mean, count, bounds)
-    found = _corrected_t(data, mean, count)
+        return _interval_of_equals(mean, count, bounds, confidence)
+    found = _corrected_t(data, mean, count, confidence)
     if bounds is not None:
-        share = _effective_binomial(data, mean, count, bounds)
+        share = _effective_binomial(data, mean, count, bounds, confidence)
         found = Interval(
             max(bounds[0], min(found.low, share.low)),
             min(bounds[1], max(found.high, share.high)),
@@ -131,7 +133,9 @@ def mean_interval(
     return found if math.isfinite(found.low) and math.isfinite(found.high) else None
 
 
-def _interval_of_equals(value: float, n: float, bounds: Bounds | None) -> Interval:
+def _interval_of_equals(
+    value: float, n: float, bounds: Bounds | None, confidence: float
+) -> Interval:
     """Interval of a mean of `n` equal values: of values in general no more than that they are
     equal.
 
@@ -140,7 +144,7 @@ def _interval_of_equals(value: float, n: float, bounds: Bounds | None) -> Interv
     """
     if bounds is None:
         return Interval(value, value, EQUAL)
-    unseen = share_interval(0, n)
+    unseen = share_interval(0, n, confidence=confidence)
     low, high = bounds
     return Interval(
         value - (value - low) * unseen.high, value + (high - value) * unseen.high, unseen.method
@@ -158,14 +162,25 @@ def _effective_number(sizes: Values) -> float:
     return float(sizes.sum() ** 2 / (sizes**2).sum())
 
 
-def _quantile(count: float) -> float:
-    """Student's, of `count` - 1 degrees of freedom; of no fewer than one."""
+def student_quantile(count: float, confidence: float) -> float:
+    """How far Student's t is from 0 at most, of `count` - 1 degrees of freedom; at least one."""
     from scipy.special import stdtrit
 
-    return float(stdtrit(max(count - 1, 1.0), 1 - _TAIL))
+    return float(stdtrit(max(count - 1, 1.0), 1 - (1 - confidence) / 2))
 
 
-def _corrected_t(data: Values, mean: float, count: float) -> Interval:
+def normal_quantile(confidence: float = CONFIDENCE) -> float:
+    """How many standard deviations from its mean a normal value is at most.
+
+    >>> round(normal_quantile(), 4), round(normal_quantile(0.99), 4)
+    (1.96, 2.5758)
+    """
+    from scipy.special import ndtri
+
+    return float(ndtri(1 - (1 - confidence) / 2))
+
+
+def _corrected_t(data: Values, mean: float, count: float, confidence: float) -> Interval:
     """Student's t, wider at an end where Hall's (1992) transformation says so.
 
     P. Hall, On the removal of skewness by transformation, Journal of the Royal Statistical Society
@@ -179,7 +194,7 @@ def _corrected_t(data: Values, mean: float, count: float) -> Interval:
     deviations = data / scale - math.fsum(data / scale / n)
     second = float((deviations**2).mean())
     error = math.sqrt(second / (n - 1))
-    quantile = _quantile(count)
+    quantile = student_quantile(count, confidence)
     low, high = -quantile, quantile
     if n > 2:
         skewness = float((deviations**3).mean()) / second**1.5 * math.sqrt(n * (n - 1)) / (n - 2)
@@ -194,7 +209,9 @@ def _corrected_t(data: Values, mean: float, count: float) -> Interval:
     )
 
 
-def _effective_binomial(data: Values, mean: float, count: float, bounds: Bounds) -> Interval:
+def _effective_binomial(
+    data: Values, mean: float, count: float, bounds: Bounds, confidence: float
+) -> Interval:
     """The interval of a share of as many trials as would vary like this mean.
 
     E. Korn and B. Graubard, Confidence intervals for proportions with small expected number of
@@ -206,10 +223,10 @@ def _effective_binomial(data: Values, mean: float, count: float, bounds: Bounds)
     share = min(max((mean - low) / (high - low), 0.0), 1.0)
     variance = float(np.var((data - low) / (high - low))) / len(data)
     trials = share * (1 - share) / variance if variance > 0 else count
-    trials *= (_Z / _quantile(count)) ** 2 * (len(data) - 1) / len(data)
-    if trials <= 0:
-        return _within(share_interval(share * count, count), bounds)
-    return _within(share_interval(share * trials, trials), bounds)
+    quantiles = normal_quantile(confidence), student_quantile(count, confidence)
+    trials *= (quantiles[0] / quantiles[1]) ** 2 * (len(data) - 1) / len(data)
+    trials = trials if trials > 0 else count
+    return _within(share_interval(share * trials, trials, confidence=confidence), bounds)
 
 
 def _within(share: Interval, bounds: Bounds) -> Interval:
@@ -218,7 +235,9 @@ def _within(share: Interval, bounds: Bounds) -> Interval:
     return Interval(low + (high - low) * share.low, low + (high - low) * share.high, share.method)
 
 
-def paired_share_interval(gained: float, lost: float, n: float) -> Interval:
+def paired_share_interval(
+    gained: float, lost: float, n: float, *, confidence: float = CONFIDENCE
+) -> Interval:
     """Interval of the difference of two shares of the same `n` items.
 
     `gained` items are counted in the second share alone, `lost` in the first alone. T. Tango,
@@ -231,6 +250,7 @@ def paired_share_interval(gained: float, lost: float, n: float) -> Interval:
     (0.0309, 0.2181)
     """
     observed = (gained - lost) / n
+    quantile = normal_quantile(confidence)
 
     def statistic(difference: float) -> float:
         linear = -gained - lost + (2 * n - gained + lost) * difference
@@ -246,8 +266,8 @@ def paired_share_interval(gained: float, lost: float, n: float) -> Interval:
             low, high = (middle, high) if statistic(middle) > wanted else (low, middle)
         return (low + high) / 2
 
-    low = -1.0 if lost == n else solve(-1.0, observed, _Z)
-    high = 1.0 if gained == n else solve(observed, 1.0, -_Z)
+    low = -1.0 if lost == n else solve(-1.0, observed, quantile)
+    high = 1.0 if gained == n else solve(observed, 1.0, -quantile)
     return Interval(low, high, SCORE)
 
 

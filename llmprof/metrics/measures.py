@@ -7,9 +7,9 @@ What is taken to be drawn at random, its `unit`, is the item, or a cluster of it
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol
 
 from llmprof.metrics.differences import (
     TOO_FEW,
@@ -22,7 +22,7 @@ from llmprof.metrics.differences import (
     paired_difference,
 )
 from llmprof.metrics.intervals import (
-    TOLERANCE,
+    CONFIDENCE,
     Bounds,
     Interval,
     defined_values,
@@ -31,13 +31,16 @@ from llmprof.metrics.intervals import (
     mean_value,
     paired_share_interval,
 )
+from llmprof.metrics.jackknife import (
+    Function,
+    count_differing,
+    statistic_interval,
+    statistic_value,
+)
 from llmprof.metrics.samples import OVERALL, Metric
 
 if TYPE_CHECKING:
     from llmprof.metrics.intervals import Values
-
-# From means of columns, shape (..., columns), to values of shape (...).
-Function: TypeAlias = "Callable[[Values], Values]"
 
 NO_VALUE = "no item has a value for this metric"
 SINGLE = "one item has no interval"
@@ -65,8 +68,11 @@ class Measure(Protocol):
     def metric(self) -> Metric:
         """The value with its interval."""
 
-    def change_from(self, before: Measure) -> Difference | str:
-        """How much higher it is than `before`, or why that is not known."""
+    def change_from(self, before: Measure, confidence: float = CONFIDENCE) -> Difference | str:
+        """How much higher it is than `before`, or why that is not known.
+
+        `confidence` is that of the interval.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +122,7 @@ class Mean:
             found = statistic_interval(sums, _ratio, bounds=self.bounds, sizes=(1,))
         return None if found is None else found.scaled(self.scale)
 
-    def change_from(self, before: Measure) -> Difference | str:
+    def change_from(self, before: Measure, confidence: float = CONFIDENCE) -> Difference | str:
         if not isinstance(before, Mean):
             return OTHERWISE_MADE
         pairs: dict[str, tuple[float, float]] = {}
@@ -131,31 +137,36 @@ class Mean:
         clusters = _clusters(before, self, list(pairs))
         if not are_shared(clusters):
             differing = sum(change != 0.0 for change in changes)
-            interval = self._change_interval(list(pairs.values()), changes)
+            interval = self._change_interval(list(pairs.values()), changes, confidence)
         else:
             sums = by_cluster([(each, 1.0) for each in changes], clusters)
             differing = sum(row[0] != 0.0 for row in sums)
-            interval = no_change(self.bounds, len(sums), differing) or statistic_interval(
-                sums, _ratio, sizes=(1,)
-            )
+            interval = no_change(
+                self.bounds, len(sums), differing, confidence
+            ) or statistic_interval(sums, _ratio, sizes=(1,), confidence=confidence)
         return paired_difference(
             mean_value(changes), interval, len(pairs), self.unit, differing, self.scale
         )
 
     def _change_interval(
-        self, pairs: Sequence[tuple[float, float]], changes: Sequence[float]
+        self,
+        pairs: Sequence[tuple[float, float]],
+        changes: Sequence[float],
+        confidence: float,
     ) -> Interval | None:
         if self.bounds is None or len(pairs) < 2:
-            return mean_interval(changes)
+            return mean_interval(changes, confidence=confidence)
         low, high = self.bounds
         if {low, high}.issuperset(each for pair in pairs for each in pair):
             gained, lost = (sum(sign * each > 0 for each in changes) for sign in (1, -1))
-            return paired_share_interval(gained, lost, len(pairs)).scaled(high - low)
-        found = mean_interval(changes)
-        if found is None or not any(changes):
-            return no_change(self.bounds, len(pairs), sum(each != 0.0 for each in changes))
+            found = paired_share_interval(gained, lost, len(pairs), confidence=confidence)
+            return found.scaled(high - low)
+        mean = mean_interval(changes, confidence=confidence)
+        if mean is None or not any(changes):
+            differing = sum(each != 0.0 for each in changes)
+            return no_change(self.bounds, len(pairs), differing, confidence)
         width = high - low
-        return Interval(max(found.low, -width), min(found.high, width), found.method)
+        return Interval(max(mean.low, -width), min(mean.high, width), mean.method)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +197,7 @@ class Statistic:
 
     @property
     def value(self) -> float | None:
-        return _statistic_value(self.rows, self.function) if self.n and self.rows else None
+        return statistic_value(self.rows, self.function) if self.n and self.rows else None
 
     @property
     def covered(self) -> int:
@@ -201,7 +212,7 @@ class Statistic:
             )
         return _metric(self, self.n, self.n_total, interval)
 
-    def change_from(self, before: Measure) -> Difference | str:
+    def change_from(self, before: Measure, confidence: float = CONFIDENCE) -> Difference | str:
         if not isinstance(before, Statistic):
             return OTHERWISE_MADE
         pairs = dict(paired(before.units, before.rows, self.units, self.rows))
@@ -214,13 +225,15 @@ class Statistic:
             return self.function(means[..., columns:]) - self.function(means[..., :columns])
 
         sums = by_cluster(rows, _clusters(before, self, list(pairs)))
-        differing = _count_differing(sums, columns)
-        value = _statistic_value(rows, change)
+        differing = count_differing(sums, columns)
+        value = statistic_value(rows, change)
         interval = None
         # As for each alone: what other items have a part in cannot tell how much one item varies.
         if min(before.n, self.n) > 1:
-            interval = no_change(self.bounds, len(sums), differing) or statistic_interval(
-                sums, change, sizes=self._sizes(0, columns)
+            interval = no_change(
+                self.bounds, len(sums), differing, confidence
+            ) or statistic_interval(
+                sums, change, sizes=self._sizes(0, columns), confidence=confidence
             )
         return paired_difference(value, interval, len(rows), self.unit, differing)
 
@@ -255,7 +268,7 @@ class Single:
     def metric(self) -> Metric:
         return self.made
 
-    def change_from(self, before: Measure) -> Difference | str:
+    def change_from(self, before: Measure, confidence: float = CONFIDENCE) -> Difference | str:
         return self.why
 
 
@@ -267,13 +280,13 @@ def metrics_of(measures: Iterable[Measure]) -> list[Metric]:
     return [measure.metric() for measure in measures]
 
 
-def difference(before: Measure, after: Measure) -> Difference | str:
+def difference(before: Measure, after: Measure, confidence: float = CONFIDENCE) -> Difference | str:
     """How much higher a metric is in `after`, over the items of both, or why that is not known."""
     if isinstance(before, Single):
         return before.why
     if any(len(set(each.units)) < len(each.units) for each in (before, after)):
         return "several items have the same id"
-    return after.change_from(before)
+    return after.change_from(before, confidence)
 
 
 def mean_metric(
@@ -291,61 +304,6 @@ def mean_metric(
     """
     units = [""] * len(values)
     return Mean(name, units, values, group, bounds=bounds, unit=unit).metric()
-
-
-def statistic_interval(
-    rows: Sequence[Row],
-    function: Function,
-    *,
-    bounds: Bounds | None = None,
-    sizes: Sequence[int] = (),
-) -> Interval | None:
-    """Interval of a function of the means of the rows' columns, by its pseudo-values (Tukey 1958).
-
-    Pseudo-value i is n times the function less n - 1 times the function without row i; their mean
-    varies as the function does (Efron and Tibshirani 1993, chapter 11). None where it is not
-    defined without one of the rows, and for fewer than two rows. The sum of the columns `sizes` is
-    the size of a row; for it and for `bounds` see `mean_interval`.
-    """
-    import numpy as np
-
-    data = np.asarray(rows, dtype=float)
-    n = len(data)
-    if n < 2:
-        return None
-    total = _sums(data)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        value = float(function(total / n))
-        without = function((total - data) / (n - 1))
-    pseudo_values = n * value - (n - 1) * without
-    of_rows = data[:, list(sizes)].sum(1) if sizes else None
-    return mean_interval(pseudo_values, value=value, bounds=bounds, sizes=of_rows)
-
-
-def _statistic_value(rows: Sequence[Row], function: Function) -> float | None:
-    import numpy as np
-
-    means = _sums(np.asarray(rows, dtype=float)) / len(rows)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        value = float(function(means))
-    return value if math.isfinite(value) else None
-
-
-def _sums(data: Values) -> Values:
-    """Of each column, exactly rounded, so that the order of the rows changes nothing."""
-    import numpy as np
-
-    return np.asarray([math.fsum(column) for column in data.T.tolist()])
-
-
-def _count_differing(rows: Sequence[Row], columns: int) -> int:
-    """How many rows have other numbers in their second half, beyond rounding, than in the first."""
-    import numpy as np
-
-    data = np.asarray(rows, dtype=float)
-    before, after = data[:, :columns], data[:, columns:]
-    size = np.maximum(np.abs(before), np.abs(after))
-    return int((np.abs(after - before) > TOLERANCE * size).any(1).sum())
 
 
 def _ratio(means: Values) -> Values:

@@ -13,7 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from llmprof.metrics.differences import Difference
-from llmprof.metrics.intervals import Interval, difference_interval, is_negligible
+from llmprof.metrics.intervals import (
+    CONFIDENCE,
+    Interval,
+    difference_interval,
+    is_negligible,
+    normal_quantile,
+)
 from llmprof.metrics.measures import NO_VALUE, OTHERWISE_MADE, SINGLE, Measure
 from llmprof.metrics.samples import OVERALL, Metric
 
@@ -30,7 +36,6 @@ Pair: TypeAlias = tuple[float, float]
 
 QUESTIONS = "questions"
 FOLDED_NORMAL = "folded normal"
-_Z = 1.959963984540054
 # A bin's variance is that of its questions and of so many that vary as its confidence says.
 _PRIOR_QUESTIONS = 4.0
 _STEPS = 50
@@ -80,7 +85,7 @@ class CalibrationError:
             self.name, value, found.low, found.high, *place, self.note, unit, found.method
         )
 
-    def change_from(self, before: Measure) -> Difference | str:
+    def change_from(self, before: Measure, confidence: float = CONFIDENCE) -> Difference | str:
         """The interval is made of that of each, as if the two did not vary together."""
         if not isinstance(before, CalibrationError):
             return OTHERWISE_MADE
@@ -92,7 +97,7 @@ class CalibrationError:
         ]
         if not both:
             return Difference(None, None, None, 0, QUESTIONS)
-        old, new = (self._estimate([each[run] for each in both]) for run in (0, 1))
+        old, new = (self._estimate([each[run] for each in both], confidence) for run in (0, 1))
         value = new.of(self.debiased) - old.of(self.debiased)
         differing = sum(
             not all(is_negligible(b - a, a, b) for a, b in zip(*pair, strict=True)) for pair in both
@@ -107,17 +112,17 @@ class CalibrationError:
         low, high = min(found.low, value), max(found.high, value)
         return Difference(value, low, high, len(both), QUESTIONS, differing, method=found.method)
 
-    def _estimate(self, pairs: Sequence[Pair]) -> Estimate:
+    def _estimate(self, pairs: Sequence[Pair], level: float = CONFIDENCE) -> Estimate:
         import numpy as np
 
         # Sorted, so that the order of the questions changes nothing.
         confidence, correct = np.asarray(sorted(pairs), dtype=float).T
-        return estimate_error(confidence, correct, self.binning(confidence))
+        return estimate_error(confidence, correct, self.binning(confidence), level)
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """An error as observed, without what chance adds, and the ends of a 95% interval of the
+    """An error as observed, without what chance adds, and the ends of an interval of the
     latter."""
 
     observed: float
@@ -133,7 +138,9 @@ class Estimate:
         return Interval(min(self.low, value), max(self.high, value), FOLDED_NORMAL)
 
 
-def estimate_error(confidence: Values, correct: Values, bins: Bins) -> Estimate:
+def estimate_error(
+    confidence: Values, correct: Values, bins: Bins, level: float = CONFIDENCE
+) -> Estimate:
     """The error of questions that are in `bins`, all of shape (questions,).
 
     The gap between confidence and accuracy in a bin is taken to be normal around its true value, so
@@ -141,9 +148,9 @@ def estimate_error(confidence: Values, correct: Values, bins: Bins) -> Estimate:
     Nottingham 1961). The true gaps are those of largest likelihood among all that have a given
     error: each nearer to zero, or farther, by the same multiple of its variance. The debiased error
     is the one of which the expected observation is that which was made; the ends of the interval
-    are those of which it is 1.96 standard deviations away (a test inverted with the likeliest
-    nuisance parameters, as in Chuang and Lai 2000, Hybrid resampling methods for confidence
-    intervals, Statistica Sinica 10).
+    are those of which it is so many standard deviations away as a normal value is with probability
+    `level` (a test inverted with the likeliest nuisance parameters, as in Chuang and Lai 2000,
+    Hybrid resampling methods for confidence intervals, Statistica Sinica 10).
     """
     import numpy as np
     from scipy.special import ndtr
@@ -203,7 +210,8 @@ def estimate_error(confidence: Values, correct: Values, bins: Bins) -> Estimate:
             low, high = (middle, high) if exceeds(middle) else (low, middle)
         return min(expected(low)[0], 1.0)
 
-    return Estimate(observed, solve(0.0), solve(_Z), solve(-_Z))
+    deviations = normal_quantile(level)
+    return Estimate(observed, solve(0.0), solve(deviations), solve(-deviations))
 
 
 def equal_mass_bins(confidence: Values, bins: int) -> Bins:

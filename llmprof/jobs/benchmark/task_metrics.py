@@ -13,7 +13,7 @@ from lm_eval.api import registry
 
 from llmprof.jobs.benchmark.lm_eval_model import Asked, cut
 from llmprof.metrics.intervals import NORMAL, Interval, bounds_of, mean_interval, mean_value
-from llmprof.metrics.measures import statistic_interval
+from llmprof.metrics.jackknife import statistic_interval
 from llmprof.metrics.samples import Metric, Sample, Scored
 from llmprof.requests import Generate, LogLikelihood, RollingLogLikelihood
 from llmprof.responses import Completion, TokenLogProbs
