@@ -28,6 +28,8 @@ EXIT_STATUS = {
     "0": "done",
     "1": "the work failed: one line on standard error says what was wrong and what to do",
     "2": "wrong usage: an option or a name does not exist, or options contradict each other",
+    "3": "a gate failed: a metric changed by more than its limit",
+    "4": "a gate cannot tell: the items are too few",
     "130": "interrupted; run the same command to resume",
 }
 STREAMS = "Results go to standard output; progress, notes and errors to standard error."

@@ -75,6 +75,10 @@ class SelectionError(LlmprofError):
     """A selection keeps no completion."""
 
 
+class GateError(LlmprofError):
+    """A gate cannot be checked: a run is not complete, or two are not comparable."""
+
+
 class MissingDependencyError(LlmprofError):
     """A package or package data that the task needs is not installed."""
 

@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, _Place] = {
     "benchmark": _Place("Run lm-eval's tasks on MODEL.", "benchmark", "benchmark"),
     "report": _Place("Show the results of one run or several.", "report", "report"),
     "compare": _Place("Show how AFTER differs from BEFORE.", "report", "compare"),
+    "gate": _Place("Fail if a metric changed too much.", "gate", "gate"),
     "score": _Place("Score the toxicity of existing texts.", "score", "score"),
     "agreement": _Place("Compare a scorer with scores that exist.", "agreement", "agreement"),
     "bridge": _Place("Read old toxicity beside new.", "bridge"),

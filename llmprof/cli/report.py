@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from llmprof.cli.gate import FailIf, GitHub, JUnit, Strict, run_gates
 from llmprof.cli.parameters import Db
+from llmprof.errors import UsageError
 from llmprof.options import DEFAULT_DB, Option
 from llmprof.safe_text import printable
 
@@ -66,25 +69,39 @@ def compare(
         str,
         Option("What is compared with it: a run or a model.", is_argument=True),
     ],
+    fail_if: FailIf = None,
+    strict: Strict = False,
+    junit: JUnit = None,
+    github: GitHub = False,
     format: Format = None,
     output: Output = None,
     db: Db = DEFAULT_DB,
-) -> None:
+) -> int:
     """Show how AFTER differs from BEFORE.
 
     Short for `llmprof report AFTER --baseline BEFORE`.
+
+    --fail-if makes it fail when a metric changed too much, as `llmprof gate` does.
 
     Examples:
 
         llmprof compare base tuned
         llmprof compare 20250131 20250202 --format markdown
+        llmprof compare base tuned --fail-if 'crows_pairs/stereotype_score > +2'
     """
-    _report((after,), before, format, output, db)
+    if not fail_if and (strict or junit is not None):
+        raise UsageError("--strict and --junit are about gates; state one with --fail-if")
+    chosen = _report((after,), before, format, output, db)
+    if not fail_if:
+        return 0
+    # Standard output may hold a table for a program.
+    file = sys.stdout if chosen == "terminal" or output is not None else sys.stderr
+    return run_gates(db, before, after, fail_if, strict, junit, github, file=file)
 
 
 def _report(
     names: Sequence[str], baseline: str | None, format: str | None, output: Path | None, db: Path
-) -> None:
+) -> str:
     from llmprof.report.build import build_report
     from llmprof.report.formats import TELLS_OMISSIONS, choose_format, write_report
 
@@ -96,3 +113,4 @@ def _report(
             typer.echo(printable(f"llmprof: left out: {omission.what}: {omission.why}"), err=True)
     if output is not None:
         typer.echo(printable(f"wrote {output}"), err=True)
+    return chosen

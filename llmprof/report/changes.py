@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from llmprof.errors import UnknownNameError
@@ -188,3 +188,22 @@ def stored_profile(run: ReportedRun, name: str) -> Profiler | None:
         return stored_profiler(name, backend=run.backend, model=run.model, config=run.config)
     except UnknownNameError:
         return None
+
+
+def difference_finder(
+    store: Store, before: ReportedRun, after: ReportedRun, section: Section
+) -> Callable[[str, str, float], Difference | str]:
+    """A function that gives the change of a metric with an interval of any confidence.
+
+    It says in words why there is none, such as values of items that are not stored.
+    """
+    of_before = _measures(store, before, section)
+    of_after = _measures(store, after, section)
+
+    def find(metric: str, group: str, confidence: float) -> Difference | str:
+        old, new = of_before.get((metric, group)), of_after.get((metric, group))
+        if old is None or new is None:
+            return _NO_ITEMS
+        return difference(old, new, confidence)
+
+    return find

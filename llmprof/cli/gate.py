@@ -1,0 +1,108 @@
+"""`llmprof gate`, and the gates of `llmprof compare`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, TextIO
+
+import typer
+
+from llmprof.cli.parameters import Db
+from llmprof.options import DEFAULT_DB, Option
+
+FailIf = Annotated[
+    list[str] | None,
+    Option(
+        "Limit of a change, such as 'toxicity/expected_maximum_toxicity > +0.02'. May be given "
+        "several times. The exit status is 3 when one is exceeded, 4 when the items are too few to "
+        "tell.",
+        metavar="GATE",
+    ),
+]
+Strict = Annotated[bool, Option("Fail also when the items are too few to tell.")]
+JUnit = Annotated[Path | None, Option("File to write the gates to, as JUnit XML.")]
+GitHub = Annotated[
+    bool,
+    Option("Annotate a workflow of GitHub. Default: inside one.", variable="GITHUB_ACTIONS"),
+]
+
+
+def gate(
+    file: Annotated[
+        Path,
+        Option("TOML file with fail-if, a list of gates.", is_argument=True),
+    ],
+    before: Annotated[
+        str | None,
+        Option(
+            "The baseline: a run or a model. Default: before in the file.",
+            is_argument=True,
+            completion="runs",
+        ),
+    ] = None,
+    after: Annotated[
+        str | None,
+        Option(
+            "What is compared with it. Default: after in the file.",
+            is_argument=True,
+            completion="runs",
+        ),
+    ] = None,
+    fail_if: FailIf = None,
+    strict: Strict = False,
+    junit: JUnit = None,
+    github: GitHub = False,
+    db: Db = DEFAULT_DB,
+) -> int:
+    """Fail if a metric changed too much.
+
+    A gate is decided by the paired interval of the change, corrected for the number of gates.
+
+    Examples:
+
+        llmprof gate gates.toml base tuned
+        llmprof gate gates.toml --junit gates.xml
+    """
+    from llmprof.errors import UsageError
+    from llmprof.jobs.gate import read_gate_file
+
+    stated = read_gate_file(file)
+    before, after = before or stated.before, after or stated.after
+    if before is None or after is None:
+        raise UsageError(
+            f"name two runs or models, on the command line or as before and after in {file}"
+        )
+    gates = [*stated.fail_if, *(fail_if or ())]
+    return run_gates(
+        db, before, after, gates, strict or stated.strict, junit, github, file=sys.stdout
+    )
+
+
+def run_gates(
+    db: Path,
+    before: str,
+    after: str,
+    gates: Sequence[str],
+    strict: bool,
+    junit: Path | None,
+    github: bool,
+    *,
+    file: TextIO,
+) -> int:
+    """Check the gates, say what was decided in all ways that are wanted, and give the exit code."""
+    from llmprof.console.gate_outputs import github_commands, print_decisions, write_junit
+    from llmprof.jobs.gate import check_gates
+    from llmprof.outputs import check_output
+
+    if junit is not None:
+        check_output(junit, inputs=[db])
+    results = check_gates(db, before, after, gates, strict=strict)
+    print_decisions(results, file)
+    if github:
+        for line in github_commands(results):
+            typer.echo(line, err=True)
+    if junit is not None:
+        write_junit(results, junit)
+    return results.exit_code

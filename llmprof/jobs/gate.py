@@ -1,0 +1,207 @@
+"""The `gate` command: decide whether what changed between two runs is within its limits."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from llmprof.errors import ConfigError, GateError, UnknownNameError, UsageError
+from llmprof.metrics.gates import Decision, DifferenceAt, Gate, GateVerdict, decide, parse_gate
+from llmprof.report.build import make_sections
+from llmprof.report.changes import difference_finder
+from llmprof.report.contents import Omission, ReportedRun, Row, Section
+from llmprof.report.runs import choose_runs
+from llmprof.results import COMPLETE, Store
+
+GATE_FAILED, GATE_UNDECIDED = 3, 4
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+# What a file of gates may have: how to check each value, and what it must be.
+_KEYS: dict[str, Callable[[object], bool]] = {
+    "before": _is_text,
+    "after": _is_text,
+    "fail-if": _are_texts,
+    "strict": lambda value: isinstance(value, bool),
+}
+_KINDS = {
+    "before": "a text",
+    "after": "a text",
+    "fail-if": "a list of texts",
+    "strict": "true or false",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GateFile:
+    """What a file of gates says; None where it says nothing."""
+
+    before: str | None = None
+    after: str | None = None
+    fail_if: tuple[str, ...] = ()
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GateResults:
+    """The decisions on all gates. With `strict`, one that cannot tell counts as failed."""
+
+    before: ReportedRun
+    after: ReportedRun
+    decisions: Sequence[Decision]
+    strict: bool
+
+    def has_failed(self, decision: Decision) -> bool:
+        """Whether a decision makes the whole fail."""
+        strict = self.strict and decision.verdict is GateVerdict.UNDECIDED
+        return strict or decision.verdict is GateVerdict.FAILED
+
+    @property
+    def exit_code(self) -> int:
+        """0 when all have passed, 3 when one has failed, 4 when one cannot tell."""
+        if any(map(self.has_failed, self.decisions)):
+            return GATE_FAILED
+        undecided = any(each.verdict is GateVerdict.UNDECIDED for each in self.decisions)
+        return GATE_UNDECIDED if undecided else 0
+
+
+def read_gate_file(file: Path) -> GateFile:
+    """Read a TOML file of `fail-if`, a list of gates, and perhaps `before`, `after` and `strict`.
+
+    Raises:
+        ConfigError: it cannot be read, or holds something else.
+    """
+    try:
+        values = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        what = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"cannot read gates from {file}: {what}") from error
+    for name, value in values.items():
+        if name not in _KEYS:
+            raise ConfigError(f"{file}: unknown key {name!r}; it may have {', '.join(_KEYS)}")
+        if not _KEYS[name](value):
+            raise ConfigError(f"{file}: {name} is {value!r}; it must be {_KINDS[name]}")
+    return GateFile(
+        values.get("before"),
+        values.get("after"),
+        tuple(values.get("fail-if", ())),
+        values.get("strict", False),
+    )
+
+
+def check_gates(
+    db: Path, before: str, after: str, fail_if: Sequence[str], *, strict: bool = False
+) -> GateResults:
+    """Decide on each gate of `fail_if` from the change between two runs.
+
+    `before` and `after` are runs by id or its beginning, or models: the latest complete run of
+    each.
+
+    Raises:
+        UsageError: a text is no gate, or names what neither run has; there is no gate.
+        UnknownNameError: a name fits no run, or several.
+        GateError: a run is not complete, or the two are not comparable.
+        StoreError: the database cannot be read.
+    """
+    gates = [parse_gate(each) for each in dict.fromkeys(fail_if)]
+    if not gates:
+        raise UsageError("there is no gate; state one with --fail-if, or in the file as fail-if")
+    with Store(db, read_only=True) as store:
+        old, new = _two_runs(store, before, after)
+        sections, omissions = make_sections(store, (old, new))
+        found = [
+            (gate, _difference_at(store, old, new, gate, sections, omissions)) for gate in gates
+        ]
+        return GateResults(old, new, decide(found), strict)
+
+
+def _two_runs(store: Store, before: str, after: str) -> tuple[ReportedRun, ReportedRun]:
+    chosen = choose_runs(store, (after,), before).runs
+    if len(chosen) == 1:
+        raise UsageError(f"{before} and {after} are the same run; name two")
+    if len(chosen) > 2:
+        ids = ", ".join(run.run_id for run in chosen[1:])
+        raise UnknownNameError(f"{after}: {len(chosen) - 1} runs match; name one by its id: {ids}")
+    for run in chosen:
+        if run.status != COMPLETE:
+            raise GateError(
+                f"run {run.run_id} of {run.model} is {run.status}, not complete; run the same "
+                "command to resume"
+            )
+    return chosen[0], chosen[1]
+
+
+def _difference_at(
+    store: Store,
+    before: ReportedRun,
+    after: ReportedRun,
+    gate: Gate,
+    sections: Sequence[Section],
+    omissions: Sequence[Omission],
+) -> DifferenceAt:
+    """The change of the gate's metric, for any confidence."""
+    section = _section_of(gate, sections)
+    row = _row_of(gate, section)
+    for run, value in zip((before, after), row.values, strict=True):
+        if value is None:
+            place = f"{section.profiler} on {section.dataset} of {run.label}"
+            why = next((each.why for each in omissions if each.what == place), "it is not there")
+            raise GateError(f"{gate.text}: {place} cannot be compared: {why}")
+        if value.value is None:
+            reason = f"not defined in {run.label}: {value.reason}"
+            return lambda confidence: reason
+    find = difference_finder(store, before, after, section)
+    return partial(find, row.metric, row.group)
+
+
+def _section_of(gate: Gate, sections: Sequence[Section]) -> Section:
+    of_profile = [each for each in sections if each.profiler == gate.profiler]
+    if not of_profile:
+        names = dict.fromkeys(each.profiler for each in sections)
+        raise UnknownNameError(
+            f"{gate.text}: the runs have no results of {gate.profiler}; they have: "
+            f"{', '.join(names) or 'none'}"
+        )
+    found = [each for each in of_profile if gate.dataset in (None, each.dataset)]
+    if len(found) != 1:
+        names = dict.fromkeys(each.dataset for each in of_profile)
+        raise UnknownNameError(
+            f"{gate.text}: name a data set of {gate.profiler}, as in {gate.profiler}/"
+            f"{of_profile[0].dataset}/{gate.metric}; there is: {', '.join(names)}"
+        )
+    return found[0]
+
+
+def _row_of(gate: Gate, section: Section) -> Row:
+    """The row of the metric; without its scorer, filter or variant where only one fits."""
+    in_group = [row for row in section.rows if row.group == gate.group]
+    exact = [row for row in in_group if row.metric == gate.metric]
+    stem = section.presentation.stem
+    found = exact or [row for row in in_group if stem(row.metric) == gate.metric]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(row.metric for row in found)
+        raise UnknownNameError(f"{gate.text}: {gate.metric} may be any of: {names}; name one")
+    groups = dict.fromkeys(
+        row.group for row in section.rows if gate.metric in (row.metric, stem(row.metric))
+    )
+    if groups:
+        raise UnknownNameError(
+            f"{gate.text}: {gate.metric} has no group {gate.group}; it has: {', '.join(groups)}"
+        )
+    names = ", ".join(dict.fromkeys(row.metric for row in section.rows))
+    raise UnknownNameError(
+        f"{gate.text}: {section.profiler} on {section.dataset} has no {gate.metric}; it has: "
+        f"{names}"
+    )
