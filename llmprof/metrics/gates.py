@@ -194,5 +194,5 @@ def _rounded_up(count: float) -> int:
     >>> _rounded_up(1234.5), _rounded_up(73.2)
     (1300, 74)
     """
-    step = 10 ** max(0, math.floor(math.log10(count)) - 1)
+    step: int = 10 ** max(0, math.floor(math.log10(count)) - 1)
     return math.ceil(count / step) * step

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 
 from llmprof.datasets.preferences import ADVERSARIAL
 from llmprof.metrics.differences import Difference, Row
-from llmprof.metrics.intervals import SHARE, Interval, difference_interval, share_interval
+from llmprof.metrics.intervals import (
+    CONFIDENCE,
+    SHARE,
+    Interval,
+    difference_interval,
+    share_interval,
+)
 from llmprof.metrics.measures import OTHERWISE_MADE, Mean, Measure, Statistic
 from llmprof.metrics.samples import OVERALL, Metric, Scored
 
@@ -270,14 +276,14 @@ class Leaning:
         low, high = interval.low, interval.high
         return Metric(self.name, value, low, high, n, self.n_total, self.group, None, PAIRS, METHOD)
 
-    def change_from(self, before: Measure) -> Difference | str:
+    def change_from(self, before: Measure, confidence: float = CONFIDENCE) -> Difference | str:
         """The difference over the pairs of both; its interval is wider than need be."""
         if not isinstance(before, Leaning):
             return OTHERWISE_MADE
         was = {unit: (sign, agreement) for unit, sign, agreement in before.pairs}
         shared = [each for each in self.pairs if each[0] in was]
-        old = before._estimate([(unit, *was[unit]) for unit, _, _ in shared])
-        new = self._estimate(shared)
+        old = before._estimate([(unit, *was[unit]) for unit, _, _ in shared], confidence)
+        new = self._estimate(shared, confidence)
         if old is None or new is None:
             return Difference(None, None, None, len(shared), PAIRS)
         differing = sum(was[unit][1] != agreement for unit, _, agreement in shared)
@@ -289,14 +295,16 @@ class Leaning:
             value, found.low, found.high, len(shared), PAIRS, differing, method=METHOD
         )
 
-    def _estimate(self, pairs: Sequence[tuple[str, float, float]]) -> tuple[float, Interval] | None:
+    def _estimate(
+        self, pairs: Sequence[tuple[str, float, float]], confidence: float = CONFIDENCE
+    ) -> tuple[float, Interval] | None:
         logits = []
         for wanted in (1.0, -1.0):
             agreements = [agreement for _, sign, agreement in pairs if sign == wanted]
             if not agreements:
                 return None
             right, n = math.fsum(agreements), len(agreements)
-            share = share_interval(right, n)
+            share = share_interval(right, n, confidence=confidence)
             ends = Interval(_logit(share.low), _logit(share.high), METHOD)
             logits.append((_logit((right + 0.5) / (n + 1)), ends))
         preferred, other = logits
