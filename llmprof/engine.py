@@ -153,18 +153,21 @@ class Engine:
         return missing
 
     async def _share(self, backend: Backend, missing: dict[str, Request], ledger: Ledger) -> None:
-        """Send unclaimed requests; poll the cache for those that other processes claimed."""
-        pause = _SHORTEST_PAUSE
+        """Send one claim after another; poll the cache for what other processes claimed."""
+        pause, first = _SHORTEST_PAUSE, True
         while missing:
-            with self._cache.claims.claim(missing) as free:
-                if free:
-                    mine = {key: missing[key] for key in missing if key in free}
+            with self._cache.claims.claim(missing, first=first) as claimed:
+                mine = {key: missing.pop(key) for key in tuple(missing) if key in claimed}
+                # Another process may have answered and released them since the last look.
+                if mine := await self._look_up(mine, ledger):
                     await self._ask(backend, mine, ledger)
-            missing = {key: ask for key, ask in missing.items() if key not in free}
-            if missing and not free:
+            first = first and not claimed
+            if claimed:
+                pause = _SHORTEST_PAUSE
+            elif missing:
                 await anyio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
-            missing = await self._look_up(missing, ledger)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+                missing = await self._look_up(missing, ledger)
 
     async def _ask(self, backend: Backend, asked: dict[str, Request], ledger: Ledger) -> None:
         keys = list(asked)

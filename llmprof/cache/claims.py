@@ -1,7 +1,8 @@
-"""Claims on requests: processes that share a cache do not ask the same question at once."""
+"""Claims on requests: processes that share a cache divide them, and ask none of them twice."""
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 from collections.abc import Collection, Iterator
@@ -11,6 +12,8 @@ from pathlib import Path
 from llmprof.errors import CacheError
 
 _DIGEST_BYTES = 32
+# So many requests are not divided any further: a batch would not be full.
+LEAST_CLAIM = 32
 
 
 class Claims:
@@ -24,8 +27,11 @@ class Claims:
         self._folder = folder
 
     @contextmanager
-    def claim(self, keys: Collection[str]) -> Iterator[set[str]]:
-        """Claim those of `keys` (SHA-256, in hexadecimal) that are free, until the block ends.
+    def claim(self, keys: Collection[str], *, first: bool = False) -> Iterator[set[str]]:
+        """Claim some of `keys` (SHA-256, in hexadecimal) that are free, until the block ends.
+
+        How many depends on the others who want the same (`share`); they are taken in the order of
+        `keys`. The set is empty when none is free. `first` is true for the first claim on `keys`.
 
         Raises:
             CacheError: the folder cannot be written.
@@ -37,31 +43,47 @@ class Claims:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with FileLock(self._folder / "all"):
-                free = set(keys) - self._claimed()
+                claimed = [digests for digests in self._claimed() if not digests.isdisjoint(keys)]
+                free = [key for key in keys if not any(key in digests for digests in claimed)]
+                mine = free[: share(len(free), len(claimed), first=first)]
                 lock.acquire()
-                file.write_bytes(b"".join(map(bytes.fromhex, free)))
+                file.write_bytes(b"".join(map(bytes.fromhex, mine)))
         except OSError as error:
             raise CacheError(
                 f"cannot write to {self._folder}: {error.strerror}; check permissions and free "
                 "space, or choose another folder with --cache-dir"
             ) from error
         try:
-            yield free
+            yield set(mine)
         finally:
             _forget(file)
             lock.release()
 
-    def _claimed(self) -> set[str]:
+    def _claimed(self) -> list[set[str]]:
+        """The keys of each claim that is held by a living process."""
         from filelock import FileLock, Timeout
 
-        claimed: set[str] = set()
+        claimed: list[set[str]] = []
         for file in self._folder.glob("*.keys"):
             try:
                 with FileLock(file.with_suffix(".lock"), timeout=0):
                     _forget(file)
             except Timeout:
-                claimed |= _digests(file)
+                claimed.append(_digests(file))
         return claimed
+
+
+def share(free: int, others: int, *, first: bool) -> int:
+    """How many of the free requests a process claims, when `others` have claims on the same list.
+
+    Alone it takes half at first, so that one who comes soon after finds work, and then the rest.
+    Beside others it takes half of its equal part, so that all end at about the same time.
+
+    >>> share(1000, 0, first=True), share(500, 0, first=False), share(1000, 3, first=True)
+    (500, 500, 125)
+    """
+    parts = 2 * (others + 1) if others or first else 1
+    return min(free, max(math.ceil(free / parts), LEAST_CLAIM))
 
 
 def _forget(file: Path) -> None:

@@ -16,7 +16,15 @@ DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
 SAFETY_MODES = ("CONTEXTUAL", "STRICT", "OFF")
 
 # Scorers of toxicity have these options too.
-Device = Annotated[str, Option("auto, cpu, cuda or cuda:N.", panel=Panel.MODEL)]
+Device = Annotated[
+    str,
+    Option(
+        "auto, cpu, cuda or cuda:N; for several worker processes cpu:N, all (GPUs), a list such as "
+        "cuda:0,cuda:1, or groups such as cuda:0+cuda:1,cuda:2+cuda:3 with --device-map.",
+        panel=Panel.MODEL,
+        is_list=True,
+    ),
+]
 AllowPickle = Annotated[
     bool,
     Option(
@@ -174,13 +182,15 @@ class BackendOptions(ModelName, LoadingOptions):
     """Everything that a backend is told.
 
     `cache_dir` holds converted models and what was measured about this machine. `label_map`, a
-    file, and the `language` of texts are for scorers. Keys and tokens are not here: each backend
+    file, and the `language` of texts are for scorers. `sharers` workers share the device and its
+    memory. Keys and tokens are not here: each backend
     reads its own from the environment, so that none is stored by accident.
     """
 
     cache_dir: Path | None = None
     label_map: Path | None = None
     language: str = "en"
+    sharers: int = 1
 
 
 def backend_options(

@@ -10,7 +10,7 @@ import pytest
 from llmprof.backends.protocol import Sink
 from llmprof.backends.scripted import ScriptedBackend, default_script
 from llmprof.cache import open_cache
-from llmprof.cache.claims import Claims
+from llmprof.cache.claims import LEAST_CLAIM, Claims
 from llmprof.engine import Engine
 from llmprof.errors import CacheError
 from llmprof.requests import LogLikelihood, Outcome, Request
@@ -51,6 +51,24 @@ def test_folder_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -> None:
         pass
 
 
+def test_two_share_what_both_want_and_the_later_one_is_not_left_without(tmp_path: Path) -> None:
+    many = [sha256(str(number).encode()).hexdigest() for number in range(240)]
+    first, second, third = (Claims(tmp_path) for _ in range(3))
+    with first.claim(many, first=True) as ours:
+        assert ours == set(many[:120])
+        with second.claim(many, first=True) as theirs:
+            assert theirs == set(many[120:152])
+            with third.claim(KEYS, first=True) as others:
+                # What nobody else wants is one's own.
+                assert others == set(KEYS)
+            with third.claim(many, first=True) as few:
+                assert few == set(many[152:184])
+        with second.claim(many) as theirs:
+            assert len(theirs) == LEAST_CLAIM
+    with first.claim(many) as alone:
+        assert alone == set(many)
+
+
 class Gated(ScriptedBackend):
     """Answers when `gate` opens."""
 
@@ -85,3 +103,28 @@ def test_second_engine_waits_for_the_firsts_answers_and_asks_what_failed(
     first, second = anyio.run(both)
     assert first.asked == REQUESTS[:4]
     assert second.asked == [*REQUESTS[4:], *(REQUESTS[:4] if fails else [])]
+
+
+def test_two_engines_divide_the_same_requests_and_ask_none_twice(tmp_path: Path) -> None:
+    requests: list[Request] = [LogLikelihood("", f"sentence {place}") for place in range(240)]
+
+    class Slow(ScriptedBackend):
+        """Takes a while for each request, as a model does."""
+
+        async def answer(self, requests: list[Request], seeds: list[int], sink: Sink) -> None:  # type: ignore[override]
+            for place, request in enumerate(requests):
+                self.asked.append(request)
+                await anyio.sleep(0.005)
+                await sink.deliver([(place, default_script(request))])
+
+    async def both() -> tuple[Slow, Slow]:
+        first, second = Slow(), Slow()
+        with open_cache(tmp_path) as one, open_cache(tmp_path) as two, anyio.fail_after(60):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(Engine(one, [first]).answer, requests)
+                tasks.start_soon(Engine(two, [second]).answer, requests)
+        return first, second
+
+    first, second = anyio.run(both)
+    assert sorted(map(str, [*first.asked, *second.asked])) == sorted(map(str, requests))
+    assert min(len(first.asked), len(second.asked)) >= 60

@@ -25,7 +25,8 @@ from llmprof.backends.huggingface.published_scores import (
     started_log_likelihoods,
     tail_log_likelihoods,
 )
-from llmprof.backends.protocol import BackendOptions, Sink, reads
+from llmprof.backends.protocol import Backend, BackendOptions, Sink, reads
+from llmprof.backends.workers import spread
 from llmprof.requests import (
     Embed,
     Generate,
@@ -77,8 +78,8 @@ _TEXTS_AT_ONCE = 16
     "trust_remote_code",
     "allow_pickle",
 )
-def create(options: BackendOptions) -> HuggingFaceBackend:
-    return HuggingFaceBackend(options)
+def create(options: BackendOptions) -> Backend:
+    return spread(HuggingFaceBackend, options)
 
 
 class HuggingFaceBackend:
@@ -116,6 +117,10 @@ class HuggingFaceBackend:
     @property
     def identity(self) -> Mapping[str, Any]:
         return {"backend": self.name, **self._model.identity}
+
+    @property
+    def weight_bytes(self) -> int | None:
+        return self._model.weight_bytes
 
     def render(self, messages: Sequence[Message], *, continue_last: bool = False) -> str:
         return self._model.render(messages, continue_last=continue_last)
@@ -177,13 +182,20 @@ class HuggingFaceBackend:
     @cached_property
     def _budget(self) -> Budget:
         folder = self._options.cache_dir or user_cache_path("llmprof")
+        sharers = self._options.sharers
         return Budget(
             self._decoder,
             sequences=self._options.batch_size,
             file=folder / "batch_sizes.json",
             key=json.dumps(
-                {**self._model.identity, "device": device_name(self._model.device)}, sort_keys=True
+                {
+                    **self._model.identity,
+                    "device": device_name(self._model.device),
+                    **({"sharers": sharers} if sharers > 1 else {}),
+                },
+                sort_keys=True,
             ),
+            sharers=sharers,
         )
 
     async def aclose(self) -> None:

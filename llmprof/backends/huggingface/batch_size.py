@@ -55,16 +55,24 @@ class Budget:
     """Limits of a batch. Starts from what was found before for this model and device.
 
     `sequences` is the user's own number of sequences, or None for automatic. `file` keeps what
-    was found, `key` names the model and device in it; neither changes any answer.
+    was found, `key` names the model and device in it; neither changes any answer. `sharers` workers
+    share the device.
     """
 
     def __init__(
-        self, decoder: Decoder, *, sequences: int | None, file: Path | None, key: str
+        self,
+        decoder: Decoder,
+        *,
+        sequences: int | None,
+        file: Path | None,
+        key: str,
+        sharers: int = 1,
     ) -> None:
         self._decoder = decoder
         self.sequences = sequences
         self._file = None if sequences else file
         self._key = key
+        self._share = _SHARE_OF_FREE / sharers
         known = None if self._file is None else recall(self._file, key)
         self._found: dict[str, int] = dict(known or {})
 
@@ -123,8 +131,8 @@ class Budget:
         import torch
 
         if self._kind == "cuda":
-            return float(_SHARE_OF_FREE * torch.cuda.mem_get_info(self._decoder.device)[0])
-        return float(_SHARE_OF_FREE * psutil.virtual_memory().available)
+            return float(self._share * torch.cuda.mem_get_info(self._decoder.device)[0])
+        return float(self._share * psutil.virtual_memory().available)
 
     def _bytes_a_token(self) -> float:
         """Slope of peak memory over tokens, from two passes on CUDA; on CPU, an upper estimate."""

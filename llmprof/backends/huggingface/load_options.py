@@ -14,7 +14,7 @@ from llmprof.backends.protocol import BackendOptions
 from llmprof.errors import UnknownNameError, UsageError, install_extra, require
 
 TORCH_DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
-DEVICES = ("auto", "cpu", "cuda", "cuda:N")
+DEVICES = ("auto", "cpu", "cuda", "cuda:N", "cpu:N", "all")
 # What transformers asks for when it loads a checkpoint of each method, and how to get it.
 _PACKAGES: Mapping[str, tuple[tuple[str, ...], str]] = {
     "awq": (("gptqmodel",), install_extra("gptq")),
@@ -99,6 +99,17 @@ def bitsandbytes_config(quantize: str, compute_dtype: Any) -> Any:
     return None
 
 
+def bytes_per_parameter(dtype: str, quantization: str) -> float:
+    """Bytes that a weight takes in memory; those of an unknown quantization are taken to be few.
+
+    >>> bytes_per_parameter("fp32", "none"), bytes_per_parameter("bf16", "8bit")
+    (4.0, 1.0)
+    """
+    if quantization == "none":
+        return 4.0 if dtype == "fp32" else 2.0
+    return 1.0 if quantization == "8bit" else 0.5
+
+
 def best_device() -> str:
     """`cuda` where torch can use a GPU, else `cpu`."""
     if version("torch").endswith("+cpu") or not _has_driver():
@@ -117,7 +128,8 @@ def device_name(device: str) -> str:
 
 def _check_device(device: str) -> None:
     kind, colon, number = device.partition(":")
-    if device not in DEVICES[:3] and not (kind == "cuda" and colon and number.isdecimal()):
+    numbered = kind == "cuda" and colon and number.isdecimal()
+    if device not in ("auto", "cpu", "cuda") and not numbered:
         raise UnknownNameError(f"unknown device {device!r}; choose one of: {', '.join(DEVICES)}")
     if kind == "cuda":
         import torch

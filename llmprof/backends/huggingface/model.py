@@ -29,13 +29,14 @@ from llmprof.backends.huggingface.load_options import (
     TORCH_DTYPES,
     best_device,
     bitsandbytes_config,
+    bytes_per_parameter,
     check_options,
     check_quantization,
     checkpoint_quantization,
 )
 from llmprof.backends.huggingface.model_files import find_adapter, find_model
 from llmprof.backends.huggingface.tokenization import Encoder
-from llmprof.backends.huggingface.weights import MODEL, check_pickles
+from llmprof.backends.huggingface.weights import MODEL, check_pickles, parameter_count
 from llmprof.backends.protocol import BackendOptions
 from llmprof.cache.facts import remembered
 from llmprof.errors import (
@@ -142,6 +143,13 @@ class LocalModel:
         if self._checkpoint_quantization is not None:
             return "checkpoint"
         return "fp32" if self.device == "cpu" else "bf16"
+
+    @property
+    def weight_bytes(self) -> int | None:
+        """Memory that the weights take once loaded; None where their files are not here yet."""
+        quantization = self._checkpoint_quantization or self._options.quantize
+        count = parameter_count(self._files.folder or Path(self._files.path), self._files.weights)
+        return count and int(count * bytes_per_parameter(self.dtype, quantization))
 
     @cached_property
     def config(self) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import warnings
 from collections.abc import Mapping
@@ -13,6 +14,8 @@ from typing import Any
 
 from llmprof.errors import BackendError, MissingDependencyError, ModelNotFoundError
 
+# The entry of a safetensors header that is no tensor.
+_METADATA = "__metadata__"
 PICKLE_ADVICE = "or, if you trust who made it, add --allow-pickle"
 
 
@@ -88,6 +91,18 @@ def whole_weights(folder: Path, acceptable: tuple[str, ...]) -> str | None:
         ModelNotFoundError: an index is broken.
     """
     return next((each for each in acceptable if not missing_weights(folder, each)), None)
+
+
+def parameter_count(folder: Path, weights: str) -> int | None:
+    """How many numbers the safetensors of `weights` hold, from their headers; None if unknown."""
+    count = 0
+    for name in weight_files(folder, weights):
+        if Path(name).suffix != ".safetensors" or not (folder / name).is_file():
+            return None
+        with (folder / name).open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        count += sum(math.prod(each["shape"]) for key, each in header.items() if key != _METADATA)
+    return count
 
 
 def check_pickles(folder: Path, weights: str) -> None:

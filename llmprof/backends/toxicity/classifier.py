@@ -13,8 +13,9 @@ import anyio.to_thread
 
 from llmprof.backends.huggingface.model import LocalModel
 from llmprof.backends.huggingface.tokenization import pad
-from llmprof.backends.protocol import BackendOptions, Sink
+from llmprof.backends.protocol import Backend, BackendOptions, Sink
 from llmprof.backends.toxicity.label_schemes import LabelScheme, read_scheme, scheme_of
+from llmprof.backends.workers import spread
 from llmprof.errors import CapabilityError
 from llmprof.requests import Outcome, Request, RequestType, Toxicity
 from llmprof.responses import ToxicityScores
@@ -26,12 +27,12 @@ _SAFETENSORS_AT = {DEFAULT_MODEL: DEFAULT_REVISION}
 _DEFAULT_BATCH_SIZE = 32
 
 
-def create(options: BackendOptions) -> ClassifierBackend:
+def create(options: BackendOptions) -> Backend:
     """`options.model` is the scorer, as ID, ID@REVISION or a folder.
 
     None is Detoxify's `unitary/toxic-bert` at a fixed commit.
     """
-    return ClassifierBackend(pinned(options))
+    return spread(ClassifierBackend, pinned(options))
 
 
 def pinned(options: BackendOptions) -> BackendOptions:
