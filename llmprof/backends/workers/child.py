@@ -33,7 +33,7 @@ def main() -> None:
     """Answer orders until standard input ends; what is printed meanwhile is an error's."""
     # Ctrl-C reaches the whole group of processes; the driver ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    orders, answers = (os.fdopen(os.dup(number), mode) for number, mode in ((0, "rb"), (1, "wb")))
+    orders, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(orders, inbox), daemon=True).start()

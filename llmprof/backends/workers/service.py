@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from llmprof.backends.protocol import Backend
 from llmprof.backends.workers.protocol import Answers, Credentials, Fault, Recipe, Slice
 from llmprof.errors import DISTRIBUTION, LlmprofError
+from llmprof.requests import Outcome
 
 # What can change an answer besides the model. The driver compares all of them.
 _PACKAGES = (DISTRIBUTION, "torch", "transformers")
@@ -60,7 +61,7 @@ class _Outbox:
         self._places = places
         self._send = send
 
-    async def deliver(self, answers: Answers) -> None:
+    async def deliver(self, answers: Sequence[tuple[int, Outcome]]) -> None:
         await self._send([(self._places[index], outcome) for index, outcome in answers])
 
     def retrying(self, index: int, reason: str, delay_seconds: float) -> None:
