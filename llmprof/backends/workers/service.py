@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
 from llmprof.backends.protocol import Backend
@@ -22,9 +23,7 @@ def credentials_of(backend: Backend) -> Credentials:
 def _version(package: str) -> str:
     if package == DISTRIBUTION:
         # That of the code that runs: a source tree on the path has no distribution.
-        from llmprof import __version__
-
-        return __version__
+        return str(import_module("llmprof").__version__)
     try:
         return version(package)
     except PackageNotFoundError:
