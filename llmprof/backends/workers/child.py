@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import anyio
 import anyio.to_thread
 
-from llmprof.backends.workers.protocol import Answers, Fault, Recipe
+from llmprof.backends.workers.protocol import Answers, BackendRecipe, Fault
 from llmprof.backends.workers.service import Service, fault_of
 from llmprof.errors import LlmprofError
 
@@ -56,7 +56,7 @@ async def _serve(inbox: queue.SimpleQueue[Any], answers: BinaryIO) -> None:
         # Blocks while the driver takes nothing.
         await anyio.to_thread.run_sync(write, message)
 
-    recipe: Recipe = await anyio.to_thread.run_sync(inbox.get)
+    recipe: BackendRecipe = await anyio.to_thread.run_sync(inbox.get)
     try:
         service = Service(recipe)
         write(service.credentials())

@@ -9,9 +9,9 @@ import anyio
 from llmprof.backends.protocol import Sink
 from llmprof.backends.workers.protocol import (
     Credentials,
-    Transport,
     Worker,
     WorkerLostError,
+    WorkerTransport,
     first_of_ours,
 )
 from llmprof.backends.workers.slices import LEAST_REQUESTS, MOST_LOSSES, Slices
@@ -22,7 +22,7 @@ from llmprof.requests import Request
 class Pool:
     """The workers of one backend; they start with the first requests and end with `aclose`."""
 
-    def __init__(self, transport: Transport, expected: Credentials) -> None:
+    def __init__(self, transport: WorkerTransport, expected: Credentials) -> None:
         self._transport = transport
         self._expected = expected
         self._checked = False
@@ -104,28 +104,12 @@ class Pool:
             slices.cancel_when_done(scope)
             worker = await self._transport.start(place)
             try:
-                self._check(worker, await worker.credentials())
+                self._expected.check(await worker.credentials(), worker.where)
             except BaseException:
                 await _end(worker)
                 raise
             return worker
         return None
-
-    def _check(self, worker: Worker, found: Credentials) -> None:
-        check_credentials(self._expected, found, worker.where)
-
-
-def check_credentials(expected: Credentials, found: Credentials, where: str) -> None:
-    """Refuse a worker that would give other answers.
-
-    Raises:
-        BackendError: it has other versions or another model, with the differences.
-    """
-    if differences := expected.differences(found):
-        raise BackendError(
-            f"{where} has {'; '.join(differences)}; install the same versions there and give it "
-            "the same model"
-        )
 
 
 async def _end(worker: Worker) -> None:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from llmprof.backends.protocol import Backend, BackendOptions
-from llmprof.errors import LlmprofError
+from llmprof.errors import BackendError, LlmprofError
 from llmprof.requests import Outcome, Request
 
 Make: TypeAlias = Callable[[BackendOptions], Backend]
 Answers: TypeAlias = list[tuple[int, Outcome]]
+# Characters of a value in a message: enough to tell commits and fingerprints apart.
+_SHOWN = 24
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class BackendRecipe:
     """How a worker makes its backend; `make` must be importable on the worker's machine."""
 
     make: Make
@@ -30,21 +32,21 @@ class Credentials:
     versions: Mapping[str, str]
     identity: Mapping[str, Any]
 
-    def differences(self, other: Credentials) -> list[str]:
-        """How `other` differs, in words; empty when the two give the same answers."""
-        found = [
-            f"{name} {other.versions.get(name, 'is missing')} instead of {version}"
-            for name, version in self.versions.items()
-            if other.versions.get(name) != version
+    def check(self, found: Credentials, where: str) -> None:
+        """Refuse a worker that would give other answers.
+
+        Raises:
+            BackendError: it has other versions or another model, with the differences.
+        """
+        differences = [
+            *_differences("", self.versions, found.versions),
+            *_differences("a model whose ", self.identity, found.identity),
         ]
-        names = sorted({*self.identity, *other.identity})
-        return found + [
-            f"{name} {_shown(other.identity.get(name))} instead of {_shown(self.identity[name])}"
-            if name in self.identity
-            else f"{name} {_shown(other.identity[name])}, which is not known here"
-            for name in names
-            if _json(self.identity.get(name)) != _json(other.identity.get(name))
-        ]
+        if differences:
+            raise BackendError(
+                f"{where} has {'; '.join(differences)}; install the same versions there and give "
+                "it the same model"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ class Worker(Protocol):
         """End the worker at once, whatever it does."""
 
 
-class Transport(Protocol):
+class WorkerTransport(Protocol):
     """Starts workers of one kind."""
 
     @property
@@ -142,10 +144,13 @@ def first_of_ours(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     return first_of_ours(first[0]) if isinstance(first[0], BaseExceptionGroup) else first[0]
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True)
+def _differences(of: str, expected: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
+    for name in dict.fromkeys([*expected, *found]):
+        ours, theirs = (json.dumps(each.get(name), sort_keys=True) for each in (expected, found))
+        if ours != theirs:
+            yield f"{of}{name} is {_shown(theirs)} and not {_shown(ours)}"
 
 
-def _shown(value: Any) -> str:
-    text = value if isinstance(value, str) else _json(value)
-    return text if len(text) <= 20 else f"{text[:12]}..."
+def _shown(value: str) -> str:
+    text = value.strip('"')
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -7,7 +7,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
 from llmprof.backends.protocol import Backend
-from llmprof.backends.workers.protocol import Answers, Credentials, Fault, Recipe, Slice
+from llmprof.backends.workers.protocol import Answers, BackendRecipe, Credentials, Fault, Slice
 from llmprof.errors import DISTRIBUTION, LlmprofError
 from llmprof.requests import Outcome
 
@@ -33,7 +33,7 @@ def _version(package: str) -> str:
 class Service:
     """Answers with a backend that was made by `recipe`."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: BackendRecipe) -> None:
         self._backend = recipe.make(recipe.options)
 
     def credentials(self) -> Credentials:

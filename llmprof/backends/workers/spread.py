@@ -18,7 +18,7 @@ from llmprof.backends.workers.devices import (
     names_several,
 )
 from llmprof.backends.workers.pool import Pool
-from llmprof.backends.workers.protocol import Make, Recipe, Transport
+from llmprof.backends.workers.protocol import BackendRecipe, Make, WorkerTransport
 from llmprof.backends.workers.service import credentials_of
 from llmprof.backends.workers.subprocesses import LocalPlace, ProcessTransport
 from llmprof.requests import Request, RequestType
@@ -45,7 +45,7 @@ def spread(make: Make, options: BackendOptions) -> Backend:
     names = [name for group in groups for name in group]
     check_room(groups, getattr(local, "weight_bytes", None), free_memory(names))
     places = [
-        LocalPlace("+".join(group), Recipe(make, each), environment_of(group, len(groups)))
+        LocalPlace("+".join(group), BackendRecipe(make, each), environment_of(group, len(groups)))
         for group, each in zip(groups, told, strict=True)
     ]
     return SpreadBackend(local, ProcessTransport(places))
@@ -59,7 +59,7 @@ def _alone(options: BackendOptions, group: tuple[str, ...]) -> BackendOptions:
 class SpreadBackend:
     """Answers through workers; says of itself what the backend of one device, `local`, says."""
 
-    def __init__(self, local: Backend, transport: Transport) -> None:
+    def __init__(self, local: Backend, transport: WorkerTransport) -> None:
         self._local = local
         self._transport = transport
 

@@ -18,9 +18,9 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from llmprof.backends.workers.child import HEADER_BYTES, frame
 from llmprof.backends.workers.protocol import (
     Answers,
+    BackendRecipe,
     Credentials,
     Fault,
-    Recipe,
     Slice,
     Worker,
     WorkerLostError,
@@ -40,7 +40,7 @@ class LocalPlace:
     """Where a worker process runs: `name` for messages, its recipe, what its environment adds."""
 
     name: str
-    recipe: Recipe
+    recipe: BackendRecipe
     environment: Mapping[str, str]
 
 

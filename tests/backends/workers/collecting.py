@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import anyio
 
 from llmprof.backends.protocol import Backend
-from llmprof.backends.workers.protocol import Recipe
+from llmprof.backends.workers.protocol import BackendRecipe
 from llmprof.backends.workers.spread import SpreadBackend
 from llmprof.backends.workers.subprocesses import LocalPlace, ProcessTransport
 from llmprof.options import BackendOptions
@@ -42,7 +42,7 @@ class Collected:
 def echoes(workers: int = 2, **environment: str) -> SpreadBackend:
     """Echo backends in processes; `environment` is theirs alone."""
     options = BackendOptions("echo")
-    recipe = Recipe(EchoBackend, options)
+    recipe = BackendRecipe(EchoBackend, options)
     places = [LocalPlace(f"cpu {number}", recipe, environment) for number in range(workers)]
     return SpreadBackend(EchoBackend(options), ProcessTransport(places))
 

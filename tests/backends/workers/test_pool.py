@@ -85,7 +85,7 @@ def test_worker_that_cannot_start_is_an_error_after_a_few_tries() -> None:
 
 
 def test_worker_with_another_model_answers_nothing() -> None:
-    with pytest.raises(BackendError, match=r"cpu .* has told other instead of"):
+    with pytest.raises(BackendError, match=r"cpu .* has a model whose told is other and not"):
         ask(echoes(2, ECHO="other"), prompts(20))
 
 
