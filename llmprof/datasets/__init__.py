@@ -25,6 +25,7 @@ from llmprof.datasets.prompts import (
 from llmprof.datasets.seat import AssociationTest, load_seat
 from llmprof.datasets.stereoset import StereoSetItem, load_stereoset
 from llmprof.datasets.toxicity_prompts import load_real_toxicity_prompts
+from llmprof.datasets.xstest import SafetyPrompt, load_xstest
 
 __all__ = [
     "CHOICE_DATASETS",
@@ -38,6 +39,7 @@ __all__ = [
     "MultipleChoice",
     "PreferencePair",
     "Prompt",
+    "SafetyPrompt",
     "SentencePair",
     "StereoSetItem",
     "Written",
@@ -51,4 +53,5 @@ __all__ = [
     "load_seat",
     "load_stereoset",
     "load_texts",
+    "load_xstest",
 ]

@@ -24,6 +24,7 @@ BUILT_IN = {
     "calibration": "llmprof.profilers.calibration:Calibration",
     "crows_pairs": "llmprof.profilers.crows_pairs:CrowsPairs",
     "preferences": "llmprof.profilers.preferences:Preferences",
+    "refusal": "llmprof.profilers.refusal:Refusal",
     "seat": "llmprof.profilers.seat:Seat",
     "stereoset": "llmprof.profilers.stereoset:StereoSet",
     "textual": "llmprof.profilers.textual:Textual",

@@ -22,6 +22,7 @@ from llmprof.datasets import (
     load_seat,
     load_stereoset,
     load_texts,
+    load_xstest,
 )
 from llmprof.errors import LlmprofError
 
@@ -32,7 +33,7 @@ gold_label target context category examples targ1 targ2 attr1 attr2 inputs addit
 answer_info ans0
 ans1 ans2 example_id context_condition question_polarity question_index stereotyped_groups ind ctx_a
 ctx_b activity_label endings sample logprobs continuation tokens is_greedy TOXICITY INSULT unscored
-challenging output_1 output_2 own subset
+challenging type homonyms output_1 output_2 own subset
 """
 # With half of a surrogate pair, NUL, a blank that `splitlines` splits at, and right-to-left marks.
 TEXTS = st.text(
@@ -104,6 +105,7 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "seat": ("a", in_folder(load_seat, "seat/weat1.jsonl")),
     "preferences": ("a", in_folder(load_preferences, "llmbar/natural.json")),
     "pairs": ("a.jsonl", lambda path: load_preferences(DataOptions(), str(path))),
+    "xstest": ("a", in_folder(load_xstest, "xstest/xstest_prompts.csv")),
     "bbq": ("a", in_folder(load_bbq, "bbq/Age.jsonl")),
     "bbq targets": (
         "a",
