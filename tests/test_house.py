@@ -70,9 +70,10 @@ def test_a_file_is_read_in_one_go(file: Path) -> None:
 
 def test_only_profilers_name_a_profile() -> None:
     """Elsewhere they are found by the registry, so that a new one changes no other file."""
-    # A data set is called as its profile, and toxicity is what a request is about, too.
+    # A data set is called as its profile; toxicity is what a request is about, too, and a refusal
+    # what servers and scorers answer.
     free = {"datasets", "profilers"}
-    names = BUILT_IN.keys() - {"toxicity"}
+    names = BUILT_IN.keys() - {"refusal", "toxicity"}
     named = {
         (str(file.relative_to(PACKAGE)), node.value)
         for file in FILES
