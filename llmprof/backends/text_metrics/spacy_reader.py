@@ -174,13 +174,29 @@ def _load(pipeline: Pipeline, *, parsed: bool) -> Language:
         nlp = spacy.blank(pipeline.language)
         if parsed:
             nlp.add_pipe("sentencizer")
-    else:
-        folder = Path(str(import_module(pipeline.name).__file__)).parent
-        meta = get_model_meta(folder)
-        wanted = _PARSING_PIPES.intersection(meta["pipeline"]) if parsed else frozenset()
-        nlp = spacy.load(pipeline.name, exclude=sorted(set(meta["components"]) - wanted))
-    _bound_searches(nlp.tokenizer)
+        _bound_searches(nlp.tokenizer)
+        return nlp
+    meta = get_model_meta(Path(str(import_module(pipeline.name).__file__)).parent)
+    wanted = _PARSING_PIPES.intersection(meta["pipeline"]) if parsed else frozenset()
+    unwanted = sorted(set(meta["components"]) - wanted)
+    nlp = spacy.load(pipeline.name, exclude=[*unwanted, "tokenizer"])
+    _load_tokenizer(nlp)
     return nlp
+
+
+def _load_tokenizer(nlp: Language) -> None:
+    """Load the pipeline's tokenizer, its exceptions last: each setting would read them again."""
+    import srsly
+    from spacy.tokenizer import Tokenizer
+
+    tokenizer: Any = nlp.tokenizer
+    file = nlp.path / "tokenizer"
+    if not isinstance(tokenizer, Tokenizer):
+        tokenizer.from_disk(file, exclude=["vocab"])
+        return
+    tokenizer.from_disk(file, exclude=["vocab", "exceptions"])
+    _bound_searches(tokenizer)
+    tokenizer.rules = srsly.read_msgpack(file)["exceptions"]
 
 
 def _probabilities(nlp: Language, folder: Path) -> WordProbabilities | None:
@@ -198,6 +214,9 @@ def _bound_searches(tokenizer: Any) -> None:
     The tokenizer strips one mark after another from both ends of what stands between blanks, and
     searches all that is left for each.
     """
+    exceptions = tokenizer.rules
+    # Each setting reads the exceptions again.
+    tokenizer.rules = {}
     if tokenizer.suffix_search is not None:
         tokenizer.suffix_search = bounded_suffix_search(tokenizer.suffix_search)
     if (prefix := tokenizer.prefix_search) is not None:
@@ -205,6 +224,7 @@ def _bound_searches(tokenizer: Any) -> None:
         pattern = getattr(prefix, "__self__", None)
         if isinstance(pattern, re.Pattern) and pattern.pattern.startswith("^"):
             tokenizer.prefix_search = pattern.match
+    tokenizer.rules = exceptions
 
 
 _TAIL = 64

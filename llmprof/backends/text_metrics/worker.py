@@ -1,7 +1,6 @@
 """The process that describes texts: a line of JSON in, a line of JSON out, until its input ends.
 
-A process of its own, since spaCy holds Python's lock while it works. It imports no tensor library:
-none is needed, and Thinc would load every one that is installed.
+A process of its own, since spaCy holds Python's lock while it works.
 """
 
 from __future__ import annotations
@@ -13,12 +12,14 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from llmprof.backends.text_metrics.pipelines import Pipeline
 from llmprof.metrics.text import describe, reads_of
 
 TENSOR_LIBRARIES = ("torch", "tensorflow", "mxnet", "cupy")
+COMMAND_LINE = ("spacy.cli", "spacy.cli.info")
 
 
 def main() -> None:
@@ -27,12 +28,25 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="ascii")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    for name in TENSOR_LIBRARIES:
-        sys.modules.setdefault(name, None)  # type: ignore[arg-type]
+    leave_out_unused()
     warnings.simplefilter("ignore")
     describer = Describer()
     for line in sys.stdin:
         print(json.dumps(describer.answer(json.loads(line))), file=answers, flush=True)
+
+
+def leave_out_unused() -> None:
+    """Keep spaCy from importing what no metric needs, which takes longer than all that it needs.
+
+    Thinc imports every tensor library that is installed; spaCy its own command line, with typer,
+    requests and weasel, for the sake of the function `spacy.info`.
+    """
+    for name in TENSOR_LIBRARIES:
+        sys.modules.setdefault(name, None)  # type: ignore[arg-type]
+    for name in COMMAND_LINE:
+        empty = ModuleType(name)
+        empty.__dict__["info"] = None
+        sys.modules.setdefault(name, empty)
 
 
 class Describer:

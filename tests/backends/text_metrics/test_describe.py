@@ -1,6 +1,8 @@
 """Text metrics from worker processes: cached, cancelled, and whatever a text does to them."""
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -140,3 +142,19 @@ def test_as_many_workers_as_the_texts_are_worth() -> None:
     pool = WorkerPool(4)
     assert [pool.size_for(texts) for texts in (0, 1, 128, 129, 10_000)] == [0, 1, 1, 2, 4]
     assert 1 <= WorkerPool().size_for(10_000) <= max(8, os.cpu_count() or 1)
+
+
+def test_spacy_brings_no_command_line_and_no_tensor_library() -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c"),
+            "import sys; from llmprof.backends.text_metrics.worker import leave_out_unused; "
+            "leave_out_unused(); import spacy; spacy.blank('en')('a text'); "
+            "print([name for name in ('torch', 'typer', 'requests', 'weasel') "
+            "if sys.modules.get(name)])",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "[]\n"

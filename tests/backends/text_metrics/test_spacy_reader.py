@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+import spacy
 
 from llmprof.backends.text_metrics.pipelines import find_pipeline
-from llmprof.backends.text_metrics.spacy_reader import TextReader, bounded_suffix_search
+from llmprof.backends.text_metrics.spacy_reader import TextReader, _load, bounded_suffix_search
 from llmprof.metrics.text import NAMES, describe, reads_of
 from tests.backends.text_metrics.texts import hostile_texts
 
@@ -73,3 +74,13 @@ def test_bounded_search_finds_what_the_whole_search_finds() -> None:
             text = "x" * length + end
             one, other = search(text), bounded(text)
             assert (one and len(one[0])) == (other and len(other[0])), text
+
+
+def test_texts_have_the_tokens_that_spacy_finds() -> None:
+    pipeline = find_pipeline()
+    assert pipeline.name is not None
+    whole = spacy.load(pipeline.name).tokenizer
+    ours = _load(pipeline, parsed=False).tokenizer
+    assert ours.rules == whole.rules
+    for text in hostile_texts(5):
+        assert [token.text for token in ours(text)] == [token.text for token in whole(text)]
