@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from tests.needed import leave_out, summary
@@ -36,19 +37,29 @@ def data_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
-def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache folder that all tests share, so that the default model is converted once."""
+def converted_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the default model, converted once for all workers of pytest-xdist."""
     from llmprof.backends.huggingface.model_files import find_model
 
+    base = tmp_path_factory.getbasetemp()
+    folder = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with FileLock(folder / "converting.lock"):
+        find_model(None, revision=None, offline=True, cache_dir=folder / "converted")
+    return folder / "converted" / "models"
+
+
+@pytest.fixture(scope="session")
+def cache_dir(tmp_path_factory: pytest.TempPathFactory, converted_models: Path) -> Path:
+    """A cache folder that all tests of a worker share, with the converted default model."""
     folder = tmp_path_factory.mktemp("cache")
-    find_model(None, revision=None, offline=True, cache_dir=folder)
+    (folder / "models").symlink_to(converted_models)
     return folder
 
 
 @pytest.fixture
-def fresh_cache(cache_dir: Path, tmp_path: Path) -> Path:
+def fresh_cache(converted_models: Path, tmp_path: Path) -> Path:
     """An empty cache of responses beside the converted default model."""
     folder = tmp_path / "cache"
     folder.mkdir()
-    (folder / "models").symlink_to(cache_dir / "models")
+    (folder / "models").symlink_to(converted_models)
     return folder

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from llmprof.backends.huggingface.fingerprints import file_fingerprint
@@ -76,15 +78,16 @@ def _convert(file: Path, target: Path) -> None:
     source.mkdir()
     link = source / "model.gguf"
     link.symlink_to(file.resolve())
-    tokenizer = AutoTokenizer.from_pretrained(
-        str(source), gguf_file=link.name, trust_remote_code=False
-    )
-    model = AutoModelForCausalLM.from_pretrained(
-        str(source),
-        gguf_file=link.name,
-        quantization_config=GgufConfig(dequantize=True),
-        trust_remote_code=False,
-    )
+    with _reading_once():
+        tokenizer = AutoTokenizer.from_pretrained(
+            str(source), gguf_file=link.name, trust_remote_code=False
+        )
+        model = AutoModelForCausalLM.from_pretrained(
+            str(source),
+            gguf_file=link.name,
+            quantization_config=GgufConfig(dequantize=True),
+            trust_remote_code=False,
+        )
     shutil.rmtree(source)
     tokenizer.save_pretrained(str(target))
     model.save_pretrained(str(target))
@@ -96,3 +99,21 @@ def _quiet_conversion() -> None:
     from transformers.utils.logging import tqdm
 
     conversion.tqdm = tqdm  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _reading_once() -> Iterator[None]:
+    """Let transformers share what it would read for tokenizer, configuration and weights each.
+
+    Parsing the file again, and a table of names for each layer, is most of a conversion's time.
+    """
+    import gguf
+
+    shared = {name: getattr(gguf, name) for name in ("GGUFReader", "get_tensor_name_map")}
+    for name, function in shared.items():
+        setattr(gguf, name, cache(function))
+    try:
+        yield
+    finally:
+        for name, function in shared.items():
+            setattr(gguf, name, function)

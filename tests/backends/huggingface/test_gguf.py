@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -112,10 +113,11 @@ def test_code_beside_a_file_does_not_run_whatever_is_answered(tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_a_converted_model_that_was_damaged_is_converted_anew(
-    default_gguf: Path, tmp_path: Path
+    default_gguf: Path, cache_dir: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    target, memory = tmp_path / "converted", tmp_path / "memory"
-    convert_gguf(default_gguf, target)
+    converted = find_model(None, revision=None, offline=True, cache_dir=cache_dir).path
+    target = Path(shutil.copytree(converted, tmp_path / "converted"))
+    memory = tmp_path / "memory"
     assert is_whole(target, memory)
     weights = target / "model.safetensors"
     whole = weights.read_bytes()
@@ -128,6 +130,8 @@ def test_a_converted_model_that_was_damaged_is_converted_anew(
     convert_gguf(default_gguf, target)
     assert is_whole(target, memory)
     assert weights.read_bytes() == whole
+    # No progress bar of transformers' own.
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_folder_without_a_list_of_its_files_is_not_whole(tmp_path: Path) -> None:
