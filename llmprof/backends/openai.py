@@ -30,7 +30,7 @@ from llmprof.backends.openai_logprobs import (
     split_blanks,
 )
 from llmprof.backends.openai_parameters import LIMITS, Parameters
-from llmprof.backends.protocol import BackendOptions, Sink, reads
+from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.errors import BackendError, UnknownNameError, UsageError
 from llmprof.requests import Embed, Generate, LogLikelihood, Outcome, Request, RequestType, Sampling
 from llmprof.responses import BLOCKED, Completion
@@ -46,10 +46,9 @@ _OPENAI_HOST = "api.openai.com"
 _NOT_OFFERED = {"RequestRefused", "NotFound", "ServerError", "InvalidResponse"}
 # Version 1 took an answer without content for an empty text, one without counts for one of 0
 # tokens, and counted the tokens of a prompt where it now reads them.
-_READING = 2
+READING = 2
 
 
-@reads("base_url", "concurrency", "rpm", "timeout", "max_response_mib", "bos_token")
 def create(options: BackendOptions) -> OpenAIBackend:
     return OpenAIBackend(options)
 
@@ -60,15 +59,21 @@ class OpenAIBackend:
     What the server can do is found out when `capabilities` is first read, before any work: it is
     asked which models it serves, for the log-probabilities of one short prompt, and for one
     embedding. A sampling parameter that it does not take is left out and named in the `details` of
-    each completion, as `dropped`.
+    each completion, as `dropped`. `with_key` sends the key that the environment holds.
     """
 
     name = "openai"
     chat = True
 
-    def __init__(self, options: BackendOptions, *, retries: RetryPolicy | None = None) -> None:
+    def __init__(
+        self,
+        options: BackendOptions,
+        *,
+        retries: RetryPolicy | None = None,
+        with_key: bool = True,
+    ) -> None:
         self._options = options
-        key = secret_from_environment(KEY_VARIABLE)
+        key = secret_from_environment(KEY_VARIABLE) if with_key else None
         if options.base_url is None and key is None:
             raise UsageError(
                 f"OpenAI wants a key: set {KEY_VARIABLE}, or give the address of another server "
@@ -106,7 +111,7 @@ class OpenAIBackend:
             "model": self.model,
             "root": self._served.root,
             "bos_token": self._options.bos_token,
-            "reading": _READING,
+            "reading": READING,
         }
 
     @property

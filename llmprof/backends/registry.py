@@ -16,12 +16,13 @@ BUILT_IN = {
     "guard": "llmprof.backends.toxicity.guard:create",
     "huggingface": "llmprof.backends.huggingface:create",
     "moderation": "llmprof.backends.toxicity.moderation:create",
-    "openai": "llmprof.backends.openai:create",
+    "openai": "llmprof.backends.managed:create_openai",
     "perspective": "llmprof.backends.toxicity.perspective:create",
     "profanity": "llmprof.backends.toxicity.profanity:create",
     "recorded": "llmprof.backends.toxicity.recorded:create",
     "replay": "llmprof.backends.replay:create",
     "scripted": "llmprof.backends.scripted:create",
+    "vllm": "llmprof.backends.managed:create_vllm",
 }
 SCORERS = ("perspective", "classifier", "profanity", "recorded", "moderation", "guard")
 # The options of Perspective's address and rate are not for these.

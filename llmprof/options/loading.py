@@ -13,6 +13,7 @@ DTYPES = ("auto", "fp32", "bf16", "fp16")
 QUANTIZATIONS = ("none", "8bit", "4bit")
 # What accelerate knows; "auto" is "balanced" today.
 DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
+EXECUTORS = ("mp", "ray", "uni")
 SAFETY_MODES = ("CONTEXTUAL", "STRICT", "OFF")
 
 # Scorers of toxicity have these options too.
@@ -60,8 +61,8 @@ class BackendChoice(Options):
     backend: Annotated[
         str,
         Option(
-            "Who answers the requests: huggingface, openai, cohere, replay, scripted or an "
-            "installed one.",
+            "Who answers the requests: huggingface, vllm, openai, cohere, replay, scripted or "
+            "an installed one.",
             panel=Panel.MODEL,
             completion="backends",
         ),
@@ -125,6 +126,37 @@ class LoadingOptions(Options):
             panel=Panel.NETWORK,
             sensitive=True,
         ),
+    ] = None
+    server_command: Annotated[
+        str | None,
+        Option(
+            "Start this OpenAI-compatible server for the run, such as 'transformers serve {model} "
+            "--port {port}'; with --backend vllm, another way to call `vllm serve`.",
+            panel=Panel.NETWORK,
+            metavar="COMMAND",
+            sensitive=True,
+        ),
+    ] = None
+    server_wait: Annotated[
+        float | None,
+        Option(
+            "Seconds that a server may take to start. Default: 1800.",
+            panel=Panel.NETWORK,
+            metavar="SECONDS",
+            low=0.001,
+        ),
+    ] = None
+    tensor_parallel_size: Annotated[
+        int | None,
+        Option("GPUs that vLLM splits the model over.", panel=Panel.MODEL, metavar="N", low=1),
+    ] = None
+    data_parallel_size: Annotated[
+        int | None,
+        Option("Copies of the model that vLLM runs.", panel=Panel.MODEL, metavar="N", low=1),
+    ] = None
+    executor: Annotated[
+        str | None,
+        Option("How vLLM runs its GPUs: mp, ray or uni.", panel=Panel.MODEL, choices=EXECUTORS),
     ] = None
     concurrency: Annotated[
         int | None,

@@ -19,7 +19,8 @@ from llmprof.backends.openai import OpenAIBackend
 from llmprof.requests import Generate, LogLikelihood, Message, Request, Sampling
 from llmprof.responses import Completion, TokenLogProbs
 from tests.backends.asking import MemorySink, ask
-from tests.servers.openai import OpenAIServer, ScoredToken, Scorer
+from tests.servers.openai import OpenAIServer
+from tests.servers.real_scorer import real_scorer
 from tests.servers.running import serve
 
 pytestmark = pytest.mark.slow
@@ -101,30 +102,6 @@ def test_profile_that_the_real_server_cannot_serve_is_refused(
     assert "backend 'openai' cannot serve profiler 'crows_pairs'; it can serve:" in done.stderr
     assert "textual" in done.stderr
     assert len(done.stderr.splitlines()) == 1
-
-
-def real_scorer(model_folder: Path) -> Scorer:
-    """What a server that echoes would say of a prompt, computed with transformers alone."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(model_folder)
-    network = AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.float32).eval()
-
-    def score(prompt: str) -> list[ScoredToken]:
-        encoded = tokenizer(prompt, return_offsets_mapping=True)
-        ids = torch.tensor([encoded["input_ids"]])
-        with torch.inference_mode():
-            table = network(ids).logits[0].log_softmax(-1)
-        tokens = []
-        for place, (start, end) in enumerate(encoded["offset_mapping"]):
-            target = ids[0, place]
-            value = float(table[place - 1, target]) if place else None
-            greedy = bool(place) and bool(table[place - 1].argmax() == target)
-            tokens.append(ScoredToken(prompt[start:end], value, greedy))
-        return tokens
-
-    return score
 
 
 def test_echoed_log_likelihoods_are_those_of_the_local_backend(model_folder: Path) -> None:

@@ -34,7 +34,7 @@ from llmprof.backends.huggingface.load_options import (
     check_quantization,
     checkpoint_quantization,
 )
-from llmprof.backends.huggingface.model_files import find_adapter, find_model
+from llmprof.backends.huggingface.model_files import ModelFiles, find_adapter, find_model
 from llmprof.backends.huggingface.tokenization import Encoder
 from llmprof.backends.huggingface.weights import MODEL, check_pickles, parameter_count
 from llmprof.backends.protocol import BackendOptions
@@ -103,6 +103,11 @@ class LocalModel:
     def name(self) -> str:
         """The model's name as results show it; an adapter is named after a plus sign."""
         return self._files.name + (f" + {self._adapter.name}" if self._adapter else "")
+
+    @property
+    def files(self) -> ModelFiles:
+        """Where the model is; without the adapter."""
+        return self._files
 
     @cached_property
     def identity(self) -> Mapping[str, Any]:

@@ -42,7 +42,7 @@ class ModelFiles:
     `path` is what transformers loads: a folder or a Hub id; `revision` the commit hash of a Hub
     model, else None; `fingerprint` the SHA-256 of local files, None for the Hub; `weights` the
     name of the weights, or of what its shards are named after; `folder` where the Hub's cache has
-    them, if it does.
+    them, if it does; `gguf` the file that they were converted from.
     """
 
     name: str
@@ -51,6 +51,12 @@ class ModelFiles:
     fingerprint: str | None
     weights: str
     folder: Path | None = None
+    gguf: Path | None = None
+
+    @property
+    def location(self) -> str:
+        """Where another program finds the model: a folder, or its Hub id where it is not here."""
+        return str(self.folder or self.path)
 
     @property
     def pickled(self) -> bool:
@@ -209,4 +215,4 @@ def _from_gguf(file: Path, name: str, cache_dir: Path) -> ModelFiles:
     target = cache_dir / "models" / fingerprint
     if not is_whole(target, _memory(cache_dir)):
         convert_gguf(file, target)
-    return ModelFiles(name, str(target), None, fingerprint, MODEL.safetensors)
+    return ModelFiles(name, str(target), None, fingerprint, MODEL.safetensors, gguf=file)

@@ -1,0 +1,304 @@
+"""A model on this machine behind a server that llmprof starts itself.
+
+The server is asked through the OpenAI backend. Since its model, engine and version are known, so
+is what can change an answer, and the cache is as right as for a model that llmprof loads.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from llmprof.backends.huggingface.model import LocalModel
+from llmprof.backends.managed.child_server import HOST, ChildServer
+from llmprof.backends.managed.program import GGUF, MODEL, PORT, engine_of, filled, words_of
+from llmprof.backends.openai import READING, OpenAIBackend
+from llmprof.backends.openai import create as create_client
+from llmprof.backends.protocol import BackendOptions, Sink, reads
+from llmprof.cache.facts import recall, remember
+from llmprof.errors import BackendError, UsageError
+from llmprof.options import cache_folder
+from llmprof.requests import (
+    Embed,
+    Generate,
+    LogLikelihood,
+    Message,
+    Request,
+    RequestType,
+)
+
+_POLL_SECONDS = 0.25
+_KINDS: Mapping[str, RequestType] = {each.kind: each for each in (Generate, LogLikelihood, Embed)}
+# A model may take half an hour to be read from a network disk and compiled for.
+_PATIENCE_SECONDS = 1800.0
+_VLLM_DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16", "checkpoint": "auto"}
+_OF_CLIENT = ("concurrency", "timeout", "max_response_mib", "bos_token")
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """How a server of one model is started, and what identifies it beside the model."""
+
+    words: Sequence[str]
+    identity: Mapping[str, Any]
+
+
+@reads(
+    *("revision", "dtype", "quantize", "trust_remote_code", "server_command", "server_wait"),
+    *("tensor_parallel_size", "data_parallel_size", "executor", *_OF_CLIENT),
+)
+def create_vllm(options: BackendOptions) -> ServedModel:
+    """Start `vllm serve` for the model; `--server-command` is another way to call it.
+
+    Raises:
+        UsageError: there is no vLLM, or it has no such quantization.
+        ModelNotFoundError: there is no such model.
+    """
+    if options.quantize == "8bit":
+        raise UsageError(
+            "vLLM does not quantize to 8 bits by bitsandbytes; use --quantize 4bit, or name a "
+            "checkpoint that is quantized"
+        )
+    command = words_of(options.server_command) if options.server_command else _found_vllm()
+    model = LocalModel(replace(options, quantize="none"))
+    program = command[:-1] if command[-1] == "serve" else command
+    dtype = model.dtype
+    words = [
+        *(*command, model.files.location, "--host", HOST, "--port", PORT),
+        *("--served-model-name", model.name, "--dtype", _VLLM_DTYPES[dtype]),
+        # Else the checkpoint's own sampling parameters, such as a repetition penalty, would apply.
+        *("--generation-config", "vllm"),
+    ]
+    if model.files.revision is not None and model.files.folder is None:
+        words += ["--revision", model.files.revision, "--tokenizer-revision", model.files.revision]
+    if options.quantize == "4bit":
+        words += ["--quantization", "bitsandbytes"]
+    for flag, value in (
+        ("--tensor-parallel-size", options.tensor_parallel_size),
+        ("--data-parallel-size", options.data_parallel_size),
+        ("--distributed-executor-backend", options.executor),
+    ):
+        if value is not None:
+            words += [flag, str(value)]
+    if options.trust_remote_code:
+        words.append("--trust-remote-code")
+    quantization = model.identity["quantization"]
+    identity = {
+        "backend": "vllm",
+        **engine_of(program),
+        **model.identity,
+        "quantization": quantization if options.quantize == "none" else options.quantize,
+    }
+    return ServedModel("vllm", Engine(words, identity), model, model.name, options)
+
+
+def _found_vllm() -> list[str]:
+    if shutil.which("vllm"):
+        return ["vllm", "serve"]
+    if shutil.which("uvx"):
+        return ["uvx", "vllm", "serve"]
+    raise UsageError(
+        "there is no program 'vllm' on PATH; install vLLM (https://docs.vllm.ai), name another way "
+        "to call it with --server-command, or install uv, whose uvx gets it"
+    )
+
+
+@reads("base_url", "rpm", "server_command", "server_wait", *_OF_CLIENT)
+def create_openai(options: BackendOptions) -> OpenAIBackend | ServedModel:
+    """A server that runs already, or one that `--server-command` starts.
+
+    Raises:
+        UsageError: the command has no place for the port or the model, or there is no program.
+        ModelNotFoundError: there is no such model, or it is not on this machine.
+    """
+    if options.server_command is None:
+        if options.server_wait is not None:
+            raise UsageError("--server-wait is for a server of --server-command; leave it out")
+        return create_client(options)
+    if options.base_url is not None:
+        raise UsageError(
+            "--server-command starts a server, and --base-url names one that runs; give one of them"
+        )
+    words = words_of(options.server_command)
+    if PORT not in options.server_command:
+        raise UsageError(
+            f"--server-command lacks {PORT}, where llmprof puts a free port, as in "
+            f"'transformers serve {MODEL} --port {PORT}'"
+        )
+    if MODEL not in options.server_command and GGUF not in options.server_command:
+        raise UsageError(
+            f"--server-command lacks {MODEL}, where llmprof puts the folder of the model (or "
+            f"{GGUF}, for its GGUF file)"
+        )
+    engine = engine_of(words[:1])
+    model = LocalModel(options)
+    if model.files.revision is not None and model.files.folder is None:
+        raise UsageError(
+            f"model {model.name} is not on this machine, and the server might load another "
+            f"revision; run `hf download {model.name}` first"
+        )
+    if GGUF in options.server_command and model.files.gguf is None:
+        raise UsageError(f"--server-command has {GGUF}, but {model.name} is no GGUF file")
+    values = {MODEL: model.files.location, GGUF: str(model.files.gguf)}
+    of_files = {name: value for name, value in model.identity.items() if name != "dtype"}
+    # Any argument may change answers.
+    identity = {"backend": "openai", **engine, "arguments": words[1:], **of_files}
+    served = filled([GGUF if GGUF in options.server_command else MODEL], values)[0]
+    return ServedModel("openai", Engine(filled(words, values), identity), model, served, options)
+
+
+class ServedModel:
+    """Starts its server when it is first needed; `served` is the server's name for the model."""
+
+    def __init__(
+        self, name: str, engine: Engine, model: LocalModel, served: str, options: BackendOptions
+    ) -> None:
+        self.name = name
+        self._engine = engine
+        self._model = model
+        self._served = served
+        self._options = options
+        self._cache_dir = options.cache_dir or cache_folder(None)
+        patience = options.server_wait or _PATIENCE_SECONDS
+        self._server = ChildServer(engine.words, self._cache_dir / "servers", patience)
+        self._busy = False
+        self._client: OpenAIBackend | None = None
+
+    @property
+    def model(self) -> str:
+        return self._model.name
+
+    @property
+    def chat(self) -> bool:
+        return bool(self._model.chat_template)
+
+    @property
+    def system_role(self) -> bool:
+        return self._model.system_role
+
+    @cached_property
+    def identity(self) -> Mapping[str, Any]:
+        return {
+            **self._engine.identity,
+            "bos_token": self._options.bos_token,
+            "reading": READING,
+        }
+
+    @cached_property
+    def capabilities(self) -> frozenset[RequestType]:
+        """What the server offers; starts it, unless it was seen to score log-likelihoods before.
+
+        That it does not is asked again each time: a server in trouble says so too.
+        """
+        file = self._cache_dir / "servers.json"
+        key = json.dumps(self.identity, sort_keys=True)
+        known = recall(file, key)
+        if isinstance(known, list) and known and _KINDS.keys() >= set(known):
+            return frozenset(_KINDS[name] for name in known)
+        self._start()
+        while not self._server.is_ready():
+            time.sleep(_POLL_SECONDS)
+        found = self._connected().capabilities
+        if LogLikelihood in found:
+            remember(file, key, sorted(each.kind for each in found))
+        return found
+
+    def render(self, messages: Sequence[Message], *, continue_last: bool = False) -> str:
+        return self._model.render(messages, continue_last=continue_last)
+
+    async def answer(self, requests: Sequence[Request], seeds: Sequence[int], sink: Sink) -> None:
+        self._busy = True
+        try:
+            await self._wait_until_ready()
+            # What the server can do is asked before the event loop has other work.
+            client = self._connected()
+            await anyio.to_thread.run_sync(lambda: client.capabilities)
+            await self._watched(partial(client.answer, requests, seeds, sink))
+        finally:
+            self._busy = False
+
+    async def _wait_until_ready(self) -> None:
+        if self._client is not None and self._server.is_running:
+            return
+        if not self._server.is_running:
+            self._start()
+        while not await anyio.to_thread.run_sync(self._server.is_ready):
+            await anyio.sleep(_POLL_SECONDS)
+
+    async def _watched(self, work: Any) -> None:
+        """Do the work; when the server ends in the middle, stop waiting for its answers.
+
+        Raises:
+            BackendError: it has ended, with its last words.
+        """
+        cause: Exception | None = None
+        done = False
+        async with anyio.create_task_group() as tasks:
+
+            async def watch() -> None:
+                while self._server.is_running:
+                    await anyio.sleep(_POLL_SECONDS)
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(watch)
+            try:
+                await work()
+                done = True
+            except Exception as error:
+                cause = error
+            tasks.cancel_scope.cancel()
+        if done:
+            return
+        if not self._server.is_running:
+            when = "in the middle of the work"
+            raise BackendError(
+                f"{self._server.how_it_ended(when)}; run the same command to resume"
+            ) from cause
+        if cause is not None:
+            raise cause
+
+    def _start(self) -> None:
+        # Two servers seldom fit one machine's GPUs; what is idle starts again when it is asked.
+        for other in _STARTED:
+            if other is not self and not other._busy:
+                other._server.stop()
+                other._client = None
+        _STARTED.clear()
+        _STARTED.append(self)
+        self._client = None
+        self._server.start()
+
+    def _connected(self) -> OpenAIBackend:
+        if self._client is None:
+            options = replace(
+                self._options,
+                model=self._served,
+                base_url=self._server.base_url,
+                bos_token=self._options.bos_token or _beginning(self._model),
+            )
+            self._client = OpenAIBackend(options, with_key=False)
+        return self._client
+
+    async def aclose(self) -> None:
+        client, self._client = self._client, None
+        with anyio.CancelScope(shield=True):
+            if client is not None:
+                await client.aclose()
+            await anyio.to_thread.run_sync(self._server.stop)
+
+
+_STARTED: list[ServedModel] = []
+
+
+def _beginning(model: LocalModel) -> str | None:
+    """The token that stands before a text without context, as text."""
+    token = model.tokenizer.bos_token or model.tokenizer.eos_token
+    return None if token is None else str(token)
