@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llmprof.backends.huggingface.batch_size import Budget
@@ -45,6 +45,9 @@ def completions(
 ) -> Iterator[list[tuple[int, Outcome]]]:
     """Answer all requests, the longest prompts first; yields, after each token, those that ended.
 
+    Rows side by side are of one width class: the widest is less than twice as wide as the
+    narrowest, so that one long prompt does not make room as long as itself for every row.
+
     When memory runs out half as many rows run, and what was under way is written again, to the
     same texts.
 
@@ -64,14 +67,17 @@ def completions(
     held: dict[int, bool] = {}
     while pending:
         width = max(task.width for task in pending.values())
-        groups = _groups(pending.values())
+        alike = [task for task in pending.values() if 2 * task.width > width]
+        groups = _groups(alike)
         try:
-            slots = min(budget.rows(width), len(pending))
-            if side_by_side and decoder.within_reach(width) and width not in held:
+            slots = min(budget.rows(width), len(alike))
+            # What holds at a width holds at a smaller one.
+            checked = any(holds and wider >= width for wider, holds in held.items())
+            if side_by_side and decoder.within_reach(width) and not checked and width not in held:
                 held[width] = slots_hold(decoder, width)
             rows: Slots = (
                 BufferedSlots(decoder, slots, width)
-                if held.get(width)
+                if checked or held.get(width)
                 else ModelCacheSlots(decoder, slots)
             )
             for drafts in _write(decoder, tokenizer, rows, groups, ends, budget.tokens):
@@ -110,7 +116,7 @@ def shares(prompt: int, wanted: int, limit: int | None) -> tuple[int, int]:
     return max(1, limit - new_tokens), new_tokens
 
 
-def _groups(tasks: Any) -> list[list[WritingTask]]:
+def _groups(tasks: Iterable[WritingTask]) -> list[list[WritingTask]]:
     """Tasks that share a prompt and its limit, the longest last, so that it is popped first."""
     groups: dict[tuple[tuple[int, ...], int], list[WritingTask]] = {}
     for task in tasks:

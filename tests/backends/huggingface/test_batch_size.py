@@ -102,6 +102,27 @@ def test_a_broken_file_of_sizes_is_measured_anew(
     assert json.loads((tmp_path / "batch_sizes.json").read_text())
 
 
+def test_long_prompt_does_not_widen_the_rows_of_the_others(
+    tiny_llama: Path, ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[int, int]] = []
+
+    class Noted(BufferedSlots):
+        def __init__(self, decoder: Any, slots: int, width: int) -> None:
+            made.append((slots, width))
+            super().__init__(decoder, slots, width)
+
+    short = [Generate(f"The {place}", Sampling(max_new_tokens=8)) for place in range(6)]
+    longer = Generate("The quick brown fox " * 8, Sampling(max_new_tokens=8))
+    backend = HuggingFaceBackend(BackendOptions(model=str(tiny_llama), cache_dir=tmp_path))
+    alone = ask(backend, short)
+    monkeypatch.setattr("llmprof.backends.huggingface.generation.BufferedSlots", Noted)
+    assert ask(backend, [*short[:3], longer, *short[3:]])[4:] == alone[3:]
+    (few, wide), (many, narrow) = made
+    assert (few, many) == (1, 6)
+    assert narrow < wide / 2
+
+
 def test_no_room_is_made_for_more_rows_than_there_are(
     tiny_llama: Path, ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
