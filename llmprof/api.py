@@ -158,7 +158,7 @@ def profile(options: ProfileOptions) -> Results:
     job = profile_job(options)
     if job.notice and not options.quiet:
         print(f"llmprof: {job.notice}", file=sys.stderr)
-    with show_progress(quiet=options.quiet) as listener:
+    with show_progress(quiet=options.quiet, advice=job.advice) as listener:
         run_id = run_profile(job, listener)
     return load_results(job.db, run_id)
 
@@ -204,7 +204,7 @@ def select(options: SelectOptions) -> Results:
     job = select_job(options)
     if job.scorer is not None and job.scorer.notice and not options.quiet:
         print(f"llmprof: {job.scorer.notice}", file=sys.stderr)
-    with show_progress(quiet=options.quiet) as listener:
+    with show_progress(quiet=options.quiet, advice=job.advice) as listener:
         run_id = run_select(job, listener)
     return load_results(job.db, run_id)
 

@@ -47,6 +47,15 @@ def create_backend(name: str, options: BackendOptions) -> Backend:
     return backend
 
 
+def advice_on(name: str, options: BackendOptions) -> str | None:
+    """What a user of this backend should know about these options, if anything."""
+    if name != "huggingface":
+        return None
+    from llmprof.backends.huggingface.load_options import precision_advice
+
+    return precision_advice(options.dtype, options.device)
+
+
 def backend_reads(name: str) -> frozenset[str] | None:
     """The options that the backend called `name` reads; None where it does not say.
 

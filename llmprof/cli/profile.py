@@ -30,7 +30,7 @@ def profile(options: ProfileOptions, configured: Configured, dry_run: DryRun = F
     if dry_run:
         print_plan(plan_profile(job))
         return
-    with show_progress(quiet=options.quiet) as listener:
+    with show_progress(quiet=options.quiet, advice=job.advice) as listener:
         run_id = run_profile(job, listener)
     if not options.quiet:
         typer.echo(printable(f"run {run_id} complete; read it with `llmprof report --db {job.db}`"))

@@ -30,7 +30,7 @@ def select(options: SelectOptions, configured: Configured, dry_run: DryRun = Fal
     if dry_run:
         print_plan(plan_select(job))
         return
-    with show_progress(quiet=options.quiet) as listener:
+    with show_progress(quiet=options.quiet, advice=job.advice) as listener:
         run_id = run_select(job, listener)
     if not options.quiet:
         print_selection(job.db, run_id)

@@ -10,21 +10,38 @@ from contextlib import contextmanager
 from llmprof.ledger import Progress
 from llmprof.safe_text import printable
 
+Listener = Callable[[str, Progress], None]
+
 _LOG_SECONDS = 10.0
 # Imports, data, and a GGUF file that is converted once.
 _PREPARING = "preparing model and data"
 
 
 @contextmanager
-def show_progress(*, quiet: bool) -> Iterator[Callable[[str, Progress], None]]:
-    """Yield the listener that draws progress."""
+def show_progress(*, quiet: bool, advice: str | None = None) -> Iterator[Listener]:
+    """Yield the listener that draws progress; it shows `advice` once a model has to be asked."""
     if quiet:
         yield lambda name, progress: None
     elif sys.stderr.isatty():
         with _live() as listener:
-            yield listener
+            yield _advising(listener, advice)
     else:
-        yield _log_lines()
+        yield _advising(_log_lines(), advice)
+
+
+def _advising(listener: Listener, advice: str | None) -> Listener:
+    if advice is None:
+        return listener
+    told = False
+
+    def listen(name: str, progress: Progress) -> None:
+        nonlocal told
+        if not told and progress.done > progress.cached:
+            told = True
+            print(printable(f"llmprof: {advice}"), file=sys.stderr, flush=True)
+        listener(name, progress)
+
+    return listen
 
 
 class _Failures:
@@ -46,7 +63,7 @@ class _Failures:
 
 
 @contextmanager
-def _live() -> Iterator[Callable[[str, Progress], None]]:
+def _live() -> Iterator[Listener]:
     from rich import progress as bars
     from rich.console import Console
 
@@ -90,7 +107,7 @@ def _note(progress: Progress) -> str:
     return f"{note}, {progress.truncated} truncated" if progress.truncated else note
 
 
-def _log_lines() -> Callable[[str, Progress], None]:
+def _log_lines() -> Listener:
     last: dict[str, float] = {}
     failures = _Failures()
 

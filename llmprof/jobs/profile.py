@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from llmprof.backends import Backend, create_backend
-from llmprof.backends.registry import create_scorers
+from llmprof.backends.registry import advice_on, create_scorers
 from llmprof.backends.text_metrics import create_text_metrics
 from llmprof.datasets import load_completions
 from llmprof.errors import CapabilityError, LlmprofError, UsageError
@@ -81,6 +81,11 @@ class ProfileJob:
     bridges: BridgeChoice = NO_BRIDGES
     recording: Recording = NOTHING_RECORDED
     texts: Path | None = None
+
+    @property
+    def advice(self) -> str | None:
+        """What to tell the user once a model has to be asked."""
+        return advice_on(self.backend, self.backend_options)
 
     @property
     def notice(self) -> str | None:

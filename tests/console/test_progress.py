@@ -97,3 +97,17 @@ def test_first_message_of_each_class_of_failure_is_shown_once(
         r"a on d: request failed (HTTP400: no \x1b[31m)",
         "a on d: request failed (Late: slow)",
     ]
+
+
+def test_advice_is_shown_once_when_a_model_has_to_be_asked(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with show_progress(quiet=False, advice="be quick") as listener:
+        listener("textual", Progress(3, done=2, cached=2))
+        assert "be quick" not in capsys.readouterr().err
+        listener("textual", Progress(3, done=3, cached=2))
+        listener("crows_pairs", Progress(3, done=3))
+    assert capsys.readouterr().err.count("llmprof: be quick\n") == 1
+    with show_progress(quiet=True, advice="be quick") as listener:
+        listener("textual", Progress(3, done=3))
+    assert capsys.readouterr().err == ""

@@ -56,6 +56,8 @@ class ModelFiles:
     @property
     def location(self) -> str:
         """Where another program finds the model: a folder, or its Hub id where it is not here."""
+        if self.fingerprint is not None:
+            return str(Path(self.path).resolve())
         return str(self.folder or self.path)
 
     @property

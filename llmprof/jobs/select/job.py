@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from llmprof.backends.registry import advice_on
 from llmprof.errors import UnknownNameError, UsageError
 from llmprof.jobs.select.criteria import LIKELIHOOD, TOXICITY, Constraint, sources_of
 from llmprof.jobs.select.training_file import FORMATS, PAIRS
@@ -130,6 +131,11 @@ class SelectJob:
                 "--revision and --adapter apply to one model only; name one in --models, or save "
                 "the revision or the adapter as a model folder"
             )
+
+    @property
+    def advice(self) -> str | None:
+        """What to tell the user once a model has to be asked."""
+        return advice_on(self.backend, self.backend_options)
 
     @property
     def text_metrics(self) -> tuple[str, ...]:
