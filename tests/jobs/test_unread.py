@@ -35,7 +35,13 @@ SELECT: dict[str, Any] = {"output": Path("a.jsonl"), "target": "mtld"}
 # Which modules of a backend are given its options.
 MODULES = {
     "huggingface": ("huggingface.backend", "huggingface.model", "huggingface.load_options"),
-    "openai": ("openai", "network.transport"),
+    "openai": (
+        "openai",
+        "managed.own_command",
+        "managed.served_model",
+        "network.transport",
+    ),
+    "vllm": ("managed.vllm_serve", "managed.served_model", "network.transport"),
     "cohere": ("cohere", "network.transport"),
     "replay": ("replay",),
 }

@@ -1,5 +1,6 @@
 """Servers that llmprof starts, uses and stops: vLLM and any OpenAI-compatible program."""
 
-from llmprof.backends.managed.served_model import create_openai, create_vllm
+from llmprof.backends.managed.own_command import create_openai
+from llmprof.backends.managed.vllm_serve import create_vllm
 
 __all__ = ["create_openai", "create_vllm"]

@@ -7,7 +7,6 @@ is what can change an answer, and the cache is as right as for a model that llmp
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,13 +17,11 @@ import anyio
 import anyio.to_thread
 
 from llmprof.backends.huggingface.model import LocalModel
-from llmprof.backends.managed.child_server import HOST, ChildServer
-from llmprof.backends.managed.program import GGUF, MODEL, PORT, engine_of, filled, words_of
+from llmprof.backends.managed.child_server import ChildServer
 from llmprof.backends.openai import READING, OpenAIBackend
-from llmprof.backends.openai import create as create_client
-from llmprof.backends.protocol import BackendOptions, Sink, reads
+from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.cache.facts import recall, remember
-from llmprof.errors import BackendError, UsageError
+from llmprof.errors import BackendError
 from llmprof.options import cache_folder
 from llmprof.requests import (
     Embed,
@@ -39,8 +36,8 @@ _POLL_SECONDS = 0.25
 _KINDS: Mapping[str, RequestType] = {each.kind: each for each in (Generate, LogLikelihood, Embed)}
 # A model may take half an hour to be read from a network disk and compiled for.
 _PATIENCE_SECONDS = 1800.0
-_VLLM_DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16", "checkpoint": "auto"}
-_OF_CLIENT = ("concurrency", "timeout", "max_response_mib", "bos_token")
+# What is read of a server that runs already, too.
+OF_CLIENT = ("concurrency", "rpm", "timeout", "max_response_mib", "bos_token")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,110 +46,6 @@ class Engine:
 
     words: Sequence[str]
     identity: Mapping[str, Any]
-
-
-@reads(
-    *("revision", "dtype", "quantize", "trust_remote_code", "server_command", "server_wait"),
-    *("tensor_parallel_size", "data_parallel_size", "executor", *_OF_CLIENT),
-)
-def create_vllm(options: BackendOptions) -> ServedModel:
-    """Start `vllm serve` for the model; `--server-command` is another way to call it.
-
-    Raises:
-        UsageError: there is no vLLM, or it has no such quantization.
-        ModelNotFoundError: there is no such model.
-    """
-    if options.quantize == "8bit":
-        raise UsageError(
-            "vLLM does not quantize to 8 bits by bitsandbytes; use --quantize 4bit, or name a "
-            "checkpoint that is quantized"
-        )
-    command = words_of(options.server_command) if options.server_command else _found_vllm()
-    model = LocalModel(replace(options, quantize="none"))
-    program = command[:-1] if command[-1] == "serve" else command
-    dtype = model.dtype
-    words = [
-        *(*command, model.files.location, "--host", HOST, "--port", PORT),
-        *("--served-model-name", model.name, "--dtype", _VLLM_DTYPES[dtype]),
-        # Else the checkpoint's own sampling parameters, such as a repetition penalty, would apply.
-        *("--generation-config", "vllm"),
-    ]
-    if model.files.revision is not None and model.files.folder is None:
-        words += ["--revision", model.files.revision, "--tokenizer-revision", model.files.revision]
-    if options.quantize == "4bit":
-        words += ["--quantization", "bitsandbytes"]
-    for flag, value in (
-        ("--tensor-parallel-size", options.tensor_parallel_size),
-        ("--data-parallel-size", options.data_parallel_size),
-        ("--distributed-executor-backend", options.executor),
-    ):
-        if value is not None:
-            words += [flag, str(value)]
-    if options.trust_remote_code:
-        words.append("--trust-remote-code")
-    quantization = model.identity["quantization"]
-    identity = {
-        "backend": "vllm",
-        **engine_of(program),
-        **model.identity,
-        "quantization": quantization if options.quantize == "none" else options.quantize,
-    }
-    return ServedModel("vllm", Engine(words, identity), model, model.name, options)
-
-
-def _found_vllm() -> list[str]:
-    if shutil.which("vllm"):
-        return ["vllm", "serve"]
-    if shutil.which("uvx"):
-        return ["uvx", "vllm", "serve"]
-    raise UsageError(
-        "there is no program 'vllm' on PATH; install vLLM (https://docs.vllm.ai), name another way "
-        "to call it with --server-command, or install uv, whose uvx gets it"
-    )
-
-
-@reads("base_url", "rpm", "server_command", "server_wait", *_OF_CLIENT)
-def create_openai(options: BackendOptions) -> OpenAIBackend | ServedModel:
-    """A server that runs already, or one that `--server-command` starts.
-
-    Raises:
-        UsageError: the command has no place for the port or the model, or there is no program.
-        ModelNotFoundError: there is no such model, or it is not on this machine.
-    """
-    if options.server_command is None:
-        if options.server_wait is not None:
-            raise UsageError("--server-wait is for a server of --server-command; leave it out")
-        return create_client(options)
-    if options.base_url is not None:
-        raise UsageError(
-            "--server-command starts a server, and --base-url names one that runs; give one of them"
-        )
-    words = words_of(options.server_command)
-    if PORT not in options.server_command:
-        raise UsageError(
-            f"--server-command lacks {PORT}, where llmprof puts a free port, as in "
-            f"'transformers serve {MODEL} --port {PORT}'"
-        )
-    if MODEL not in options.server_command and GGUF not in options.server_command:
-        raise UsageError(
-            f"--server-command lacks {MODEL}, where llmprof puts the folder of the model (or "
-            f"{GGUF}, for its GGUF file)"
-        )
-    engine = engine_of(words[:1])
-    model = LocalModel(options)
-    if model.files.revision is not None and model.files.folder is None:
-        raise UsageError(
-            f"model {model.name} is not on this machine, and the server might load another "
-            f"revision; run `hf download {model.name}` first"
-        )
-    if GGUF in options.server_command and model.files.gguf is None:
-        raise UsageError(f"--server-command has {GGUF}, but {model.name} is no GGUF file")
-    values = {MODEL: model.files.location, GGUF: str(model.files.gguf)}
-    of_files = {name: value for name, value in model.identity.items() if name != "dtype"}
-    # Any argument may change answers.
-    identity = {"backend": "openai", **engine, "arguments": words[1:], **of_files}
-    served = filled([GGUF if GGUF in options.server_command else MODEL], values)[0]
-    return ServedModel("openai", Engine(filled(words, values), identity), model, served, options)
 
 
 class ServedModel:
