@@ -121,8 +121,8 @@ def best_device() -> str:
 
 
 _FASTER_IN_BF16 = (
-    "this processor multiplies bf16 matrices in hardware (AMX): --dtype bf16 is two to three times "
-    "as fast as fp32 here, and its numbers differ slightly"
+    "this processor multiplies bf16 matrices in hardware (AMX): --dtype bf16 is faster than fp32 "
+    "here, and its numbers differ slightly"
 )
 
 

@@ -34,7 +34,7 @@ from llmprof.backends.huggingface.load_options import (
     check_quantization,
     checkpoint_quantization,
 )
-from llmprof.backends.huggingface.model_files import ModelFiles, find_adapter, find_model
+from llmprof.backends.huggingface.model_files import find_adapter, find_model
 from llmprof.backends.huggingface.tokenization import Encoder
 from llmprof.backends.huggingface.weights import MODEL, check_pickles, parameter_count
 from llmprof.backends.protocol import BackendOptions
@@ -60,7 +60,7 @@ _TOKENIZER_FILES = (
 
 
 class LocalModel:
-    """One model on this machine. Its files are found at once; weights load when first used.
+    """One model on this machine. Its `files` are found at once; weights load when first used.
 
     `task` None means a language model of the kind that its configuration says.
 
@@ -77,7 +77,7 @@ class LocalModel:
         self._stated_task = task
         self._cache_dir = cache_dir = options.cache_dir or user_cache_path("llmprof")
         with _named(task):
-            self._files = find_model(
+            self.files = find_model(
                 options.model,
                 revision=options.revision,
                 offline=options.offline,
@@ -102,18 +102,13 @@ class LocalModel:
     @property
     def name(self) -> str:
         """The model's name as results show it; an adapter is named after a plus sign."""
-        return self._files.name + (f" + {self._adapter.name}" if self._adapter else "")
-
-    @property
-    def files(self) -> ModelFiles:
-        """Where the model is; without the adapter."""
-        return self._files
+        return self.files.name + (f" + {self._adapter.name}" if self._adapter else "")
 
     @cached_property
     def identity(self) -> Mapping[str, Any]:
         """What can change an answer of this model, and nothing else."""
         return {
-            **self._files.identity,
+            **self.files.identity,
             "adapter": None if self._adapter is None else self._adapter.identity,
             "dtype": self.dtype,
             "quantization": self._checkpoint_quantization or self._options.quantize,
@@ -153,7 +148,7 @@ class LocalModel:
     def weight_bytes(self) -> int | None:
         """Memory that the weights take once loaded; None where their files are not here yet."""
         quantization = self._checkpoint_quantization or self._options.quantize
-        count = parameter_count(self._files.folder or Path(self._files.path), self._files.weights)
+        count = parameter_count(self.files.folder or Path(self.files.path), self.files.weights)
         return count and int(count * bytes_per_parameter(self.dtype, quantization))
 
     @cached_property
@@ -161,7 +156,7 @@ class LocalModel:
         """The model's configuration, as transformers has it."""
         from transformers import AutoConfig
 
-        return self._load("the configuration", AutoConfig.from_pretrained, self._files.path)
+        return self._load("the configuration", AutoConfig.from_pretrained, self.files.path)
 
     @cached_property
     def max_length(self) -> int:
@@ -175,7 +170,7 @@ class LocalModel:
         from transformers import AutoTokenizer
 
         self._refuse_missing_tokenizer()
-        tokenizer = self._load("the tokenizer", AutoTokenizer.from_pretrained, self._files.path)
+        tokenizer = self._load("the tokenizer", AutoTokenizer.from_pretrained, self.files.path)
         if not len(tokenizer):
             raise self._no_tokenizer
         if tokenizer.pad_token_id is None:
@@ -225,7 +220,7 @@ class LocalModel:
             dtype=self._torch_dtype,
             device_map=self._options.device_map or {"": self.device},
             quantization_config=bitsandbytes_config(self._options.quantize, self._torch_dtype),
-            use_safetensors=not self._files.pickled,
+            use_safetensors=not self.files.pickled,
             weights_only=True,
             output_loading_info=True,
         )
@@ -242,12 +237,12 @@ class LocalModel:
     @property
     def _weights_path(self) -> str:
         """What transformers loads the weights from; pickles are looked at before that."""
-        if not self._files.pickled:
-            return self._files.path
-        folder = Path(self._files.path)
-        if self._files.revision is not None:
-            folder = pickle_folder(self._files.path, self._files.revision, MODEL)
-        check_pickles(folder, self._files.weights)
+        if not self.files.pickled:
+            return self.files.path
+        folder = Path(self.files.path)
+        if self.files.revision is not None:
+            folder = pickle_folder(self.files.path, self.files.revision, MODEL)
+        check_pickles(folder, self.files.weights)
         return str(folder)
 
     @property
@@ -272,7 +267,7 @@ class LocalModel:
         Remembered, since transformers and torch together take seconds to import.
         """
         seen = {
-            **self._files.identity,
+            **self.files.identity,
             "own_code": self._options.trust_remote_code,
             "transformers": version("transformers"),
             "facts": _FACTS,
@@ -282,7 +277,7 @@ class LocalModel:
     def _read_facts(self) -> Mapping[str, Any]:
         from transformers import PreTrainedConfig
 
-        found = self._load("the configuration", PreTrainedConfig.get_config_dict, self._files.path)
+        found = self._load("the configuration", PreTrainedConfig.get_config_dict, self.files.path)
         values = check_config(found[0], self.name)
         template = str(getattr(self.tokenizer, "chat_template", None) or "")
         task = self._stated_task or language_task(values, self.name)
@@ -304,15 +299,15 @@ class LocalModel:
     def _refuse_named_weights(self) -> None:
         # transformers lets a configuration name other weights, which would not be fingerprinted.
         named = self._config_values.get("transformers_weights")
-        if named and named != self._files.weights:
+        if named and named != self.files.weights:
             raise UsageError(
                 f"the configuration of model {self.name} names {named} as its weights; remove "
                 f"transformers_weights from its config.json and call the file {MODEL.safetensors}"
             )
 
     def _refuse_missing_tokenizer(self) -> None:
-        folder = Path(self._files.path)
-        if self._files.revision is None and not any(
+        folder = Path(self.files.path)
+        if self.files.revision is None and not any(
             next(folder.glob(pattern), None) for pattern in _TOKENIZER_FILES
         ):
             raise self._no_tokenizer
@@ -320,7 +315,7 @@ class LocalModel:
     @property
     def _no_tokenizer(self) -> ModelNotFoundError:
         return ModelNotFoundError(
-            f"model {self._files.path} has no tokenizer: there is no tokenizer.json, nor a "
+            f"model {self.files.path} has no tokenizer: there is no tokenizer.json, nor a "
             "tokenizer.model, vocab.json or vocab.txt that can be read; copy the tokenizer's files "
             "beside its config.json"
         )
@@ -351,13 +346,13 @@ class LocalModel:
         long for each where there is no network.
         """
         settings["trust_remote_code"] = self._options.trust_remote_code
-        if self._files.folder is not None:
+        if self.files.folder is not None:
             # The weights are here; a tokenizer or code may still be missing.
             with suppress(OSError, ValueError):
-                return load(str(self._files.folder), local_files_only=True, **settings)
+                return load(str(self.files.folder), local_files_only=True, **settings)
         return load(
             path,
-            revision=self._files.revision,
+            revision=self.files.revision,
             local_files_only=self._options.offline,
             **settings,
         )
@@ -371,23 +366,23 @@ class LocalModel:
             return self._from_here_first(load, path, **settings)
         except torch.OutOfMemoryError as error:
             raise BackendError(
-                f"model {self._files.name} does not fit on {self.device}; try --dtype bf16, "
+                f"model {self.files.name} does not fit on {self.device}; try --dtype bf16, "
                 "--quantize 4bit or --device-map auto"
             ) from error
         except ImportError as error:
             raise MissingDependencyError(
-                f"cannot load {what} of model {self._files.name}: {first_line(error)}"
+                f"cannot load {what} of model {self.files.name}: {first_line(error)}"
             ) from error
         except BaseException as error:  # Broken files, and a model's own code, raise anything.
             if not is_foreign(error):
                 raise
             if "trust_remote_code" in str(error):
                 raise UsageError(
-                    f"model {self._files.name} runs Python code of its own; read that code, then "
+                    f"model {self.files.name} runs Python code of its own; read that code, then "
                     "add --trust-remote-code"
                 ) from error
             raise BackendError(
-                f"cannot load {what} of model {self._files.path}: {first_line(error)}; check that "
+                f"cannot load {what} of model {self.files.path}: {first_line(error)}; check that "
                 "its files are complete"
             ) from error
 

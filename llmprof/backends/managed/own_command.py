@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from llmprof.backends.huggingface.model import LocalModel
 from llmprof.backends.managed.program import GGUF, MODEL, PORT, engine_of, filled, words_of
-from llmprof.backends.managed.served_model import OF_CLIENT, Engine, ServedModel
+from llmprof.backends.managed.served_model import OF_CLIENT, ServedModel, ServerEngine
 from llmprof.backends.openai import OpenAIBackend
 from llmprof.backends.openai import create as create_client
 from llmprof.backends.protocol import BackendOptions, reads
@@ -54,4 +54,6 @@ def create_openai(options: BackendOptions) -> OpenAIBackend | ServedModel:
     # Any argument may change answers.
     identity = {"backend": "openai", **engine, "arguments": words[1:], **of_files}
     served = filled([GGUF if GGUF in options.server_command else MODEL], values)[0]
-    return ServedModel("openai", Engine(filled(words, values), identity), model, served, options)
+    return ServedModel(
+        "openai", ServerEngine(filled(words, values), identity), model, served, options
+    )

@@ -41,7 +41,7 @@ OF_CLIENT = ("concurrency", "rpm", "timeout", "max_response_mib", "bos_token")
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
+class ServerEngine:
     """How a server of one model is started, and what identifies it beside the model."""
 
     words: Sequence[str]
@@ -52,7 +52,12 @@ class ServedModel:
     """Starts its server when it is first needed; `served` is the server's name for the model."""
 
     def __init__(
-        self, name: str, engine: Engine, model: LocalModel, served: str, options: BackendOptions
+        self,
+        name: str,
+        engine: ServerEngine,
+        model: LocalModel,
+        served: str,
+        options: BackendOptions,
     ) -> None:
         self.name = name
         self._engine = engine

@@ -7,7 +7,7 @@ import shutil
 from llmprof.backends.huggingface.model import LocalModel
 from llmprof.backends.managed.child_server import HOST
 from llmprof.backends.managed.program import PORT, engine_of, words_of
-from llmprof.backends.managed.served_model import OF_CLIENT, Engine, ServedModel
+from llmprof.backends.managed.served_model import OF_CLIENT, ServedModel, ServerEngine
 from llmprof.backends.protocol import BackendOptions, reads
 from llmprof.errors import UsageError
 
@@ -69,7 +69,7 @@ def create_vllm(options: BackendOptions) -> ServedModel:
         **model.identity,
         "quantization": quantization if options.quantize == "none" else options.quantize,
     }
-    return ServedModel("vllm", Engine(words, identity), model, model.name, options)
+    return ServedModel("vllm", ServerEngine(words, identity), model, model.name, options)
 
 
 def _found_vllm() -> list[str]:
