@@ -35,6 +35,7 @@ def _backend(name: str, **options: str) -> Callable[[], object]:
         ("pandas", "pandas", lambda: Results(Path("llmprof.db"), (), ()).metrics_frame()),
         ("pandas", "pandas", lambda: Results(Path("llmprof.db"), (), ()).samples_frame()),
         ("profanity", "profanity_check", _backend("profanity")),
+        ("ray", "ray", _backend("huggingface", cluster="auto")),
         ("quantize", "bitsandbytes", _backend("huggingface", quantize="4bit")),
     ],
 )
@@ -60,5 +61,5 @@ def test_every_extra_is_named_where_its_package_is_missing() -> None:
 def test_all_brings_every_extra_that_installs_everywhere() -> None:
     [every] = EXTRAS["all"]
     listed = set(re.findall(r"\w+", every.partition("[")[2]))
-    # `reference` needs Python 3.11 or 3.12; `gptq` is compiled.
-    assert listed == EXTRAS.keys() - {"all", "gptq", "reference"}
+    # `reference` needs Python 3.11 or 3.12; `gptq` is compiled, `ray` is for clusters alone.
+    assert listed == EXTRAS.keys() - {"all", "gptq", "ray", "reference"}

@@ -26,6 +26,16 @@ Device = Annotated[
         is_list=True,
     ),
 ]
+Cluster = Annotated[
+    str | None,
+    Option(
+        "Ray cluster whose nodes answer: auto for the one this machine belongs to, or "
+        "ray://HOST:10001.",
+        panel=Panel.MODEL,
+        metavar="auto|ADDRESS",
+        sensitive=True,
+    ),
+]
 AllowPickle = Annotated[
     bool,
     Option(
@@ -108,6 +118,7 @@ class LoadingOptions(Options):
             choices=DEVICE_MAPS,
         ),
     ] = None
+    cluster: Cluster = None
     batch_size: Annotated[
         int | None,
         Option(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
-from llmprof.options.loading import AllowPickle, BackendOptions, Device, Offline
+from llmprof.options.loading import AllowPickle, BackendOptions, Cluster, Device, Offline
 from llmprof.options.option import Option, Options, Panel
 
 _PERSPECTIVE_KEY = "PERSPECTIVE_API_KEY"
@@ -79,6 +79,7 @@ class ScorerLoadingOptions(Options):
         ),
     ] = 1.0
     device: Device = "auto"
+    cluster: Cluster = None
     allow_pickle: AllowPickle = False
     offline: Offline = False
 
@@ -143,6 +144,7 @@ def _told(options: ScorerLoadingOptions, cache_dir: Path) -> BackendOptions:
         label_map=None if labels is None else Path(labels),
         language=options.toxicity_language,
         device=options.device,
+        cluster=options.cluster,
         offline=options.offline,
         allow_pickle=options.allow_pickle,
         base_url=options.perspective_url,

@@ -74,6 +74,7 @@ _TEXTS_AT_ONCE = 16
     "quantize",
     "device",
     "device_map",
+    "cluster",
     "batch_size",
     "trust_remote_code",
     "allow_pickle",

@@ -124,7 +124,9 @@ def create(options: BackendOptions) -> GuardBackend:
     revision = options.revision
     if backend == _DEFAULT_BACKEND and "@" in model and not Path(model).expanduser().exists():
         model, _, revision = model.rpartition("@")
-    inner = create_backend(backend, replace(options, model=model, revision=revision))
+    # On a cluster the model that is profiled has the GPUs.
+    told = replace(options, model=model, revision=revision, cluster=None)
+    inner = create_backend(backend, told)
     return GuardBackend(family, inner)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import anyio
@@ -18,6 +19,8 @@ from llmprof.backends.workers.slices import LEAST_REQUESTS, MOST_LOSSES, Slices
 from llmprof.errors import BackendError
 from llmprof.requests import Request
 
+_LOG = logging.getLogger(__name__)
+
 
 class Pool:
     """The workers of one backend; they start with the first requests and end with `aclose`."""
@@ -26,6 +29,7 @@ class Pool:
         self._transport = transport
         self._expected = expected
         self._checked = False
+        self._serving = 0
         self._idle: dict[int, Worker] = {}
 
     async def answer(self, requests: Sequence[Request], seeds: Sequence[int], sink: Sink) -> None:
@@ -64,16 +68,22 @@ class Pool:
                 worker = await self._started(place, slices)
             except WorkerLostError as lost:
                 losses += 1
-                if losses == MOST_LOSSES:
+                if losses < MOST_LOSSES:
+                    continue
+                if not self._serving:
                     raise BackendError(f"a worker cannot be started: {lost}") from lost
-                continue
+                _LOG.warning("llmprof: goes on with one worker less: it %s", lost)
+                return
             if worker is None:
                 return
             try:
+                self._serving += 1
                 answered = await self._work(worker, slices, sink)
             except BaseException:
                 await _end(worker)
                 raise
+            finally:
+                self._serving -= 1
             if answered is None:
                 self._idle[place] = worker
                 return

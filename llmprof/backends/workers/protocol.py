@@ -39,8 +39,8 @@ class Credentials:
             BackendError: it has other versions or another model, with the differences.
         """
         differences = [
-            *_differences("", self.versions, found.versions),
-            *_differences("a model whose ", self.identity, found.identity),
+            *_differences("{} {}", self.versions, found.versions),
+            *_differences("a model whose {} is {}", self.identity, found.identity),
         ]
         if differences:
             raise BackendError(
@@ -144,11 +144,13 @@ def first_of_ours(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     return first_of_ours(first[0]) if isinstance(first[0], BaseExceptionGroup) else first[0]
 
 
-def _differences(of: str, expected: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
+def _differences(
+    phrase: str, expected: Mapping[str, Any], found: Mapping[str, Any]
+) -> Iterator[str]:
     for name in dict.fromkeys([*expected, *found]):
         ours, theirs = (json.dumps(each.get(name), sort_keys=True) for each in (expected, found))
         if ours != theirs:
-            yield f"{of}{name} is {_shown(theirs)} and not {_shown(ours)}"
+            yield f"{phrase.format(name, _shown(theirs))} and not {_shown(ours)}"
 
 
 def _shown(value: str) -> str:

@@ -11,6 +11,8 @@ from llmprof.backends.workers.protocol import Answers, BackendRecipe, Credential
 from llmprof.errors import DISTRIBUTION, LlmprofError
 from llmprof.requests import Outcome
 
+# Stands for the version of a package that is not installed.
+MISSING = "(missing)"
 # What can change an answer besides the model. The driver compares all of them.
 _PACKAGES = (DISTRIBUTION, "torch", "transformers")
 
@@ -27,7 +29,7 @@ def _version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:
-        return "is missing"
+        return MISSING
 
 
 class Service:

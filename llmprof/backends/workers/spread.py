@@ -32,7 +32,13 @@ def spread(make: Make, options: BackendOptions) -> Backend:
 
     Raises:
         UsageError: a device is not there, or the workers do not fit on it.
+        BackendError: the cluster cannot be reached.
+        MissingDependencyError: Ray is not there.
     """
+    if options.cluster is not None:
+        from llmprof.backends.workers.ray_cluster import on_cluster
+
+        return SpreadBackend(*on_cluster(make, options))
     if not names_several(options.device):
         return make(options)
     gpus = 0 if options.device.startswith("cpu") else gpu_count()

@@ -11,12 +11,14 @@ from typing import Any
 import anyio
 
 from llmprof.backends.protocol import BackendOptions, Sink
-from llmprof.errors import BackendError
+from llmprof.errors import BackendError, ModelNotFoundError
 from llmprof.requests import Generate, Request, RequestType
 from llmprof.responses import Completion
 
 DIE, DIE_ONCE, REFUSE, SLOW, LONG = "die", "die once ", "refuse", "slow", "long "
 MEET = "meet in "
+# A model that only a process with the variable ECHO has.
+ONLY_DRIVER = "only driver"
 
 
 class EchoBackend:
@@ -33,6 +35,8 @@ class EchoBackend:
 
     def __init__(self, options: BackendOptions) -> None:
         self.model = options.model or "echo"
+        if self.model == ONLY_DRIVER and "ECHO" not in os.environ:
+            raise ModelNotFoundError("there is no model of that name")
 
     @property
     def identity(self) -> Mapping[str, Any]:
