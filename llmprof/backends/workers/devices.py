@@ -11,7 +11,7 @@ from llmprof.errors import UnknownNameError, UsageError
 
 Group: TypeAlias = tuple[str, ...]
 # More processes than any machine has processors: a slip of the finger.
-_MOST_PROCESSES = 1024
+MOST_PROCESSES = 1024
 _FORMS = "auto, cpu, cpu:N, cuda, cuda:N, all, a list such as cuda:0,cuda:1, or groups such as "
 _FORMS += "cuda:0+cuda:1,cuda:2+cuda:3"
 
@@ -54,8 +54,8 @@ def _groups(part: str, device: str) -> list[Group]:
     kind, colon, number = part.partition(":")
     if kind == "cpu" and "+" not in part and (number.isdecimal() or not colon):
         count = int(number or 1)
-        if not 1 <= count <= _MOST_PROCESSES:
-            raise UsageError(f"--device {part}: choose 1 to {_MOST_PROCESSES} workers on the CPU")
+        if not 1 <= count <= MOST_PROCESSES:
+            raise UsageError(f"--device {part}: choose 1 to {MOST_PROCESSES} workers on the CPU")
         return [("cpu",)] * count
     names = tuple(part.split("+"))
     for name in names:

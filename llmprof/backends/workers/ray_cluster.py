@@ -24,7 +24,14 @@ from llmprof.backends.workers.protocol import (
     first_of_ours,
 )
 from llmprof.backends.workers.ray_actor import WorkerActor
-from llmprof.backends.workers.ray_nodes import ADVICE, NodeShare, connect, node_shares, short
+from llmprof.backends.workers.ray_nodes import (
+    ADVICE,
+    NodeShare,
+    check_cluster_device,
+    connect,
+    node_shares,
+    short,
+)
 from llmprof.backends.workers.service import MISSING
 from llmprof.errors import (
     BackendError,
@@ -46,6 +53,7 @@ def on_cluster(make: Make, options: BackendOptions) -> tuple[Backend, RayTranspo
         BackendError: the cluster cannot be reached.
         UsageError: the cluster has no such devices.
     """
+    check_cluster_device(options.device)
     shares = node_shares(connect(str(options.cluster)), options.device, options.device_map)
     alone = replace(options, cluster=None, device="cpu", device_map=None)
     local = make(alone)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+from llmprof.backends.workers.devices import MOST_PROCESSES
 from llmprof.errors import (
     BackendError,
     MissingDependencyError,
@@ -43,14 +47,9 @@ def node_shares(
     of its node, and with `cpu:N` a part of them.
 
     Raises:
-        UsageError: the device is of one machine alone, or the cluster has none of its kind.
+        UsageError: the cluster has no device of this kind.
     """
     kind, _, number = device.partition(":")
-    if device not in ("auto", "cuda", "all", "cpu") and not (kind == "cpu" and number.isdecimal()):
-        raise UsageError(
-            f"--device {device} names devices of one machine; with --cluster give auto, cuda (a "
-            "worker per GPU), cpu (one per node) or cpu:N (N per node)"
-        )
     alive = [node for node in nodes if node["Alive"]]
     gpus = sum(_amount(node, "GPU") for node in alive)
     if kind in ("cuda", "all") and not gpus:
@@ -64,6 +63,21 @@ def node_shares(
     if not shares:
         raise UsageError("no node of the cluster offers a processor; start one with `ray start`")
     return shares
+
+
+def check_cluster_device(device: str) -> None:
+    """Refuse a `--device` that no worker of a cluster can be given.
+
+    Raises:
+        UsageError: it is of one machine alone.
+    """
+    kind, _, number = device.partition(":")
+    several = kind == "cpu" and number.isdecimal() and 1 <= int(number) <= MOST_PROCESSES
+    if device not in ("auto", "cuda", "all", "cpu") and not several:
+        raise UsageError(
+            f"--device {device} names devices of one machine; with --cluster give auto, cuda (a "
+            "worker per GPU), cpu (one per node) or cpu:N (N per node)"
+        )
 
 
 def _of_gpus(node: Mapping[str, Any], device_map: str | None) -> list[NodeShare]:
@@ -94,7 +108,7 @@ def connect(address: str) -> Sequence[Mapping[str, Any]]:
     os.environ.setdefault(_AUTHENTICATION, "token")
     import ray
 
-    with _one_line(f"cannot connect to the Ray cluster {address}", ADVICE):
+    with _one_line(f"cannot connect to the Ray cluster {address}", ADVICE), _signals_kept():
         if not ray.is_initialized():
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         nodes: Sequence[Mapping[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
@@ -114,6 +128,17 @@ def check_ray() -> None:
             f"--cluster was tested with Ray 2.60 and newer releases of Ray 2, and Ray {found} is "
             f"installed; run `{install_extra('ray')}` on all nodes"
         )
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Undo what Ray does to SIGTERM, and leave out its warnings: it raises an error too."""
+    handler = signal.getsignal(signal.SIGTERM)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
 
 
 @contextmanager

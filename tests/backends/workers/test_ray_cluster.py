@@ -159,10 +159,10 @@ def test_workers_of_a_cluster(device: str, device_map: str | None, expected: lis
     assert [f"{each.address} {each.cpus:g} {each.gpus:g}" for each in shares] == expected
 
 
-@pytest.mark.parametrize("device", ["cuda:1", "cuda:0,cuda:1", "cpu:two", "cuda:0+cuda:1"])
+@pytest.mark.parametrize("device", ["cuda:1", "cuda:0,cuda:1", "cpu:two", "cpu:0", "cuda:0+cuda:1"])
 def test_devices_of_one_machine_are_none_of_a_cluster(device: str) -> None:
     with pytest.raises(UsageError, match="with --cluster give auto, cuda"):
-        node_shares([node("a", 8, 2)], device, None)
+        spread(EchoBackend, BackendOptions(device=device, cluster="auto"))
 
 
 def test_cluster_without_what_is_asked_for() -> None:
