@@ -12,7 +12,7 @@ from llmprof.backends.huggingface.backend import HuggingFaceBackend
 from llmprof.requests import Generate, Sampling
 
 
-def _generate(
+def generate(
     backend: HuggingFaceBackend, prompts: Sequence[str], samples: int, new_tokens: int
 ) -> tuple[int, float]:
     """Tokens written and seconds spent by `model.generate`, prompt by prompt."""
@@ -38,7 +38,7 @@ def _generate(
     return tokens, seconds
 
 
-def _generate_batch(
+def generate_batch(
     backend: HuggingFaceBackend, prompts: Sequence[str], samples: int, new_tokens: int
 ) -> tuple[int, float]:
     """Tokens written and seconds spent by continuous batching, all prompts in one call."""
@@ -84,10 +84,10 @@ def main() -> None:
 
     # A machine's speed drifts, so that the other side is measured before and after.
     torch.manual_seed(0)
-    before = _generate(backend, reference[:half], given.samples, given.new_tokens)
+    before = generate(backend, reference[:half], given.samples, given.new_tokens)
     ours, seconds = timed(lambda: answer(backend, requests))
-    after = _generate(backend, reference[half:], given.samples, given.new_tokens)
-    batched, batched_seconds = _generate_batch(backend, reference, given.samples, given.new_tokens)
+    after = generate(backend, reference[half:], given.samples, given.new_tokens)
+    batched, batched_seconds = generate_batch(backend, reference, given.samples, given.new_tokens)
     written = sum(each.token_count for each in ours)
     rows = [
         ("llmprof", len(prompts), written, seconds),
