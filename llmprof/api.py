@@ -143,6 +143,8 @@ def _with_keywords(
 def profile(options: ProfileOptions) -> Results:
     """Profile a model and return the results of the run, which are stored in `db` too.
 
+    With `series`, `model` and `checkpoints` are those of a training, and each has a run.
+
     The options are those of `llmprof profile`, with the same meanings and defaults, environment
     variables included (see `docs/reference/cli.md`); no configuration file is read. `profilers` is
     a list or a comma-separated text; `batch_size` None is automatic. What was asked before comes
@@ -153,14 +155,15 @@ def profile(options: ProfileOptions) -> Results:
         LlmprofError: with what was wrong and what to do.
     """
     from llmprof.console.progress import show_progress
-    from llmprof.jobs.profile import profile_job, run_profile
+    from llmprof.jobs.checkpoints import profile_jobs
+    from llmprof.jobs.profile import run_profile
 
-    job = profile_job(options)
-    if job.notice and not options.quiet:
-        print(f"llmprof: {job.notice}", file=sys.stderr)
-    with show_progress(quiet=options.quiet, advice=job.advice) as listener:
-        run_id = run_profile(job, listener)
-    return load_results(job.db, run_id)
+    jobs = profile_jobs(options)
+    if jobs[0].notice and not options.quiet:
+        print(f"llmprof: {jobs[0].notice}", file=sys.stderr)
+    with show_progress(quiet=options.quiet, advice=jobs[0].advice) as listener:
+        run_ids = [run_profile(job, listener) for job in jobs]
+    return load_results(jobs[0].db, run_ids)
 
 
 @_with_keywords(BenchmarkOptions)

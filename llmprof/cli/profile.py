@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import typer
 
 from llmprof.cli.messages import print_notice
@@ -20,17 +22,27 @@ def profile(options: ProfileOptions, configured: Configured, dry_run: DryRun = F
         llmprof profile --data builtin --profilers textual,crows_pairs
         llmprof profile Qwen/Qwen3-0.6B --profilers bias --quantize 4bit
         llmprof profile gpt-5-mini --backend openai --profilers textual --dry-run
+        llmprof profile out/checkpoint-* --series tuning
     """
     from llmprof.console.listings import print_plan
     from llmprof.console.progress import show_progress
-    from llmprof.jobs.profile import plan_profile, profile_job, run_profile
+    from llmprof.jobs.checkpoints import profile_jobs
+    from llmprof.jobs.profile import plan_profile, run_profile
 
-    job = profile_job(options, configured)
-    print_notice(job.notice, quiet=options.quiet)
-    if dry_run:
-        print_plan(plan_profile(job))
-        return
-    with show_progress(quiet=options.quiet, advice=job.advice) as listener:
-        run_id = run_profile(job, listener)
-    if not options.quiet:
-        typer.echo(printable(f"run {run_id} complete; read it with `llmprof report --db {job.db}`"))
+    jobs = profile_jobs(options, configured)
+    print_notice(jobs[0].notice, quiet=options.quiet)
+    for job in jobs:
+        step = "" if job.place is None else f"step {job.place.step}: "
+        if dry_run:
+            print_plan(plan_profile(job), title=f"{step}dry run: nothing was asked")
+            continue
+        with show_progress(quiet=options.quiet, advice=job.advice) as listener:
+            run_id = run_profile(job, listener)
+        if not options.quiet:
+            shown = "" if job.place is None else f" --series {shlex.quote(job.place.name)}"
+            typer.echo(
+                printable(
+                    f"{step}run {run_id} complete; read it with `llmprof report{shown} --db "
+                    f"{job.db}`"
+                )
+            )

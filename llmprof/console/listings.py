@@ -77,7 +77,7 @@ def _listed(run: RunRow, datasets: Sequence[DatasetRow]) -> list[object]:
     ]
 
 
-def print_plan(plans: Sequence[Plan]) -> None:
+def print_plan(plans: Sequence[Plan], title: str = "dry run: nothing was asked") -> None:
     """Print what a run would ask, and the time it takes at the rate that was given."""
     columns = ["profiler", "data set", "source", "items", "requests", "cached", "to ask"]
     rows: list[list[object]] = [
@@ -89,7 +89,7 @@ def print_plan(plans: Sequence[Plan]) -> None:
         columns, numbers = [*columns, "time"], [*numbers, "time"]
         for row, plan in zip(rows, plans, strict=True):
             row.append(None if plan.seconds is None else _duration(plan.seconds))
-    print_table(columns, rows, title="dry run: nothing was asked", numbers=numbers)
+    print_table(columns, rows, title=title, numbers=numbers)
 
 
 def _duration(seconds: float) -> str:

@@ -58,6 +58,7 @@ from llmprof.profilers.answered import of_each_prompt, profiled_texts
 from llmprof.requests import DescribeText, LogLikelihood, Toxicity
 from llmprof.results import RunStart, Store
 from llmprof.results.provenance import git_revision, package_versions
+from llmprof.results.series import SeriesPlace, add_to_series
 
 # What a run of a file of completions has in the place of a backend.
 TEXTS = "texts"
@@ -67,7 +68,8 @@ TEXTS = "texts"
 class ProfileJob:
     """The options of one `llmprof profile`; `scorer` scores toxicity.
 
-    `texts` is a file of prompts and completions, which is profiled instead of a model.
+    `texts` is a file of prompts and completions, which is profiled instead of a model; `place` is
+    the step of a series that the model is at.
     """
 
     profilers: tuple[str, ...]
@@ -81,6 +83,7 @@ class ProfileJob:
     bridges: BridgeChoice = NO_BRIDGES
     recording: Recording = NOTHING_RECORDED
     texts: Path | None = None
+    place: SeriesPlace | None = None
 
     @property
     def advice(self) -> str | None:
@@ -157,33 +160,42 @@ def plan_profile(job: ProfileJob) -> list[Plan]:
     return plan_prepared(prepared, job.cache_dir)
 
 
-def run_profile(job: ProfileJob, listener: Listener) -> str:
+def run_profile(job: ProfileJob, listener: Listener, backend: Backend | None = None) -> str:
     """Run the job and return the run's id; whatever was answered before comes from the cache.
+
+    Of a series, a run that is complete already is not made again. `backend` answers in the place
+    of the one that the job names.
 
     Raises:
         LlmprofError: with what was wrong and what to do.
     """
     # Open the store first: the user hears at once of a folder that cannot be written.
     with Store(job.db) as store:
-        prepared, start = _ready(job)
-        return run_prepared(prepared, start, store, job.cache_dir, listener)
+        prepared, start = _ready(job, backend)
+        if job.place is None:
+            return run_prepared(prepared, start, store, job.cache_dir, listener)
+        run_id = store.complete_run(start)
+        if run_id is None:
+            run_id = run_prepared(prepared, start, store, job.cache_dir, listener)
+        add_to_series(store, job.place, run_id)
+        return run_id
 
 
-def _ready(job: ProfileJob) -> tuple[Prepared, RunStart]:
+def _ready(job: ProfileJob, backend: Backend | None = None) -> tuple[Prepared, RunStart]:
     """What is asked, and the identity of the run; asks nothing."""
     if job.texts is not None:
         return _prepare_texts(job, job.texts)
-    prepared = _prepare(job)
+    prepared = _prepare(job, backend)
     return prepared, _start(job, prepared)
 
 
-def _prepare(job: ProfileJob) -> Prepared:
+def _prepare(job: ProfileJob, backend: Backend | None) -> Prepared:
     # Load data and scorer first: the user hears what is missing before a model is converted.
     profilers = [create_profiler(name, job.options) for name in job.profilers]
     data = [profiler.load(job.data) for profiler in profilers]
     scorers = create_scorers(job.scorer) if job.scorer and _ask_toxicity(profilers) else {}
     text_metrics = _text_metrics(job, profilers)
-    backend = create_backend(job.backend, job.backend_options)
+    backend = backend or create_backend(job.backend, job.backend_options)
     facts = model_facts(backend, scorers, job.bridges)
     bound = [for_model(profiler, facts) for profiler in profilers]
     _check_capabilities(job, backend, facts, bound)

@@ -22,6 +22,40 @@ TEXT_PROFILERS = ("textual", "toxicity")
 
 
 @dataclass(frozen=True, kw_only=True)
+class SeriesOptions(ModelName):
+    """Which models are profiled: one, or the checkpoints of a training."""
+
+    checkpoints: Annotated[
+        list[str] | None,
+        Option(
+            "More checkpoints of the same training, with --series: each is profiled once, in the "
+            "order of its step.",
+            is_argument=True,
+            metavar="CHECKPOINT",
+            completion="models",
+        ),
+    ] = None
+    series: Annotated[
+        str | None,
+        Option(
+            "Name of the training that the checkpoints are of; `llmprof report --series` shows it.",
+            panel=Panel.WORK,
+            metavar="NAME",
+        ),
+    ] = None
+    step: Annotated[
+        int | None,
+        Option(
+            "Step of the training that MODEL is at, where its folder does not say it.",
+            panel=Panel.WORK,
+            metavar="N",
+            low=0,
+            high=2**53,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ProfileOptions(
     StorageOptions,
     DataOptions,
@@ -30,7 +64,7 @@ class ProfileOptions(
     ScorerOptions,
     LoadingOptions,
     BackendChoice,
-    ModelName,
+    SeriesOptions,
 ):
     """The options of `llmprof profile`, and the keywords of `llmprof.profile`."""
 

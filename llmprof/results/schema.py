@@ -175,6 +175,16 @@ def add_interval_methods(db: Database) -> None:
     db.execute(_LATEST_METRICS.replace("n_total, run_id", "n_total, unit, interval_method, run_id"))
 
 
+@_step
+def create_series(db: Database) -> None:
+    """The runs of one training, by the step that their model was at."""
+    db.execute(
+        "CREATE TABLE series (name TEXT NOT NULL, step INTEGER NOT NULL, "
+        "run_id TEXT NOT NULL REFERENCES runs(id) ON DELETE CASCADE, "
+        "PRIMARY KEY (name, step, run_id))"
+    )
+
+
 def check_schema(connection: sqlite3.Connection, name: str) -> bool:
     """Whether migrations are pending; `name` is the file's, for messages.
 

@@ -183,13 +183,7 @@ class Store:
         A run marked `started` counts as unfinished when its process has ended. The results of an
         unfinished run stay until `save_profile` replaces them.
         """
-        same = {
-            "command": start.command,
-            "model": start.model,
-            "backend": start.backend,
-            "config": canonical_json(start.config),
-            "seed": start.seed,
-        }
+        same = _identity(start)
         now = datetime.now(UTC)
         process = {
             "status": STARTED,
@@ -214,6 +208,14 @@ class Store:
                     "started_at": now.isoformat(timespec="seconds"),
                 }
             )
+        return run_id
+
+    def complete_run(self, start: RunStart) -> str | None:
+        """The id of the latest complete run of the same configuration; None where there is none."""
+        same = _identity(start)
+        where = " AND ".join(f"{column} = :{column}" for column in same)
+        sql = f"SELECT max(id) FROM runs WHERE status = '{COMPLETE}' AND {where}"
+        ((run_id,),) = self.query(sql, same)[1]
         return run_id
 
     def _unfinished(self, same: dict[str, Any]) -> str | None:
@@ -269,6 +271,16 @@ class Store:
                 run_id, {"status": status, "error": error, "finished_at": now}
             )
 
+    @contextmanager
+    def writing(self) -> Iterator[Database]:
+        """A transaction on the database, all or nothing.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        with self._transaction():
+            yield self._db
+
     def query(
         self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()
     ) -> tuple[list[str], list[tuple[Any, ...]]]:
@@ -310,6 +322,17 @@ class Store:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _identity(start: RunStart) -> dict[str, Any]:
+    """The columns of a run that say what it is of; equal ones are of the same."""
+    return {
+        "command": start.command,
+        "model": start.model,
+        "backend": start.backend,
+        "config": canonical_json(start.config),
+        "seed": start.seed,
+    }
 
 
 def _reading(path: Path) -> str:

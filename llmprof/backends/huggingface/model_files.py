@@ -39,6 +39,9 @@ _UNUSED = ("trainer_state.json", "training_args.json", "requirements.txt")
 class ModelFiles:
     """Where a model or an adapter is and what identifies it.
 
+    `name` is a Hub id, or the path of a folder as it was given: checkpoints of several trainings
+    may have folders of one name.
+
     `path` is what transformers loads: a folder or a Hub id; `revision` the commit hash of a Hub
     model, else None; `fingerprint` the SHA-256 of local files, None for the Hub; `weights` the
     name of the weights, or of what its shards are named after; `folder` where the Hub's cache has
@@ -107,7 +110,7 @@ def find_model(
         _refuse_revision(revision, model)
         weights = _weights_in(path, MODEL, allow_pickle)
         _refuse_inner_adapter(path, f"folder {path}")
-        return _from_folder(path, weights, cache_dir)
+        return _from_folder(path, _path_name(model), weights, cache_dir)
     _refuse_missing_path(model, "model")
     found = find_on_hub(model, revision, MODEL, allow_pickle=allow_pickle, offline=offline)
     if found.folder is not None:
@@ -128,7 +131,7 @@ def find_adapter(
         weights = _weights_in(path, ADAPTER, allow_pickle)
         files = [ADAPTER.config, *weight_files(path, weights)]
         fingerprint = folder_fingerprint(path, files, _memory(cache_dir))
-        return ModelFiles(path.resolve().name, str(path), None, fingerprint, weights)
+        return ModelFiles(_path_name(adapter), str(path), None, fingerprint, weights)
     _refuse_missing_path(adapter, "adapter")
     found = find_on_hub(adapter, None, ADAPTER, allow_pickle=allow_pickle, offline=offline)
     return ModelFiles(adapter, adapter, found.commit, None, found.weights, found.folder)
@@ -195,13 +198,23 @@ def _refuse_inner_adapter(folder: Path, what: str) -> None:
         )
 
 
-def _from_folder(folder: Path, weights: str, cache_dir: Path) -> ModelFiles:
+def _path_name(given: str) -> str:
+    """The path of a folder as it was given; its own name where the path says none.
+
+    >>> _path_name("./out/checkpoint-500/"), _path_name(".") == Path().resolve().name
+    ('out/checkpoint-500', True)
+    """
+    path = Path(given)
+    return path.resolve().name if path.name in ("", "..", "~") else str(path)
+
+
+def _from_folder(folder: Path, name: str, weights: str, cache_dir: Path) -> ModelFiles:
     read = [file.name for file in folder.iterdir() if file.suffix in _SUFFIXES and file.is_file()]
     for pattern in _INNER_FILES:
         read += [file.relative_to(folder).as_posix() for file in folder.glob(pattern)]
     names = {*read, *weight_files(folder, weights)} - {*_UNUSED}
     fingerprint = folder_fingerprint(folder, names, _memory(cache_dir))
-    return ModelFiles(folder.resolve().name, str(folder), None, fingerprint, weights)
+    return ModelFiles(name, str(folder), None, fingerprint, weights)
 
 
 def _check_default(file: Path, cache_dir: Path) -> None:

@@ -1,0 +1,115 @@
+"""The checkpoints of a training as the jobs of `llmprof profile`, in the order of their steps."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+from llmprof.errors import UsageError
+from llmprof.jobs.profile import ProfileJob, profile_job
+from llmprof.options import ProfileOptions
+from llmprof.results.series import SeriesPlace
+
+# What trainers of transformers write into each checkpoint.
+_STATE_FILE = "trainer_state.json"
+_ADAPTER_FILE = "adapter_config.json"
+_STEP = re.compile(r"(?:^|.*[^a-z])(?:checkpoint|ckpt|step|epoch|iter|global_step)[-_]?(\d{1,15})")
+
+
+@dataclass(frozen=True, slots=True)
+class _Checkpoint:
+    """A model at a step; `adapter` is given where the folder holds only that."""
+
+    given: str
+    step: int
+    model: str | None
+    adapter: str | None
+
+
+def profile_jobs(options: ProfileOptions, configured: Collection[str] = ()) -> list[ProfileJob]:
+    """The jobs that a user asks for: one, or one per checkpoint of a series.
+
+    Raises:
+        UsageError: several models without a series, or two of the same step; see `profile_job`.
+    """
+    if options.series is None:
+        if options.checkpoints:
+            raise UsageError(
+                f"{1 + len(options.checkpoints)} models; name the series that they are of with "
+                "--series, or profile one at a time"
+            )
+        if options.step is not None:
+            raise UsageError("--step is for a series; name one with --series")
+        return [profile_job(options, configured)]
+    checkpoints = sorted(_checkpoints(options), key=lambda each: each.step)
+    for one, other in pairwise(checkpoints):
+        if one.step == other.step:
+            raise UsageError(
+                f"{one.given} and {other.given} are both of step {one.step}; a series has one "
+                "model per step"
+            )
+    return [
+        replace(
+            profile_job(
+                replace(
+                    options, model=each.model, adapter=each.adapter, checkpoints=None, step=None
+                ),
+                configured,
+            ),
+            place=SeriesPlace(options.series, each.step),
+        )
+        for each in checkpoints
+    ]
+
+
+def _checkpoints(options: ProfileOptions) -> list[_Checkpoint]:
+    models = [options.model, *(options.checkpoints or ())]
+    if options.step is not None and len(models) > 1:
+        raise UsageError(f"--step is of one model, and there are {len(models)}; leave it out")
+    found = []
+    for model in models:
+        folder = None if model is None else Path(model).expanduser()
+        step = options.step if options.step is not None else _step_of(options, folder)
+        given = "the default model" if model is None else model
+        if step is None:
+            raise UsageError(
+                f"{given} does not say which step of the training it is; name one with --step"
+            )
+        base = None if folder is None else _base_of(folder)
+        if base is None or options.adapter is not None:
+            found.append(_Checkpoint(given, step, model, options.adapter))
+        else:
+            found.append(_Checkpoint(given, step, base, model))
+    return found
+
+
+def _step_of(options: ProfileOptions, folder: Path | None) -> int | None:
+    """The step that a checkpoint states; else that in its name, such as `checkpoint-500`."""
+    folders = [
+        each for each in (folder, options.adapter and Path(options.adapter).expanduser()) if each
+    ]
+    for each in folders:
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            return int(json.loads((each / _STATE_FILE).read_text(encoding="utf-8"))["global_step"])
+    for name in (*(each.name for each in folders), options.revision or ""):
+        if found := _STEP.fullmatch(name.lower()):
+            return int(found[1])
+    return None
+
+
+def _base_of(folder: Path) -> str | None:
+    """The model that an adapter alone was trained on, as its own configuration says."""
+    if not (folder / _ADAPTER_FILE).is_file() or (folder / "config.json").is_file():
+        return None
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        config = json.loads((folder / _ADAPTER_FILE).read_text(encoding="utf-8"))
+        return str(config["base_model_name_or_path"])
+    raise UsageError(
+        f"adapter {folder} does not say which model it was trained on; name that with "
+        "its checkpoint as --adapter"
+    )
