@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from posixpath import normpath
 
 from llmprof.errors import UnknownNameError
 from llmprof.report.contents import Omission, ReportedRun
@@ -37,7 +38,7 @@ class _Known:
     results: Sequence[str]
 
     def is_called(self, name: str) -> bool:
-        return name in (self.model, short_name(self.model))
+        return name in (self.model, short_name(self.model)) or normpath(name) == self.model
 
 
 def choose_runs(store: Store, wanted: Sequence[str], baseline: str | None) -> ChosenRuns:
@@ -88,7 +89,7 @@ def _known_runs(store: Store) -> list[_Known]:
     for run in read_runs(store):
         identity = run.config.get("identity", {})
         kept = {name: value for name, value in identity.items() if name not in _STATE}
-        configuration = json.dumps([run.backend, kept], sort_keys=True)
+        configuration = json.dumps([run.model, run.backend, kept], sort_keys=True)
         known.append(_Known(run.id, run.model, run.status, configuration, results.get(run.id, [])))
     return known
 

@@ -73,7 +73,6 @@ def test_a_dry_run_counts_every_checkpoint(tmp_path: Path) -> None:
         (["step-1", "step-2", "--series", "x", "--step", "3"], "--step is of one model"),
         (["step-1", "--series", ""], "give its name"),
         (["step-1", "--series", "a\nb"], "give its name"),
-        (["step-1", "--series", "x", "--step", "-1"], "-1"),
     ],
 )
 def test_bad_input_is_one_clear_line(tmp_path: Path, arguments: list[str], words: str) -> None:
