@@ -6,13 +6,27 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from llmprof.api import Results, benchmark, compare, load_results, profile, select
+    from llmprof.training_callback import ProfileCallback
 
 __version__ = "0.1.0"
-__all__ = ["Results", "benchmark", "compare", "load_results", "profile", "select"]
+__all__ = [
+    "ProfileCallback",
+    "Results",
+    "benchmark",
+    "compare",
+    "load_results",
+    "profile",
+    "select",
+]
 
 
 def __getattr__(name: str) -> Any:
     """The public names, imported when first asked for, since every command imports llmprof."""
+    if name == "ProfileCallback":
+        # It needs all of transformers' trainer.
+        from llmprof.training_callback import ProfileCallback
+
+        return ProfileCallback
     if name in __all__:
         from llmprof import api
 

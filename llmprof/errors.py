@@ -79,6 +79,10 @@ class GateError(LlmprofError):
     """A gate cannot be checked: a run is not complete, or two are not comparable."""
 
 
+class OutOfTimeError(LlmprofError):
+    """Work took longer than it was given."""
+
+
 class MissingDependencyError(LlmprofError):
     """A package or package data that the task needs is not installed."""
 

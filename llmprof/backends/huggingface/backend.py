@@ -17,6 +17,7 @@ from llmprof.backends.huggingface.embedding import embed
 from llmprof.backends.huggingface.encoder_decoder import EncoderDecoder
 from llmprof.backends.huggingface.foreign_code import one_line_errors
 from llmprof.backends.huggingface.generation import completions
+from llmprof.backends.huggingface.live import LiveModel
 from llmprof.backends.huggingface.load_options import device_name
 from llmprof.backends.huggingface.log_likelihood import log_likelihoods, rolling_log_likelihoods
 from llmprof.backends.huggingface.masked import pseudo_log_likelihoods
@@ -88,8 +89,9 @@ class HuggingFaceBackend:
 
     name = "huggingface"
 
-    def __init__(self, options: BackendOptions) -> None:
-        self._model = LocalModel(options)
+    def __init__(self, options: BackendOptions, model: LiveModel | None = None) -> None:
+        """Answer with the model that the options name, or with one that is in memory already."""
+        self._model: Any = LocalModel(options) if model is None else model
         self._options = options
         self._one_at_a_time = anyio.CapacityLimiter(1)
 
