@@ -190,7 +190,7 @@ class ProfileCallback(TrainerCallback):
 
     def _series_name(self, args: TrainingArguments, *, resumed: bool) -> str:
         """The name that is wanted; numbered for another training, where there has been one."""
-        wanted = self.series or args.run_name or Path(args.output_dir).resolve().name
+        wanted = self.series or args.run_name or Path(args.output_dir or ".").resolve().name
         if not self._job.db.is_file():
             return wanted
         with Store(self._job.db, read_only=True) as store:
@@ -220,9 +220,10 @@ def _refuse_divided(args: TrainingArguments, model: Any) -> None:
     Raises:
         UsageError: it is one.
     """
-    from transformers.integrations import is_deepspeed_zero3_enabled
+    from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
 
-    if args.fsdp or is_deepspeed_zero3_enabled():
+    zero3: bool = is_deepspeed_zero3_enabled()  # type: ignore[no-untyped-call]
+    if args.fsdp or zero3:
         kind = "FSDP" if args.fsdp else "DeepSpeed ZeRO-3"
         raise UsageError(
             f"{kind} divides the model among processes; profile the saved checkpoints with "

@@ -216,7 +216,7 @@ class Store:
         where = " AND ".join(f"{column} = :{column}" for column in same)
         sql = f"SELECT max(id) FROM runs WHERE status = '{COMPLETE}' AND {where}"
         ((run_id,),) = self.query(sql, same)[1]
-        return run_id
+        return None if run_id is None else str(run_id)
 
     def _unfinished(self, same: dict[str, Any]) -> str | None:
         where = " AND ".join(f"{column} = :{column}" for column in same)

@@ -91,7 +91,7 @@ class HuggingFaceBackend:
 
     def __init__(self, options: BackendOptions, model: LiveModel | None = None) -> None:
         """Answer with the model that the options name, or with one that is in memory already."""
-        self._model: Any = LocalModel(options) if model is None else model
+        self._model: LocalModel | LiveModel = LocalModel(options) if model is None else model
         self._options = options
         self._one_at_a_time = anyio.CapacityLimiter(1)
 
@@ -148,7 +148,9 @@ class HuggingFaceBackend:
     ) -> Iterator[list[tuple[int, Outcome]]]:
         """Batches of answers to requests of one kind; loads the weights."""
         size = self._options.batch_size or _TEXTS_AT_ONCE
-        if self._model.task == "encoder_decoder" and kind is not Embed:
+        if isinstance(self._model, LocalModel) and (
+            self._model.task == "encoder_decoder" and kind is not Embed
+        ):
             model = EncoderDecoder(self._model, size)
             if kind is Generate:
                 return model.completions(requests, seeds)

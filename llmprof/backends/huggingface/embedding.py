@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from llmprof.backends.huggingface.live import LiveModel
 from llmprof.backends.huggingface.model import LocalModel
 from llmprof.backends.huggingface.tokenization import check_ids, pad
 from llmprof.errors import BackendError
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     import torch
 
 
-def embed(model: LocalModel, requests: Sequence[Embed]) -> list[Embedding]:
+def embed(model: LocalModel | LiveModel, requests: Sequence[Embed]) -> list[Embedding]:
     """Embed one batch of texts; the vocabulary projection is never computed.
 
     A text's tokens include those that the tokenizer adds ([CLS], beginning of text). A text that
@@ -37,14 +38,14 @@ def embed(model: LocalModel, requests: Sequence[Embed]) -> list[Embedding]:
         return [Embedding(tuple(vector.tolist())) for vector in vectors]
 
 
-def _token_ids(model: LocalModel, text: str) -> list[int]:
+def _token_ids(model: LocalModel | LiveModel, text: str) -> list[int]:
     ids: list[int] = model.tokenizer.encode(text, truncation=True, max_length=model.max_length)
     check_ids(model.tokenizer, model.name, [ids], model.vocabulary)
     return ids or [model.tokenizer.eos_token_id or model.pad_token_id]
 
 
 def _hidden_states(
-    model: LocalModel, ids: torch.Tensor, mask: torch.Tensor, layers: set[int]
+    model: LocalModel | LiveModel, ids: torch.Tensor, mask: torch.Tensor, layers: set[int]
 ) -> dict[int, Any]:
     """Hidden states of each layer, shape (rows, longest row, dimension), 0 the embeddings."""
     only_last = layers == {-1}

@@ -164,7 +164,7 @@ def at_rest(network: Any) -> Iterator[None]:
 
     modes = [(module, module.training) for module in network.modules()]
     states = random.getstate(), np.random.get_state()
-    on_devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    on_devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
     network.eval()
     try:
         with torch.random.fork_rng(on_devices):
@@ -206,7 +206,7 @@ def _fingerprint(network: Any) -> str:
         if isinstance(tensor, torch.Tensor):
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\0".encode())
             flat = tensor.detach().cpu().contiguous().reshape(-1)
-            digest.update(memoryview(flat.view(torch.uint8).numpy()))
+            digest.update(flat.view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

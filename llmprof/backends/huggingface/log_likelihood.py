@@ -9,6 +9,7 @@ from typing import Any
 from llmprof.backends.huggingface.batch_size import Budget
 from llmprof.backends.huggingface.decoder import Decoder
 from llmprof.backends.huggingface.foreign_code import TOO_LARGE, is_out_of_memory
+from llmprof.backends.huggingface.live import LiveModel
 from llmprof.backends.huggingface.model import LocalModel
 from llmprof.backends.huggingface.prefix_tree import PackedRow, pack
 from llmprof.backends.huggingface.tokenization import EncodedPair, Encoder
@@ -180,7 +181,7 @@ def _predict(decoder: Decoder, states: Any, nodes: Any, targets: Any) -> tuple[A
 
 
 def rolling_log_likelihoods(
-    model: LocalModel, requests: Sequence[RollingLogLikelihood]
+    model: LocalModel | LiveModel, requests: Sequence[RollingLogLikelihood]
 ) -> list[Outcome]:
     """Score each text, one window at a time: a window of a long text fills a batch by itself."""
     return [_score_rolling(model, request.text) for request in requests]
@@ -202,7 +203,7 @@ def windows(length: int, longest: int) -> Iterator[tuple[int, int, int]]:
         predicted = end
 
 
-def _score_rolling(model: LocalModel, text: str) -> Outcome:
+def _score_rolling(model: LocalModel | LiveModel, text: str) -> Outcome:
     import torch
     from torch.nn.functional import cross_entropy
 

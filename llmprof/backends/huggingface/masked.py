@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
+from llmprof.backends.huggingface.live import LiveModel
 from llmprof.backends.huggingface.model import LocalModel
 from llmprof.backends.huggingface.tokenization import check_ids, pad
 from llmprof.requests import PseudoLogLikelihood
@@ -31,7 +32,7 @@ class _Copy:
 
 
 def pseudo_log_likelihoods(
-    model: LocalModel, requests: Sequence[PseudoLogLikelihood]
+    model: LocalModel | LiveModel, requests: Sequence[PseudoLogLikelihood]
 ) -> list[TokenLogProbs]:
     """Score one batch of sentences, each on the tokens that it shares with its other sentence.
 
@@ -76,7 +77,7 @@ def shared_positions(sentence: Sequence[int], other: Sequence[int]) -> list[int]
     ]
 
 
-def _encode(model: LocalModel, text: str) -> tuple[list[int], list[int], int]:
+def _encode(model: LocalModel | LiveModel, text: str) -> tuple[list[int], list[int], int]:
     """Token ids, 1 for each that the tokenizer added, and how many were cut at the end."""
     whole = model.tokenizer(text, return_special_tokens_mask=True)
     check_ids(model.tokenizer, model.name, [whole["input_ids"]], model.vocabulary)
@@ -89,7 +90,7 @@ def _encode(model: LocalModel, text: str) -> tuple[list[int], list[int], int]:
     return fitting["input_ids"], fitting["special_tokens_mask"], lost
 
 
-def _score(model: LocalModel, copies: Sequence[_Copy]) -> list[tuple[float, bool]]:
+def _score(model: LocalModel | LiveModel, copies: Sequence[_Copy]) -> list[tuple[float, bool]]:
     """Log-probability of each copy's masked token, and whether it was the most likely one."""
     scores: dict[int, tuple[float, bool]] = {}
     order = sorted(range(len(copies)), key=lambda place: -len(copies[place].ids))
@@ -99,7 +100,7 @@ def _score(model: LocalModel, copies: Sequence[_Copy]) -> list[tuple[float, bool
     return [scores[place] for place in range(len(copies))]
 
 
-def _score_rows(model: LocalModel, copies: Sequence[_Copy]) -> list[tuple[float, bool]]:
+def _score_rows(model: LocalModel | LiveModel, copies: Sequence[_Copy]) -> list[tuple[float, bool]]:
     import torch
 
     ids, mask = pad(

@@ -1,0 +1,104 @@
+"""What profiling a model while it trains costs, and that the training is the same with and without.
+
+Trains a LoRA on SmolLM2 with texts of Dolly-200, twice: alone, and with the callback every so many
+steps. Prints both curves of losses where they differ, and the share of time that profiling took.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+
+def parse() -> argparse.Namespace:
+    made = argparse.ArgumentParser(description=__doc__)
+    made.add_argument("output", type=Path, help="folder of the series' database and cache")
+    made.add_argument("--data-dir", type=Path, default=os.environ.get("LLMPROF_DATA_DIR"))
+    made.add_argument("--steps", type=int, default=60)
+    made.add_argument("--every", type=int, default=20)
+    made.add_argument("--limit", type=int, default=20)
+    return made.parse_args()
+
+
+def texts(folder: Path) -> list[str]:
+    """The 200 instructions of Dolly with their answers."""
+    file = folder / "dolly200" / "dolly_eval_eng.json"
+    columns = json.loads(file.read_text(encoding="utf-8"))
+    instructions, answers = columns["inputs"], columns["targets"]
+    return [f"{instructions[each]}\n{answers[each]}" for each in instructions]
+
+
+def train(arguments: argparse.Namespace, callbacks: list[Any]) -> tuple[list[float], float]:
+    """The losses, and the seconds that the training took."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import (
+        AutoModelForCausalLM,
+        AutoTokenizer,
+        DataCollatorForLanguageModeling,
+        Trainer,
+        TrainingArguments,
+        set_seed,
+    )
+
+    from llmprof.backends.huggingface.model_files import find_model
+    from llmprof.options import cache_folder
+
+    set_seed(0)
+    path = find_model(None, revision=None, offline=True, cache_dir=cache_folder(None)).path
+    tokenizer = AutoTokenizer.from_pretrained(path)
+    tokenizer.pad_token = tokenizer.eos_token
+    network = get_peft_model(
+        AutoModelForCausalLM.from_pretrained(path),
+        LoraConfig(r=8, lora_alpha=32, lora_dropout=0.05, task_type="CAUSAL_LM"),
+    )
+    data = [
+        {"input_ids": tokenizer(text, truncation=True, max_length=64)["input_ids"]}
+        for text in texts(arguments.data_dir)
+    ]
+    trainer = Trainer(
+        network,
+        TrainingArguments(
+            str(arguments.output / "out"), max_steps=arguments.steps, logging_steps=1,
+            per_device_train_batch_size=4, learning_rate=1e-3, report_to="none", use_cpu=True,
+            save_strategy="no", disable_tqdm=True, seed=0,
+        ),
+        train_dataset=data,  # type: ignore[arg-type]
+        data_collator=DataCollatorForLanguageModeling(tokenizer, mlm=False),
+        processing_class=tokenizer,
+        callbacks=callbacks,
+    )  # fmt: skip
+    began = time.perf_counter()
+    trainer.train()
+    seconds = time.perf_counter() - began
+    return [each["loss"] for each in trainer.state.log_history if "loss" in each], seconds
+
+
+def main() -> None:
+    from llmprof import ProfileCallback
+
+    arguments = parse()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    alone, seconds_alone = train(arguments, [])
+    callback = ProfileCallback(
+        "crows_pairs,textual",
+        every=arguments.every,
+        limit=arguments.limit,
+        db=arguments.output / "llmprof.db",
+        cache_dir=arguments.output / "cache",
+        data_dir=arguments.data_dir,
+    )
+    profiled, seconds = train(arguments, [callback])
+    print(json.dumps({"alone": alone, "profiled": profiled}))
+    print(f"{len(alone)} losses, equal to the last bit: {alone == profiled}")
+    print(
+        f"alone {seconds_alone:.0f} s, with profiles {seconds:.0f} s, of which "
+        f"{callback.seconds:.0f} s ({100 * callback.seconds / seconds:.0f}%) are profiles"
+    )
+
+
+if __name__ == "__main__":
+    main()
