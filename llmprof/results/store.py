@@ -18,7 +18,7 @@ from llmprof.cache.keys import canonical_json
 from llmprof.errors import StoreError, UsageError
 from llmprof.metrics.samples import Metric, Sample
 from llmprof.results.process import identify, may_be_running
-from llmprof.results.schema import authorize_reading, check_schema, migrations
+from llmprof.results.schema import authorize_reading, check_schema, migrations, without_pandas
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -127,7 +127,8 @@ class Store:
 
     def _migrated_copy(self) -> sqlite3.Connection:
         """A temporary copy in the schema of this version; the file stays as it is."""
-        from sqlite_utils import Database
+        with without_pandas():
+            from sqlite_utils import Database
 
         # SQLite removes a database without a name when its connection is closed.
         copy = sqlite3.connect("", check_same_thread=False)
@@ -139,7 +140,8 @@ class Store:
     @cached_property
     def _db(self) -> Database:
         """The same connection, for writing."""
-        from sqlite_utils import Database
+        with without_pandas():
+            from sqlite_utils import Database
 
         return Database(self._connection)
 
