@@ -102,9 +102,7 @@ def main() -> None:
         with Store(folder / "a.db") as store, measured("database, written", count):
             save(store, count)
         per_sample = (folder / "a.db").stat().st_size / count
-    print(
-        f"\nbytes per answer in the cache {per_entry:.0f}, per sample in the database {per_sample:.0f}"
-    )
+    print(f"\nbytes: {per_entry:.0f} per answer in the cache, {per_sample:.0f} per sample stored")
 
 
 if __name__ == "__main__":

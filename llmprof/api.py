@@ -184,7 +184,7 @@ def benchmark(options: BenchmarkOptions) -> Results:
     def show_failure(error: LlmprofError) -> None:
         print(f"llmprof: {error}", file=sys.stderr)
 
-    with show_progress(quiet=options.quiet) as listener:
+    with show_progress(quiet=options.quiet, advice=job.advice) as listener:
         outcome = run_benchmark(job, listener, show_failure)
     if outcome.run_id is None:
         raise outcome.failures[0]

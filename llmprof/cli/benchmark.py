@@ -51,7 +51,7 @@ def benchmark(
             raise error
         print_error(error)
 
-    with show_progress(quiet=options.quiet) as listener:
+    with show_progress(quiet=options.quiet, advice=job.advice) as listener:
         outcome = run_benchmark(job, listener, show_failure)
     if outcome.run_id is not None and not options.quiet:
         typer.echo(printable(f"run {outcome.run_id}; read it with `llmprof report --db {job.db}`"))

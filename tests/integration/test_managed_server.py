@@ -18,6 +18,8 @@ import pytest
 from tests.servers import program
 from tests.tiny_models import save_llama
 
+pytestmark = pytest.mark.slow
+
 BASE = [sys.executable, "-m", "llmprof", "profile", "--data", "builtin"]
 
 
@@ -38,7 +40,6 @@ def scores(db: Path) -> list[tuple[Any, ...]]:
         return connection.execute(sql).fetchall()
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("vllm")
 def test_managed_server_scores_as_the_local_backend_does(
     tmp_path: Path, fresh_cache: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,7 +1,7 @@
 """A stand-in of `vllm serve`: a program of its own, with the faults that its environment names.
 
 `STAND_IN_FAULT` is `crash`, `never` (it never listens), `late` (it listens after two seconds) or
-`dies` (it is killed by its fifth request after the questions before the work). `STAND_IN_PIDS` is a
+`dies:N` (it is killed by the request after the N-th). `STAND_IN_PIDS` is a
 file for the ids of its processes; it has a child in a session of its own, as vLLM's engine may be.
 `STAND_IN_MODEL` is the folder of a model whose log-probabilities it gives instead of invented ones.
 """
@@ -22,8 +22,6 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from aiohttp import web
 
 from tests.servers.openai import OpenAIServer, toy_scorer
-
-_QUESTIONS = 4
 
 
 def main() -> None:
@@ -49,8 +47,8 @@ def main() -> None:
         time.sleep(2)
     served = options.served_model_name or options.model
     app = OpenAIServer(models=(served,), scorer=scorer()).app()
-    if fault == "dies":
-        app.middlewares.append(dying())
+    if fault.startswith("dies"):
+        app.middlewares.append(dying(int(fault.partition(":")[2])))
     web.run_app(app, host="127.0.0.1", port=options.port, print=None)
 
 
@@ -68,14 +66,14 @@ def scorer() -> Any:
     return toy_scorer
 
 
-def dying() -> Any:
+def dying(after: int) -> Any:
     count = 0
 
     @web.middleware
     async def die(request: web.Request, handler: Any) -> Any:
         nonlocal count
         count += request.method == "POST"
-        if count > _QUESTIONS + 5:
+        if count > after:
             print("CUDA error: an illegal memory access was encountered", flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
         return await handler(request)

@@ -104,7 +104,7 @@ class ServedModel:
         self._start()
         while not self._server.is_ready():
             time.sleep(_POLL_SECONDS)
-        found = self._connected().capabilities
+        found = self._ask_what_it_can(self._connected())
         if LogLikelihood in found:
             remember(file, key, sorted(each.kind for each in found))
         return found
@@ -118,10 +118,19 @@ class ServedModel:
             await self._wait_until_ready()
             # What the server can do is asked before the event loop has other work.
             client = self._connected()
-            await anyio.to_thread.run_sync(lambda: client.capabilities)
+            await anyio.to_thread.run_sync(self._ask_what_it_can, client)
             await self._watched(partial(client.answer, requests, seeds, sink))
         finally:
             self._busy = False
+
+    def _ask_what_it_can(self, client: OpenAIBackend) -> frozenset[RequestType]:
+        try:
+            return client.capabilities
+        except BackendError as error:
+            if self._server.is_running:
+                raise
+            when = "when it was asked what it can do"
+            raise BackendError(self._server.how_it_ended(when)) from error
 
     async def _wait_until_ready(self) -> None:
         if self._client is not None and self._server.is_running:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from llmprof.backends.registry import advice_on
 from llmprof.errors import (
     BenchmarkError,
     DataNotFoundError,
@@ -65,6 +66,11 @@ class BenchmarkJob:
     apply_chat_template: bool = False
     system_prompt: str | None = None
     confirm_run_unsafe_code: bool = False
+
+    @property
+    def advice(self) -> str | None:
+        """What to tell the user once a model has to be asked."""
+        return advice_on(self.backend, self.backend_options)
 
 
 def benchmark_job(options: BenchmarkOptions, configured: Collection[str] = ()) -> BenchmarkJob:

@@ -83,7 +83,7 @@ def test_what_a_server_offers_is_remembered_so_that_it_need_not_start(
 def test_server_that_dies_in_the_middle_is_told_and_answers_are_kept(
     vllm: Path, tiny_llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("STAND_IN_FAULT", "dies")
+    monkeypatch.setenv("STAND_IN_FAULT", "dies:9")
     sink = MemorySink()
     backend = served(tiny_llama, tmp_path, concurrency=1)
     asked = [Generate(f"number {place}", Sampling()) for place in range(50)]
@@ -94,6 +94,15 @@ def test_server_that_dies_in_the_middle_is_told_and_answers_are_kept(
     )
     assert str(told.value).endswith("; run the same command to resume")
     assert 0 < len(sink.delivered) < 50
+
+
+def test_server_that_dies_of_the_first_question_is_told(
+    vllm: Path, tiny_llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STAND_IN_FAULT", "dies:0")
+    backend = served(tiny_llama, tmp_path)
+    with pytest.raises(BackendError, match=r"ended when it was asked what it can do .*CUDA error"):
+        _ = backend.capabilities
 
 
 def test_second_server_stops_the_idle_first(vllm: Path, tiny_llama: Path, tmp_path: Path) -> None:
