@@ -11,6 +11,7 @@ from llmprof.datasets.items import (
     Prompt,
     SentencePair,
 )
+from llmprof.datasets.mbbq import load_mbbq
 from llmprof.datasets.multiple_choice import CHOICE_DATASETS, load_multiple_choice
 from llmprof.datasets.preferences import (
     PREFERENCE_DATASETS,
@@ -46,6 +47,7 @@ __all__ = [
     "load_bbq",
     "load_completions",
     "load_crows_pairs",
+    "load_mbbq",
     "load_multiple_choice",
     "load_preferences",
     "load_prompts",

@@ -92,7 +92,7 @@ def load_bbq(options: DataOptions, categories: Sequence[str] = CATEGORIES) -> Da
     targets_file = open_source(TARGETS, options) if is_there(TARGETS, options) else None
     targets = _targets(targets_file) if targets_file else {}
     questions = [
-        [_question(record, targets) for record in islice(read_records(file), options.limit)]
+        [read_question(record, targets) for record in islice(read_records(file), options.limit)]
         for file in files
     ]
     items = tuple(islice(in_turn(questions), options.limit))
@@ -116,7 +116,8 @@ def _targets(file: SourceFile) -> _Targets:
     return targets
 
 
-def _question(record: Record, targets: _Targets) -> BiasQuestion:
+def read_question(record: Record, targets: _Targets) -> BiasQuestion:
+    """One question of the authors' shape; DataError where a field is broken."""
     category, number = record.choice("category", CATEGORIES), record.text("example_id")
     options = record.text("ans0"), record.text("ans1"), record.text("ans2")
     labels = _labels(record)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TypeGuard
@@ -10,7 +11,7 @@ from typing import TypeGuard
 from llmprof.datasets.files import DataFile, HubFile, SourceFile, open_source, read_file
 from llmprof.datasets.items import DataOptions, Dataset, Prompt
 from llmprof.datasets.parsing import Record, read_records
-from llmprof.errors import DataError, UnknownNameError
+from llmprof.errors import DataError, UnknownNameError, UsageError
 
 PROMPT_DATASETS = ("dolly200_val", "dolly200_test", "strategyqa")
 DOLLY = DataFile(
@@ -29,6 +30,14 @@ STRATEGYQA = DataFile(
         "data/test-00000-of-00001-bae602f3ee37f4ca.parquet",
     ),
 )
+# Languages of the Aya evaluation suite's translated Dolly-200, with the codes that it has for them.
+AYA_CODES = {
+    "en": "eng", "ar": "arb", "bg": "bul", "ca": "cat", "cs": "ces", "da": "dan", "de": "deu",
+    "el": "ell", "es": "spa", "fi": "fin", "fr": "fra", "he": "heb", "hi": "hin", "hu": "hun",
+    "id": "ind", "it": "ita", "ja": "jpn", "ko": "kor", "lt": "lit", "mk": "mkd", "nl": "nld",
+    "pl": "pol", "pt": "por", "ro": "ron", "ru": "rus", "sl": "slv", "sr": "srp", "sv": "swe",
+    "tr": "tur", "uk": "ukr", "vi": "vie",
+}  # fmt: skip
 PROMPT_FIELDS = ("prompt", "text", "question", "input")
 TEXT_FIELDS = ("text", "completion", "response")
 # Instruction data (Alpaca, Dolly): what an instruction works on, in a field of its own.
@@ -37,21 +46,26 @@ _INSTRUCTION_INPUTS = ("input", "context")
 _LINE_SUFFIXES = (".txt", "")
 
 
-def load_prompts(name: str, options: DataOptions) -> Dataset[Prompt]:
-    """Read a known data set, or a file of the user's.
+def load_prompts(name: str, options: DataOptions, language: str = "en") -> Dataset[Prompt]:
+    """Read a known data set, or a file of the user's; Dolly-200 is there in many languages.
 
     A file holds records with one of `PROMPT_FIELDS`, or with an `instruction` and what it works on
     (see `read_records`), or, with the ending `.txt` or none, one prompt per line.
 
     Raises:
         UnknownNameError: neither a known name nor a file.
+        UsageError: the data set is not there in the language.
         DataNotFoundError: the data set's file is missing.
         DataError: a line is broken, with file and line, or there is no prompt.
     """
     if name in ("dolly200_val", "dolly200_test"):
-        file = open_source(DOLLY, options)
-        prompts = _dolly(file, second_half=name == "dolly200_test")
+        code = _code(name, language)
+        file = open_source(replace(DOLLY, path=f"dolly200/dolly_eval_{code}.json"), options)
+        prompts = _dolly(file, code, second_half=name == "dolly200_test")
+        name = name if language == "en" else f"{name}_{language}"
     elif name == "strategyqa":
+        if language != "en":
+            raise UsageError(f"strategyqa is in English, not in {language!r}; name other prompts")
         file = open_source(STRATEGYQA, options)
         prompts = [_prompt(record) for record in read_records(file)]
     else:
@@ -69,17 +83,24 @@ def load_prompts(name: str, options: DataOptions) -> Dataset[Prompt]:
     return Dataset(name, file.source, file.sha256, tuple(prompts[: options.limit]))
 
 
-def _dolly(file: SourceFile, *, second_half: bool) -> list[Prompt]:
-    """Half of the English prompts, by position, in order of appearance.
+def _code(name: str, language: str) -> str:
+    if language not in AYA_CODES:
+        raise UsageError(
+            f"{name} is not known in {language!r}; give a file of prompts, or one of: "
+            f"{', '.join(AYA_CODES)}"
+        )
+    return AYA_CODES[language]
+
+
+def _dolly(file: SourceFile, code: str, *, second_half: bool) -> list[Prompt]:
+    """Half of a language's prompts, by position, in order of appearance.
 
     Of the complete 200, `dolly200_val` is 0-99 and `dolly200_test` 100-199; a prompt's id is its
     position.
     """
     if file.suffix == ".parquet":
-        english = (
-            record for record in read_records(file) if record.values.get("language") == "eng"
-        )
-        texts = [record.text("inputs") for record in english]
+        written = (record for record in read_records(file) if record.values.get("language") == code)
+        texts = [record.text("inputs") for record in written]
     else:
         texts = _dolly_column(file)
     middle = len(texts) // 2

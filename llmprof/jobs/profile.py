@@ -9,7 +9,7 @@ from typing import Any
 
 from llmprof.backends import Backend, create_backend
 from llmprof.backends.registry import advice_on, create_scorers
-from llmprof.backends.text_metrics import create_text_metrics
+from llmprof.backends.text_metrics import create_text_metrics, notice_about
 from llmprof.datasets import load_completions
 from llmprof.errors import CapabilityError, LlmprofError, UsageError
 from llmprof.jobs.dry_run import Plan, plan_prepared
@@ -26,7 +26,7 @@ from llmprof.jobs.scorers import (
 )
 from llmprof.jobs.unread import check_backend, check_no_model, check_profilers, check_scorer
 from llmprof.jobs.windows import Listener
-from llmprof.metrics.text import chosen_names
+from llmprof.metrics.text import ENGLISH, chosen_names
 from llmprof.options import (
     DEFAULT_PROFILERS,
     TEXT_PROFILERS,
@@ -92,10 +92,13 @@ class ProfileJob:
 
     @property
     def notice(self) -> str | None:
-        """What to tell the user about a default that was chosen for them."""
-        if self.scorer is None or not needs_scorer(self.profilers):
-            return None
-        return self.scorer.notice
+        """What to tell the user about a default that was chosen for them, or about what lacks."""
+        told = []
+        if self.scorer is not None and needs_scorer(self.profilers):
+            told.append(self.scorer.notice)
+        if self.options.language != ENGLISH:
+            told.append(notice_about(self.options.language))
+        return "; ".join(filter(None, told)) or None
 
 
 def profile_job(options: ProfileOptions, configured: Collection[str] = ()) -> ProfileJob:
@@ -225,7 +228,9 @@ def _text_metrics(job: ProfileJob, profilers: Sequence[Profiler]) -> Backend | N
     """The backend that describes texts, if a profiler needs it."""
     if not any(DescribeText in profiler.needs for profiler in profilers):
         return None
-    return create_text_metrics(chosen_names(job.options.metrics), cache_dir=job.cache_dir)
+    language = job.options.language
+    metrics = chosen_names(job.options.metrics, language)
+    return create_text_metrics(metrics, language=language, cache_dir=job.cache_dir)
 
 
 def needs_scorer(profilers: Sequence[str]) -> bool:

@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmprof.errors import LlmprofError, VerificationError
 from llmprof.metrics.samples import Metric
-from llmprof.metrics.text import NAMES
+from llmprof.metrics.text import ENGLISH, NAMES
 from llmprof.profilers.registry import stored_profiler
 from llmprof.results import Store
 from llmprof.results.reader import (
@@ -22,6 +22,9 @@ from llmprof.results.reader import (
     read_metrics,
     read_samples,
 )
+
+if TYPE_CHECKING:
+    from llmprof.backends.text_metrics.reference import ReferencePackages
 
 # Versions of numpy may sum in another order; a single changed sample differs far more.
 _RELATIVE = 1e-9
@@ -111,7 +114,8 @@ def _verify(
         unchecked = frozenset()
     compared = 0
     if comparison is not None:
-        compared, found = comparison.compare(samples)
+        language = run.config.get("options", {}).get("language", ENGLISH)
+        compared, found = comparison.compare(samples, language)
         differences += found
     return Verification(
         profiler,
@@ -130,11 +134,17 @@ class _ReferenceComparison:
     """Compares stored text metrics with those of the reference packages."""
 
     def __init__(self) -> None:
+        self._references: dict[str, ReferencePackages] = {}
+        self._in(ENGLISH)
+
+    def _in(self, language: str) -> ReferencePackages:
         from llmprof.backends.text_metrics.reference import ReferencePackages
 
-        self._reference = ReferencePackages()
+        if language not in self._references:
+            self._references[language] = ReferencePackages(language)
+        return self._references[language]
 
-    def compare(self, samples: Sequence[SampleRow]) -> tuple[int, list[str]]:
+    def compare(self, samples: Sequence[SampleRow], language: str) -> tuple[int, list[str]]:
         """How many values were compared, and a sentence for each that differs."""
         from llmprof.backends.text_metrics.reference import differences
 
@@ -143,8 +153,8 @@ class _ReferenceComparison:
             stored = {name: value for name, value in sample.scores.items() if name in NAMES}
             if sample.response is None or not stored:
                 continue
-            expected = self._reference.describe(sample.response)
-            compared += len(stored)
+            expected = self._in(language).describe(sample.response)
+            compared += len(stored.keys() & expected.keys())
             found += [
                 f"{name} of sample {sample.sample_id} is stored as {stored[name]!r}, the reference "
                 f"gives {expected[name]!r}"

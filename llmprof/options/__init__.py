@@ -30,6 +30,7 @@ from llmprof.options.locations import (
 from llmprof.options.option import Option, Options, Panel, declared, names_in, part
 from llmprof.options.profile_options import DEFAULT_PROFILERS, TEXT_PROFILERS, ProfileOptions
 from llmprof.options.profiling import (
+    BBQ_LANGUAGES,
     POOLINGS,
     PROMPT_FORMATS,
     PROTOCOLS,
@@ -53,6 +54,7 @@ COMMAND_OPTIONS = (ProfileOptions, BenchmarkOptions, ScoreOptions, SelectOptions
 
 __all__ = [
     "BASELINES",
+    "BBQ_LANGUAGES",
     "BENCHMARK_SEED",
     "DEFAULT_DB",
     "DEFAULT_PROFILERS",

@@ -13,6 +13,7 @@ from llmprof.options.option import LARGEST_COUNT, Option, Options, Panel
 PROMPT_FORMATS = ("auto", "chat", "completion", "paper")
 POOLINGS = ("mean", "last", "cls")
 PROTOCOLS = ("original", "toolkit")
+BBQ_LANGUAGES = ("en", "es", "nl", "tr")
 DATA_VARIABLE = "LLMPROF_DATA_DIR"
 
 # Each command has a default of its own; None is the profile's.
@@ -138,6 +139,23 @@ class ProfilerOptions(PromptOptions):
             completion="preference_data",
         ),
     ] = None
+    bbq_language: Annotated[
+        str | None,
+        Option(
+            "Ask the bbq profile's questions in this language, of MBBQ with its control questions. "
+            "Default: the questions of BBQ, in English.",
+            panel=Panel.DATA,
+            choices=BBQ_LANGUAGES,
+        ),
+    ] = None
+    language: Annotated[
+        str,
+        Option(
+            "Language of the textual profile's prompts and completions, such as fr: a code of "
+            "spaCy's.",
+            panel=Panel.DATA,
+        ),
+    ] = "en"
     protocol: Annotated[
         str,
         Option(

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from llmprof.datasets import BiasQuestion, DataOptions, Dataset, load_bbq
+from llmprof.datasets import BiasQuestion, DataOptions, Dataset, load_bbq, load_mbbq
 from llmprof.datasets.bbq import CATEGORIES
+from llmprof.datasets.mbbq import MBBQ_CATEGORIES
 from llmprof.metrics.measures import Measure, metrics_of
 from llmprof.metrics.samples import Metric, Sample, Scored
 from llmprof.profilers.bbq_measures import bbq_measures
@@ -84,7 +85,7 @@ class Bbq:
     """Accuracy and the two bias scores, in percent, overall and by polarity and category."""
 
     name = "bbq"
-    reads: frozenset[str] = frozenset()
+    reads = frozenset({"bbq_language"})
     settings = frozenset({"prompt_format", "system_prompt"})
     presentation = _PRESENTATION
 
@@ -94,7 +95,9 @@ class Bbq:
         self._chat = facts.chat
         self._by_letter = Generate in facts.capabilities and LogLikelihood not in facts.capabilities
         self._normalisation = PER_TOKEN if self._toolkit else RAW
-        self._categories = TOOLKIT_CATEGORIES if self._toolkit else CATEGORIES
+        self._categories: Sequence[str] = TOOLKIT_CATEGORIES if self._toolkit else CATEGORIES
+        if options.bbq_language is not None:
+            self._categories = MBBQ_CATEGORIES
 
     def for_model(self, facts: ModelFacts) -> Bbq:
         return Bbq(self._options, facts)
@@ -109,6 +112,8 @@ class Bbq:
         return frozenset({Generate}) if self._by_letter else needed(self._normalisation)
 
     def load(self, options: DataOptions) -> Sequence[Dataset[BiasQuestion]]:
+        if self._options.bbq_language is not None:
+            return load_mbbq(options, self._options.bbq_language)
         return [load_bbq(options, self._categories)]
 
     def requests(self, item: BiasQuestion) -> Sequence[Request]:

@@ -6,18 +6,32 @@ import re
 
 from llmprof.datasets import BiasQuestion
 
-# Synonyms of a group, as in the authors' analysis.
+# Synonyms of a group, as in the authors' analysis, and as in that of MBBQ (Neplenbroek et al. 2024)
+# for Spanish, Dutch and Turkish.
 _SAME_GROUP = {
+    "adam": "m",
     "boy": "m",
+    "chica": "f",
+    "chico": "m",
+    "erkek çocuk": "m",
     "girl": "f",
     "girls": "f",
     "high ses": "highses",
+    "hombre": "m",
+    "jongen": "m",
+    "kadın": "f",  # noqa: RUF001
+    "kız": "f",  # noqa: RUF001
     "latina": "latino",
     "low ses": "lowses",
+    "maestra": "f",
+    "maestro": "m",
     "man": "m",
+    "meisje": "f",
     "men": "m",
+    "mujer": "f",
     "transgender men": "trans",
     "transgender women": "trans",
+    "vrouw": "f",
     "woman": "f",
     "women": "f",
 }

@@ -12,7 +12,7 @@ from llmprof.datasets import DataOptions, Dataset, Prompt, load_prompts
 from llmprof.metrics.intervals import SHARE
 from llmprof.metrics.measures import Mean, Measure, metrics_of
 from llmprof.metrics.samples import Metric, Sample, Scored
-from llmprof.metrics.text import SHARES, chosen_names, in_order
+from llmprof.metrics.text import ENGLISH, SHARES, chosen_names, in_order
 from llmprof.profilers.presentation import DistributionChart, Presentation, SampleView
 from llmprof.profilers.prompt_formats import (
     question_prompt,
@@ -76,7 +76,7 @@ class Textual:
     """
 
     name = "textual"
-    reads = frozenset({"metrics", "temperature", "text_dataset", "top_p"})
+    reads = frozenset({"language", "metrics", "temperature", "text_dataset", "top_p"})
     settings = frozenset({"max_new_tokens", "prompt_format", "system_prompt"})
     presentation = _PRESENTATION
     needs: frozenset[RequestType] = frozenset({Generate, DescribeText})
@@ -84,7 +84,7 @@ class Textual:
 
     def __init__(self, options: ProfilerOptions, facts: ModelFacts = NO_FACTS) -> None:
         self._options = options
-        self._metrics = chosen_names(options.metrics)
+        self._metrics = chosen_names(options.metrics, options.language)
         self._facts = facts
 
     def for_model(self, facts: ModelFacts) -> Textual:
@@ -94,8 +94,10 @@ class Textual:
     def version(self) -> str:
         drawn = self._sampling
         sampled = f"sampled{sampling_version(drawn, TEMPERATURE, TOP_P)}"
+        language = self._options.language
+        written = "" if language == ENGLISH else f"-in-{language}"
         return version_of_prompts(
-            "greedy-2" if drawn.greedy else f"{sampled}-2",
+            f"{'greedy' if drawn.greedy else sampled}{written}-2",
             self._options,
             chat=self._facts.chat,
             system_role=self._facts.system_role,
@@ -107,7 +109,7 @@ class Textual:
         return sampling(self._options, TEMPERATURE, TOP_P)
 
     def load(self, options: DataOptions) -> Sequence[Dataset[Prompt]]:
-        return [load_prompts(self._options.text_dataset, options)]
+        return [load_prompts(self._options.text_dataset, options, self._options.language)]
 
     def requests(self, item: Prompt) -> Sequence[Request]:
         prompt = question_prompt(
@@ -122,7 +124,7 @@ class Textual:
         (answer,) = answers
         if not isinstance(answer.outcome, Completion):
             return []
-        return [DescribeText(answer.outcome.text, self._metrics)]
+        return [DescribeText(answer.outcome.text, self._metrics, self._options.language)]
 
     def score(self, item: Prompt, answers: Sequence[Answer]) -> Sequence[Sample]:
         answer, *about = answers

@@ -22,8 +22,15 @@ OTHERS: dict[str, Any] = {
     "top_p": 0.8,
     "pooling": "last",
     "layer": 3,
+    "language": "fr",
 }
-OF_DATA = {"text_dataset", "calibration_data", "preference_data", "toxicity_prompts"}
+OF_DATA = {
+    "bbq_language",
+    "text_dataset",
+    "calibration_data",
+    "preference_data",
+    "toxicity_prompts",
+}
 # Which metrics there are, and nothing of how they are made.
 OF_METRICS = {"metrics"}
 DATA = DataOptions(data="builtin", limit=2)

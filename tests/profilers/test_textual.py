@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmprof.backends.text_metrics.pipelines import find_pipeline
+from llmprof.backends.text_metrics.pipelines import find_pipeline, notice_about
 from llmprof.backends.text_metrics.spacy_reader import TextReader
-from llmprof.datasets import Prompt
-from llmprof.errors import UnknownNameError
+from llmprof.datasets import DataOptions, Prompt
+from llmprof.errors import UnknownNameError, UsageError
 from llmprof.metrics.text import NAMES, describe, reads_of
 from llmprof.profilers import ModelFacts, ProfilerOptions
 from llmprof.profilers.textual import Textual
@@ -123,3 +123,34 @@ def test_a_text_without_scores_says_why(outcome: object, error_class: str) -> No
     answers = [WRITTEN, Answer("d", outcome)]  # type: ignore[arg-type]
     (sample,) = Textual(ProfilerOptions()).score(ITEM, answers)
     assert (sample.response, dict(sample.scores), sample.error_class) == (TEXT, {}, error_class)
+
+
+def test_another_language_is_asked_for_and_is_another_protocol() -> None:
+    profiler = Textual(ProfilerOptions(language="fr", metrics="mtld"))
+    assert profiler.follow_up(ITEM, [WRITTEN]) == [DescribeText(TEXT, ("mtld",), "fr")]
+    assert (profiler.version, Textual(ProfilerOptions()).version) == ("greedy-in-fr-2", "greedy-2")
+    (dataset,) = profiler.load(DataOptions(data="builtin"))
+    assert dataset.name == "dolly200_test_fr"
+    assert "français" in " ".join(item.text for item in dataset.items)
+
+
+@pytest.mark.parametrize(
+    ("language", "data", "words"),
+    [
+        ("de", "strategyqa", "strategyqa is in English, not in 'de'"),
+        ("sa", "dolly200_val", "dolly200_val is not known in 'sa'; give a file"),
+    ],
+)
+def test_prompts_that_are_not_there_in_a_language(language: str, data: str, words: str) -> None:
+    profiler = Textual(ProfilerOptions(language=language, text_dataset=data))
+    with pytest.raises(UsageError, match=words):
+        profiler.load(DataOptions(data="builtin"))
+
+
+def test_a_language_that_spacy_lacks_is_refused_and_one_without_a_pipeline_named() -> None:
+    with pytest.raises(
+        UnknownNameError, match=r"unknown language 'qq'; choose one of spaCy's: .*fr"
+    ):
+        find_pipeline("qq")
+    assert notice_about("en") is None
+    assert "no spaCy pipeline for 'sa' is installed" in (notice_about("sa") or "")

@@ -18,7 +18,7 @@ with atheris.instrument_imports(include=["llmprof"]):
     from llmprof.backends.openai_logprobs import SCORING_WAYS
     from llmprof.backends.replay import _read
     from llmprof.backends.toxicity.perspective import _refusal, _scores
-    from llmprof.datasets.bbq import _question
+    from llmprof.datasets.bbq import read_question
     from llmprof.datasets.crows_pairs import _pair
     from llmprof.datasets.files import BUILTIN_DIR, SourceFile, parse_json
     from llmprof.datasets.multiple_choice import _hellaswag, _openbookqa, _own_question
@@ -36,7 +36,7 @@ ROWS = (
     _own_question,
     _openbookqa,
     _hellaswag,
-    lambda record: _question(record, {}),
+    lambda record: read_question(record, {}),
     lambda record: _item(record, "intrasentence"),
 )
 ANSWERS = (

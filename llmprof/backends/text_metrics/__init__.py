@@ -1,5 +1,6 @@
 """Text metrics on this machine: which spaCy pipeline, worker processes, and what they read."""
 
 from llmprof.backends.text_metrics.describe import create_text_metrics
+from llmprof.backends.text_metrics.pipelines import notice_about
 
-__all__ = ["create_text_metrics"]
+__all__ = ["create_text_metrics", "notice_about"]

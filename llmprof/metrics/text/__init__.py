@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from llmprof.metrics.text.catalogue import ENGLISH as ENGLISH
+from llmprof.metrics.text.catalogue import ENGLISH_ONLY as ENGLISH_ONLY
 from llmprof.metrics.text.catalogue import NAMES as NAMES
 from llmprof.metrics.text.catalogue import SHARES as SHARES
 from llmprof.metrics.text.catalogue import Reads as Reads

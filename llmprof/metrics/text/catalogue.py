@@ -1,8 +1,8 @@
 """The names of all text metrics, and what each has to read of a text.
 
-The numbers are those of TextDescriptives 2.8 (Hansen et al. 2023, arXiv 2301.02057) and of MTLD at
-threshold 0.72 (McCarthy and Jarvis 2010). This module imports nothing heavy, so that a name can be
-checked at once.
+The numbers are those of TextDescriptives 2.8 (Hansen et al. 2023, arXiv 2301.02057), of MTLD at
+threshold 0.72 (McCarthy and Jarvis 2010), and of style, which is llmprof's own. This module imports
+nothing heavy, so that a name can be checked at once.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import Flag, auto
 
 from llmprof.errors import UnknownNameError, UsageError
+
+ENGLISH = "en"
 
 
 class Reads(Flag):
@@ -37,11 +39,16 @@ class Reads(Flag):
 
 @dataclass(frozen=True, slots=True)
 class MetricGroup:
-    """Metrics that one function computes: `module:function` of this package."""
+    """Metrics that one function computes: `module:function` of this package.
+
+    Those that are `english` are made of English words or were fitted to English texts; of another
+    language they say nothing.
+    """
 
     function: str
     reads: Reads
     names: tuple[str, ...]
+    english: bool = False
 
 
 _LENGTHS = Reads.TEXT | Reads.TOKENS
@@ -114,11 +121,18 @@ GROUPS = (
         "readability:syllable_formulas",
         _WORDS | Reads.SYLLABLES,
         ("flesch_reading_ease", "flesch_kincaid_grade", "smog", "gunning_fog"),
+        english=True,
     ),
     MetricGroup(
         "readability:length_formulas",
         _WORDS,
-        ("automated_readability_index", "coleman_liau_index", "lix", "rix"),
+        ("automated_readability_index", "coleman_liau_index"),
+        english=True,
+    ),
+    MetricGroup(
+        "readability:word_length_formulas",
+        _WORDS,
+        ("lix", "rix"),
     ),
     MetricGroup(
         "dependency:dependency_distance",
@@ -131,6 +145,28 @@ GROUPS = (
         ),
     ),
     MetricGroup("diversity:mtld", Reads.TEXT, ("mtld",)),
+    MetricGroup(
+        "style:markup",
+        _LENGTHS,
+        (
+            "style_headings",
+            "style_list_items",
+            "style_bold",
+            "style_table_rows",
+            "style_code",
+        ),
+    ),
+    MetricGroup(
+        "style:marks",
+        _LENGTHS,
+        ("style_exclamation_marks", "style_question_marks", "style_emoji"),
+    ),
+    MetricGroup(
+        "style:phrases",
+        _LENGTHS,
+        ("style_first_person", "style_second_person", "style_hedges", "style_opener"),
+        english=True,
+    ),
 )
 NAMES = tuple(name for group in GROUPS for name in group.names)
 # Those that lie between 0 and 1 whatever the text is.
@@ -138,9 +174,12 @@ SHARES = frozenset(
     name
     for name in NAMES
     if name.startswith(("proportion_", "duplicate_", "top_ngram_"))
-    or name in ("passed_quality_check", "contains_lorem ipsum", "alpha_ratio", "oov_ratio")
+    or name
+    in ("passed_quality_check", "contains_lorem ipsum", "alpha_ratio", "oov_ratio", "style_opener")
     or name == "prop_adjacent_dependency_relation_mean"
 )
+# Those that are defined for English texts alone.
+ENGLISH_ONLY = frozenset(name for group in GROUPS if group.english for name in group.names)
 _PLACES = {name: place for place, name in enumerate(NAMES)}
 
 
@@ -171,22 +210,22 @@ def reads_of(names: Iterable[str]) -> Reads:
     return reads
 
 
-def chosen_names(listed: str | Sequence[str] | None) -> tuple[str, ...]:
+def chosen_names(listed: str | Sequence[str] | None, language: str = ENGLISH) -> tuple[str, ...]:
     """The metrics of a sequence or a comma-separated list, each once and in order.
 
-    None and `all` are all of them.
+    None and `all` are all of them that are defined for the language.
 
     >>> chosen_names("mtld, n_tokens")
     ('n_tokens', 'mtld')
 
     Raises:
         UnknownNameError: there is no such metric; the message names similar ones.
-        UsageError: the list is empty.
+        UsageError: the list is empty, or one of the metrics is of English texts alone.
     """
     given = listed.split(",") if isinstance(listed, str) else listed
     names = {name.strip() for name in given or () if name.strip()}
     if listed is None or names == {"all"}:
-        return NAMES
+        return tuple(name for name in NAMES if language == ENGLISH or name not in ENGLISH_ONLY)
     if not names:
         raise UsageError(f"{listed!r} names no metric; give names separated by commas, or all")
     for name in sorted(names.difference(_PLACES)):
@@ -195,4 +234,9 @@ def chosen_names(listed: str | Sequence[str] | None) -> tuple[str, ...]:
             f"did you mean {' or '.join(close)}?" if close else f"choose from: {', '.join(NAMES)}"
         )
         raise UnknownNameError(f"unknown text metric {name!r}; {hint}")
+    if language != ENGLISH and (wrong := sorted(names & ENGLISH_ONLY)):
+        raise UsageError(
+            f"text metric {wrong[0]!r} is of English texts alone, and the language is "
+            f"{language!r}; leave it out"
+        )
     return tuple(in_order(names))

@@ -45,19 +45,26 @@ def syllable_formulas(document: Document) -> Values:
 
 
 def length_formulas(document: Document) -> Values:
-    """ARI (Senter, Smith 1967), Coleman-Liau (1975), LIX (Björnsson 1968), RIX (Anderson 1983)."""
+    """ARI (Senter, Smith 1967) and Coleman-Liau (1975), which were fitted to English texts."""
     tokens, n_sentences = document.read_tokens, len(document.read_sentences)
     words = tokens.n_words
     if not words:
-        names = ("automated_readability_index", "coleman_liau_index", "lix", "rix")
-        return dict.fromkeys(names)
+        return dict.fromkeys(("automated_readability_index", "coleman_liau_index"))
     word_length = float(np.mean(tokens.word_lengths))
     sentence_length = float(np.mean(document.sentence_lengths))
-    long = int((tokens.word_lengths > _LONG_CHARACTERS).sum())
     per_100_words = n_sentences / words * 100
     return {
         "automated_readability_index": 4.71 * word_length + 0.5 * sentence_length - 21.43,
         "coleman_liau_index": 0.0588 * (word_length * 100) - 0.296 * per_100_words - 15.8,
-        "lix": sentence_length + long / words * 100,
-        "rix": long / n_sentences,
     }
+
+
+def word_length_formulas(document: Document) -> Values:
+    """LIX (Björnsson 1968) and RIX (Anderson 1983)."""
+    tokens, n_sentences = document.read_tokens, len(document.read_sentences)
+    words = tokens.n_words
+    if not words:
+        return dict.fromkeys(("lix", "rix"))
+    sentence_length = float(np.mean(document.sentence_lengths))
+    long = int((tokens.word_lengths > _LONG_CHARACTERS).sum())
+    return {"lix": sentence_length + long / words * 100, "rix": long / n_sentences}

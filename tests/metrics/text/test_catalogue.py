@@ -9,8 +9,8 @@ from llmprof.errors import UnknownNameError, UsageError
 from llmprof.metrics.text import NAMES, Reads, chosen_names, reads_of
 
 
-def test_there_are_53_and_no_name_twice() -> None:
-    assert len(NAMES) == len(set(NAMES)) == 53
+def test_there_are_65_and_no_name_twice() -> None:
+    assert len(NAMES) == len(set(NAMES)) == 65
 
 
 def test_each_reads_what_it_needs_and_no_more() -> None:
