@@ -46,6 +46,13 @@ def report(
             "paired 95% interval.",
         ),
     ] = None,
+    series: Annotated[
+        str | None,
+        Option(
+            "A training instead of runs: each metric by its step, and changes since the first.",
+            metavar="NAME",
+        ),
+    ] = None,
     format: Format = None,
     output: Output = None,
     db: Db = DEFAULT_DB,
@@ -59,8 +66,11 @@ def report(
         llmprof report
         llmprof report --output report.html
         llmprof report base tuned --baseline base --output report.md
+        llmprof report --series tuning
     """
-    _report(names or (), baseline, format, output, db)
+    if series is not None and (names or baseline is not None):
+        raise UsageError("--series shows all steps, against the first; name no runs or baseline")
+    _report(names or (), baseline, format, output, db, series)
 
 
 def compare(
@@ -100,13 +110,18 @@ def compare(
 
 
 def _report(
-    names: Sequence[str], baseline: str | None, format: str | None, output: Path | None, db: Path
+    names: Sequence[str],
+    baseline: str | None,
+    format: str | None,
+    output: Path | None,
+    db: Path,
+    series: str | None = None,
 ) -> str:
     from llmprof.report.build import build_report
     from llmprof.report.formats import TELLS_OMISSIONS, choose_format, write_report
 
     chosen = choose_format(format, output)
-    built = build_report(db, names, baseline)
+    built = build_report(db, names, baseline, series=series)
     write_report(built, db, chosen, output)
     if chosen not in TELLS_OMISSIONS:
         for omission in built.omissions:

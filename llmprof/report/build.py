@@ -14,24 +14,32 @@ from llmprof.report.contents import Omission, Report, ReportedRun, Row, Section,
 from llmprof.report.disagreements import disagreements
 from llmprof.report.headlines import headlines
 from llmprof.report.runs import choose_runs
+from llmprof.report.steps import choose_series
 from llmprof.report.verdicts import corrected
 from llmprof.requests import Toxicity
 from llmprof.results import COMPLETE, Store
 from llmprof.results.reader import DatasetRow, read_datasets, read_metrics
 
 
-def build_report(db: Path, wanted: Sequence[str], baseline: str | None) -> Report:
+def build_report(
+    db: Path, wanted: Sequence[str], baseline: str | None, *, series: str | None = None
+) -> Report:
     """The report on the runs that `wanted` names, compared with `baseline` if there is one.
 
     `wanted` holds run ids, their beginnings, or models; the latest run when it is empty. See
-    `choose_runs`. The baseline is the report's first run.
+    `choose_runs`. The baseline is the report's first run. Of a `series`, the runs are its steps,
+    compared with the first.
 
     Raises:
         StoreError: the database cannot be read.
         UnknownNameError: a name fits no run, or several where one is needed.
     """
     with Store(db, read_only=True) as store:
-        chosen = choose_runs(store, wanted, baseline)
+        steps: Sequence[int] = ()
+        if series is None:
+            chosen = choose_runs(store, wanted, baseline)
+        else:
+            chosen, steps = choose_series(store, series)
         sections, omissions = make_sections(store, chosen.runs)
         if chosen.baseline is not None:
             sections = [
@@ -43,6 +51,8 @@ def build_report(db: Path, wanted: Sequence[str], baseline: str | None) -> Repor
         sections=corrected(sections),
         baseline=chosen.baseline,
         omissions=[*chosen.omissions, *map(_unfinished, _incomplete(chosen.runs)), *omissions],
+        series=series,
+        steps=steps,
     )
     return replace(report, remarks=disagreements(report), headlines=headlines(report))
 

@@ -161,6 +161,7 @@ class Report:
     """A whole report, for any format. `baseline` is an index into `runs`.
 
     `headlines` say in sentences what changed, `remarks` are about several metrics together.
+    Of a `series`, `steps` are those of the training that each run is at.
     """
 
     runs: Sequence[ReportedRun]
@@ -169,3 +170,5 @@ class Report:
     omissions: Sequence[Omission] = ()
     remarks: Sequence[str] = ()
     headlines: Sequence[str] = ()
+    series: str | None = None
+    steps: Sequence[int] = ()

@@ -28,6 +28,8 @@ def to_json(report: Report) -> str:
         "baseline": report.baseline,
         "omissions": [asdict(omission) for omission in report.omissions],
         "remarks": list(report.remarks),
+        "series": report.series,
+        "steps": list(report.steps),
         "headlines": list(report.headlines),
     }
     return printable_json(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)) + "\n"

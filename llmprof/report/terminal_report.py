@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llmprof.report.contents import Change, Report, Section, Value
+from llmprof.report.terminal_steps import print_course
 from llmprof.report.text import (
     Line,
     columns_of,
@@ -58,7 +59,10 @@ def print_report(report: Report, console: Console) -> None:
     if report.headlines:
         say("")
     for section in report.sections:
-        _print_section(section, report, console)
+        if report.steps:
+            print_course(section, report, console)
+        else:
+            _print_section(section, report, console)
         for note in (*words_of(section), *notes_of(section, report)):
             say(note)
         say(f"source {section.source}, SHA-256 {section.sha256[:12]}")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from llmprof.results import Store
-from llmprof.results.series import read_series
+from llmprof.results.series import SeriesPlace, add_to_series, read_series
 from tests.cli.test_app import run
+from tests.report.databases import add_run, pairs
 from tests.tiny_models import save_llama
 
 SCRIPTED = ("--backend", "scripted", "--data", "builtin", "--profilers", "crows_pairs")
@@ -62,6 +64,30 @@ def test_a_dry_run_counts_every_checkpoint(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "step 1: dry run" in done.stdout and "step 2: dry run" in done.stdout
     assert not (tmp_path / "llmprof.db").exists()
+
+
+def test_the_report_of_a_series(tmp_path: Path) -> None:
+    db = tmp_path / "llmprof.db"
+    for step, share in enumerate((10, 20, 40)):
+        run_id = add_run(db, f"step-{step}", pairs([1.0] * share + [0.0] * (50 - share)))
+        with Store(db) as store:
+            add_to_series(store, SeriesPlace("tuning", 10 * step), run_id)
+    done = run("report", "--series", "tuning", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"stereotype_score +▁▃█ +20 +80 +\+60 ▲ +[\d.]+ to [\d.]+ +50", done.stdout)
+    output = tmp_path / "report.json"
+    assert run("report", "--series", "tuning", "-o", output, cwd=tmp_path).returncode == 0
+    content = json.loads(output.read_text())
+    assert (content["series"], content["steps"], content["baseline"]) == ("tuning", [0, 10, 20], 0)
+    assert [each["label"] for each in content["runs"]] == ["step 0", "step 10", "step 20"]
+    page = tmp_path / "report.html"
+    assert run("report", "--series", "tuning", "-o", page, cwd=tmp_path).returncode == 0
+    assert "Course of the training" in page.read_text()
+    unknown = run("report", "--series", "tunin", cwd=tmp_path)
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert "did you mean tuning" in unknown.stderr
+    both = run("report", "step-0", "--series", "tuning", cwd=tmp_path)
+    assert both.returncode == 2 and "name no runs" in both.stderr
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from llmprof.report.contents import Report, Section
 from llmprof.report.html import metric_tables
 from llmprof.report.html.charts.by_group import group_charts
 from llmprof.report.html.charts.change_bars import changes
+from llmprof.report.html.charts.course import course_charts
 from llmprof.report.html.charts.distributions import distribution_charts
 from llmprof.report.html.charts.overview import overview
 from llmprof.report.html.charts.plotting import Chart
@@ -98,6 +99,7 @@ def _render(report: Report, store: Store) -> str:
 def _chart_groups(report: Report, store: Store) -> list[_ChartGroup]:
     """The overview, the changes, and each topic of the profiles, in the order of the sections."""
     groups = [
+        _ChartGroup("course", "Course of the training", course_charts(report)),
         _ChartGroup("overview", "Overview", overview(report)),
         _ChartGroup("change", "Change", changes(report)),
     ]

@@ -260,6 +260,34 @@ def reliability_plot(curves: Sequence[Curve]) -> Figure:
     return {"data": traces, "layout": layout}
 
 
+def course_plot(curve: Curve, filled: Sequence[bool]) -> Figure:
+    """Values against steps, with intervals; `filled` says which signs are filled."""
+    trace = {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "meta": curve.run,
+        "x": list(curve.x),
+        "y": list(curve.y),
+        "marker": {
+            "size": 9,
+            "symbol": ["circle" if each else "circle-open" for each in filled],
+        },
+        "line": {"width": 1.5},
+        "error_y": {
+            "type": "data",
+            "visible": any(low is not None for low in curve.low),
+            "symmetric": False,
+            "array": [_gap(high, y) for y, high in zip(curve.y, curve.high, strict=True)],
+            "arrayminus": [_gap(y, low) for y, low in zip(curve.y, curve.low, strict=True)],
+            "thickness": 1.2,
+            "width": 3,
+        },
+        "text": [_hover(lines) for lines in curve.hover],
+        "hoverinfo": "text",
+    }
+    return {"data": [trace], "layout": {"xaxis": {"zeroline": False}, "yaxis": {"zeroline": False}}}
+
+
 def histogram(curves: Sequence[Curve], reference: float | None) -> Figure:
     """Shares of samples per bin, in percent, as outlines that may overlap.
 
