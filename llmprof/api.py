@@ -157,12 +157,17 @@ def profile(options: ProfileOptions) -> Results:
     from llmprof.console.progress import show_progress
     from llmprof.jobs.checkpoints import profile_jobs
     from llmprof.jobs.profile import run_profile
+    from llmprof.jobs.track import check_track, track_run
 
     jobs = profile_jobs(options)
+    check_track(options.track)
     if jobs[0].notice and not options.quiet:
         print(f"llmprof: {jobs[0].notice}", file=sys.stderr)
     with show_progress(quiet=options.quiet, advice=jobs[0].advice) as listener:
         run_ids = [run_profile(job, listener) for job in jobs]
+    for job, run_id in zip(jobs, run_ids, strict=True):
+        series, step = (job.place.name, job.place.step) if job.place else (None, 0)
+        track_run(job.db, run_id, options.track, series=series, step=step)
     return load_results(jobs[0].db, run_ids)
 
 
@@ -178,8 +183,10 @@ def benchmark(options: BenchmarkOptions) -> Results:
     """
     from llmprof.console.progress import show_progress
     from llmprof.jobs.benchmark import benchmark_job, run_benchmark
+    from llmprof.jobs.track import check_track, track_run
 
     job = benchmark_job(options)
+    check_track(options.track)
 
     def show_failure(error: LlmprofError) -> None:
         print(f"llmprof: {error}", file=sys.stderr)
@@ -188,6 +195,7 @@ def benchmark(options: BenchmarkOptions) -> Results:
         outcome = run_benchmark(job, listener, show_failure)
     if outcome.run_id is None:
         raise outcome.failures[0]
+    track_run(job.db, outcome.run_id, options.track)
     return load_results(job.db, outcome.run_id)
 
 
@@ -203,12 +211,15 @@ def select(options: SelectOptions) -> Results:
     """
     from llmprof.console.progress import show_progress
     from llmprof.jobs.select import run_select, select_job
+    from llmprof.jobs.track import check_track, track_run
 
     job = select_job(options)
+    check_track(options.track)
     if job.scorer is not None and job.scorer.notice and not options.quiet:
         print(f"llmprof: {job.scorer.notice}", file=sys.stderr)
     with show_progress(quiet=options.quiet, advice=job.advice) as listener:
         run_id = run_select(job, listener)
+    track_run(job.db, run_id, options.track)
     return load_results(job.db, run_id)
 
 

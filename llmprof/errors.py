@@ -83,6 +83,10 @@ class OutOfTimeError(LlmprofError):
     """Work took longer than it was given."""
 
 
+class TrackerError(LlmprofError):
+    """An experiment tracker refused a run, or cannot be reached."""
+
+
 class MissingDependencyError(LlmprofError):
     """A package or package data that the task needs is not installed."""
 

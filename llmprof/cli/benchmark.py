@@ -40,11 +40,13 @@ def benchmark(
     from llmprof.console.tables import print_rows
     from llmprof.jobs.benchmark import benchmark_job, run_benchmark
     from llmprof.jobs.benchmark import list_tasks as find_tasks
+    from llmprof.jobs.track import check_track, track_run
 
     if list_tasks:
         print_rows(["name", "kind"], find_tasks(options.tasks, options.include_path))
         return
     job = benchmark_job(options, configured)
+    check_track(options.track)
 
     def show_failure(error: LlmprofError) -> None:
         if debug:
@@ -53,6 +55,8 @@ def benchmark(
 
     with show_progress(quiet=options.quiet, advice=job.advice) as listener:
         outcome = run_benchmark(job, listener, show_failure)
+    if outcome.run_id is not None:
+        track_run(job.db, outcome.run_id, options.track)
     if outcome.run_id is not None and not options.quiet:
         typer.echo(printable(f"run {outcome.run_id}; read it with `llmprof report --db {job.db}`"))
     raise typer.Exit(outcome.exit_code)

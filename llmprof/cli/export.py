@@ -66,3 +66,84 @@ def datasette(db: Db = DEFAULT_DB) -> None:
     from llmprof.results.recipes import datasette_metadata
 
     typer.echo(datasette_metadata(db), nl=False)
+
+
+@app.command()
+@with_options
+def tracker(
+    to: Annotated[
+        str,
+        Option(
+            "mlflow, wandb, trackio or tensorboard, separated by commas; perhaps with a "
+            "destination, as in tensorboard:logs or mlflow:sqlite:///mlflow.db.",
+            metavar="TRACKER",
+        ),
+    ],
+    run: Annotated[
+        str,
+        Option("A run's id or its beginning. Default: the latest run.", completion="runs"),
+    ] = "",
+    series: Annotated[
+        str | None, Option("Send every step of this series instead.", metavar="NAME")
+    ] = None,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Send a run to an experiment tracker.
+
+    It gets the metrics with their intervals, the configuration and the report page.
+
+    Examples:
+
+        llmprof export tracker --to tensorboard
+        llmprof export tracker --series tuning --to mlflow:sqlite:///mlflow.db
+    """
+    from llmprof.errors import UsageError
+    from llmprof.jobs.track import track_run, track_series
+    from llmprof.report.runs import choose_run
+    from llmprof.results import Store
+
+    if series is not None and run:
+        raise UsageError("--run and --series name two things; give one of them")
+    if series is not None:
+        typer.echo(printable(f"sent {track_series(db, series, to)} steps of {series} to {to}"))
+        return
+    with Store(db, read_only=True) as store:
+        found = choose_run(store, run)
+    track_run(db, found, to)
+    typer.echo(printable(f"sent run {found} to {to}"))
+
+
+@app.command()
+@with_options
+def hub(
+    format: Annotated[
+        str, Option("model-index, of a model card, or eval-results.", metavar="FORMAT")
+    ] = "model-index",
+    output: Annotated[
+        Path | None,
+        Option("File to write. Default: standard output.", flags=("--output", "-o")),
+    ] = None,
+    run: Annotated[
+        str,
+        Option("A run's id or its beginning. Default: the latest run.", completion="runs"),
+    ] = "",
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Write results in the Hub's own forms.
+
+    Nothing is sent. model-index belongs at the beginning of a model's README.md, eval-results in a
+    file of its folder .eval_results.
+
+    Examples:
+
+        llmprof export hub
+        llmprof export hub --format eval-results --output crows_pairs.yaml
+    """
+    from llmprof.jobs.hub_results import hub_results
+    from llmprof.outputs import write_output
+
+    text = hub_results(db, run, format)
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        write_output(output, text, inputs=[db])

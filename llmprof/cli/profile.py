@@ -28,8 +28,10 @@ def profile(options: ProfileOptions, configured: Configured, dry_run: DryRun = F
     from llmprof.console.progress import show_progress
     from llmprof.jobs.checkpoints import profile_jobs
     from llmprof.jobs.profile import plan_profile, run_profile
+    from llmprof.jobs.track import check_track, track_run
 
     jobs = profile_jobs(options, configured)
+    check_track(options.track)
     print_notice(jobs[0].notice, quiet=options.quiet)
     for job in jobs:
         step = "" if job.place is None else f"step {job.place.step}: "
@@ -38,6 +40,8 @@ def profile(options: ProfileOptions, configured: Configured, dry_run: DryRun = F
             continue
         with show_progress(quiet=options.quiet, advice=job.advice) as listener:
             run_id = run_profile(job, listener)
+        series, at = (job.place.name, job.place.step) if job.place else (None, 0)
+        track_run(job.db, run_id, options.track, series=series, step=at)
         if not options.quiet:
             shown = "" if job.place is None else f" --series {shlex.quote(job.place.name)}"
             typer.echo(

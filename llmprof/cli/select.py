@@ -24,14 +24,17 @@ def select(options: SelectOptions, configured: Configured, dry_run: DryRun = Fal
     from llmprof.console.progress import show_progress
     from llmprof.console.selection import print_selection
     from llmprof.jobs.select import plan_select, run_select, select_job
+    from llmprof.jobs.track import check_track, track_run
 
     job = select_job(options, configured)
+    check_track(options.track)
     print_notice(job.scorer.notice if job.scorer else None, quiet=options.quiet)
     if dry_run:
         print_plan(plan_select(job))
         return
     with show_progress(quiet=options.quiet, advice=job.advice) as listener:
         run_id = run_select(job, listener)
+    track_run(job.db, run_id, options.track)
     if not options.quiet:
         print_selection(job.db, run_id)
         typer.echo(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
-from llmprof.options.option import Option, Options, part
+from llmprof.options.option import Option, Options, Panel, part
 from llmprof.options.profiling import DATA_VARIABLE, DataOptions
 
 DEFAULT_DB = Path("llmprof.db")
@@ -44,6 +45,23 @@ class CacheOptions(Options):
 @dataclass(frozen=True, kw_only=True)
 class StorageOptions(CacheOptions, DatabaseOptions):
     """Where results and responses are kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackOptions(Options):
+    """Which experiment trackers are told of the run."""
+
+    track: Annotated[
+        str | Sequence[str] | None,
+        Option(
+            "Send the results to mlflow, wandb, trackio or tensorboard too; see `llmprof export "
+            "tracker`.",
+            panel=Panel.WORK,
+            metavar="TRACKER",
+            is_list=True,
+            sensitive=True,
+        ),
+    ] = None
 
 
 def cache_folder(chosen: str | Path | None) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 from llmprof.options.loading import BackendChoice, LoadingOptions, ModelName
-from llmprof.options.locations import StorageOptions
+from llmprof.options.locations import StorageOptions, TrackOptions
 from llmprof.options.option import Option, Panel
 from llmprof.options.profiling import DataOptions, ProfilerOptions
 from llmprof.options.scoring import RecordingOptions, ScorerOptions
@@ -57,6 +57,7 @@ class SeriesOptions(ModelName):
 
 @dataclass(frozen=True, kw_only=True)
 class ProfileOptions(
+    TrackOptions,
     StorageOptions,
     DataOptions,
     ProfilerOptions,

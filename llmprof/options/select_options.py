@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 from llmprof.options.loading import BackendChoice, LoadingOptions
-from llmprof.options.locations import StorageOptions
+from llmprof.options.locations import StorageOptions, TrackOptions
 from llmprof.options.option import LARGEST_COUNT, Option, Panel
 from llmprof.options.profiling import (
     SAMPLING_TEMPERATURE,
@@ -28,7 +28,13 @@ FORMATS = ("prompt-completion", "messages", "preference", "preference-messages")
 
 @dataclass(frozen=True, kw_only=True)
 class SelectOptions(
-    StorageOptions, DataOptions, PromptOptions, ScorerOptions, LoadingOptions, BackendChoice
+    TrackOptions,
+    StorageOptions,
+    DataOptions,
+    PromptOptions,
+    ScorerOptions,
+    LoadingOptions,
+    BackendChoice,
 ):
     """The options of `llmprof select`."""
 
