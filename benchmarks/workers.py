@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import anyio
 import psutil
-from _shared import crows_pairs, parser, print_table, toxic_prompts
+from _shared import crows_pairs, parser, print_row, print_table, toxic_prompts
 
 from llmprof.backends import Backend, BackendOptions
 from llmprof.backends.huggingface import create
@@ -126,7 +126,7 @@ def main() -> None:
             for sample in range(given.samples)
         ],
     }
-    rows = []
+    print_table(("work", "side", "wall s", "CPU s", "PSS GB", "requests", "answers"), [])
     for name, requests in works.items():
         reference: Mapping[int, Outcome] = {}
         for side, device, count, kill_after in (
@@ -143,7 +143,7 @@ def main() -> None:
                 found = measure(backend, requests, kill_after)
             outcomes = found.sink.outcomes
             reference = reference or outcomes
-            rows.append(
+            print_row(
                 (
                     name,
                     side,
@@ -154,7 +154,6 @@ def main() -> None:
                     equality(outcomes, reference),
                 )
             )
-    print_table(("work", "side", "wall s", "CPU s", "PSS GB", "requests", "answers"), rows)
 
 
 if __name__ == "__main__":
