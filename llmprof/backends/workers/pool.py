@@ -29,7 +29,8 @@ class Pool:
         self._transport = transport
         self._expected = expected
         self._checked = False
-        self._serving = 0
+        # Workers that have not been given up.
+        self._busy = 0
         self._idle: dict[int, Worker] = {}
 
     async def answer(self, requests: Sequence[Request], seeds: Sequence[int], sink: Sink) -> None:
@@ -42,7 +43,7 @@ class Pool:
         if not self._checked:
             await self._transport.check(self._expected)
             self._checked = True
-        busy = min(self._transport.size, -(-len(requests) // LEAST_REQUESTS))
+        busy = self._busy = min(self._transport.size, -(-len(requests) // LEAST_REQUESTS))
         slices = Slices(requests, seeds, busy)
         try:
             async with anyio.create_task_group() as tasks:
@@ -70,20 +71,18 @@ class Pool:
                 losses += 1
                 if losses < MOST_LOSSES:
                     continue
-                if not self._serving:
+                self._busy -= 1
+                if not self._busy:
                     raise BackendError(f"a worker cannot be started: {lost}") from lost
                 _LOG.warning("llmprof: goes on with one worker less: it %s", lost)
                 return
             if worker is None:
                 return
             try:
-                self._serving += 1
                 answered = await self._work(worker, slices, sink)
             except BaseException:
                 await _end(worker)
                 raise
-            finally:
-                self._serving -= 1
             if answered is None:
                 self._idle[place] = worker
                 return

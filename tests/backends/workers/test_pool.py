@@ -11,6 +11,7 @@ import anyio
 import psutil
 import pytest
 
+from llmprof.backends.workers.protocol import Worker, WorkerLostError
 from llmprof.errors import BackendError
 from llmprof.requests import Generate, Request
 from tests.backends.workers.collecting import Collected, ask, echoes, prompts
@@ -82,6 +83,22 @@ def test_error_of_a_worker_is_the_error_of_the_backend() -> None:
 def test_worker_that_cannot_start_is_an_error_after_a_few_tries() -> None:
     with pytest.raises(BackendError, match=r"cannot be started: .*ended with exit code"):
         ask(echoes(1, PYTHONHOME="/nowhere"), prompts(1))
+
+
+def test_others_go_on_without_a_worker_that_cannot_be_started(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    backend = echoes(2)
+    start = backend._transport.start
+
+    async def start_one(place: int) -> Worker:
+        if place == 1:
+            raise WorkerLostError("found no room")
+        return await start(place)
+
+    backend._transport.start = start_one  # type: ignore[method-assign]
+    assert len(ask(backend, prompts(40)).processes) == 1
+    assert "one worker less: it found no room" in caplog.text
 
 
 def test_worker_with_another_model_answers_nothing() -> None:
