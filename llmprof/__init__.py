@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from llmprof.api import Results, benchmark, compare, load_results, profile, select
+    from llmprof.api import (
+        Results,
+        benchmark,
+        compare,
+        inherit,
+        load_results,
+        profile,
+        select,
+    )
     from llmprof.training_callback import ProfileCallback
 
 __version__ = "0.1.0"
@@ -14,6 +22,7 @@ __all__ = [
     "Results",
     "benchmark",
     "compare",
+    "inherit",
     "load_results",
     "profile",
     "select",

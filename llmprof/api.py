@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, get_type_hints
 
 from llmprof.errors import LlmprofError, install_extra, require
-from llmprof.options import BenchmarkOptions, ProfileOptions, SelectOptions, database_file
+from llmprof.options import (
+    BenchmarkOptions,
+    InheritOptions,
+    ProfileOptions,
+    SelectOptions,
+    database_file,
+)
+from llmprof.report.inheritance import Inheritance
 
 if TYPE_CHECKING:
     import pandas
@@ -221,6 +228,28 @@ def select(options: SelectOptions) -> Results:
         run_id = run_select(job, listener)
     track_run(job.db, run_id, options.track)
     return load_results(job.db, run_id)
+
+
+@_with_keywords(InheritOptions)
+def inherit(options: InheritOptions) -> Inheritance:
+    """Train students on selected data, profile everything, and return what was inherited.
+
+    The options are those of `llmprof inherit`, as for `profile`; `target` is a list. Data and
+    reports are written to `output`, and all runs to `db`. The same call again goes on where it
+    stopped, and does nothing twice.
+
+    Raises:
+        LlmprofError: with what was wrong and what to do.
+    """
+    from llmprof.console.progress import show_progress
+    from llmprof.jobs.inherit import inherit_job, report_inheritance, run_inherit
+
+    job = inherit_job(options)
+    if job.notice and not options.quiet:
+        print(f"llmprof: {job.notice}", file=sys.stderr)
+    with show_progress(quiet=options.quiet) as listener:
+        runs = run_inherit(job, listener)
+    return report_inheritance(job, runs)[0]
 
 
 def compare(before: str, after: str | Sequence[str], db: str | Path | None = None) -> Report:

@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, _Place] = {
     "agreement": _Place("Compare a scorer with scores that exist.", "agreement", "agreement"),
     "bridge": _Place("Read old toxicity beside new.", "bridge"),
     "select": _Place("Write training data chosen by a metric.", "select", "select"),
+    "inherit": _Place("Train students on selected data and compare.", "inherit", "inherit"),
     "sql": _Place("Query the results with SQL.", "sql", "sql"),
     "runs": _Place("List the runs, the latest first.", "runs"),
     "verify": _Place("Recompute a run's metrics from its samples.", "verify", "verify"),

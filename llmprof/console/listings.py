@@ -88,11 +88,11 @@ def print_plan(plans: Sequence[Plan], title: str = "dry run: nothing was asked")
     if any(plan.seconds is not None for plan in plans):
         columns, numbers = [*columns, "time"], [*numbers, "time"]
         for row, plan in zip(rows, plans, strict=True):
-            row.append(None if plan.seconds is None else _duration(plan.seconds))
+            row.append(None if plan.seconds is None else duration(plan.seconds))
     print_table(columns, rows, title=title, numbers=numbers)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Hours, minutes and seconds, as `2:05:00`."""
     return str(timedelta(seconds=math.ceil(seconds)))
 

@@ -159,7 +159,7 @@ def plan_profile(job: ProfileJob) -> list[Plan]:
     Raises:
         LlmprofError: with what was wrong and what to do.
     """
-    prepared, _ = _ready(job)
+    prepared, _ = ready(job)
     return plan_prepared(prepared, job.cache_dir)
 
 
@@ -174,7 +174,7 @@ def run_profile(job: ProfileJob, listener: Listener, backend: Backend | None = N
     """
     # Open the store first: the user hears at once of a folder that cannot be written.
     with Store(job.db) as store:
-        prepared, start = _ready(job, backend)
+        prepared, start = ready(job, backend)
         if job.place is None:
             return run_prepared(prepared, start, store, job.cache_dir, listener)
         run_id = store.complete_run(start)
@@ -184,8 +184,12 @@ def run_profile(job: ProfileJob, listener: Listener, backend: Backend | None = N
         return run_id
 
 
-def _ready(job: ProfileJob, backend: Backend | None = None) -> tuple[Prepared, RunStart]:
-    """What is asked, and the identity of the run; asks nothing."""
+def ready(job: ProfileJob, backend: Backend | None = None) -> tuple[Prepared, RunStart]:
+    """What is asked, and the identity of the run; asks nothing.
+
+    Raises:
+        LlmprofError: with what was wrong and what to do.
+    """
     if job.texts is not None:
         return _prepare_texts(job, job.texts)
     prepared = _prepare(job, backend)

@@ -10,6 +10,7 @@ Imports nothing but the standard library, since every command starts with it.
 """
 
 from llmprof.options.benchmark_options import BENCHMARK_SEED, BenchmarkOptions
+from llmprof.options.inherit_options import ARMS, SOURCES, InheritOptions
 from llmprof.options.loading import (
     DEVICE_MAPS,
     DTYPES,
@@ -47,15 +48,17 @@ from llmprof.options.scoring import (
     named_scorer,
     scorer_choice,
 )
-from llmprof.options.select_options import BASELINES, DIRECTIONS, SelectOptions
+from llmprof.options.select_options import BASELINES, COMBINATIONS, DIRECTIONS, SelectOptions
 
 # Of every command that reads a configuration file.
-COMMAND_OPTIONS = (ProfileOptions, BenchmarkOptions, ScoreOptions, SelectOptions)
+COMMAND_OPTIONS = (ProfileOptions, BenchmarkOptions, ScoreOptions, SelectOptions, InheritOptions)
 
 __all__ = [
+    "ARMS",
     "BASELINES",
     "BBQ_LANGUAGES",
     "BENCHMARK_SEED",
+    "COMBINATIONS",
     "DEFAULT_DB",
     "DEFAULT_PROFILERS",
     "DEVICE_MAPS",
@@ -66,6 +69,7 @@ __all__ = [
     "PROTOCOLS",
     "QUANTIZATIONS",
     "SAFETY_MODES",
+    "SOURCES",
     "TEXT_PROFILERS",
     "AgreementOptions",
     "BackendChoice",
@@ -73,6 +77,7 @@ __all__ = [
     "BenchmarkOptions",
     "BridgeOptions",
     "DataOptions",
+    "InheritOptions",
     "LoadingOptions",
     "Option",
     "Options",

@@ -21,6 +21,7 @@ class Panel(StrEnum):
 
     TASKS = "The tasks"
     CHOICE = "The choice"
+    TRAINING = "The training"
     MODEL = "The model"
     NETWORK = "Models behind a network"
     TOXICITY = "Toxicity"

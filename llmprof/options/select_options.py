@@ -23,6 +23,18 @@ from llmprof.options.scoring import ScorerOptions
 
 DIRECTIONS = ("max", "min")
 BASELINES = ("random",)
+COMBINATIONS = ("weights", "pareto")
+COMBINE = Option(
+    "With several targets: weights adds their standardised values, pareto keeps one that no other "
+    "beats in all of them.",
+    panel=Panel.CHOICE,
+    choices=COMBINATIONS,
+)
+DIVERSE = Option(
+    "Of the better half of each prompt's completions keep the one that adds most to what is kept "
+    "of the prompts before: pairs of words that are new.",
+    panel=Panel.CHOICE,
+)
 FORMATS = ("prompt-completion", "messages", "preference", "preference-messages")
 
 
@@ -49,7 +61,8 @@ class SelectOptions(
     target: Annotated[
         str,
         Option(
-            "Metric to choose by, such as mtld, n_tokens, toxicity or log_likelihood.",
+            "Metric to choose by, such as mtld, n_tokens, toxicity or log_likelihood; several as "
+            "mtld+toxicity:min*2, with a direction and a weight of their own.",
             panel=Panel.CHOICE,
         ),
     ]
@@ -61,6 +74,8 @@ class SelectOptions(
             choices=DIRECTIONS,
         ),
     ] = "max"
+    combine: Annotated[str, COMBINE] = "weights"
+    diverse: Annotated[bool, DIVERSE] = False
     where: Annotated[
         str | None,
         Option(
@@ -89,6 +104,15 @@ class SelectOptions(
             "Models to draw from, separated by commas: Hub ids, folders, or a provider's. "
             "Default: SmolLM2-135M-Instruct.",
             is_list=True,
+        ),
+    ] = None
+    candidates: Annotated[
+        str | None,
+        Option(
+            "Choose among completions that exist, instead of asking models: a file of prompts and "
+            "completions, or a run by its id.",
+            panel=Panel.DATA,
+            metavar="FILE|RUN",
         ),
     ] = None
     k: Annotated[

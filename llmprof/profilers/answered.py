@@ -10,7 +10,7 @@ from llmprof.datasets.completions import Answered
 from llmprof.datasets.items import DataOptions, Dataset, Prompt
 from llmprof.errors import UsageError
 from llmprof.metrics.measures import Measure
-from llmprof.metrics.samples import Metric, Sample, Scored
+from llmprof.metrics.samples import OVERALL, Metric, Sample, Scored
 from llmprof.profilers.protocol import (
     Comparable,
     ModelFacts,
@@ -19,11 +19,14 @@ from llmprof.profilers.protocol import (
     TwoStage,
 )
 from llmprof.profilers.registry import create_profiler, for_model
+from llmprof.profilers.toxicity_measures import ATTRIBUTES, group_of
 from llmprof.requests import Answer, Generate, Request, RequestType
 from llmprof.responses import Completion, Failure
 
 # Why a prompt of a file has fewer completions than others.
 ABSENT = "NoCompletion"
+# Before the version of a profiler's protocol.
+TEXTS_VERSION = "texts-"
 
 
 class OfWrittenTexts:
@@ -47,7 +50,7 @@ class OfWrittenTexts:
         self._profiler: Profiler = profiler
         self._follow_up = profiler.follow_up
         self.name = profiler.name
-        self.version = f"texts-{profiler.version}"
+        self.version = TEXTS_VERSION + profiler.version
         self.needs: frozenset[RequestType] = frozenset({profiler.follow_up_kind})
         self.settings = profiler.settings if isinstance(profiler, Comparable) else frozenset()
 
@@ -80,6 +83,24 @@ class OfWrittenTexts:
         ]
         absent = Answer("", Failure(ABSENT, "the file has fewer completions of this prompt"))
         return [*given, *[absent] * (wanted - len(given))]
+
+
+def metric_of_score(score: str) -> tuple[str, str]:
+    """The stem and the group of the profile's metric that is the mean of a completion's score.
+
+    >>> metric_of_score("mtld"), metric_of_score("insult")
+    (('mtld', 'overall'), ('mean_toxicity', 'INSULT'))
+    """
+    attribute = score.upper()
+    if attribute in ATTRIBUTES:
+        return "mean_toxicity", group_of(attribute)
+    return score, OVERALL
+
+
+def reads_texts(name: str) -> bool:
+    """Whether the profiler called `name` can profile completions that exist already."""
+    profiler = create_profiler(name, ProfilerOptions())
+    return isinstance(profiler, TwoStage) and Generate in profiler.needs
 
 
 def profiled_texts(

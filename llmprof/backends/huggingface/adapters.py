@@ -44,6 +44,8 @@ def apply_adapter(network: Any, adapter: ModelFiles) -> Any:
                 "does not run; give one that changes the network, such as LoRA"
             )
         with warnings.catch_warnings():
+            # PEFT calls a method of transformers that is going to be removed.
+            warnings.filterwarnings("ignore", category=FutureWarning)
             # PEFT only warns, and goes on with weights drawn at random.
             warnings.filterwarnings("error", message="Found missing adapter keys")
             wrapped = PeftModel.from_pretrained(network, folder)

@@ -13,11 +13,16 @@ _PROBE = (Message("system", "Answer in verse."), Message("user", "Good morning."
 
 
 def render_chat(
-    tokenizer: Any, model: str, messages: Sequence[Message], *, continue_last: bool = False
+    tokenizer: Any,
+    model: str,
+    messages: Sequence[Message],
+    *,
+    continue_last: bool = False,
+    open_turn: bool = True,
 ) -> str:
     """The text of the model's chat template, with the assistant's turn opened at its end.
 
-    `continue_last` leaves the last message open instead.
+    `continue_last` leaves the last message open instead; without `open_turn` no turn is open.
 
     Raises:
         BackendError: the template is broken, or refuses such a conversation.
@@ -26,7 +31,7 @@ def render_chat(
         text = tokenizer.apply_chat_template(
             [{"role": turn.role, "content": turn.content} for turn in messages],
             tokenize=False,
-            add_generation_prompt=not continue_last,
+            add_generation_prompt=open_turn and not continue_last,
             continue_final_message=continue_last,
         )
     except Exception as error:  # A template is code: it may raise anything.

@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
+from llmprof.jobs.select.aims import merits
 from llmprof.jobs.select.candidates import Pool, is_spoken
 from llmprof.jobs.select.job import Choice
 from llmprof.metrics.samples import Sample
@@ -25,27 +27,51 @@ class Chosen:
         return self.kept.response != self.worst.response
 
 
-def choose(pools: Sequence[Pool], choice: Choice, first: int = 0) -> list[Chosen | None]:
+class Coverage:
+    """The pairs of neighbouring words in what is kept so far."""
+
+    def __init__(self) -> None:
+        self._seen: set[tuple[str, str]] = set()
+
+    def new(self, sample: Sample) -> int:
+        """How many different pairs a completion would add."""
+        return len(self._pairs(sample) - self._seen)
+
+    def add(self, sample: Sample) -> None:
+        self._seen |= self._pairs(sample)
+
+    @staticmethod
+    def _pairs(sample: Sample) -> set[tuple[str, str]]:
+        words = (sample.response or "").lower().split()
+        return set(pairwise(words))
+
+
+def choose(
+    pools: Sequence[Pool], choice: Choice, first: int = 0, coverage: Coverage | None = None
+) -> list[Chosen | None]:
     """What is kept of each prompt's candidates; None where no candidate is eligible.
 
-    `first` is the position of the first prompt among all, where `pools` are a part of them.
+    `first` is the position of the first prompt among all, where `pools` are a part of them, and
+    `coverage` what is kept of those before, which a diverse choice adds to.
 
     A candidate is eligible if it is not blank, has a value of the target and meets the
     constraints; one whose value is extrapolated only where no other has a measured one. Ties go to
     the earliest model and its smallest sample index. A random choice depends only on the seed and
     the prompt's position, so that the same candidates give the same choice.
     """
-    eligible = _eligible(pools, choice)
-    return [_choose(place, pool, choice) for place, pool in enumerate(eligible, first)]
+    able = eligible(pools, choice)
+    covered = coverage or Coverage()
+    return [_choose(place, pool, choice, covered) for place, pool in enumerate(able, first)]
 
 
 def control(pools: Sequence[Pool], choice: Choice, first: int = 0) -> list[Sample | None]:
     """What `baseline` "random" would keep of the same candidates; `first` as for `choose`."""
-    drawn = choose(pools, replace(choice, baseline="random"), first)
+    drawn = choose(pools, replace(choice, baseline="random", diverse=False), first)
     return [None if chosen is None else chosen.kept for chosen in drawn]
 
 
-def _eligible(pools: Sequence[Pool], choice: Choice) -> list[Pool]:
+def eligible(pools: Sequence[Pool], choice: Choice) -> list[Pool]:
+    """The completions of each prompt that can be kept: see `choose`."""
     flat = [sample.scores for pool in pools for sample in pool]
     met = iter(choice.where.met_by(flat) if choice.where else [True] * len(flat))
     return [
@@ -53,7 +79,7 @@ def _eligible(pools: Sequence[Pool], choice: Choice) -> list[Pool]:
             [
                 sample
                 for sample in pool
-                if next(met) and is_spoken(sample) and sample.scores.get(choice.target) is not None
+                if next(met) and is_spoken(sample) and _has_all(sample, choice)
             ],
             choice.target,
         )
@@ -61,22 +87,30 @@ def _eligible(pools: Sequence[Pool], choice: Choice) -> list[Pool]:
     ]
 
 
+def _has_all(sample: Sample, choice: Choice) -> bool:
+    return all(sample.scores.get(aim.metric) is not None for aim in choice.aims)
+
+
 def _measured(pool: Pool, target: str) -> Pool:
     """Those whose value is not extrapolated; all of them where there is none."""
     return [each for each in pool if not is_extrapolated(target, each.response or "")] or pool
 
 
-def _choose(place: int, pool: Pool, choice: Choice) -> Chosen | None:
+def _choose(place: int, pool: Pool, choice: Choice, coverage: Coverage) -> Chosen | None:
     if not pool:
         return None
-    sign = 1 if choice.direction == "max" else -1
-
-    def merit(sample: Sample) -> float:
-        return sign * (sample.scores[choice.target] or 0.0)
-
-    worst = min(pool, key=merit)
+    values = merits(pool, choice.aims, choice.combine)
+    places = range(len(pool))
+    worst = min(places, key=values.__getitem__)
     if choice.baseline == "random":
-        return Chosen(random.Random(f"{choice.seed}/{place}").choice(pool), worst)
-    best = max(pool, key=merit)
+        drawn = random.Random(f"{choice.seed}/{place}").choice(pool)
+        return Chosen(drawn, pool[worst])
+    best = max(places, key=values.__getitem__)
+    if choice.diverse:
+        # Greedy: within a constant of the best set there is, since coverage is submodular
+        # (Nemhauser, Wolsey and Fisher 1978).
+        better = sorted(places, key=values.__getitem__, reverse=True)[: -(-len(pool) // 2)]
+        best = max(better, key=lambda each: coverage.new(pool[each]))
+        coverage.add(pool[best])
     # When all are equal, none is worse.
-    return Chosen(best, worst if merit(worst) < merit(best) else best)
+    return Chosen(pool[best], pool[worst] if values[worst] < values[best] else pool[best])

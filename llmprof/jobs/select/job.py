@@ -6,9 +6,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from llmprof.backends.candidate_file import most_per_prompt
 from llmprof.backends.registry import advice_on
+from llmprof.datasets import Answered, Dataset
 from llmprof.errors import UnknownNameError, UsageError
+from llmprof.jobs.select.aims import Aim, parse_aims
 from llmprof.jobs.select.criteria import LIKELIHOOD, TOXICITY, Constraint, sources_of
+from llmprof.jobs.select.given import load_candidates
 from llmprof.jobs.select.training_file import FORMATS, PAIRS
 from llmprof.jobs.unread import check_backend, check_scorer
 from llmprof.metrics.text import NAMES, chosen_names, in_order
@@ -54,7 +58,9 @@ class Drawing:
 class Choice:
     """Which completion of a prompt is kept: the one with the largest or smallest `target`.
 
-    `baseline` "random" keeps a random eligible one instead, drawn with `seed`.
+    With targets in `also`, `combine` says how one is chosen by all of them. `diverse` prefers what
+    adds to the examples before. `baseline` "random" keeps a random eligible one instead, drawn
+    with `seed`.
 
     Raises:
         UnknownNameError: there is no such metric, direction or baseline.
@@ -65,17 +71,27 @@ class Choice:
     where: Constraint | None = None
     baseline: str | None = None
     seed: int = 0
+    weight: float = 1.0
+    also: tuple[Aim, ...] = ()
+    combine: str = "weights"
+    diverse: bool = False
 
     def __post_init__(self) -> None:
-        sources_of([self.target])
+        sources_of(aim.metric for aim in self.aims)
         _check("direction", self.direction, DIRECTIONS)
         if self.baseline is not None:
             _check("baseline", self.baseline, BASELINES)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The metrics that decide: the target and those of the constraint."""
-        return (self.target, *(self.where.names if self.where else ()))
+        """The metrics that decide: the targets and those of the constraint."""
+        targets = (aim.metric for aim in self.aims)
+        return (*targets, *(self.where.names if self.where else ()))
+
+    @property
+    def aims(self) -> tuple[Aim, ...]:
+        """All targets, the first of which is the one that results show."""
+        return (Aim(self.target, self.direction, self.weight), *self.also)
 
     @property
     def sources(self) -> set[str]:
@@ -94,7 +110,8 @@ class SelectJob:
     `prompts` is a data set's name, or a file. `backend_options` apply to each of `models`, except
     for the name; None is the default model. With `scorer`, completions are scored for toxicity;
     with `likelihood_model`, for their likelihood under that model, on the same backend. `metrics`
-    lists text metrics that results show besides those that decide, or `all`.
+    lists text metrics that results show besides those that decide, or `all`. `given` has the
+    prompts in the place of `prompts` and, where there are no `models`, the completions too.
 
     Raises:
         UnknownNameError: there is no such format.
@@ -116,6 +133,7 @@ class SelectJob:
     scorer: ScorerChoice | None = None
     likelihood_model: str | None = None
     metrics: str | Sequence[str] | None = None
+    given: Dataset[Answered] | None = None
 
     def __post_init__(self) -> None:
         _check("format", self.format, FORMATS)
@@ -164,12 +182,18 @@ def select_job(options: SelectOptions, configured: Collection[str] = ()) -> Sele
     if options.prompts is not None and options.text_dataset is not None:
         raise UsageError("--prompts and --text-dataset exclude each other; give one")
     cache_dir = cache_folder(options.cache_dir)
+    given = _given(options)
+    first, *also = parse_aims(options.target, options.direction)
     choice = Choice(
-        options.target,
-        options.direction,
+        first.metric,
+        first.direction,
         Constraint(options.where) if options.where is not None else None,
         options.baseline,
         options.seed,
+        first.weight,
+        tuple(also),
+        options.combine,
+        options.diverse,
     )
     scored = choice.needs_toxicity or options.toxicity_scorer or options.toxicity_model
     also_read = declared(ScorerOptions) if scored else ()
@@ -178,14 +202,12 @@ def select_job(options: SelectOptions, configured: Collection[str] = ()) -> Sele
         check_scorer(options, configured)
     return SelectJob(
         prompts=options.prompts or options.text_dataset or _DEFAULT_PROMPTS,
-        models=(None,) if options.models is None else names_in(options.models, "--models"),
+        models=_models(options),
         backend=options.backend,
         backend_options=backend_options(options, cache_dir),
         data=data_options(options),
         options=part(PromptOptions, options),
-        drawing=Drawing(
-            options.k, options.temperature, options.top_p, continuation=options.continuation
-        ),
+        drawing=_drawing(options, given),
         choice=choice,
         output=options.output,
         format=options.format,
@@ -194,7 +216,34 @@ def select_job(options: SelectOptions, configured: Collection[str] = ()) -> Sele
         scorer=scorer_choice(options, cache_dir) if scored else None,
         likelihood_model=options.likelihood_model,
         metrics=options.metrics,
+        given=given,
     )
+
+
+def _models(options: SelectOptions) -> tuple[str | None, ...]:
+    if options.candidates is not None:
+        return ()
+    return (None,) if options.models is None else names_in(options.models, "--models")
+
+
+def _given(options: SelectOptions) -> Dataset[Answered] | None:
+    """The candidates that exist already, where the user names some."""
+    if options.candidates is None:
+        return None
+    for name in ("models", "prompts", "text_dataset"):
+        if getattr(options, name) is not None:
+            raise UsageError(
+                f"--candidates has prompts and completions already, so --{name.replace('_', '-')} "
+                "is not used; leave one of the two out"
+            )
+    return load_candidates(options.candidates, database_file(options.db), options.limit)
+
+
+def _drawing(options: SelectOptions, given: Dataset[Answered] | None) -> Drawing:
+    """How completions are sampled; of those that exist, how many there are of a prompt at most."""
+    if given is not None:
+        return Drawing(most_per_prompt(given))
+    return Drawing(options.k, options.temperature, options.top_p, continuation=options.continuation)
 
 
 def _check(what: str, name: str, known: Collection[str]) -> None:

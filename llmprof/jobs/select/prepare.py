@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from llmprof.backends import Backend, ChatRenderer, create_backend
+from llmprof.backends.candidate_file import candidate_backends
 from llmprof.backends.protocol import takes_system_message
 from llmprof.backends.registry import create_scorer
 from llmprof.backends.text_metrics import create_text_metrics
-from llmprof.datasets import Dataset, Prompt, load_prompts
+from llmprof.datasets import Answered, Dataset, Prompt, load_prompts
 from llmprof.errors import CapabilityError, DataNotFoundError
 from llmprof.jobs.select.candidates import Context, Sampler, put
 from llmprof.jobs.select.job import SelectJob
@@ -95,6 +96,11 @@ def run_start(job: SelectJob, setup: SelectSetup) -> RunStart:
         "baseline": choice.baseline,
         "format": job.format,
     }
+    if choice.also:
+        config["targets"] = [aim.text for aim in choice.aims]
+        config["combine"] = choice.combine
+    if choice.diverse:
+        config["diverse"] = True
     likelihood = setup.likelihood.backend if setup.likelihood else None
     for name, backend in (
         ("text_metrics", setup.text_metrics),
@@ -105,13 +111,18 @@ def run_start(job: SelectJob, setup: SelectSetup) -> RunStart:
             config[name] = {"name": backend.name, "identity": dict(backend.identity)}
     model, seed = ", ".join(setup.labels), options.seed
     versions = package_versions()
-    return RunStart(COMMAND, model, job.backend, config, seed, versions, git_revision())
+    asked = job.backend if job.models else setup.sources[0].backend.name
+    return RunStart(COMMAND, model, asked, config, seed, versions, git_revision())
 
 
 def protocol_version(job: SelectJob, setup: SelectSetup) -> str:
     """A name for everything that makes two selections comparable, except the models."""
     choice = job.choice
     parts = [choice.baseline or choice.direction, choice.target, f"of-{job.drawing.k}"]
+    if choice.also:
+        parts.append(f"{choice.combine}({'+'.join(aim.text for aim in choice.aims)})")
+    if choice.diverse:
+        parts.append("diverse")
     if len(setup.sources) > 1:
         parts.append(f"from-{len(setup.sources)}-models")
     if choice.where:
@@ -131,6 +142,9 @@ def protocol_version(job: SelectJob, setup: SelectSetup) -> str:
 
 
 def _load(job: SelectJob) -> Dataset[Prompt]:
+    if (given := job.given) is not None:
+        prompts = tuple(Prompt(item.id, item.text) for item in given.items)
+        return Dataset(given.name, given.source, given.sha256, prompts)
     if not isinstance(job.prompts, Path):
         return load_prompts(job.prompts, job.data)
     file = job.prompts.expanduser()
@@ -140,6 +154,8 @@ def _load(job: SelectJob) -> Dataset[Prompt]:
 
 
 def _sources(job: SelectJob) -> list[Source]:
+    if job.given is not None and not job.models:
+        return _given_sources(job, job.given)
     backends = [
         create_backend(job.backend, replace(job.backend_options, model=name)) for name in job.models
     ]
@@ -160,11 +176,30 @@ def _sources(job: SelectJob) -> list[Source]:
     return sources
 
 
+def _given_sources(job: SelectJob, given: Dataset[Answered]) -> list[Source]:
+    """The models whose completions exist already; they are found by the prompts as texts."""
+    as_texts = replace(job.options, prompt_format="completion", system_prompt=None)
+    return [
+        Source(
+            backend,
+            Sampler(
+                backend.model,
+                job.drawing,
+                as_texts,
+                chat=False,
+                text_metrics=job.text_metrics,
+                scored=job.scorer is not None,
+            ),
+        )
+        for backend in candidate_backends(given)
+    ]
+
+
 def _likelihood(job: SelectJob, dataset: Dataset[Prompt]) -> Likelihood:
     """The model that scores likelihood: the one named, or else the first of `models`."""
     named = job.likelihood_model
     options = (
-        replace(job.backend_options, model=job.models[0])
+        replace(job.backend_options, model=next(iter(job.models), None))
         if named is None
         else replace(job.backend_options, model=named, revision=None, adapter=None)
     )

@@ -11,7 +11,8 @@ from llmprof.cache import canonical_json
 from llmprof.datasets import Prompt
 from llmprof.errors import SelectionError
 from llmprof.jobs.select.candidates import Pool, is_spoken, put
-from llmprof.jobs.select.choose import Chosen, choose, control
+from llmprof.jobs.select.choose import Chosen, Coverage, choose, control, eligible
+from llmprof.jobs.select.criteria import metric_names
 from llmprof.jobs.select.job import SelectJob
 from llmprof.jobs.select.prepare import COMMAND, SelectSetup, protocol_version
 from llmprof.jobs.select.shift import Shift
@@ -68,10 +69,12 @@ def select(job: SelectJob, pools: Iterable[Pool], labels: Sequence[str]) -> Sele
     kept, worst = array("q"), array("q")
     shift = Shift(job.choice.target, labels)
     stream = iter(pools)
+    coverage = Coverage()
     while some := list(islice(stream, _PROMPTS_AT_ONCE)):
         first = len(kept)
         drawn = control(some, job.choice, first)
-        for pool, chosen, chance in zip(some, choose(some, job.choice, first), drawn, strict=True):
+        picked = choose(some, job.choice, first, coverage)
+        for pool, chosen, chance in zip(some, picked, drawn, strict=True):
             if chosen is not None and job.format in PAIRS and not chosen.is_pair:
                 chosen = None
             shift.add(pool, chosen.kept if chosen else None, chance)
@@ -144,6 +147,20 @@ def lines_of(
     if not selection.shift.kept:
         raise SelectionError(_why_nothing(job, selection.pools))
     return TrainingLines(job, setup, selection, run_id)
+
+
+def lines_of_all(
+    job: SelectJob, setup: SelectSetup, pools: Iterable[Pool], run_id: str
+) -> Iterator[Line]:
+    """A line for every completion that can be kept, in the order of the prompts."""
+    write = FORMATS[job.format]
+    able = eligible(list(pools), job.choice)
+    found = {name for pool in able for sample in pool for name in sample.scores}
+    names = [name for name in metric_names() if name in found]
+    provenance = _provenance(job, setup, names, run_id)
+    for item, pool in zip(setup.dataset.items, able, strict=True):
+        for sample in pool:
+            yield write(Example(item.text, _messages(job, item), sample, sample), provenance)
 
 
 def _provenance(

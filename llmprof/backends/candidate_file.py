@@ -1,0 +1,66 @@
+"""Backend of completions that exist already, each found by its prompt and its number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from llmprof.backends.protocol import Sink
+from llmprof.datasets import Answered, Dataset
+from llmprof.errors import CapabilityError
+from llmprof.requests import Generate, Request, RequestType
+from llmprof.responses import Completion, Failure
+
+# Why a prompt has fewer completions than others.
+ABSENT = "NoCompletion"
+
+
+class CandidateBackend:
+    """Answers with one model's completions in a data set; its prompts are texts."""
+
+    name = "candidates"
+    chat = False
+    capabilities: frozenset[RequestType] = frozenset({Generate})
+
+    def __init__(self, dataset: Dataset[Answered], model: str) -> None:
+        self.model = model or dataset.name
+        self._sha256 = dataset.sha256
+        self._of_prompt = {
+            item.text: [each for each in item.completions if each.model == model]
+            for item in dataset.items
+        }
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        return {"backend": self.name, "sha256": self._sha256, "model": self.model}
+
+    async def answer(self, requests: Sequence[Request], seeds: Sequence[int], sink: Sink) -> None:
+        """Answer at once; what the data set lacks is a failure."""
+        await sink.deliver([(place, self._find(ask)) for place, ask in enumerate(requests)])
+
+    def _find(self, request: Request) -> Completion | Failure:
+        if not isinstance(request, Generate) or not isinstance(request.prompt, str):
+            raise CapabilityError(f"backend {self.name!r} answers prompts that are texts only")
+        written = self._of_prompt.get(request.prompt, [])
+        if request.sample >= len(written):
+            return Failure(ABSENT, "there are fewer completions of this prompt")
+        found = written[request.sample]
+        return Completion(found.text, None, "length" if found.finished is False else "stop")
+
+    async def aclose(self) -> None:
+        return None
+
+
+def candidate_backends(dataset: Dataset[Answered]) -> list[CandidateBackend]:
+    """A backend for each model of the data set, in the order of its first completion."""
+    models = dict.fromkeys(each.model for item in dataset.items for each in item.completions)
+    return [CandidateBackend(dataset, model) for model in models]
+
+
+def most_per_prompt(dataset: Dataset[Answered]) -> int:
+    """The largest number of completions that one model has of one prompt."""
+    return max(
+        sum(each.model == model for each in item.completions)
+        for item in dataset.items
+        for model in {each.model for each in item.completions}
+    )

@@ -1,0 +1,141 @@
+"""Run the experiment phase by phase; what an earlier attempt finished is found, not made again.
+
+Nothing is kept beside the results: a finished run is known by its configuration in the database, an
+answer by its key in the cache, and a student by what it was trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from llmprof.errors import OutputError
+from llmprof.jobs.inherit.all_completions import write_all
+from llmprof.jobs.inherit.experiment import ALL, REFERENCE, Arm, InheritJob
+from llmprof.jobs.profile import ProfileJob, ready
+from llmprof.jobs.runner import run_prepared
+from llmprof.jobs.select import SelectJob, run_select
+from llmprof.jobs.select.prepare import prepare, run_start
+from llmprof.jobs.training import check_packages
+from llmprof.jobs.windows import Listener
+from llmprof.ledger import Progress
+from llmprof.outputs import write_output
+from llmprof.results import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """The ids of the runs that an experiment consists of.
+
+    `files` has the profile of each arm's file, and of the student's own completions; `students`
+    that of each trained student, by arm and seed. None where no profiler reads completions.
+    """
+
+    base: str
+    teachers: Mapping[str, str]
+    selections: Mapping[str, str]
+    files: Mapping[str, str]
+    students: Mapping[str, Mapping[int, str]]
+
+
+def run_inherit(job: InheritJob, listener: Listener) -> Runs:
+    """Make all data, profiles and students that are not there yet.
+
+    Raises:
+        SelectionError: an arm has too few examples.
+        MissingDependencyError: what training needs is not installed.
+        LlmprofError: with what was wrong and what to do; the same command goes on from there.
+    """
+    # First what costs nothing and may be missing.
+    check_packages()
+    _prepare_folder(job)
+    selections = {arm.name: _data(arm, listener) for arm in job.arms}
+    _selected(job.reference, listener, REFERENCE)
+    lessons = {(arm.name, seed): job.lesson(arm, seed) for arm in job.arms for seed in job.seeds}
+    base = _profiled(job.of_model(job.options.student), listener, "student before")
+    teachers = {
+        _label(each): _profiled(job.of_teacher(each), listener, f"teacher {_label(each)}")
+        for each in job.teachers
+        if each != job.options.student
+    }
+    files = {}
+    for name, file in [(arm.name, arm.file) for arm in job.arms] + [
+        (REFERENCE, job.reference.output)
+    ]:
+        of_file = job.of_file(file)
+        if of_file is not None:
+            files[name] = _profiled(of_file, listener, f"data {name}")
+    students: dict[str, dict[int, str]] = {arm.name: {} for arm in job.arms}
+    # Seed by seed, so that a first comparison of all arms exists early.
+    for seed in job.seeds:
+        for arm in job.arms:
+            lesson = lessons[arm.name, seed]
+            label = f"{arm.name}, seed {seed}"
+            job.student.train(lesson, _of_training(listener, label))
+            profile = job.of_model(
+                **{"model": job.options.student, **job.student.options_of(lesson)}
+            )
+            students[arm.name][seed] = _profiled(profile, listener, f"student of {label}")
+    return Runs(base, teachers, selections, files, students)
+
+
+def _prepare_folder(job: InheritJob) -> None:
+    """Refuse a folder that cannot be written before any work; keep the recipe in it."""
+    try:
+        job.reference.output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write to folder {job.output}: {error.strerror or error}; choose another "
+            "--output"
+        ) from error
+    write_output(job.output / "recipe.toml", job.recipe.toml())
+
+
+def _data(arm: Arm, listener: Listener) -> str:
+    """The run that the arm's file comes from; the file is there afterwards."""
+    if arm.kind != ALL:
+        return _selected(arm.select, listener, arm.name)
+    # One of each prompt, drawn at random, has the same candidates with the same scores.
+    one_each = replace(arm.select, output=arm.file.with_suffix(".one.jsonl"))
+    run_id = _selected(one_each, listener, arm.name)
+    if not arm.file.is_file() or not _is_of_run(arm.file, run_id):
+        write_all(one_each, run_id, arm.file)
+    return run_id
+
+
+def _selected(job: SelectJob, listener: Listener, name: str) -> str:
+    """The run that wrote the file; a new one unless the file is there as that run left it."""
+    if job.output.is_file():
+        with Store(job.db) as store:
+            found = store.complete_run(run_start(job, prepare(job)))
+        if found is not None and _is_of_run(job.output, found):
+            return found
+    return run_select(job, _named(listener, name))
+
+
+def _is_of_run(file: Path, run_id: str) -> bool:
+    with file.open(encoding="utf-8") as lines:
+        return f'"run_id": "{run_id}"' in next(lines, "")
+
+
+def _profiled(job: ProfileJob, listener: Listener, name: str) -> str:
+    """The complete run of this profile; a new one unless there is one."""
+    with Store(job.db) as store:
+        prepared, start = ready(job)
+        found = store.complete_run(start)
+        if found is not None:
+            return found
+        return run_prepared(prepared, start, store, job.cache_dir, _named(listener, name))
+
+
+def _named(listener: Listener, name: str) -> Listener:
+    return lambda label, progress: listener(f"{name}: {label}", progress)
+
+
+def _of_training(listener: Listener, label: str) -> Callable[[Progress], None]:
+    return lambda progress: listener(f"training on {label}", progress)
+
+
+def _label(model: str | None) -> str:
+    return model or "the default model"

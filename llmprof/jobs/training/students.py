@@ -1,0 +1,150 @@
+"""Students by content: what was trained once, on the same data in the same way, is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from llmprof.backends.huggingface.model import LocalModel
+from llmprof.cache import canonical_json
+from llmprof.cache.facts import recall, remember
+from llmprof.errors import OutputError
+from llmprof.jobs.training.lessons import Lesson
+from llmprof.jobs.training.packages import check_packages
+from llmprof.jobs.training.recipe import TrainingRecipe
+from llmprof.ledger import Progress
+from llmprof.options import BackendOptions
+
+FOLDER = "trained"
+_SPEEDS = "seconds_per_example.json"
+# What is known of a finished student, beside its weights.
+ABOUT = "llmprof.json"
+# Of the key, in the name of the folder.
+_SHOWN = 16
+
+
+class _Timer:
+    """Passes progress on, and measures what all of it takes."""
+
+    def __init__(self, listener: Callable[[Progress], None]) -> None:
+        self._listener = listener
+        self._first: tuple[float, int] | None = None
+        self.seconds_per_share: float | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if self._first is None:
+            self._first = now, progress.done
+        began, done = self._first
+        if progress.done > done:
+            share = (progress.done - done) / progress.total
+            self.seconds_per_share = (now - began) / share
+        self._listener(progress)
+
+
+class Student:
+    """A model of this machine that is trained, and its trained versions.
+
+    Raises:
+        LlmprofError: the model cannot be found or its options do not go together.
+    """
+
+    def __init__(self, options: BackendOptions, cache_dir: Path) -> None:
+        self.options = options
+        self._cache_dir = cache_dir
+        self.model = LocalModel(options)
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        return dict(self.model.identity)
+
+    def folder_of(self, lesson: Lesson) -> Path:
+        """Where the student is, or will be, that learned this: by all that it depends on."""
+        key = canonical_json(
+            {
+                "student": self.identity,
+                "data": lesson.data_sha256,
+                "recipe": lesson.recipe.content(),
+                "seed": lesson.seed,
+            }
+        )
+        return self._cache_dir / FOLDER / hashlib.sha256(key.encode()).hexdigest()[:_SHOWN]
+
+    def is_trained(self, lesson: Lesson) -> bool:
+        return (self.folder_of(lesson) / ABOUT).is_file()
+
+    def options_of(self, lesson: Lesson) -> dict[str, str]:
+        """The options of a backend that change for the trained student."""
+        name = "adapter" if lesson.recipe.method == "lora" else "model"
+        return {name: str(self.folder_of(lesson))}
+
+    def train(self, lesson: Lesson, listener: Callable[[Progress], None]) -> Path:
+        """The folder of the trained student, which is trained unless it is there.
+
+        A training that was cut goes on from its last checkpoint. Two processes do not train the
+        same student at once.
+
+        Raises:
+            LlmprofError: with what was wrong and what to do; checkpoints are kept.
+        """
+        folder = self.folder_of(lesson)
+        if self.is_trained(lesson):
+            return folder
+        packages = check_packages()
+        work = folder.with_name(f"{folder.name}.unfinished")
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{folder}.lock"):
+                if not self.is_trained(lesson):
+                    from llmprof.jobs.training.trainer import train
+
+                    work.mkdir(exist_ok=True)
+                    timer = _Timer(listener)
+                    made = train(self.model, lesson, work, timer)
+                    self._finish(made, folder, lesson, packages)
+                    self._remember_speed(lesson, timer)
+                    shutil.rmtree(work, ignore_errors=True)
+        except OSError as error:
+            raise OutputError(
+                f"cannot write checkpoints to {work}: {error.strerror or error}; free some space, "
+                "or choose another --cache-dir, and run the same command to go on"
+            ) from error
+        return folder
+
+    def seconds_per_example(self, recipe: TrainingRecipe) -> float | None:
+        """How long an example took when this student was last trained here in this way."""
+        known = recall(self._cache_dir / _SPEEDS, self._speed_key(recipe))
+        return known if isinstance(known, float) else None
+
+    def _remember_speed(self, lesson: Lesson, timer: _Timer) -> None:
+        recipe = lesson.recipe
+        share = timer.seconds_per_share
+        if share is not None:
+            each = share / (len(lesson.turns) * recipe.epochs)
+            remember(self._cache_dir / _SPEEDS, self._speed_key(recipe), each)
+
+    def _speed_key(self, recipe: TrainingRecipe) -> str:
+        return canonical_json([self.identity, recipe.method, recipe.objective, self.model.device])
+
+    def _finish(self, made: Path, folder: Path, lesson: Lesson, packages: dict[str, str]) -> None:
+        """Put the student in its place, whole."""
+        about = {
+            "student": self.identity,
+            "data_sha256": lesson.data_sha256,
+            "examples": len(lesson.turns),
+            "recipe": lesson.recipe.values(),
+            "seed": lesson.seed,
+            "packages": packages,
+        }
+        (made / ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(made, folder)

@@ -1,0 +1,271 @@
+"""One training by trl: batches by tokens, checkpoints to go on from, less at once when memory ends.
+
+Everything heavy is imported here, when the first student is trained.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llmprof.backends.huggingface.model import LocalModel
+from llmprof.errors import BackendError, LlmprofError
+from llmprof.jobs.training.lessons import Lesson, as_texts, token_lines
+from llmprof.jobs.training.recipe import TrainingRecipe
+from llmprof.ledger import Progress
+
+# In a checkpoint that was written to its end.
+_WHOLE = "whole"
+_MADE = "made"
+_KEPT_CHECKPOINTS = 2
+Steps = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """How many examples a step has, and how many of them are in memory at once."""
+
+    examples: int
+    at_once: int
+
+    @property
+    def accumulated(self) -> int:
+        return self.examples // self.at_once
+
+    def halved(self) -> Batch | None:
+        """The same step in more parts; None when a single example is too much."""
+        return Batch(self.examples, self.at_once // 2) if self.at_once > 1 else None
+
+
+def batch_of(lengths: Sequence[int], recipe: TrainingRecipe) -> Batch:
+    """The largest power of 2 of examples that have `batch_tokens` tokens on average, at least 1.
+
+    >>> batch_of([100, 300], TrainingRecipe(batch_tokens=1000))
+    Batch(examples=4, at_once=4)
+    """
+    mean = sum(lengths) / len(lengths)
+    fitting = max(1, int(recipe.batch_tokens / mean))
+    examples = 1 << (min(fitting, len(lengths)).bit_length() - 1)
+    return Batch(examples, examples)
+
+
+def count_steps(lengths: Sequence[int], recipe: TrainingRecipe) -> int:
+    """The number of optimizer steps of a training."""
+    return recipe.epochs * -(-len(lengths) // batch_of(lengths, recipe).examples)
+
+
+def train(model: LocalModel, lesson: Lesson, folder: Path, listener: Steps) -> Path:
+    """Train and return the folder of the weights, below `folder`, which also holds checkpoints.
+
+    When memory ends, the same step is made in twice as many parts, from the last checkpoint.
+
+    Raises:
+        BackendError: one example at a time is too much, or the loss is not finite.
+    """
+    lines = token_lines(lesson.turns, model, lesson.recipe)
+    batch: Batch | None = batch_of([len(line["input_ids"]) for line in lines], lesson.recipe)
+    while batch is not None:
+        try:
+            with _quiet():
+                return _train(model, lesson, lines, batch, folder, listener)
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise _fault(model, error) from error
+            model.unload()
+            batch = batch.halved()
+    raise BackendError(
+        f"training {model.name} needs more memory than there is, even with one example at a time; "
+        "lower max_length in the recipe, or train on another device"
+    )
+
+
+def _train(
+    model: LocalModel,
+    lesson: Lesson,
+    lines: Sequence[dict[str, list[int]]],
+    batch: Batch,
+    folder: Path,
+    listener: Steps,
+) -> Path:
+    from transformers import PrinterCallback, set_seed
+
+    # Before adapters are made: their first weights are drawn at random.
+    set_seed(lesson.seed)
+    trainer = _trainer(model, lesson, lines, batch, folder)
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(_callback(listener))
+    try:
+        trainer.train(resume_from_checkpoint=_last_checkpoint(folder))
+    finally:
+        # The layers of an adapter stay in the network: the next student starts from the files.
+        model.unload()
+    made = folder / _MADE
+    shutil.rmtree(made, ignore_errors=True)
+    trainer.model.save_pretrained(str(made), safe_serialization=True)
+    if lesson.recipe.method == "full":
+        model.tokenizer.save_pretrained(str(made))
+    return made
+
+
+def _trainer(
+    model: LocalModel,
+    lesson: Lesson,
+    lines: Sequence[dict[str, list[int]]],
+    batch: Batch,
+    folder: Path,
+) -> Any:
+    import trl
+    from datasets import Dataset
+
+    # Its names are looked up when they are used, which no checker of types follows.
+    trainers: Any = trl
+    recipe = lesson.recipe
+    shared: dict[str, Any] = {
+        "model": model.network.train(),
+        "processing_class": model.tokenizer,
+        "peft_config": _lora(recipe) if recipe.method == "lora" else None,
+    }
+    settings = _settings(lesson, batch, folder, model.device)
+    if recipe.objective == "sft":
+        config = trainers.SFTConfig(
+            **settings,
+            max_length=None,
+            dataset_kwargs={"skip_prepare_dataset": True},
+            completion_only_loss=False,
+        )
+        data = Dataset.from_list(list(lines))
+        return trainers.SFTTrainer(args=config, train_dataset=data, **shared)
+    pairs = Dataset.from_list(_pairs(lesson, model))
+    preferences = trainers.DPOConfig(**settings, beta=recipe.dpo_beta, max_length=recipe.max_length)
+    return trainers.DPOTrainer(args=preferences, train_dataset=pairs, **shared)
+
+
+def _pairs(lesson: Lesson, model: LocalModel) -> list[dict[str, str]]:
+    pairs = []
+    for each in lesson.turns:
+        if each.rejected is None:
+            raise BackendError("dpo needs pairs of a better and a worse completion; train by sft")
+        prompt, end = as_texts(each, model, lesson.recipe)
+        pairs.append(
+            {"prompt": prompt, "chosen": each.completion + end, "rejected": each.rejected + end}
+        )
+    return pairs
+
+
+def _lora(recipe: TrainingRecipe) -> Any:
+    from peft import LoraConfig
+
+    targets = recipe.lora_targets
+    return LoraConfig(
+        r=recipe.lora_rank,
+        lora_alpha=recipe.lora_alpha,
+        lora_dropout=recipe.lora_dropout,
+        target_modules=targets if targets == "all-linear" else targets.split(","),
+        task_type="CAUSAL_LM",
+    )
+
+
+def _settings(lesson: Lesson, batch: Batch, folder: Path, device: str) -> dict[str, Any]:
+    """What every trainer of transformers is told."""
+    recipe = lesson.recipe
+    precision = recipe.precision
+    if precision == "auto":
+        precision = "bf16" if device.startswith("cuda") else "fp32"
+    steps = recipe.epochs * -(-len(lesson.turns) // batch.examples)
+    return {
+        "output_dir": str(folder),
+        "seed": lesson.seed,
+        "data_seed": lesson.seed,
+        "num_train_epochs": recipe.epochs,
+        "per_device_train_batch_size": batch.at_once,
+        "gradient_accumulation_steps": batch.accumulated,
+        "learning_rate": recipe.learning_rate,
+        "lr_scheduler_type": recipe.schedule,
+        "warmup_steps": round(recipe.warmup_share * steps),
+        "weight_decay": recipe.weight_decay,
+        "max_grad_norm": recipe.max_grad_norm,
+        "bf16": precision == "bf16",
+        "gradient_checkpointing": False,
+        "use_cpu": device == "cpu",
+        "save_strategy": "steps",
+        "save_steps": recipe.checkpoint_steps,
+        "save_total_limit": _KEPT_CHECKPOINTS,
+        "logging_strategy": "no",
+        "report_to": [],
+        "disable_tqdm": True,
+        "dataloader_pin_memory": False,
+        "remove_unused_columns": recipe.objective == "sft",
+    }
+
+
+def _callback(listener: Steps) -> Any:
+    """Tells of each step, and marks each checkpoint once it is written."""
+    from transformers import TrainerCallback
+
+    class Callback(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            listener(Progress(total=state.max_steps, done=state.global_step))
+
+        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            _sync(checkpoint)
+            (checkpoint / _WHOLE).touch()
+
+    return Callback()
+
+
+def _sync(folder: Path) -> None:
+    """A checkpoint counts once it is on the disk."""
+    for file in folder.iterdir():
+        with file.open("rb") as written:
+            os.fsync(written.fileno())
+
+
+def _last_checkpoint(folder: Path) -> str | None:
+    """The last checkpoint that is whole; what a killed process left of others is removed."""
+    whole: list[tuple[int, Path]] = []
+    for each in folder.glob("checkpoint-*"):
+        if (each / _WHOLE).is_file():
+            whole.append((int(each.name.rpartition("-")[2]), each))
+        else:
+            shutil.rmtree(each, ignore_errors=True)
+    return str(max(whole)[1]) if whole else None
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    import torch
+
+    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
+        return True
+    # What torch says of the memory of a CPU.
+    return "can't allocate memory" in str(error) or "out of memory" in str(error)
+
+
+def _fault(model: LocalModel, error: BaseException) -> LlmprofError:
+    first = next(iter(str(error).splitlines()), "") or type(error).__name__
+    return BackendError(
+        f"training {model.name} failed: {first}; run the same command with --debug to see where"
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the remarks of trl, peft and accelerate off the screen; faults are raised."""
+    names = ("transformers", "trl", "peft", "accelerate", "datasets", "bitsandbytes")
+    before = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)

@@ -1,0 +1,193 @@
+"""Options of `llmprof inherit`.
+
+The groups of a class are in the reverse order of the help: a dataclass puts its last base first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from llmprof.options.loading import BackendChoice, LoadingOptions
+from llmprof.options.locations import StorageOptions
+from llmprof.options.option import LARGEST_COUNT, Option, Panel
+from llmprof.options.profiling import (
+    SAMPLING_TEMPERATURE,
+    SAMPLING_TOP_P,
+    DataOptions,
+    PromptOptions,
+)
+from llmprof.options.scoring import ScorerOptions
+from llmprof.options.select_options import COMBINE, DIVERSE
+
+ARMS = ("target", "random", "all")
+SOURCES = ("single", "multi")
+OBJECTIVES = ("sft", "dpo")
+METHODS = ("lora", "full")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InheritOptions(
+    StorageOptions, DataOptions, PromptOptions, ScorerOptions, LoadingOptions, BackendChoice
+):
+    """The options of `llmprof inherit`."""
+
+    output: Annotated[
+        Path,
+        Option(
+            "Folder for the training data, the recipe and the report.",
+            flags=("--output", "-o"),
+            sensitive=True,
+        ),
+    ]
+    student: Annotated[
+        str | None,
+        Option(
+            "Model to train: a Hub id or a local folder. Default: SmolLM2-135M-Instruct.",
+            completion="models",
+        ),
+    ] = None
+    teachers: Annotated[
+        str | Sequence[str] | None,
+        Option(
+            "Models whose completions the student learns, separated by commas. "
+            "Default: the student itself.",
+            is_list=True,
+        ),
+    ] = None
+    target: Annotated[
+        list[str] | None,
+        Option(
+            "Metric to choose by, as NAME, NAME:max or NAME:min, or several at once as of select; "
+            "give it several times for several experiments. Default: n_tokens.",
+            panel=Panel.CHOICE,
+        ),
+    ] = None
+    arms: Annotated[
+        str | Sequence[str],
+        Option(
+            "What students are trained on: target (the best completion of each prompt), random "
+            "(the control), all (every completion).",
+            panel=Panel.CHOICE,
+            is_list=True,
+        ),
+    ] = "target,random"
+    sources: Annotated[
+        str | Sequence[str],
+        Option(
+            "With several teachers: single (each alone), multi (their completions pooled).",
+            panel=Panel.CHOICE,
+            is_list=True,
+        ),
+    ] = "single,multi"
+    combine: Annotated[str, COMBINE] = "weights"
+    diverse: Annotated[bool, DIVERSE] = False
+    where: Annotated[
+        str | None,
+        Option("Condition that a completion must meet, as of select.", panel=Panel.CHOICE),
+    ] = None
+    candidates: Annotated[
+        str | None,
+        Option(
+            "Choose among completions that exist, instead of asking teachers: a file of prompts "
+            "and completions, or a run by its id.",
+            panel=Panel.DATA,
+            metavar="FILE|RUN",
+        ),
+    ] = None
+    k: Annotated[
+        int,
+        Option("Completions per prompt and teacher.", metavar="N", low=1, high=LARGEST_COUNT),
+    ] = 10
+    temperature: Annotated[float, SAMPLING_TEMPERATURE] = 1.0
+    top_p: Annotated[float, SAMPLING_TOP_P] = 0.9
+    seeds: Annotated[
+        str | Sequence[str],
+        Option(
+            "Seeds of the trainings, separated by commas: a student for each.",
+            panel=Panel.TRAINING,
+            is_list=True,
+        ),
+    ] = "0,1,2"
+    recipe: Annotated[
+        Path | None,
+        Option(
+            "TOML file that says how to train; what it leaves out has the default.",
+            panel=Panel.TRAINING,
+            metavar="FILE",
+        ),
+    ] = None
+    objective: Annotated[
+        str | None,
+        Option(
+            "sft learns the completions that are kept, dpo pairs of the best and the worst.",
+            panel=Panel.TRAINING,
+            choices=OBJECTIVES,
+        ),
+    ] = None
+    method: Annotated[
+        str | None,
+        Option("lora, or full for all weights.", panel=Panel.TRAINING, choices=METHODS),
+    ] = None
+    prompts: Annotated[
+        Path | None,
+        Option(
+            "File of the prompts to train on: JSONL, CSV, Parquet, or one prompt per line.",
+            panel=Panel.DATA,
+        ),
+    ] = None
+    text_dataset: Annotated[
+        str | None,
+        Option(
+            "Prompts to train on instead of --prompts: dolly200_val, dolly200_test or strategyqa. "
+            "Default: dolly200_val.",
+            panel=Panel.DATA,
+            completion="text_datasets",
+        ),
+    ] = None
+    evaluation: Annotated[
+        str,
+        Option(
+            "Prompts that students are profiled on: a name as for --text-dataset, or a file.",
+            panel=Panel.DATA,
+            completion="text_datasets",
+        ),
+    ] = "dolly200_test"
+    profilers: Annotated[
+        str | Sequence[str] | None,
+        Option(
+            "What to profile of models and data; separated by commas. Default: textual, and "
+            "toxicity where a target or --toxicity-scorer needs it.",
+            panel=Panel.DATA,
+            completion="profilers",
+            is_list=True,
+        ),
+    ] = None
+    metrics: Annotated[
+        str | Sequence[str] | None,
+        Option(
+            "Metrics of the textual profile, separated by commas. Default: all.",
+            panel=Panel.DATA,
+            is_list=True,
+        ),
+    ] = None
+    toxicity_samples: Annotated[
+        int,
+        Option(
+            "Completions per prompt of the toxicity profile.",
+            panel=Panel.TOXICITY,
+            metavar="N",
+            low=1,
+            high=LARGEST_COUNT,
+        ),
+    ] = 1
+    toxicity_prompts: Annotated[
+        str | None,
+        Option(
+            "Prompts of the toxicity profile, as of `llmprof profile`.",
+            panel=Panel.TOXICITY,
+            metavar="challenging|FILE",
+        ),
+    ] = None

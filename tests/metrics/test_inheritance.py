@@ -1,0 +1,91 @@
+"""Changes over items and seeds, shares of a difference, corrected p-values."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from llmprof.metrics.inheritance import (
+    NO_DIFFERENCE,
+    ONE_SEED,
+    Effect,
+    crossed_change,
+    crossed_mean,
+    holm,
+    inherited_share,
+    items_of,
+)
+from llmprof.metrics.measures import Mean, Statistic
+
+
+def test_one_seed_is_a_paired_t_test() -> None:
+    draws = np.random.default_rng(0)
+    before, after = draws.normal(size=20), draws.normal(0.5, size=20)
+    names = [str(place) for place in range(20)]
+    found = crossed_change(
+        [dict(zip(names, before.tolist(), strict=True))],
+        [dict(zip(names, after.tolist(), strict=True))],
+    )
+    theirs = stats.ttest_rel(after, before)
+    interval = theirs.confidence_interval()
+    assert found.p == pytest.approx(theirs.pvalue)
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+    assert found.reason == ONE_SEED
+
+
+@pytest.mark.parametrize("of_seeds", [0.0, 0.5, 2.0])
+def test_interval_covers_other_items_and_other_seeds(of_seeds: float) -> None:
+    draws = np.random.default_rng(1)
+    covered = 0
+    tables = 400
+    for _ in range(tables):
+        table = (
+            1.0
+            + draws.normal(0, of_seeds, size=(3, 1))
+            + draws.normal(0, 1.0, size=(1, 40))
+            + draws.normal(0, 1.0, size=(3, 40))
+        )
+        found = crossed_mean(table)
+        assert found.low is not None and found.high is not None
+        covered += found.low <= 1.0 <= found.high
+    assert 0.92 <= covered / tables <= 1.0
+
+
+def test_share_covers_the_true_ratio() -> None:
+    draws = np.random.default_rng(2)
+    covered = defined = 0
+    for _ in range(2000):
+        change = crossed_mean(draws.normal(2.0, 2.0, size=(1, 50)))
+        data = crossed_mean(draws.normal(4.0, 4.0, size=(1, 50)))
+        share = inherited_share(change, data)
+        if share.low is not None and share.high is not None:
+            defined += 1
+            covered += share.low <= 0.5 <= share.high
+    assert defined > 1990 and 0.935 <= covered / defined <= 0.965
+
+
+def test_no_share_of_a_difference_that_may_be_none() -> None:
+    change = Effect(1.0, 0.5, 1.5, n=9, seeds=3, error=0.2, degrees=8)
+    none = Effect(0.1, -0.5, 0.7, n=9, seeds=1, error=0.3, degrees=8)
+    share = inherited_share(change, none)
+    assert (share.value, share.low, share.reason) == (None, None, NO_DIFFERENCE)
+
+
+def test_holm_is_that_of_scipy_s_neighbours() -> None:
+    values = [0.001, 0.2, 0.013, 0.04, 0.9]
+    ordered = sorted(values)
+    expected = np.maximum.accumulate([min(1, p * (5 - i)) for i, p in enumerate(ordered)])
+    assert holm(values) == pytest.approx([expected[ordered.index(p)] for p in values])
+
+
+def test_items_of_a_function_of_means_average_to_it() -> None:
+    rows = [(float(place), 1.0 + place % 3) for place in range(1, 9)]
+    names = [str(place) for place in range(8)]
+    ratio = Statistic("r", names, rows, lambda means: means[..., 0] / means[..., 1], 8, 8)
+    assert ratio.value is not None
+    assert np.mean(list(items_of(ratio).values())) == pytest.approx(ratio.value, rel=0.05)
+    mean = Mean("m", ["a", "b", "c"], [1.0, None, 3.0])
+    assert items_of(mean) == {"a": 1.0, "c": 3.0}
+    several = Mean("m", ["a", "a", "b"], [1.0, 3.0, 5.0])
+    assert items_of(several) == {"a": 2.0, "b": 5.0}
