@@ -6,10 +6,13 @@ answer by its key in the cache, and a student by what it was trained on.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from llmprof.cache import canonical_json
 from llmprof.errors import OutputError
 from llmprof.jobs.inherit.all_completions import write_all
 from llmprof.jobs.inherit.experiment import ALL, REFERENCE, Arm, InheritJob
@@ -21,7 +24,8 @@ from llmprof.jobs.training import check_packages
 from llmprof.jobs.windows import Listener
 from llmprof.ledger import Progress
 from llmprof.outputs import write_output
-from llmprof.results import Store
+from llmprof.results import COMPLETE, RunStart, Store
+from llmprof.results.reader import read_runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,24 +103,40 @@ def _data(arm: Arm, listener: Listener) -> str:
     # One of each prompt, drawn at random, has the same candidates with the same scores.
     one_each = replace(arm.select, output=arm.file.with_suffix(".one.jsonl"))
     run_id = _selected(one_each, listener, arm.name)
-    if not arm.file.is_file() or not _is_of_run(arm.file, run_id):
+    if _run_of(arm.file) != run_id:
         write_all(one_each, run_id, arm.file)
     return run_id
 
 
 def _selected(job: SelectJob, listener: Listener, name: str) -> str:
-    """The run that wrote the file; a new one unless the file is there as that run left it."""
-    if job.output.is_file():
+    """The run that wrote the file; a new one unless a run of this configuration did."""
+    run_id = _run_of(job.output)
+    if run_id is not None:
         with Store(job.db) as store:
-            found = store.complete_run(run_start(job, prepare(job)))
-        if found is not None and _is_of_run(job.output, found):
-            return found
+            if _is_same(store, run_id, run_start(job, prepare(job))):
+                return run_id
     return run_select(job, _named(listener, name))
 
 
-def _is_of_run(file: Path, run_id: str) -> bool:
-    with file.open(encoding="utf-8") as lines:
-        return f'"run_id": "{run_id}"' in next(lines, "")
+def _run_of(file: Path) -> str | None:
+    """The run that the first line of a training file says it is of."""
+    with suppress(OSError, ValueError):
+        with file.open(encoding="utf-8") as lines:
+            line = json.loads(next(lines, "null"))
+        if isinstance(line, dict):
+            origin = line.get("provenance") or line.get("chosen_provenance") or {}
+            return str(origin["run_id"]) if "run_id" in origin else None
+    return None
+
+
+def _is_same(store: Store, run_id: str, start: RunStart) -> bool:
+    """Whether the run is complete and of this configuration; of several any will do."""
+    for run in read_runs(store, status=COMPLETE):
+        if run.id == run_id:
+            mine = (start.command, start.model, start.backend, start.seed)
+            same = (run.command, run.model, run.backend, run.seed) == mine
+            return same and canonical_json(dict(run.config)) == canonical_json(start.config)
+    return False
 
 
 def _profiled(job: ProfileJob, listener: Listener, name: str) -> str:
