@@ -404,7 +404,7 @@ def test_range_errors_of_options_are_usage_errors() -> None:
 
 def test_select_writes_its_file_and_tells_what_it_did(tmp_path: Path) -> None:
     results = llmprof.select(
-        output=tmp_path / "data.jsonl", target="generated_tokens", k=2, limit=3, models=["a", "b"],
+        output="data.jsonl", target="generated_tokens", k=2, limit=3, models=["a", "b"],
         **SCRIPTED,
     )  # fmt: skip
     assert len((tmp_path / "data.jsonl").read_text().splitlines()) == 3

@@ -35,7 +35,7 @@ class InheritOptions(
     """The options of `llmprof inherit`."""
 
     output: Annotated[
-        Path,
+        str | Path,
         Option(
             "Folder for the training data, the recipe and the report.",
             flags=("--output", "-o"),
@@ -112,7 +112,7 @@ class InheritOptions(
         ),
     ] = "0,1,2"
     recipe: Annotated[
-        Path | None,
+        str | Path | None,
         Option(
             "TOML file that says how to train; what it leaves out has the default.",
             panel=Panel.TRAINING,
@@ -132,7 +132,7 @@ class InheritOptions(
         Option("lora, or full for all weights.", panel=Panel.TRAINING, choices=METHODS),
     ] = None
     prompts: Annotated[
-        Path | None,
+        str | Path | None,
         Option(
             "File of the prompts to train on: JSONL, CSV, Parquet, or one prompt per line.",
             panel=Panel.DATA,

@@ -87,7 +87,7 @@ class ProfileOptions(
         ),
     ] = None
     texts: Annotated[
-        Path | None,
+        str | Path | None,
         Option(
             "File of prompts and completions to profile instead of a model, such as training "
             "data: textual, and toxicity where --toxicity-scorer names a scorer.",

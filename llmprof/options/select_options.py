@@ -51,7 +51,7 @@ class SelectOptions(
     """The options of `llmprof select`."""
 
     output: Annotated[
-        Path,
+        str | Path,
         Option(
             "File to write, in JSON Lines or Parquet by its extension.",
             flags=("--output", "-o"),
@@ -122,7 +122,7 @@ class SelectOptions(
     temperature: Annotated[float, SAMPLING_TEMPERATURE] = 1.0
     top_p: Annotated[float, SAMPLING_TOP_P] = 0.9
     prompts: Annotated[
-        Path | None,
+        str | Path | None,
         Option("File of prompts: JSONL, CSV, Parquet, or one prompt per line.", panel=Panel.DATA),
     ] = None
     text_dataset: Annotated[

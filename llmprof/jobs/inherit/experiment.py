@@ -177,7 +177,7 @@ def inherit_job(options: InheritOptions, configured: Collection[str] = ()) -> In
         teachers = ()
     student = Student(_student_options(options, cache_dir), cache_dir)
     form = _format(student, options, recipe)
-    folder = options.output.expanduser()
+    folder = Path(options.output).expanduser()
     arms = tuple(_arms(options, configured, teachers, kinds, targets, form, folder))
     reference = select_job(
         _selection(options, (), parse_aims("generated_tokens"), form, folder / DATA / REFERENCE),
@@ -210,7 +210,9 @@ def inherit_job(options: InheritOptions, configured: Collection[str] = ()) -> In
 
 def _recipe(options: InheritOptions) -> TrainingRecipe:
     recipe = (
-        TrainingRecipe() if options.recipe is None else read_recipe(options.recipe.expanduser())
+        TrainingRecipe()
+        if options.recipe is None
+        else read_recipe(Path(options.recipe).expanduser())
     )
     if options.objective is not None:
         recipe = replace(recipe, objective=options.objective)

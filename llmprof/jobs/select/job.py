@@ -201,7 +201,7 @@ def select_job(options: SelectOptions, configured: Collection[str] = ()) -> Sele
     if not scored:
         check_scorer(options, configured)
     return SelectJob(
-        prompts=options.prompts or options.text_dataset or _DEFAULT_PROMPTS,
+        prompts=_prompts(options),
         models=_models(options),
         backend=options.backend,
         backend_options=backend_options(options, cache_dir),
@@ -209,7 +209,7 @@ def select_job(options: SelectOptions, configured: Collection[str] = ()) -> Sele
         options=part(PromptOptions, options),
         drawing=_drawing(options, given),
         choice=choice,
-        output=options.output,
+        output=Path(options.output),
         format=options.format,
         db=database_file(options.db),
         cache_dir=cache_dir,
@@ -218,6 +218,12 @@ def select_job(options: SelectOptions, configured: Collection[str] = ()) -> Sele
         metrics=options.metrics,
         given=given,
     )
+
+
+def _prompts(options: SelectOptions) -> str | Path:
+    if options.prompts is not None:
+        return Path(options.prompts)
+    return options.text_dataset or _DEFAULT_PROMPTS
 
 
 def _models(options: SelectOptions) -> tuple[str | None, ...]:
