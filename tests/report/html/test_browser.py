@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.common.selenium_manager import SeleniumManager
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from llmprof.report.build import build_report
@@ -37,11 +39,17 @@ HEADINGS = {
 }
 
 
-def program(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
+def browser() -> tuple[str, str]:
+    """The browser and its driver: those in PATH, or else those that Selenium finds or downloads."""
+    browser, driver = (shutil.which(name) for name in ("chromium", "chromedriver"))
+    if browser and driver:
+        return browser, driver
+    asked = ["--browser", "chrome", "--avoid-stats", "--timeout", "20"]
+    try:
+        found = SeleniumManager().binary_paths(asked)
+    except WebDriverException:
         leave_out("install chromium and chromium-driver, which open the HTML page")
-    return found
+    return found["browser_path"], found["driver_path"]
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +106,7 @@ def browser_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def chromium(browser_folder: Path) -> Iterator[Chrome]:
     options = ChromeOptions()
-    options.binary_location = program("chromium")
+    options.binary_location, driver_path = browser()
     for argument in (
         "--headless=new",
         "--disable-dev-shm-usage",
@@ -110,7 +118,7 @@ def chromium(browser_folder: Path) -> Iterator[Chrome]:
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     # With both paths given, Selenium looks for no driver and sends nothing.
-    driver = Chrome(options=options, service=Service(program("chromedriver")))
+    driver = Chrome(options=options, service=Service(driver_path))
     try:
         yield driver
     finally:
