@@ -75,8 +75,8 @@ def check_quantization(model: str, method: str | None, quantize: str) -> None:
         require(package, f"model {model} is quantized with {method}, which", install)
 
 
-def bitsandbytes_config(quantize: str, compute_dtype: Any) -> Any:
-    """What transformers is told: None for `none`.
+def bitsandbytes_settings(quantize: str, compute_dtype: Any) -> dict[str, Any]:
+    """What transformers is told: nothing for `none`, which leaves a quantized checkpoint its own.
 
     `8bit` is LLM.int8() (Dettmers et al. 2022), which multiplies in fp16 whatever
     `compute_dtype` is. `4bit` is NF4 with double quantization (QLoRA,
@@ -89,15 +89,16 @@ def bitsandbytes_config(quantize: str, compute_dtype: Any) -> Any:
     if quantize == "8bit":
         # bitsandbytes warns at every matrix product of every layer.
         logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
-        return configuration(load_in_8bit=True)
+        return {"quantization_config": configuration(load_in_8bit=True)}
     if quantize == "4bit":
-        return configuration(
+        chosen = configuration(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=compute_dtype,
         )
-    return None
+        return {"quantization_config": chosen}
+    return {}
 
 
 def bytes_per_parameter(dtype: str, quantization: str) -> float:

@@ -28,7 +28,7 @@ from llmprof.backends.huggingface.limits import longest_input
 from llmprof.backends.huggingface.load_options import (
     TORCH_DTYPES,
     best_device,
-    bitsandbytes_config,
+    bitsandbytes_settings,
     bytes_per_parameter,
     check_options,
     check_quantization,
@@ -219,7 +219,7 @@ class LocalModel:
             self._weights_path,
             dtype=self._torch_dtype,
             device_map=self._options.device_map or {"": self.device},
-            quantization_config=bitsandbytes_config(self._options.quantize, self._torch_dtype),
+            **bitsandbytes_settings(self._options.quantize, self._torch_dtype),
             use_safetensors=not self.files.pickled,
             weights_only=True,
             output_loading_info=True,

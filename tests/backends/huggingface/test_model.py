@@ -195,6 +195,19 @@ def test_quantized_checkpoint_is_not_quantized_again(copy: Path) -> None:
     assert identity["dtype"] == "checkpoint"
 
 
+def test_quantized_checkpoint_is_loaded_as_it_says(tiny_llama: Path, tmp_path: Path) -> None:
+    import transformers
+
+    folder = Path(shutil.copytree(tiny_llama, tmp_path / "quantized"))
+    how = transformers.BitsAndBytesConfig(load_in_4bit=True)
+    transformers.AutoModelForCausalLM.from_pretrained(
+        str(folder), quantization_config=how
+    ).save_pretrained(str(folder))
+    network = LocalModel(options(folder)).network
+    kinds = {type(module).__name__ for module in network.modules()}
+    assert "Linear4bit" in kinds
+
+
 def shard(folder: Path, name: str) -> Path:
     """Move the weights of a model to `name`, which its index then lists; their file."""
     from safetensors import safe_open
