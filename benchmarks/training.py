@@ -21,6 +21,9 @@ def parse() -> argparse.Namespace:
     made.add_argument("--steps", type=int, default=60)
     made.add_argument("--every", type=int, default=20)
     made.add_argument("--limit", type=int, default=20)
+    made.add_argument("--batch", type=int, default=4, help="texts of a step")
+    made.add_argument("--tokens", type=int, default=64, help="tokens of a text, at most")
+    made.add_argument("--max-new-tokens", type=int, default=128, help="of a completion")
     return made.parse_args()
 
 
@@ -56,15 +59,15 @@ def train(arguments: argparse.Namespace, callbacks: list[Any]) -> tuple[list[flo
         LoraConfig(r=8, lora_alpha=32, lora_dropout=0.05, task_type="CAUSAL_LM"),
     )
     data = [
-        {"input_ids": tokenizer(text, truncation=True, max_length=64)["input_ids"]}
+        {"input_ids": tokenizer(text, truncation=True, max_length=arguments.tokens)["input_ids"]}
         for text in texts(arguments.data_dir)
     ]
     trainer = Trainer(
         network,
         TrainingArguments(
             str(arguments.output / "out"), max_steps=arguments.steps, logging_steps=1,
-            per_device_train_batch_size=4, learning_rate=1e-3, report_to="none", use_cpu=True,
-            save_strategy="no", disable_tqdm=True, seed=0,
+            per_device_train_batch_size=arguments.batch, learning_rate=1e-3,
+            report_to="none", use_cpu=True, save_strategy="no", disable_tqdm=True, seed=0,
         ),
         train_dataset=data,  # type: ignore[arg-type]
         data_collator=DataCollatorForLanguageModeling(tokenizer, mlm=False),
@@ -87,6 +90,7 @@ def main() -> None:
         "crows_pairs,textual",
         every=arguments.every,
         limit=arguments.limit,
+        max_new_tokens=arguments.max_new_tokens,
         db=arguments.output / "llmprof.db",
         cache_dir=arguments.output / "cache",
         data_dir=arguments.data_dir,
