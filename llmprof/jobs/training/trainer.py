@@ -5,6 +5,7 @@ Everything heavy is imported here, when the first student is trained.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -111,7 +112,20 @@ def _train(
     trainer.model.save_pretrained(str(made), safe_serialization=True)
     if lesson.recipe.method == "full":
         model.tokenizer.save_pretrained(str(made))
+    else:
+        _sort_layers(made / "adapter_config.json")
     return made
+
+
+def _sort_layers(file: Path) -> None:
+    """Write the names of an adapter's layers in order: they are a set, in a new order each time.
+
+    What a model is asked depends on its files' content, and so do the seeds of what it writes.
+    """
+    config = json.loads(file.read_text(encoding="utf-8"))
+    if isinstance(config.get("target_modules"), list):
+        config["target_modules"].sort()
+    file.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
 
 
 def _trainer(
