@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas
 
     from llmprof.report.contents import Report
+    from llmprof.report.item_differences import ItemDifferences
     from llmprof.results.reader import MetricRow, RunRow, SampleRow
 
 
@@ -267,3 +268,27 @@ def compare(before: str, after: str | Sequence[str], db: str | Path | None = Non
 
     names = [after] if isinstance(after, str) else list(after)
     return build_report(database_file(db), names, before)
+
+
+def diff(
+    before: str,
+    after: str,
+    profilers: str | Sequence[str] = (),
+    metric: str | None = None,
+    top: int = 20,
+    db: str | Path | None = None,
+) -> list[ItemDifferences]:
+    """The items that changed most from `before` to `after`, as `llmprof diff` shows them.
+
+    The runs are named as for `llmprof report`; `metric` is a mean over items, by default the first
+    of each profile that has a direction. Each item has its values, both texts, and `marked`, their
+    parts that are equal, removed and added.
+
+    Raises:
+        LlmprofError: with what was wrong and what to do.
+    """
+    from llmprof.options import names_in
+    from llmprof.report.item_differences import compare_items
+
+    chosen = names_in(profilers, "profilers") if profilers else ()
+    return compare_items(database_file(db), before, after, profilers=chosen, metric=metric, top=top)

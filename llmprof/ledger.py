@@ -22,8 +22,9 @@ _DIGITS = re.compile(r"\d+")
 class Progress:
     """Progress of a list of requests; `done` counts cached, answered and failed ones.
 
-    `truncated` counts the answers whose prompt was cut to fit the model; `failures` maps each class
-    of failure to the first message of that class, `remarks` what was changed in requests likewise.
+    `truncated` counts the answers whose prompt was cut to fit the model, `tokens` those of
+    completions that were not cached; `failures` maps each class of failure to the first message of
+    that class, `remarks` what was changed in requests likewise.
     """
 
     total: int
@@ -32,6 +33,7 @@ class Progress:
     failed: int = 0
     retries: int = 0
     truncated: int = 0
+    tokens: int = 0
     failures: Mapping[str, str] = field(default_factory=dict)
     remarks: Mapping[str, str] = field(default_factory=dict)
 
@@ -44,6 +46,7 @@ class Progress:
             failed=self.failed + other.failed,
             retries=self.retries + other.retries,
             truncated=self.truncated + other.truncated,
+            tokens=self.tokens + other.tokens,
             failures={**other.failures, **self.failures},
             remarks={**other.remarks, **self.remarks},
         )
@@ -104,6 +107,7 @@ class Ledger:
                 cached=total if cached else total - len(counts),
                 failed=sum(counts[key] for key, _ in failed),
                 truncated=sum(counts[key] for key in cut),
+                tokens=0 if cached else sum(_tokens(outcome) for _, outcome in answered),
                 failures={each.error_class: each.message for _, each in reversed(failed)},
                 remarks=_remarks(outcome for _, outcome in answered),
             )
@@ -122,6 +126,10 @@ class Ledger:
 
     def _report(self) -> None:
         self._listener(self._progress)
+
+
+def _tokens(outcome: Outcome) -> int:
+    return (outcome.token_count or 0) if isinstance(outcome, Completion) else 0
 
 
 def _remarks(outcomes: Iterable[Outcome]) -> dict[str, str]:

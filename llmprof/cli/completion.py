@@ -18,6 +18,11 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.,:/@+=-]+")
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9_.,:/@+= -]")
 # A run's help tells it from the others; bash shows ids only.
 _RUNS = "SELECT id, model || ', ' || status FROM runs ORDER BY id DESC LIMIT 50"
+_NAMES = """
+SELECT name, 'run ' || max(id) FROM runs WHERE name <> '' GROUP BY name
+UNION ALL SELECT tag, count(*) || ' runs' FROM run_tags GROUP BY tag LIMIT 50
+"""
+_SHOWN_MODELS = "SELECT model, count(*) || ' runs' FROM runs GROUP BY model LIMIT 50"
 _MODELS = "SELECT DISTINCT model FROM runs WHERE backend = ? AND command <> 'score' ORDER BY model"
 
 
@@ -79,8 +84,14 @@ def recipes(incomplete: str) -> list[tuple[str, str]]:
 
 
 def runs(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    """Ids of the latest runs in the database that the line names."""
-    found = {id: what for id, what in _stored(context, _RUNS)}
+    """Names, tags, models, ids and short ids of the latest runs in the line's database."""
+    ids = _stored(context, _RUNS)
+    found = {name: what for name, what in _stored(context, _NAMES)}
+    found |= {id: what for id, what in ids}
+    if incomplete:
+        found |= {name: what for name, what in _stored(context, _SHOWN_MODELS)}
+        found |= {id.rpartition("-")[2]: what for id, what in ids}
+        found |= {f"@{place}": what for place, (_, what) in enumerate(ids, 1)}
     return [(id, _NOT_PLAIN.sub("_", found[id])) for id in _beginning(found, incomplete)]
 
 

@@ -70,6 +70,41 @@ def datasette(db: Db = DEFAULT_DB) -> None:
 
 @app.command()
 @with_options
+def norms(
+    names: Annotated[
+        list[str],
+        Option(
+            "The reference models: runs, tags or models, as `llmprof report` takes them.",
+            is_argument=True,
+            metavar="RUN|MODEL",
+            completion="runs",
+        ),
+    ],
+    output: Annotated[Path, Option("File to write (Parquet).", flags=("--output", "-o"))],
+    example: Annotated[
+        bool, Option("Mark them as an example, which is no norm of anything.")
+    ] = False,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Write the numbers of reference models as norms.
+
+    `llmprof report --against FILE` then says where a run stands among them. The file names itself
+    by a SHA-256 of its numbers, and is refused once it was changed.
+
+    Examples:
+
+        llmprof export norms base tuned --output norms.parquet
+    """
+    from llmprof.report.build import build_report
+    from llmprof.report.norms import write_norms
+
+    made = write_norms(build_report(db, names, None), output, db, example=example)
+    count = f"{len(made.records)} numbers of {len(made.models)} models"
+    typer.echo(printable(f"wrote {count} to {output}, SHA-256 {made.sha256}"))
+
+
+@app.command()
+@with_options
 def tracker(
     to: Annotated[
         str,

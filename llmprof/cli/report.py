@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,11 +16,14 @@ from llmprof.errors import UsageError
 from llmprof.options import DEFAULT_DB, Option
 from llmprof.safe_text import printable
 
+if TYPE_CHECKING:
+    from llmprof.report.filters import Filters
+
 Format = Annotated[
     str | None,
     Option(
-        "terminal, markdown, json, csv, parquet or html. Default: by the extension of --output, "
-        "else terminal.",
+        "terminal, markdown, latex, typst, json, csv, parquet or html. Default: by the extension "
+        "of --output, else terminal.",
     ),
 ]
 Output = Annotated[
@@ -27,13 +31,28 @@ Output = Annotated[
     Option("File to write. Default: standard output.", flags=("--output", "-o")),
 ]
 
+Profilers = Annotated[
+    str | None,
+    Option("Show these profiles only; separated by commas, patterns allowed.", metavar="NAME,..."),
+]
+Metrics = Annotated[
+    str | None,
+    Option("Show these metrics only, such as '*toxicity*,mtld'.", metavar="GLOB,..."),
+]
+Groups = Annotated[
+    str | None,
+    Option("Show these groups only, such as gender or overall.", metavar="GLOB,..."),
+]
+Changed = Annotated[bool, Option("Show only what clearly changed from the baseline.")]
+
 
 def report(
     names: Annotated[
         list[str] | None,
         Option(
-            "Runs by id or its beginning, or models: the latest complete run of each of their "
-            "configurations. Default: the latest run.",
+            "Runs: by name, @1 (the latest), tag, id or a part of it; or models: the latest "
+            "complete result of each profile, for each of their configurations. Default: the "
+            "latest run.",
             is_argument=True,
             metavar="RUN|MODEL",
             completion="runs",
@@ -53,6 +72,14 @@ def report(
             metavar="NAME",
         ),
     ] = None,
+    profilers: Profilers = None,
+    metrics: Metrics = None,
+    group: Groups = None,
+    changed: Changed = False,
+    against: Annotated[
+        Path | None,
+        Option("Norms of `llmprof export norms`: say where each run stands among those models."),
+    ] = None,
     format: Format = None,
     output: Output = None,
     db: Db = DEFAULT_DB,
@@ -70,7 +97,8 @@ def report(
     """
     if series is not None and (names or baseline is not None):
         raise UsageError("--series shows all steps, against the first; name no runs or baseline")
-    _report(names or (), baseline, format, output, db, series)
+    filters = filters_of(profilers, metrics, group, changed)
+    _report(names or (), baseline, filters, format, output, db, against, series)
 
 
 def compare(
@@ -83,6 +111,10 @@ def compare(
     strict: Strict = False,
     junit: JUnit = None,
     github: GitHub = False,
+    profilers: Profilers = None,
+    metrics: Metrics = None,
+    group: Groups = None,
+    changed: Changed = False,
     format: Format = None,
     output: Output = None,
     db: Db = DEFAULT_DB,
@@ -101,7 +133,8 @@ def compare(
     """
     if not fail_if and (strict or junit is not None):
         raise UsageError("--strict and --junit are about gates; state one with --fail-if")
-    chosen = _report((after,), before, format, output, db)
+    filters = filters_of(profilers, metrics, group, changed)
+    chosen = _report((after,), before, filters, format, output, db)
     if not fail_if:
         return 0
     # Standard output may hold a table for a program.
@@ -109,19 +142,43 @@ def compare(
     return run_gates(db, before, after, fail_if, strict, junit, github, file=file)
 
 
+def filters_of(
+    profilers: str | None, metrics: str | None, group: str | None = None, changed: bool = False
+) -> Filters:
+    """The part of a report that these options keep."""
+    from llmprof.options import names_in
+    from llmprof.report.filters import Filters
+
+    def names(value: str | None, option: str) -> tuple[str, ...]:
+        return () if value is None else names_in(value, option)
+
+    return Filters(
+        names(metrics, "--metrics"),
+        names(profilers, "--profilers"),
+        names(group, "--group"),
+        changed,
+    )
+
+
 def _report(
     names: Sequence[str],
     baseline: str | None,
+    filters: Filters,
     format: str | None,
     output: Path | None,
     db: Path,
+    against: Path | None = None,
     series: str | None = None,
 ) -> str:
     from llmprof.report.build import build_report
     from llmprof.report.formats import TELLS_OMISSIONS, choose_format, write_report
+    from llmprof.report.norms import places_among, read_norms
 
     chosen = choose_format(format, output)
-    built = build_report(db, names, baseline, series=series)
+    norms = None if against is None else read_norms(against)
+    built = build_report(db, names, baseline, filters, series=series)
+    if norms is not None:
+        built = replace(built, remarks=[*built.remarks, *places_among(built, norms)])
     write_report(built, db, chosen, output)
     if chosen not in TELLS_OMISSIONS:
         for omission in built.omissions:

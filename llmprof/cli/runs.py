@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from llmprof.cli.parameters import Db, with_options
+from llmprof.errors import StoreError
 from llmprof.options import DEFAULT_DB, Option
+from llmprof.safe_text import printable
 
 app = typer.Typer(invoke_without_command=True)
+
+
+def existing(db: Path) -> Path:
+    """The database, which must be there: nothing is to be renamed in a new one."""
+    if not db.is_file():
+        raise StoreError(f"there are no results in {db}; pass --db FILE")
+    return db
 
 
 @app.callback()
@@ -17,7 +27,7 @@ app = typer.Typer(invoke_without_command=True)
 def runs(context: typer.Context, db: Db = DEFAULT_DB) -> None:
     """List the runs, the latest first.
 
-    `llmprof runs show` tells all about one.
+    `llmprof runs show` tells all about one; rename, tag and rm change what is listed.
 
     Examples:
 
@@ -58,3 +68,104 @@ def show(
     from llmprof.console.listings import print_run_details
 
     print_run_details(db, run)
+
+
+@app.command()
+@with_options
+def rename(
+    run: Annotated[
+        str, Option("The run: see `llmprof report`.", is_argument=True, completion="runs")
+    ],
+    name: Annotated[
+        str, Option("Its new name; without one, its name is taken away.", is_argument=True)
+    ] = "",
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Give a run a name.
+
+    Other commands then find it by that name.
+
+    Examples:
+
+        llmprof runs rename @1 before-training
+        llmprof runs rename 202a0f
+    """
+    from llmprof.report.runs import choose_run
+    from llmprof.results import Store
+    from llmprof.results.naming import rename_run
+
+    with Store(existing(db)) as store:
+        run_id = choose_run(store, run)
+        rename_run(store, run_id, name or None)
+    typer.echo(
+        printable(f"run {run_id} is called {name.strip()}" if name else f"run {run_id} has no name")
+    )
+
+
+@app.command()
+@with_options
+def tag(
+    run: Annotated[
+        str, Option("The run: see `llmprof report`.", is_argument=True, completion="runs")
+    ],
+    tags: Annotated[list[str], Option("Tags to add.", is_argument=True)],
+    remove: Annotated[bool, Option("Take these tags away instead.")] = False,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Add tags to a run.
+
+    A tag stands for all runs that have it.
+
+    Examples:
+
+        llmprof runs tag @1 paper
+        llmprof runs tag @1 paper --remove
+        llmprof report paper
+    """
+    from llmprof.report.runs import choose_run
+    from llmprof.results import Store
+    from llmprof.results.naming import tag_run
+    from llmprof.results.reader import read_run
+
+    with Store(existing(db)) as store:
+        run_id = choose_run(store, run)
+        for each in tags:
+            tag_run(store, run_id, each, remove=remove)
+        found = read_run(store, run_id).tags
+    typer.echo(printable(f"run {run_id} has the tags: {', '.join(found) or 'none'}"))
+
+
+@app.command()
+@with_options
+def rm(
+    runs: Annotated[
+        list[str],
+        Option(
+            "The runs: see `llmprof report`.", is_argument=True, metavar="RUN", completion="runs"
+        ),
+    ],
+    yes: Annotated[bool, Option("Do not ask.")] = False,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Remove runs from the database.
+
+    Their samples and metrics go with them; cached responses stay, so that the same command makes
+    them again without asking a model.
+
+    Examples:
+
+        llmprof runs rm 202a0f
+        llmprof runs rm @1 @2 --yes
+    """
+    from llmprof.report.runs import choose_run
+    from llmprof.results import Store
+    from llmprof.results.naming import remove_run
+
+    with Store(existing(db)) as store:
+        # All names first: @2 would mean another run after @1 is gone.
+        run_ids = list(dict.fromkeys(choose_run(store, each) for each in runs))
+        if not yes:
+            typer.confirm(f"Remove {', '.join(run_ids)} from {printable(str(db))}?", abort=True)
+        for run_id in run_ids:
+            remove_run(store, run_id)
+    typer.echo(f"removed {', '.join(run_ids)}")

@@ -56,7 +56,35 @@ def print_runs(db: Path) -> None:
         _listed(run, [each for each in datasets if each.run_id == run.id]) for run in reversed(runs)
     ]
     columns = ["id", "status", "model", "backend", "profiles", "started (UTC)", "work"]
+    repeats = _repeats(runs)
+    called = [_called(run, repeats.get(run.id)) for run in reversed(runs)]
+    if any(called):
+        columns.insert(1, "called")
+        for row, name in zip(rows, called, strict=True):
+            row.insert(1, name)
     print_table(columns, rows, numbers=["work"], whole=["id", "status", "started (UTC)"])
+
+
+def _called(run: RunRow, repeats: str | None) -> str | None:
+    """A run's name and tags, and of which earlier run it is a repeat."""
+    words = [run.name, *(f"#{tag}" for tag in run.tags)]
+    if repeats is not None:
+        words.append(f"repeats {repeats.rpartition('-')[2]}")
+    return ", ".join(word for word in words if word) or None
+
+
+def _repeats(runs: Sequence[RunRow]) -> dict[str, str]:
+    """The runs before which there was one of the same configuration, with the latest of those."""
+    latest: dict[str, str] = {}
+    found = {}
+    for run in runs:
+        same = json.dumps(
+            [run.command, run.model, run.backend, run.seed, run.config], sort_keys=True
+        )
+        if same in latest:
+            found[run.id] = latest[same]
+        latest[same] = run.id
+    return found
 
 
 def _listed(run: RunRow, datasets: Sequence[DatasetRow]) -> list[object]:

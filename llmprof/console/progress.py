@@ -44,6 +44,42 @@ def _advising(listener: Listener, advice: str | None) -> Listener:
     return listen
 
 
+class _Clock:
+    """Times of the parts of a run, from what was asked and not from what was cached."""
+
+    def __init__(self) -> None:
+        self._began: dict[str, float] = {}
+
+    def elapsed(self, name: str) -> float:
+        """Seconds since the first news of a part."""
+        now = time.monotonic()
+        return now - self._began.setdefault(name, now)
+
+    def words(self, name: str, progress: Progress) -> str:
+        """How fast a part is and how long it will take; how long it took when it is done."""
+        seconds = self.elapsed(name)
+        asked = progress.done - progress.cached
+        if progress.done >= progress.total:
+            return f"took {_duration(seconds)}" if seconds >= 1 else ""
+        if asked < 1 or seconds < 1:
+            return ""
+        # What is left may be cached too, which is known only when it is looked up: not longer.
+        left = (progress.total - progress.done) * seconds / asked
+        speed = f"{progress.tokens / seconds:.0f} tokens/s, " if progress.tokens else ""
+        return f"{speed}{_duration(left)} left"
+
+
+def _duration(seconds: float) -> str:
+    """Minutes and seconds, and hours where there are any.
+
+    >>> _duration(65.4), _duration(3725)
+    ('1:05', '1:02:05')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
 class _Failures:
     """The first message of each class of failure, and the remarks, each to be shown once."""
 
@@ -72,26 +108,29 @@ def _live() -> Iterator[Listener]:
         bars.BarColumn(),
         bars.MofNCompleteColumn(),
         bars.TextColumn("{task.fields[rate]}"),
-        bars.TimeRemainingColumn(),
+        bars.TimeElapsedColumn(),
+        bars.TextColumn("{task.fields[times]}"),
         bars.TextColumn("{task.fields[note]}"),
         console=Console(stderr=True),
     ) as display:
         tasks: dict[str, bars.TaskID] = {}
         failures = _Failures()
+        clock = _Clock()
         # A bar without end, until there is something to count.
-        preparing = display.add_task(_PREPARING, total=None, note="", rate="")
+        preparing = display.add_task(_PREPARING, total=None, note="", rate="", times="")
 
         def listen(name: str, progress: Progress) -> None:
             if not tasks:
                 display.update(preparing, visible=False)
             if name not in tasks:
                 tasks[name] = display.add_task(
-                    printable(name), total=progress.total, note="", rate=""
+                    printable(name), total=progress.total, note="", rate="", times=""
                 )
             display.update(tasks[name], completed=progress.done, total=progress.total)
             speed = display.tasks[tasks[name]].finished_speed or display.tasks[tasks[name]].speed
             rate = f"{speed:.3g}/s" if speed else ""
-            display.update(tasks[name], rate=rate, note=_note(progress))
+            times = clock.words(name, progress)
+            display.update(tasks[name], rate=rate, times=times, note=_note(progress))
             for line in failures.new(name, progress):
                 display.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -110,8 +149,10 @@ def _note(progress: Progress) -> str:
 def _log_lines() -> Listener:
     last: dict[str, float] = {}
     failures = _Failures()
+    clock = _Clock()
 
     def listen(name: str, progress: Progress) -> None:
+        times = clock.words(name, progress)
         for line in failures.new(name, progress):
             print(line, file=sys.stderr, flush=True)
         now = time.monotonic()
@@ -119,6 +160,7 @@ def _log_lines() -> Listener:
         if finished or now - last.get(name, -_LOG_SECONDS) >= _LOG_SECONDS:
             last[name] = now
             line = f"{name}: {progress.done}/{progress.total} done, {_note(progress)}"
+            line += f", {times}" if times else ""
             print(printable(line), file=sys.stderr, flush=True)
 
     return listen

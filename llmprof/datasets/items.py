@@ -12,12 +12,16 @@ ItemT = TypeVar("ItemT")
 
 @dataclass(frozen=True, slots=True)
 class Dataset(Generic[ItemT]):
-    """Items with their origin; `sha256` is of the file's bytes."""
+    """Items with their origin; `sha256` is of the file's bytes.
+
+    `available` is how many items the file has, of which these may be a part; None where unknown.
+    """
 
     name: str
     source: str
     sha256: str
     items: tuple[ItemT, ...]
+    available: int | None = None
 
     @property
     def demonstration(self) -> bool:
@@ -39,6 +43,10 @@ class SentencePair:
     less: str
     bias_type: str
     direction: str
+
+    @property
+    def stratum(self) -> str:
+        return self.bias_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +86,7 @@ class BiasQuestion:
     analysed: bool = False
     names: bool = False
     template: int | None = None
+
+    @property
+    def stratum(self) -> str:
+        return f"{self.category}, {self.condition}, {self.polarity}"

@@ -15,6 +15,22 @@ _FOLDER = "seat"
 SETS = ("targ1", "targ2", "attr1", "attr2")
 
 
+# Tests by what they are about, as Meade et al. 2022 (arXiv 2110.08527) pool those of sentences.
+TOPICS = {
+    "gender": ("weat6", "weat6b", "weat7", "weat7b", "weat8", "weat8b"),
+    "race": (
+        "angry_black_woman_stereotype",
+        "angry_black_woman_stereotype_b",
+        "weat3",
+        "weat3b",
+        "weat4",
+        "weat5",
+        "weat5b",
+    ),
+    "religion": ("religion1", "religion1b", "religion2", "religion2b"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class StimulusSet:
     """Words or sentences that stand for one concept."""
@@ -36,6 +52,13 @@ class AssociationTest:
     @property
     def sets(self) -> tuple[StimulusSet, ...]:
         return (self.target1, self.target2, self.attribute1, self.attribute2)
+
+    @property
+    def stratum(self) -> str:
+        """What the test is about, so that a sample of tests has some of each."""
+        test = self.name.removeprefix("sent-")
+        topic = next((topic for topic, names in TOPICS.items() if test in names), "other")
+        return f"{topic}, {'sentences' if test != self.name else 'words'}"
 
 
 def load_seat(options: DataOptions) -> Dataset[AssociationTest]:

@@ -60,6 +60,10 @@ class StereoSetItem:
     context: str
     candidates: Mapping[str, Candidate]
 
+    @property
+    def stratum(self) -> str:
+        return f"{self.half}, {self.domain}"
+
 
 def load_stereoset(options: DataOptions) -> Dataset[StereoSetItem]:
     """Read the authors' JSON, or the Hub's two Parquet files; the intrasentence half comes first.

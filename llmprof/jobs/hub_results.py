@@ -10,7 +10,7 @@ from typing import Any
 from llmprof.errors import LlmprofError, UnknownNameError
 from llmprof.report.build import build_report
 from llmprof.report.contents import Report, Row, Section, Value
-from llmprof.report.runs import short_name
+from llmprof.report.labels import short_name
 from llmprof.report.text import interval
 from llmprof.safe_text import printable
 

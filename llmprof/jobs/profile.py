@@ -11,6 +11,7 @@ from llmprof.backends import Backend, create_backend
 from llmprof.backends.registry import advice_on, create_scorers
 from llmprof.backends.text_metrics import create_text_metrics, notice_about
 from llmprof.datasets import load_completions
+from llmprof.datasets.data_sample import DataSample, load_part
 from llmprof.errors import CapabilityError, LlmprofError, UsageError
 from llmprof.jobs.dry_run import Plan, plan_prepared
 from llmprof.jobs.runner import Loaded, Prepared, run_prepared
@@ -57,6 +58,7 @@ from llmprof.profilers import (
 from llmprof.profilers.answered import of_each_prompt, profiled_texts
 from llmprof.requests import DescribeText, LogLikelihood, Toxicity
 from llmprof.results import RunStart, Store
+from llmprof.results.naming import check_name
 from llmprof.results.provenance import git_revision, package_versions
 from llmprof.results.series import SeriesPlace, add_to_series
 
@@ -82,6 +84,8 @@ class ProfileJob:
     scorer: ScorerChoice | None = None
     bridges: BridgeChoice = NO_BRIDGES
     recording: Recording = NOTHING_RECORDED
+    name: str | None = None
+    sampling: DataSample | None = None
     texts: Path | None = None
     place: SeriesPlace | None = None
 
@@ -134,6 +138,8 @@ def profile_job(options: ProfileOptions, configured: Collection[str] = ()) -> Pr
         scorer=scorer_choice(options, cache_dir),
         bridges=_bridges(options),
         recording=recording(options),
+        name=None if options.name is None else check_name(options.name),
+        sampling=_sampling(options),
         texts=None if options.texts is None else Path(options.texts).expanduser(),
     )
 
@@ -144,6 +150,14 @@ def _profilers(options: ProfileOptions) -> str | Sequence[str]:
         return options.profilers
     scored = options.toxicity_scorer is not None or options.toxicity_model is not None
     return TEXT_PROFILERS if scored else TEXT_PROFILERS[:1]
+
+
+def _sampling(options: ProfileOptions) -> DataSample | None:
+    if options.sample is None:
+        return None
+    if options.limit is not None:
+        raise UsageError("--sample draws items and --limit takes the first ones; give one of them")
+    return DataSample(options.sample, options.sample_seed)
 
 
 def _bridges(options: ProfileOptions) -> BridgeChoice:
@@ -199,7 +213,7 @@ def ready(job: ProfileJob, backend: Backend | None = None) -> tuple[Prepared, Ru
 def _prepare(job: ProfileJob, backend: Backend | None) -> Prepared:
     # Load data and scorer first: the user hears what is missing before a model is converted.
     profilers = [create_profiler(name, job.options) for name in job.profilers]
-    data = [profiler.load(job.data) for profiler in profilers]
+    data = [load_part(profiler.load, job.data, job.sampling) for profiler in profilers]
     scorers = create_scorers(job.scorer) if job.scorer and _ask_toxicity(profilers) else {}
     text_metrics = _text_metrics(job, profilers)
     backend = backend or create_backend(job.backend, job.backend_options)
@@ -216,7 +230,9 @@ def _prepare(job: ProfileJob, backend: Backend | None) -> Prepared:
 
 def _prepare_texts(job: ProfileJob, file: Path) -> tuple[Prepared, RunStart]:
     """What is asked about the completions in a file, and the identity of the run."""
-    dataset = load_completions(file, job.data.limit)
+    (dataset,) = load_part(
+        lambda data: [load_completions(file, data.limit)], job.data, job.sampling
+    )
     job = replace(job, options=of_each_prompt(job.options, dataset))
     scorers = create_scorers(job.scorer) if job.scorer and needs_scorer(job.profilers) else {}
     facts = text_facts(scorers, job.bridges)
@@ -289,6 +305,11 @@ def _start(job: ProfileJob, prepared: Prepared) -> RunStart:
     config: dict[str, Any] = {
         "identity": dict(backend.identity),
         "limit": job.data.limit,
+        **(
+            {}
+            if job.sampling is None
+            else {"sample": job.sampling.size, "sample_seed": job.sampling.seed}
+        ),
         "options": asdict(job.options),
         "profiles": [
             [each.profiler.name, each.profiler.version, each.dataset.name, each.dataset.sha256]
@@ -298,5 +319,12 @@ def _start(job: ProfileJob, prepared: Prepared) -> RunStart:
     if prepared.scorers:
         config["scorer"] = scorer_config(prepared.scorers, job.bridges)
     return RunStart(
-        "profile", backend.model, backend.name, config, job.options.seed, versions, git_revision()
+        "profile",
+        backend.model,
+        backend.name,
+        config,
+        job.options.seed,
+        versions,
+        git_revision(),
+        job.name,
     )

@@ -226,6 +226,7 @@ async def _profile(
         samples=spool,
         metrics=metrics,
         work=work_of(total, time.monotonic() - began),
+        n_available=dataset.available,
     )
     return result, unanswered
 

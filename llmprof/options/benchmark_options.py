@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 from llmprof.options.loading import BackendChoice, LoadingOptions, ModelName
-from llmprof.options.locations import StorageOptions, TrackOptions
+from llmprof.options.locations import RunNaming, StorageOptions, TrackOptions
 from llmprof.options.option import LARGEST_COUNT, Option, Panel
 from llmprof.options.profiling import SystemPrompt
 
@@ -20,7 +20,9 @@ BENCHMARK_SEED = 1234
 
 
 @dataclass(frozen=True, kw_only=True)
-class BenchmarkOptions(TrackOptions, StorageOptions, LoadingOptions, BackendChoice, ModelName):
+class BenchmarkOptions(
+    RunNaming, TrackOptions, StorageOptions, LoadingOptions, BackendChoice, ModelName
+):
     """The options of `llmprof benchmark`."""
 
     tasks: Annotated[

@@ -48,6 +48,16 @@ class StorageOptions(CacheOptions, DatabaseOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunNaming(Options):
+    """What a run is called, beside its id."""
+
+    name: Annotated[
+        str | None,
+        Option("A name for the run, by which other commands find it.", metavar="TEXT"),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrackOptions(Options):
     """Which experiment trackers are told of the run."""
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Annotated
 
 from llmprof.options.loading import BackendChoice, LoadingOptions, ModelName
-from llmprof.options.locations import StorageOptions, TrackOptions
+from llmprof.options.locations import RunNaming, StorageOptions, TrackOptions
 from llmprof.options.option import Option, Panel
-from llmprof.options.profiling import DataOptions, ProfilerOptions
+from llmprof.options.profiling import DataOptions, ProfilerOptions, SampleOptions
 from llmprof.options.scoring import RecordingOptions, ScorerOptions
 
 DEFAULT_PROFILERS = "textual,crows_pairs"
@@ -57,8 +57,10 @@ class SeriesOptions(ModelName):
 
 @dataclass(frozen=True, kw_only=True)
 class ProfileOptions(
+    RunNaming,
     TrackOptions,
     StorageOptions,
+    SampleOptions,
     DataOptions,
     ProfilerOptions,
     RecordingOptions,

@@ -168,6 +168,32 @@ class ProfilerOptions(PromptOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SampleOptions(Options):
+    """Which items of each data set are used, where that is not the first ones."""
+
+    sample: Annotated[
+        int | None,
+        Option(
+            "Use N items of each data set, drawn evenly from its groups.",
+            panel=Panel.DATA,
+            metavar="N",
+            low=1,
+            high=LARGEST_COUNT,
+        ),
+    ] = None
+    sample_seed: Annotated[
+        int,
+        Option(
+            "Seed of --sample; runs of one seed share their items.",
+            panel=Panel.DATA,
+            metavar="N",
+            low=0,
+            high=2**63 - 1,
+        ),
+    ] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataOptions(Options):
     """Where data sets come from, and how many of their items are used.
 

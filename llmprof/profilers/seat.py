@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llmprof.datasets import AssociationTest, DataOptions, Dataset, load_seat
+from llmprof.datasets.seat import TOPICS
 from llmprof.metrics.measures import Mean, Measure, Single, metrics_of
 from llmprof.metrics.samples import Metric, Sample, Scored
 from llmprof.profilers.association import association_test, associations
@@ -17,19 +18,6 @@ from llmprof.profilers.protocol import ProfilerOptions
 from llmprof.requests import Answer, Embed, Request, RequestType
 from llmprof.responses import Embedding, Failure
 
-POOLED = {
-    "gender": ("weat6", "weat6b", "weat7", "weat7b", "weat8", "weat8b"),
-    "race": (
-        "angry_black_woman_stereotype",
-        "angry_black_woman_stereotype_b",
-        "weat3",
-        "weat3b",
-        "weat4",
-        "weat5",
-        "weat5b",
-    ),
-    "religion": ("religion1", "religion1b", "religion2", "religion2b"),
-}
 _ONE_TEST = "one test has no items to draw from"
 _UNDEFINED = "the embeddings failed, are zero or all have the same association"
 
@@ -140,7 +128,7 @@ class Seat:
     def measures(self, samples: Sequence[Scored]) -> list[Measure]:
         effects = {sample.sample_id: sample.scores["effect_size"] for sample in samples}
         measures: list[Measure] = []
-        for group, names in POOLED.items():
+        for group, names in TOPICS.items():
             tests = [f"sent-{name}" for name in names if f"sent-{name}" in effects]
             if tests:
                 values = [effects[test] for test in tests]

@@ -12,7 +12,10 @@ from llmprof.profilers import Comparable, Presentation, Scale, presentation_of
 from llmprof.report.changes import compare_with_baseline, stored_profile
 from llmprof.report.contents import Omission, Report, ReportedRun, Row, Section, Value
 from llmprof.report.disagreements import disagreements
+from llmprof.report.filters import Filters, changed
+from llmprof.report.filters import chosen as keep
 from llmprof.report.headlines import headlines
+from llmprof.report.provenance_remarks import provenance_remarks, sizes_of
 from llmprof.report.runs import choose_runs
 from llmprof.report.steps import choose_series
 from llmprof.report.verdicts import corrected
@@ -22,7 +25,12 @@ from llmprof.results.reader import DatasetRow, read_datasets, read_metrics
 
 
 def build_report(
-    db: Path, wanted: Sequence[str], baseline: str | None, *, series: str | None = None
+    db: Path,
+    wanted: Sequence[str],
+    baseline: str | None,
+    filters: Filters | None = None,
+    *,
+    series: str | None = None,
 ) -> Report:
     """The report on the runs that `wanted` names, compared with `baseline` if there is one.
 
@@ -32,7 +40,8 @@ def build_report(
 
     Raises:
         StoreError: the database cannot be read.
-        UnknownNameError: a name fits no run, or several where one is needed.
+        UnknownNameError: a name fits no run, or several where one is needed; or a filter fits
+            nothing.
     """
     with Store(db, read_only=True) as store:
         steps: Sequence[int] = ()
@@ -41,20 +50,27 @@ def build_report(
         else:
             chosen, steps = choose_series(store, series)
         sections, omissions = make_sections(store, chosen.runs)
+        if filters is not None:
+            sections = keep(sections, filters)
         if chosen.baseline is not None:
             sections = [
                 compare_with_baseline(store, chosen.runs, chosen.baseline, section)
                 for section in sections
             ]
+    sections = corrected(sections)
     report = Report(
         runs=chosen.runs,
-        sections=corrected(sections),
+        sections=sections,
         baseline=chosen.baseline,
         omissions=[*chosen.omissions, *map(_unfinished, _incomplete(chosen.runs)), *omissions],
         series=series,
         steps=steps,
     )
-    return replace(report, remarks=disagreements(report), headlines=headlines(report))
+    remarks = [*provenance_remarks(report, wanted), *disagreements(report)]
+    report = replace(report, remarks=remarks, headlines=headlines(report))
+    if filters is not None and filters.changed:
+        report = replace(report, sections=changed(sections))
+    return report
 
 
 def _incomplete(runs: Sequence[ReportedRun]) -> list[ReportedRun]:
@@ -107,19 +123,35 @@ def make_sections(
 
 def _results(store: Store, place: int, run: ReportedRun) -> list[_Result]:
     results = []
-    for row in read_datasets(store, run.run_id):
-        scorer = _scorer(run, row.profiler)
+    for row in _datasets(store, run):
+        source = run.source(row.profiler, row.dataset)
+        scorer = _scorer(source, row.profiler)
         way = {
             "protocol version": row.protocol_version,
             "demonstration data": row.demonstration,
             "data (SHA-256)": row.sha256[:12],
-            "items": row.n_items,
             **({} if scorer is None else {"scorer": scorer}),
-            **_settings(run, row.profiler),
+            **_settings(source, row.profiler),
         }
         name = None if scorer is None else _scorer_name(scorer)
         results.append(_Result(place, row, name, way))
     return results
+
+
+def _datasets(store: Store, run: ReportedRun) -> list[DatasetRow]:
+    """What a column shows: the results of its run, but those that another run stands in for."""
+    rows = [
+        row
+        for row in read_datasets(store, run.run_id)
+        if run.source(row.profiler, row.dataset) is run
+    ]
+    for each in run.sources:
+        rows += [
+            row
+            for row in read_datasets(store, each.run.run_id, profiler=each.profiler)
+            if row.dataset == each.dataset
+        ]
+    return rows
 
 
 def _scorer(run: ReportedRun, profiler: str) -> Mapping[str, Any] | None:
@@ -163,7 +195,8 @@ def _section(store: Store, runs: Sequence[ReportedRun], results: Sequence[_Resul
     first = results[0]
     nothing = [None] * len(runs)
     presentation = presentation_of(first.row.profiler)
-    stored = runs[first.run].config.get("higher_is_better", {})
+    source = runs[first.run].source(first.row.profiler, first.row.dataset)
+    stored = source.config.get("higher_is_better", {})
     higher_is_better = stored.get(first.row.dataset, {})
     return Section(
         profiler=first.row.profiler,
@@ -185,6 +218,12 @@ def _section(store: Store, runs: Sequence[ReportedRun], results: Sequence[_Resul
             for (metric, group), values in found.items()
         ],
         presentation=presentation,
+        size=sizes_of(
+            store,
+            [runs[each.run] for each in results],
+            first.row.profiler,
+            first.row.dataset,
+        ),
     )
 
 

@@ -69,6 +69,7 @@ def _made_anew(section: Section, place: int, measures: _Measures) -> Section:
 
 def _measures(store: Store, run: ReportedRun, section: Section) -> _Measures:
     """What the run's metrics are made of, by metric and group; those that are known."""
+    run = run.source(section.profiler, section.dataset)
     samples = read_samples(
         store, run.run_id, profiler=section.profiler, dataset=section.dataset, prompts=False
     )

@@ -17,7 +17,10 @@ from llmprof.results.reader import MetricRow
 
 @dataclass(frozen=True, slots=True)
 class ReportedRun:
-    """A run in a report; `label` is a short name, unique in the report."""
+    """A run in a report; `label` is a short name, unique in the report.
+
+    `sources` are results that are not its own: those of earlier runs of the same model.
+    """
 
     run_id: str
     label: str
@@ -30,6 +33,23 @@ class ReportedRun:
     started_at: str
     config: Mapping[str, Any]
     versions: Mapping[str, str]
+    sources: Sequence[ResultSource] = ()
+
+    def source(self, profiler: str, dataset: str) -> ReportedRun:
+        """The run that has these results: this one, or an earlier one of the same model."""
+        for each in self.sources:
+            if (each.profiler, each.dataset) == (profiler, dataset):
+                return each.run
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class ResultSource:
+    """Results of a column that an earlier run of the same model has."""
+
+    profiler: str
+    dataset: str
+    run: ReportedRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +142,8 @@ class Row:
 class Section:
     """Results made in one way: one profiler, protocol, data set (by content) and scorer.
 
-    `presentation` is what the profile says about how they are shown.
+    `presentation` is what the profile says about how they are shown, `size` how many of the items
+    were used, such as `20 of 1,508 items`; empty where all were.
     """
 
     profiler: str
@@ -134,6 +155,7 @@ class Section:
     scorer: str | None
     rows: Sequence[Row]
     presentation: Presentation = field(default_factory=Presentation)
+    size: str = ""
 
     @property
     def title(self) -> str:
@@ -141,7 +163,12 @@ class Section:
         name = self.presentation.title or self.profiler
         if self.dataset != self.profiler:
             name += f" on {self.dataset}"
-        return f"{name} (demonstration data)" if self.demonstration else name
+        said = [*(["demonstration data"] if self.demonstration else []), *filter(None, [self.size])]
+        return f"{name} ({', '.join(said)})" if said else name
+
+    def has(self, place: int) -> bool:
+        """Whether the run at this place has a value here."""
+        return any(row.values[place] is not None for row in self.rows)
 
     def is_summary(self, row: Row) -> bool:
         """Whether a row stands for the whole data set."""

@@ -12,7 +12,7 @@ from llmprof.report.contents import Report
 
 TERMINAL = "terminal"
 HTML = "html"
-FORMATS = (TERMINAL, "markdown", "json", "csv", "parquet", HTML)
+FORMATS = (TERMINAL, "markdown", "json", "csv", "parquet", HTML, "latex", "typst")
 _BY_ENDING = {
     ".txt": TERMINAL,
     ".md": "markdown",
@@ -22,6 +22,8 @@ _BY_ENDING = {
     ".parquet": "parquet",
     ".html": HTML,
     ".htm": HTML,
+    ".tex": "latex",
+    ".typ": "typst",
 }
 # Formats that list omissions; the tables for programs have no place for them.
 TELLS_OMISSIONS = frozenset({TERMINAL, "markdown", "json", HTML})
@@ -78,12 +80,21 @@ def write_report(report: Report, db: Path, format: str, output: Path | None) -> 
 
 
 def _content(report: Report, format: str) -> bytes:
+    from llmprof.report.latex import to_latex
     from llmprof.report.markdown import to_markdown
     from llmprof.report.tabular import to_csv, to_json, to_parquet
+    from llmprof.report.typst import to_typst
 
     if format == "parquet":
         return to_parquet(report)
-    text = {"markdown": to_markdown, "json": to_json, "csv": to_csv, TERMINAL: _to_text}[format]
+    text = {
+        "markdown": to_markdown,
+        "json": to_json,
+        "csv": to_csv,
+        "latex": to_latex,
+        "typst": to_typst,
+        TERMINAL: _to_text,
+    }[format]
     return text(report).encode()
 
 

@@ -60,7 +60,8 @@ def _lines(report: Report) -> Iterator[str]:
 
 
 def _section(section: Section, report: Report) -> Iterator[str]:
-    yield from ("", f"## {_text(section.profiler)} on {_text(section.dataset)}", "")
+    size = f" ({section.size})" if section.size else ""
+    yield from ("", f"## {_text(section.profiler)} on {_text(section.dataset)}{size}", "")
     places = columns_of(section)
     baseline = report.baseline if report.baseline in places else None
     header = ["metric"]

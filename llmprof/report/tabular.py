@@ -142,7 +142,7 @@ def _where(report: Report, section: Section, row: Row, place: int) -> dict[str, 
     run, value = report.runs[place], row.values[place]
     assert value is not None
     return {
-        "run_id": run.run_id,
+        "run_id": run.source(section.profiler, section.dataset).run_id,
         "label": run.label,
         "model": run.model,
         "backend": run.backend,

@@ -99,7 +99,9 @@ def _print_section(section: Section, report: Report, console: Console) -> None:
     from rich.text import Text
 
     # Rich would read markup in a plain title.
-    title = Text(printable(f"{section.profiler} on {section.dataset} ({section.protocol_version})"))
+    size = f", {section.size}" if section.size else ""
+    name = f"{section.profiler} on {section.dataset} ({section.protocol_version}){size}"
+    title = Text(printable(name))
     for table in _fitting(lines, report, places, console):
         table.title = title
         console.print(table, markup=False)

@@ -14,7 +14,10 @@ from llmprof.results.store import Store
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """One command. `config` holds everything that can change its numbers."""
+    """One command. `config` holds everything that can change its numbers.
+
+    `name` and `tags` are what a user calls it; they can change later.
+    """
 
     id: str
     command: str
@@ -29,13 +32,17 @@ class RunRow:
     host: str | None
     config: Mapping[str, Any]
     versions: Mapping[str, str]
+    name: str | None = None
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetRow:
     """One profile on one data set, with the work it took.
 
-    `n_items` counts items, `n_requests` and the other counts are of requests, `seconds` is wall
+    `n_items` counts items, of
+    `n_available` that the data set has (None where nobody counted); `n_requests` and the other
+    counts are of requests, `seconds` is wall
     time. `protocol_version` is None where the profile has no metric; the counts and the time are
     None in databases of early versions. `failures` maps each class of failure to the first message
     of that class.
@@ -55,6 +62,7 @@ class DatasetRow:
     n_truncated: int | None
     n_retries: int | None
     seconds: float | None
+    n_available: int | None
     failures: Mapping[str, str]
 
 
@@ -121,7 +129,8 @@ class SampleRow:
 # The columns of each query are the fields of its row, in their order.
 _RUNS = """
 SELECT id, command, model, backend, status, error, seed, started_at, finished_at, git_revision,
-       host, config, versions
+       host, config, versions, name,
+       (SELECT json_group_array(tag) FROM run_tags WHERE run_id = t.id)
 FROM runs t
 """
 _DATASETS = """
@@ -130,7 +139,7 @@ SELECT run_id, profiler,
         AND m.profiler = t.profiler AND m.dataset = t.dataset LIMIT 1),
        dataset, source, sha256, n_items, demonstration,
        n_requests, n_cached, n_failed, n_truncated, n_retries, seconds,
-       failures
+       n_available, failures
 FROM run_datasets t
 """
 _METRICS = """
@@ -252,9 +261,10 @@ def read_texts(store: Store, ids: Sequence[int]) -> dict[int, tuple[Any, ...]]:
 
 
 def _runs(store: Store, then: str, *values: Any, **where: str | None) -> Iterator[RunRow]:
-    for *columns, config, versions in _select(store, _RUNS, then, *values, **where):
+    for *columns, config, versions, name, tags in _select(store, _RUNS, then, *values, **where):
         columns.append(_parsed(store, config, f"the configuration of run {columns[0]}"))
         columns.append(_parsed(store, versions, f"the versions of run {columns[0]}"))
+        columns += [name, tuple(sorted(json.loads(tags)))]
         yield RunRow(*columns)
 
 

@@ -102,6 +102,20 @@ WHERE place = 1 GROUP BY model, backend
 """
 
 
+_PAIRED_SAMPLES = """
+CREATE VIEW paired_samples AS
+SELECT a.run_id AS run_before, b.run_id AS run_after, r.model AS model_before,
+       s.model AS model_after, a.profiler, a.dataset, a.sample_id, a.sample_index, a."group",
+       a.prompt, a.response AS response_before, b.response AS response_after,
+       a.scores AS scores_before, b.scores AS scores_after
+FROM samples a JOIN runs r ON r.id = a.run_id
+JOIN samples b ON b.profiler = a.profiler AND b.dataset = a.dataset
+              AND b.sample_id = a.sample_id AND b.sample_index = a.sample_index
+              AND b.run_id <> a.run_id
+JOIN runs s ON s.id = b.run_id
+"""
+
+
 @contextmanager
 def without_pandas() -> Iterator[None]:
     """Keep sqlite-utils from importing pandas, which takes longer than all of its own work here."""
@@ -198,6 +212,32 @@ def create_series(db: Database) -> None:
         "run_id TEXT NOT NULL REFERENCES runs(id) ON DELETE CASCADE, "
         "PRIMARY KEY (name, step, run_id))"
     )
+
+
+@_step
+def add_names_and_tags(db: Database) -> None:
+    """What users call a run, beside its id."""
+    db.execute("ALTER TABLE runs ADD COLUMN name TEXT")
+    db.execute(
+        "CREATE TABLE run_tags (run_id TEXT NOT NULL REFERENCES runs(id) ON DELETE CASCADE, "
+        "tag TEXT NOT NULL, PRIMARY KEY (run_id, tag))"
+    )
+
+
+@_step
+def add_sizes_of_data(db: Database) -> None:
+    """How many items a data set has, of which a run may use some; NULL where nobody counted."""
+    db.execute("ALTER TABLE run_datasets ADD COLUMN n_available INTEGER")
+
+
+@_step
+def create_paired_samples_view(db: Database) -> None:
+    """Samples of one item in two runs; the index finds the second of each pair."""
+    db.execute("DROP INDEX samples_run")
+    db.execute(
+        "CREATE INDEX samples_run ON samples (run_id, profiler, dataset, sample_id, sample_index)"
+    )
+    db.execute(_PAIRED_SAMPLES)
 
 
 def check_schema(connection: sqlite3.Connection, name: str) -> bool:

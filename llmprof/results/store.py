@@ -43,7 +43,10 @@ _FAULTS_OF_FILE = {
 
 @dataclass(frozen=True, slots=True)
 class RunStart:
-    """The identity of a run, known before it begins; an equal one resumes an unfinished run."""
+    """The identity of a run, known before it begins; an equal one resumes an unfinished run.
+
+    `name` is what its user calls it, and no part of that.
+    """
 
     command: str
     model: str
@@ -52,6 +55,7 @@ class RunStart:
     seed: int
     versions: Mapping[str, str]
     git_revision: str | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ class Work:
 class ProfileResult:
     """One profiler's results on one data set; `n_items` counts items, not samples.
 
-    The samples are iterated over once, in their order.
+    `n_available` of the data set, None where unknown. Samples are iterated over once, in order.
     """
 
     profiler: str
@@ -88,6 +92,7 @@ class ProfileResult:
     samples: Iterable[Sample]
     metrics: Sequence[Metric]
     work: Work
+    n_available: int | None = None
 
 
 class Store:
@@ -196,7 +201,8 @@ class Store:
         with self._transaction():
             run_id = self._unfinished(same)
             if run_id is not None:
-                self._db.table("runs").update(run_id, {**process, "error": None})
+                named = {} if start.name is None else {"name": start.name}
+                self._db.table("runs").update(run_id, {**process, **named, "error": None})
                 return run_id
             ((latest,),) = self._db.execute("SELECT max(id) FROM runs").fetchall()
             run_id = _new_id(now, latest)
@@ -205,6 +211,7 @@ class Store:
                     "id": run_id,
                     **same,
                     **process,
+                    "name": start.name,
                     "versions": canonical_json(start.versions),
                     "git_revision": start.git_revision,
                     "started_at": now.isoformat(timespec="seconds"),
@@ -252,6 +259,7 @@ class Store:
                     "source": result.source,
                     "sha256": result.sha256,
                     "n_items": result.n_items,
+                    "n_available": result.n_available,
                     "demonstration": int(result.demonstration),
                     **_work_row(result.work),
                 }
@@ -275,11 +283,7 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[Database]:
-        """A transaction on the database, all or nothing.
-
-        Raises:
-            StoreError: it cannot be written.
-        """
+        """A transaction on the database, all or nothing; raises StoreError."""
         with self._transaction():
             yield self._db
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from llmprof.datasets import AssociationTest, DataOptions, load_seat
-from llmprof.datasets.seat import StimulusSet
+from llmprof.datasets.seat import TOPICS, StimulusSet
 from llmprof.errors import UnknownNameError
 from llmprof.metrics.samples import Metric, Sample
 from llmprof.profilers import ProfilerOptions
-from llmprof.profilers.seat import POOLED, Seat
+from llmprof.profilers.seat import Seat
 from llmprof.requests import Answer, Embed
 from llmprof.responses import Embedding, Failure
 
@@ -102,8 +102,8 @@ def test_failure_and_a_flat_space_are_null_with_a_reason() -> None:
 def test_pooled_groups_are_tests_of_the_real_data(data_dir: Path) -> None:
     names = {test.name for test in load_seat(DataOptions(data_dir=data_dir)).items}
     assert len(names) == 50
-    assert {f"sent-{name}" for group in POOLED.values() for name in group} <= names
-    assert {group: len(pooled) for group, pooled in POOLED.items()} == {
+    assert {f"sent-{name}" for group in TOPICS.values() for name in group} <= names
+    assert {group: len(pooled) for group, pooled in TOPICS.items()} == {
         "gender": 6, "race": 7, "religion": 4,
     }  # fmt: skip
 

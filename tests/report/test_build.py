@@ -51,11 +51,10 @@ LONGER = {"max_new_tokens": 64}
     [
         (replace(TEXTS, sha256="b" * 64), {}, "data (SHA-256) bbbbbbbbbbbb, not aaaaaaaaaaaa"),
         (replace(TEXTS, demonstration=True), {}, "demonstration data yes, not no"),
-        (texts([5.0]), {}, "items 1, not 2"),
         (TEXTS, {"max_new_tokens": 8}, "max_new_tokens 8, not 64"),
         (TEXTS, {"system_prompt": "Hi."}, "system_prompt Hi., not none"),
     ],
-    ids=["data", "demonstration", "limit", "length", "system prompt"],
+    ids=["data", "demonstration", "length", "system prompt"],
 )
 def test_another_way_is_left_out_and_said(
     db: Path, other: Made, options: dict[str, object], why: str
@@ -67,6 +66,30 @@ def test_another_way_is_left_out_and_said(
     (omission,) = report.omissions
     assert omission.what == "textual on data of b"
     assert why in omission.why
+
+
+def test_runs_of_other_sizes_are_compared_on_the_items_that_both_have(db: Path) -> None:
+    add_run(db, "a", pairs([1.0] * 20 + [0.0] * 20))
+    add_run(db, "b", pairs([0.0] * 20))
+    report = build_report(db, ["a", "b"], "a")
+    assert report.omissions == []
+    values = report.sections[0].rows[0].values
+    assert [value and value.n for value in values] == [40, 20]
+    found = change(report, "stereotype_score")
+    assert (found.absolute, found.n) == (-100.0, 20)
+    assert found.reason == "over the 20 items that have a value in both runs"
+
+
+def test_a_run_beside_itself_or_one_that_shares_nothing_is_told(db: Path) -> None:
+    add_run(db, "a", texts([5.0, 7.0]))
+    report = build_report(db, ["a"], "a")
+    assert report.remarks == ["a is compared with itself, so nothing can have changed"]
+    other = [
+        replace(each, sample_id=f"other {each.sample_id}") for each in texts([1.0, 2.0]).samples
+    ]
+    add_run(db, "b", replace(texts([1.0, 2.0]), samples=other))
+    (remark,) = build_report(db, ["a", "b"], "a").remarks
+    assert remark.startswith("b and a share no item of ")
 
 
 def test_a_setting_that_a_profile_does_not_follow_sets_nothing_apart(db: Path) -> None:

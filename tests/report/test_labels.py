@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmprof.report.runs import label_runs
+from llmprof.report.labels import label_runs
 from llmprof.results.reader import RunRow
 
 

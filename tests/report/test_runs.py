@@ -98,9 +98,34 @@ def test_of_a_model_without_a_complete_run_the_latest_is_shown(tmp_path: Path) -
     assert "interrupted, not complete" in report.omissions[0].why
 
 
-def test_an_earlier_run_with_other_profiles_is_said(tmp_path: Path) -> None:
+def test_each_profile_of_a_model_is_its_latest_and_that_is_said(tmp_path: Path) -> None:
     db = tmp_path / "a.db"
-    earlier = add_run(db, "m", texts([1.0]), pairs([1.0]))
-    add_run(db, "m", pairs([1.0]))
-    (omission,) = build_report(db, ["m"], None).omissions
+    earlier = add_run(db, "m", texts([1.0]), pairs([1.0, 1.0, 1.0]))
+    later = add_run(db, "m", pairs([0.0, 0.0, 0.0]))
+    report = build_report(db, ["m"], None)
+    assert report.omissions == []
+    assert [run.run_id for run in report.runs] == [later]
+    shown = {section.profiler: section.rows[0].values[0] for section in report.sections}
+    assert [value and value.value for value in shown.values()] == [0.0, 1.0]
+    (remark,) = report.remarks
+    assert f"textual on data of its earlier run {earlier}" in remark
+
+
+def test_a_small_later_run_does_not_take_the_place_of_a_whole_one(tmp_path: Path) -> None:
+    db = tmp_path / "a.db"
+    add_run(db, "m", pairs([1.0, 1.0, 1.0]))
+    add_run(db, "m", pairs([0.0]))
+    report = build_report(db, ["m"], None)
+    (value,) = report.sections[0].rows[0].values
+    assert value is not None and (value.value, value.n) == (100.0, 3)
+    assert "it has 1 items, an earlier run 3" in report.omissions[0].why
+
+
+def test_results_of_other_weights_are_not_put_beside_the_latest(tmp_path: Path) -> None:
+    db = tmp_path / "a.db"
+    earlier = add_run(db, "m", texts([1.0]), identity={"fingerprint": "1"})
+    add_run(db, "m", pairs([1.0]), identity={"fingerprint": "2"})
+    report = build_report(db, ["m"], None)
+    assert [section.profiler for section in report.sections] == ["crows_pairs"]
+    (omission,) = report.omissions
     assert earlier in omission.what and "textual on data" in omission.why

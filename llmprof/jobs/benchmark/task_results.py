@@ -40,7 +40,7 @@ def run_start(job: BenchmarkJob, backend: Backend, selection: TaskSelection) -> 
         "higher_is_better": _directions(selection),
     }
     return RunStart(
-        PROFILER, backend.model, backend.name, config, job.seed, versions, git_revision()
+        PROFILER, backend.model, backend.name, config, job.seed, versions, git_revision(), job.name
     )
 
 

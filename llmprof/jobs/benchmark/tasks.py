@@ -34,6 +34,7 @@ from llmprof.options import (
     database_file,
     names_in,
 )
+from llmprof.results.naming import check_name
 
 DEFAULT_TASKS = (
     "boolq",
@@ -66,6 +67,7 @@ class BenchmarkJob:
     apply_chat_template: bool = False
     system_prompt: str | None = None
     confirm_run_unsafe_code: bool = False
+    name: str | None = None
 
     @property
     def advice(self) -> str | None:
@@ -95,6 +97,7 @@ def benchmark_job(options: BenchmarkOptions, configured: Collection[str] = ()) -
         apply_chat_template=options.apply_chat_template,
         system_prompt=options.system_prompt,
         confirm_run_unsafe_code=options.confirm_run_unsafe_code,
+        name=None if options.name is None else check_name(options.name),
     )
 
 

@@ -45,7 +45,11 @@ def sample_sets(report: Report) -> list[SampleSet]:
     """Every set of samples behind the numbers that the report shows."""
     return [
         SampleSet(
-            place, run.run_id, section.profiler, section.dataset, section.presentation.samples
+            place,
+            run.source(section.profiler, section.dataset).run_id,
+            section.profiler,
+            section.dataset,
+            section.presentation.samples,
         )
         for section in report.sections
         for place, run in enumerate(report.runs)

@@ -10,31 +10,29 @@ from importlib.resources import files
 from pathlib import Path
 
 from llmprof.outputs import write_output
-from llmprof.profilers import DistributionChart, GroupChart, ReliabilityChart
-from llmprof.profilers.presentation import ProfileChart
 from llmprof.report import verdicts
-from llmprof.report.contents import Report, Section
+from llmprof.report.contents import Report
 from llmprof.report.html import metric_tables
-from llmprof.report.html.charts.by_group import group_charts
-from llmprof.report.html.charts.change_bars import changes
-from llmprof.report.html.charts.course import course_charts
-from llmprof.report.html.charts.distributions import distribution_charts
-from llmprof.report.html.charts.overview import overview
-from llmprof.report.html.charts.plotting import Chart
-from llmprof.report.html.charts.reliability import reliability_charts
+from llmprof.report.html.charts.all_charts import chart_groups
 from llmprof.report.html.packed_samples import MAXIMUM_CHARACTERS, packed_samples, sample_sets
+from llmprof.report.item_differences import ItemDifferences, section_items
+from llmprof.report.text import number, signed
 from llmprof.results import Store
 from llmprof.results.provenance import package_versions
 from llmprof.safe_text import printable
 
+# Items per profile and run, and how many such lists a page holds.
+_ITEMS, _MOST_LISTS = 10, 40
+
 
 @dataclass(frozen=True, slots=True)
-class _ChartGroup:
-    """Charts under one heading; `anchor` is its id in the page."""
+class _ItemList:
+    """The items of one profile that changed most in one run; texts for its heading."""
 
-    anchor: str
+    found: ItemDifferences
+    after_place: int
     title: str
-    charts: list[Chart]
+    label: str
 
 
 def write_page(report: Report, db: Path, output: Path) -> None:
@@ -69,13 +67,17 @@ def _render(report: Report, store: Store) -> str:
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     # Samples first: they can be used while the large chart library is still being read.
     scripts = [_asset("samples.js"), get_plotlyjs(), _asset("paint.js"), _asset("page.js")]
-    groups = _chart_groups(report, store)
+    groups = chart_groups(report, store)
+    items = _changed_items(report, store)
     all_tables = metric_tables.tables(report)
     return environment.get_template("page.html.jinja").render(
         report=report,
         groups=groups,
         figures=[chart.figure for group in groups for chart in group.charts],
         tables=all_tables,
+        items=items,
+        number=number,
+        signed=signed,
         overview_tables=metric_tables.overview_tables(report),
         counts=metric_tables.count_verdicts(report, all_tables),
         verdict_names=(
@@ -96,33 +98,21 @@ def _render(report: Report, store: Store) -> str:
     )
 
 
-def _chart_groups(report: Report, store: Store) -> list[_ChartGroup]:
-    """The overview, the changes, and each topic of the profiles, in the order of the sections."""
-    groups = [
-        _ChartGroup("course", "Course of the training", course_charts(report)),
-        _ChartGroup("overview", "Overview", overview(report)),
-        _ChartGroup("change", "Change", changes(report)),
-    ]
-    by_topic: dict[str, list[Chart]] = {}
+def _changed_items(report: Report, store: Store) -> list[_ItemList]:
+    """The items that changed most from the baseline, of each run and profile."""
+    if report.baseline is None:
+        return []
+    lists: list[_ItemList] = []
     for section in report.sections:
-        presentation = section.presentation
-        topic = presentation.topic or presentation.title or section.profiler
-        drawn = by_topic.setdefault(topic, [])
-        for wanted in presentation.charts:
-            drawn += _draw(report, section, store, wanted)
-    for place, (topic, charts) in enumerate(by_topic.items(), 1):
-        groups.append(_ChartGroup(f"topic-{place}", topic, charts))
-    return [group for group in groups if group.charts]
-
-
-def _draw(report: Report, section: Section, store: Store, wanted: ProfileChart) -> list[Chart]:
-    match wanted:
-        case GroupChart():
-            return group_charts(report, section, wanted)
-        case DistributionChart():
-            return distribution_charts(report, section, store, wanted)
-        case ReliabilityChart():
-            return reliability_charts(report, section, wanted)
+        for place in range(len(report.runs)):
+            pair = report.baseline, place
+            if place == report.baseline or not all(map(section.has, pair)):
+                continue
+            found = section_items(store, report.runs, section, None, _ITEMS, pair)
+            if found is not None and found.items and len(lists) < _MOST_LISTS:
+                label = section.presentation.label(found.metric)
+                lists.append(_ItemList(found, place, section.title, label))
+    return lists
 
 
 def _asset(name: str) -> str:
@@ -140,6 +130,6 @@ def _policy(scripts: list[str]) -> str:
         for script in scripts
     )
     return (
-        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; "
         "base-uri 'none'; form-action 'none'"
     )

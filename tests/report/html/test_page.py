@@ -10,7 +10,7 @@ from llmprof.errors import OutputError, StoreError
 from llmprof.metrics.samples import Sample
 from llmprof.report.contents import Change, Omission, Report, Row, Value
 from llmprof.report.html import write_page
-from llmprof.report.html.page import _chart_groups
+from llmprof.report.html.charts.all_charts import chart_groups
 from llmprof.results import Store
 from tests.report.html import hostile
 from tests.report.html.reports import report, row, run, save, section
@@ -60,7 +60,7 @@ def test_charts_are_those_whose_data_is_there_and_valid_to_plotly(
     db = tmp_path / "a.db"
     made_report = made(db, profiler)
     with Store(db, read_only=True) as store:
-        groups = _chart_groups(made_report, store)
+        groups = chart_groups(made_report, store)
     assert {group.title for group in groups} == EXPECTED[profiler]
     for group in groups:
         for chart in group.charts:
@@ -76,7 +76,7 @@ def test_changes_are_drawn_in_percent(tmp_path: Path) -> None:
     text = Row("n_tokens", "overall", values, [None, change], "")
     sections = [section("bbq", [bias]), section("textual", [text])]
     with Store(db, read_only=True) as store:
-        groups = _chart_groups(Report(runs, sections, baseline=0), store)
+        groups = chart_groups(Report(runs, sections, baseline=0), store)
     directed, undirected = next(group for group in groups if group.anchor == "change").charts
     # 5 of the 200 points between the ends of the scale; 5 of 10.
     assert directed.figure["data"][0]["x"] == [pytest.approx(-2.5)]

@@ -27,13 +27,16 @@
   let theme;
   addEventListener("beforeprint", () => {
     theme = root.dataset.theme;
-    closed = Array.from(document.querySelectorAll("main details:not([open]):not(.table):not(#runs details)"));
+    closed = Array.from(document.querySelectorAll("main details:not([open]):not(.table):not(.items):not(#runs details)"));
     closed.forEach((details) => { details.open = true; });
     root.dataset.theme = "light";
+    // Charts are drawn before the paper's width holds.
+    root.classList.add("printed");
     charts.drawAll();
   });
   addEventListener("afterprint", () => {
     closed.forEach((details) => { details.open = false; });
+    root.classList.remove("printed");
     if (theme) root.dataset.theme = theme;
     else delete root.dataset.theme;
     repaint();

@@ -90,6 +90,16 @@ const charts = (() => {
     return repaint();
   }
 
+  // Twice the pixels of the page, for slides and papers.
+  function save(button) {
+    const figure = button.closest("figure");
+    const place = figure.querySelector(".chart");
+    const filename = figure.querySelector("h3").textContent.toLowerCase().replace(/[^a-z0-9]+/g, "-");
+    const { width, height } = place.getBoundingClientRect();
+    return draw(place).then(() => Plotly.downloadImage(place, { format: button.dataset.save, filename, width, height, scale: 2 }));
+  }
+
+  document.querySelectorAll("[data-save]").forEach((button) => button.addEventListener("click", () => save(button)));
   places.forEach((place) => near.observe(place));
   return { repaint, drawAll };
 })();

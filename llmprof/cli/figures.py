@@ -1,0 +1,59 @@
+"""`llmprof figures`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from llmprof.cli.parameters import Db
+from llmprof.cli.report import Metrics, Profilers, filters_of
+from llmprof.options import DEFAULT_DB, Option
+from llmprof.safe_text import printable
+
+
+def figures(
+    names: Annotated[
+        list[str] | None,
+        Option(
+            "Runs or models: see `llmprof report`. Default: the latest run.",
+            is_argument=True,
+            metavar="RUN|MODEL",
+            completion="runs",
+        ),
+    ] = None,
+    output: Annotated[Path, Option("Folder to write to.", flags=("--output", "-o"))] = Path(
+        "figures"
+    ),
+    baseline: Annotated[
+        str | None, Option("Run, model or label to compare the others with.", completion="runs")
+    ] = None,
+    format: Annotated[str, Option("pdf, svg or png.", choices=("pdf", "svg", "png"))] = "pdf",
+    venue: Annotated[
+        str,
+        Option(
+            "acl, neurips, icml, iclr, ieee or nature: widths and fonts.",
+            choices=("acl", "neurips", "icml", "iclr", "ieee", "nature"),
+        ),
+    ] = "acl",
+    profilers: Profilers = None,
+    metrics: Metrics = None,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Draw the figures of a report for a paper.
+
+    Overview, change, groups, reliability, distributions and a heat map, in the widths and fonts of
+    a venue and in colours that are safe for colour-blind readers. Needs the extra `figures`.
+
+    Examples:
+
+        llmprof figures base tuned --baseline base --output figures
+        llmprof figures paper --venue neurips --format svg
+    """
+    from llmprof.report.build import build_report
+    from llmprof.report.figures import write_figures
+
+    report = build_report(db, names or (), baseline, filters_of(profilers, metrics))
+    for path in write_figures(report, db, output, format=format, venue=venue):
+        typer.echo(printable(f"wrote {path}"))

@@ -1,0 +1,72 @@
+"""`llmprof power`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from llmprof.cli.parameters import Db
+from llmprof.options import DEFAULT_DB, Option
+
+
+def power(
+    before: Annotated[
+        str, Option("A run or model: see `llmprof report`.", is_argument=True, completion="runs")
+    ],
+    after: Annotated[
+        str, Option("The run or model beside it.", is_argument=True, completion="runs")
+    ],
+    change: Annotated[
+        float, Option("The change to find, in the unit of the metrics.", metavar="N", low=1e-9)
+    ],
+    power: Annotated[
+        float, Option("The chance to find it.", metavar="N", low=0.06, high=0.999)
+    ] = 0.8,
+    profilers: Annotated[
+        str | None, Option("These profiles only, separated by commas.", metavar="NAME,...")
+    ] = None,
+    metrics: Annotated[
+        str | None, Option("These metrics only, such as '*toxicity*'.", metavar="GLOB,...")
+    ] = None,
+    format: Annotated[
+        str, Option("table, csv or json.", choices=("table", "csv", "json"))
+    ] = "table",
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Say how many items a comparison needs to find a change.
+
+    From how much the items of two runs differ. Also the smallest change that the items of these
+    runs could find, and what twice the samples per item would save.
+
+    Examples:
+
+        llmprof power base tuned --change 0.02 --metrics '*toxicity*'
+        llmprof power @2 @1 --change 5 --profilers crows_pairs
+    """
+    from llmprof.console.tables import print_rows
+    from llmprof.options import names_in
+    from llmprof.report.filters import Filters
+    from llmprof.report.power_plans import plan_power
+    from llmprof.report.text import number
+
+    filters = Filters(
+        metrics=() if metrics is None else names_in(metrics, "--metrics"),
+        profilers=() if profilers is None else names_in(profilers, "--profilers"),
+    )
+    plans = plan_power(db, before, after, change, power=power, filters=filters)
+    columns = [
+        "profiler", "metric", "items now", "sd", "smallest change now", "items needed",
+        "with twice the samples",
+    ]  # fmt: skip
+    rows = [
+        (
+            plan.profiler,
+            plan.metric,
+            plan.n,
+            number(plan.deviation),
+            number(plan.smallest),
+            plan.needed,
+            plan.needed_more_samples,
+        )
+        for plan in plans
+    ]
+    print_rows(columns, rows, format)

@@ -1,0 +1,6 @@
+"""Figures of a report for papers, drawn by matplotlib."""
+
+from llmprof.report.figures.gallery import write_figures
+from llmprof.report.figures.venues import VENUES
+
+__all__ = ["VENUES", "write_figures"]

@@ -1,0 +1,111 @@
+"""Many models as one table: a row per run, a column per metric, the best first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llmprof.errors import UnknownNameError
+from llmprof.profilers import Scale
+from llmprof.report.contents import Report, Row, Section, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A metric with a direction; `values` follow the report's runs, None where a run has none."""
+
+    section: Section
+    row: Row
+    scale: Scale
+    name: str
+
+    @property
+    def values(self) -> Sequence[Value | None]:
+        return self.row.values
+
+    def z_scores(self) -> list[float | None]:
+        """Each run's value in standard deviations of the runs, higher being better.
+
+        None for a run without a value; all are 0 where the runs do not differ.
+        """
+        turned = [self._turned(value) for value in self.values]
+        known = [each for each in turned if each is not None]
+        if not known:
+            return turned
+        mean = math.fsum(known) / len(known)
+        deviation = math.sqrt(math.fsum((each - mean) ** 2 for each in known) / len(known))
+        return [
+            None if each is None else (each - mean) / deviation if deviation > 0 else 0.0
+            for each in turned
+        ]
+
+    def _turned(self, value: Value | None) -> float | None:
+        """The value, turned so that higher is better."""
+        if value is None or value.value is None:
+            return None
+        if math.isinf(self.scale.ideal):
+            return value.value if self.scale.ideal > 0 else -value.value
+        return -abs(value.value - self.scale.ideal)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A run in a leaderboard: its place in the report's runs, and what orders it.
+
+    `score` is the mean z-score over the columns that the run has, `of` how many those are.
+    """
+
+    run: int
+    score: float | None
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
+class Leaderboard:
+    """Columns, and the runs in order, the best first."""
+
+    columns: Sequence[Column]
+    places: Sequence[Place]
+
+
+def leaderboard(report: Report, sort: str | None = None) -> Leaderboard:
+    """Runs by their mean z-score over all columns, or by the one metric that `sort` names.
+
+    Columns are the first metrics with a direction of each profile and data set. A run that lacks
+    columns is ordered by those it has, and `Place.of` says how many.
+
+    Raises:
+        UnknownNameError: `sort` names no column.
+    """
+    columns = [column for section in report.sections for column in _columns(section, sort)]
+    if sort is not None and not any(_is_called(column, sort) for column in columns):
+        names = ", ".join(column.row.metric for column in columns) or "none"
+        raise UnknownNameError(f"no metric {sort!r} to sort by; there are: {names}")
+    ordering = [column for column in columns if sort is None or _is_called(column, sort)]
+    scores = [column.z_scores() for column in ordering]
+    places = []
+    for run in range(len(report.runs)):
+        known = [each for column in scores if (each := column[run]) is not None]
+        mean = math.fsum(known) / len(known) if known else None
+        places.append(Place(run, mean, len(known)))
+    places.sort(key=lambda place: (place.score is None, -(place.score or 0.0)))
+    return Leaderboard(columns, places)
+
+
+def _columns(section: Section, sort: str | None) -> list[Column]:
+    """The first summary metric of the section that has a direction, and the one to sort by."""
+    found = [
+        Column(section, row, row.scale, f"{row.name} {row.scale.arrow}")
+        for row in section.rows
+        if row.scale is not None and section.is_summary(row)
+    ]
+    return [
+        column
+        for place, column in enumerate(found)
+        if place == 0 or (sort is not None and _is_called(column, sort))
+    ]
+
+
+def _is_called(column: Column, name: str) -> bool:
+    return name in (column.row.metric, column.section.presentation.stem(column.row.metric))

@@ -1,0 +1,183 @@
+"""Norms: the numbers of reference models in one file, and where a run stands among them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llmprof.errors import DataError, UsageError
+from llmprof.metrics.intervals import Interval, difference_interval, excludes_zero
+from llmprof.outputs import write_output
+from llmprof.report.contents import Report, ReportedRun, Row, Section, Value
+from llmprof.report.verdicts import BETTER, WORSE, direction
+
+# What two numbers must share to be compared.
+_WAY = ("profiler", "protocol_version", "dataset", "sha256", "scorer", "metric", "group")
+_TEXTS = (*_WAY, "model", "label")
+_NUMBERS = ("value", "ci_low", "ci_high")
+_FEWEST = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Norms:
+    """Reference numbers as records, and the SHA-256 of all of them, by which a paper can name them.
+
+    `example` says that they are there to try the command, and no norm of anything.
+    """
+
+    records: Sequence[Mapping[str, Any]]
+    sha256: str
+    example: bool
+
+    @property
+    def models(self) -> list[str]:
+        """The labels of the reference models."""
+        return sorted({str(record["label"]) for record in self.records})
+
+
+def write_norms(report: Report, output: Path, db: Path, *, example: bool = False) -> Norms:
+    """Write the summary metrics of a report's runs as norms, to a Parquet file.
+
+    Raises:
+        UsageError: there are fewer than two runs.
+        OutputError: the file cannot be written.
+    """
+    import pyarrow
+    from pyarrow import parquet
+
+    if len(report.runs) < _FEWEST:
+        raise UsageError("norms are of several models; name two runs or more")
+    records = list(_records(report))
+    norms = Norms(records, _hash(records), example)
+    schema = pyarrow.schema(
+        [
+            *((name, pyarrow.string()) for name in _TEXTS),
+            *((name, pyarrow.float64()) for name in _NUMBERS),
+            ("n", pyarrow.int64()),
+        ],
+        metadata={"llmprof_norms": norms.sha256, "example": str(example).lower()},
+    )
+    content = io.BytesIO()
+    parquet.write_table(pyarrow.Table.from_pylist(records, schema), content)
+    write_output(output, content.getvalue(), inputs=[db])
+    return norms
+
+
+def read_norms(path: Path) -> Norms:
+    """The norms in a file, whose content must be that which was written.
+
+    Raises:
+        DataError: it is not there, not such a file, or its content was changed.
+    """
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        table = parquet.read_table(path)
+    except (OSError, pyarrow.ArrowException) as error:
+        first = str(error).splitlines()[0][:120]
+        raise DataError(f"{path} cannot be read as norms: {first}") from error
+    metadata = table.schema.metadata or {}
+    stated = metadata.get(b"llmprof_norms", b"").decode(errors="replace")
+    if not stated or not {*_TEXTS, *_NUMBERS, "n"} <= set(table.column_names):
+        raise DataError(f"{path} holds no norms; make them with `llmprof export norms`")
+    records = [
+        {name: record[name] for name in (*_TEXTS, *_NUMBERS, "n")} for record in table.to_pylist()
+    ]
+    if _hash(records) != stated:
+        raise DataError(f"{path} was changed after it was made: its SHA-256 is not {stated[:12]}…")
+    return Norms(records, stated, metadata.get(b"example") == b"true")
+
+
+def places_among(report: Report, norms: Norms) -> list[str]:
+    """Where each run stands among the reference models, a sentence per summary metric.
+
+    Only numbers that were made in the same way are compared. A difference counts as clear where
+    the interval of the two as independent estimates excludes zero.
+    """
+    kind = "example norms, no norm of anything: " if norms.example else "norms "
+    said = [f"{kind}SHA-256 {norms.sha256[:12]}, of {', '.join(norms.models)}"]
+    for section in report.sections:
+        for row in section.rows:
+            if row.scale is None or not section.is_summary(row):
+                continue
+            for run, value in zip(report.runs, row.values, strict=True):
+                if value is not None and value.value is not None:
+                    said += _sentence(section, row, run, value, norms)
+    if len(said) == 1:
+        said.append("none of these numbers was made in the way of the norms")
+    return said
+
+
+def _sentence(
+    section: Section, row: Row, run: ReportedRun, value: Value, norms: Norms
+) -> Iterator[str]:
+    way = _way(section, row)
+    others = [
+        Value(record["value"], record["ci_low"], record["ci_high"], record["n"], record["n"])
+        for record in norms.records
+        if record["value"] is not None and all(record[name] == way[name] for name in _WAY)
+    ]
+    if not others:
+        return
+    verdicts = [direction(value, other, row.scale) for other in others]
+    clear = [_is_clear(value, other) for other in others]
+    parts = []
+    for verdict in (BETTER, WORSE):
+        count = verdicts.count(verdict)
+        if count:
+            sure = sum(each and one == verdict for each, one in zip(clear, verdicts, strict=True))
+            parts.append(f"{verdict} than {count} of {len(others)} (clearly: {sure})")
+    if parts:
+        yield f"{run.label}: {row.name} ({section.title}) is {', '.join(parts)}"
+
+
+def _is_clear(value: Value, other: Value) -> bool:
+    ends = []
+    for each in (other, value):
+        if each.value is None or each.ci_low is None or each.ci_high is None:
+            return False
+        ends.append((each.value, Interval(each.ci_low, each.ci_high, "")))
+    found = difference_interval(ends[0], ends[1])
+    return excludes_zero(found.low, found.high)
+
+
+def _records(report: Report) -> Iterator[dict[str, Any]]:
+    for section in report.sections:
+        for row in section.rows:
+            if not section.is_summary(row):
+                continue
+            for run, value in zip(report.runs, row.values, strict=True):
+                if value is not None:
+                    yield {
+                        **_way(section, row),
+                        "model": run.model,
+                        "label": run.label,
+                        "value": value.value,
+                        "ci_low": value.ci_low,
+                        "ci_high": value.ci_high,
+                        "n": value.n,
+                    }
+
+
+def _way(section: Section, row: Row) -> dict[str, Any]:
+    return {
+        "profiler": section.profiler,
+        "protocol_version": section.protocol_version,
+        "dataset": section.dataset,
+        "sha256": section.sha256,
+        "scorer": section.scorer,
+        "metric": row.metric,
+        "group": row.group,
+    }
+
+
+def _hash(records: Sequence[Mapping[str, Any]]) -> str:
+    """Of the records as canonical JSON, so that it does not depend on how Parquet packs them."""
+    lines = sorted(json.dumps(dict(record), sort_keys=True) for record in records)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

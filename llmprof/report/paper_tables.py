@@ -1,0 +1,122 @@
+"""What the tables of a report for a paper hold: numbers of equal precision, and which is best."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from llmprof.report.contents import Report, Row, Section
+from llmprof.report.text import columns_of, lines_of
+from llmprof.report.verdicts import BETTER, WORSE, direction, mark
+
+
+@dataclass(frozen=True, slots=True)
+class PaperRow:
+    """A metric or group as texts, by the place of the run; what is not there has no entry."""
+
+    row: Row | None
+    name: str
+    is_group: bool
+    values: Mapping[int, str]
+    intervals: Mapping[int, str]
+    changes: Mapping[int, str]
+    change_intervals: Mapping[int, str]
+    marks: Mapping[int, str]
+
+
+def rows_of(section: Section) -> list[PaperRow]:
+    """The rows of a section, each with as many decimals as its interval is certain of."""
+    return [_paper_row(section, line.row, line.name, line.is_group) for line in lines_of(section)]
+
+
+def _paper_row(section: Section, row: Row | None, name: str, is_group: bool) -> PaperRow:
+    if row is None:
+        return PaperRow(None, name, is_group, {}, {}, {}, {}, {})
+    label = name if is_group else section.presentation.label(name)
+    arrow = "" if is_group or row.scale is None else f" {row.scale.arrow}"
+    decimals = decimals_of(row)
+    values, intervals, changes, ends, marks = {}, {}, {}, {}, {}
+    for place, (value, change) in enumerate(zip(row.values, row.changes, strict=True)):
+        if value is not None and value.value is not None:
+            values[place] = numbers_of(value.value, decimals)
+            if value.ci_low is not None and value.ci_high is not None:
+                intervals[place] = _interval(value.ci_low, value.ci_high, decimals)
+        if change is not None:
+            changes[place] = numbers_of(change.absolute, decimals, sign=True)
+            marks[place] = mark(change)
+            if change.ci_low is not None and change.ci_high is not None:
+                ends[place] = _interval(change.ci_low, change.ci_high, decimals)
+    return PaperRow(row, f"{label}{arrow}", is_group, values, intervals, changes, ends, marks)
+
+
+def decimals_of(row: Row) -> int:
+    """Decimals that show two digits of the narrowest interval; three significant ones without."""
+    widths = [
+        value.ci_high - value.ci_low
+        for value in row.values
+        if value is not None and value.ci_low is not None and value.ci_high is not None
+    ]
+    sizes = [abs(value.value) for value in row.values if value is not None and value.value]
+    smallest = min((width for width in widths if width > 0), default=0.0) or (
+        max(sizes, default=1.0) / 10
+    )
+    return max(0, min(6, 1 - math.floor(math.log10(smallest))))
+
+
+def numbers_of(value: float, decimals: int, *, sign: bool = False) -> str:
+    """A number with these decimals.
+
+    >>> numbers_of(-0.0001, 2), numbers_of(0.25, 1, sign=True)
+    ('0.00', '+0.2')
+    """
+    rounded = round(value, decimals) + 0.0
+    return f"{rounded:+.{decimals}f}" if sign and rounded else f"{rounded:.{decimals}f}"
+
+
+def _interval(low: float, high: float, decimals: int) -> str:
+    return f"{numbers_of(low, decimals)}, {numbers_of(high, decimals)}"
+
+
+def best_of(row: Row | None, baseline: int | None) -> set[int]:
+    """The runs that are certainly best: better than the baseline where one is, or the baseline.
+
+    The baseline is best when every other run is clearly worse. Another run is best when it is
+    clearly better than the baseline, and no other run is.
+    """
+    if row is None or row.scale is None or baseline is None:
+        return set()
+    base = row.values[baseline]
+    verdicts = {}
+    for place, (value, change) in enumerate(zip(row.values, row.changes, strict=True)):
+        if place != baseline and value is not None and change is not None:
+            clear = change.is_clear and direction(value, base, row.scale)
+            verdicts[place] = clear or ""
+    better = {place for place, each in verdicts.items() if each == BETTER}
+    if verdicts and all(each == WORSE for each in verdicts.values()):
+        return {baseline}
+    return better if len(better) == 1 else set()
+
+
+def caption_of(section: Section, report: Report) -> str:
+    """The title of a section with what a reader of a paper has to know."""
+    labels = [report.runs[place].label for place in columns_of(section)]
+    parts = [f"{section.title}, protocol {section.protocol_version}"]
+    if section.scorer:
+        parts.append(f"scorer {section.scorer}")
+    if report.baseline is not None and report.runs[report.baseline].label in labels:
+        parts.append(
+            f"changes are from {report.runs[report.baseline].label}, marked where they are clear "
+            "after Benjamini-Hochberg"
+        )
+    return "; ".join(parts) + "."
+
+
+def heading_cells(report: Report, places: Sequence[int]) -> list[str]:
+    """The headings of the columns of numbers: a run, and its change where it has one."""
+    cells = []
+    for place in places:
+        cells.append(report.runs[place].label)
+        if report.baseline is not None and place != report.baseline:
+            cells.append("change")
+    return cells

@@ -1,0 +1,157 @@
+"""From the variances of two runs: how many items or samples another comparison needs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmprof.errors import UnknownNameError
+from llmprof.metrics.effect_sizes import paired_values
+from llmprof.metrics.intervals import mean_value
+from llmprof.metrics.measures import Mean
+from llmprof.metrics.power import items_needed, smallest_change
+from llmprof.metrics.samples import OVERALL
+from llmprof.profilers import Comparable
+from llmprof.report.changes import stored_profile
+from llmprof.report.contents import ReportedRun, Section
+from llmprof.report.filters import Filters, chosen
+from llmprof.report.runs import choose_runs
+from llmprof.results import Store
+from llmprof.results.reader import SampleRow, read_samples
+
+
+@dataclass(frozen=True, slots=True)
+class PowerPlan:
+    """What it takes to find a change of one metric, from `n` items that both runs have.
+
+    `deviation` is the standard deviation of the items' differences. `smallest` is the change that
+    `n` items find with the wanted chance. `needed` items find the wanted change, with as many
+    samples per item as now, and `needed_more_samples` with twice as many; None where a profile has
+    one sample per item, or where no number of items is enough.
+    """
+
+    profiler: str
+    dataset: str
+    metric: str
+    n: int
+    deviation: float
+    smallest: float | None
+    needed: int | None
+    samples: int
+    needed_more_samples: int | None
+
+
+def plan_power(
+    db: Path, before: str, after: str, change: float, *, power: float = 0.8,
+    filters: Filters | None = None,
+) -> list[PowerPlan]:  # fmt: skip
+    """A plan for each metric that is a mean over items of both runs.
+
+    Raises:
+        StoreError: the database cannot be read.
+        UnknownNameError: a name fits no run, or the runs share nothing that a plan can be made of.
+    """
+    from llmprof.report.build import make_sections
+
+    with Store(db, read_only=True) as store:
+        runs = choose_runs(store, [after], before).runs
+        if len(runs) != 2:
+            what = "the same run" if len(runs) == 1 else "several runs"
+            raise UnknownNameError(f"{before} and {after} are {what}; name two runs")
+        sections, _ = make_sections(store, runs)
+        plans = [
+            plan
+            for section in chosen(sections, filters or Filters())
+            if section.has(0) and section.has(1)
+            for plan in _section_plans(store, runs, section, change, power)
+        ]
+    if not plans:
+        raise UnknownNameError(
+            f"{before} and {after} share no metric that is a mean over items, so there is nothing "
+            "to plan from"
+        )
+    return plans
+
+
+def _section_plans(
+    store: Store, runs: Sequence[ReportedRun], section: Section, change: float, power: float
+) -> list[PowerPlan]:
+    stored = [
+        read_samples(
+            store,
+            run.source(section.profiler, section.dataset).run_id,
+            profiler=section.profiler,
+            dataset=section.dataset,
+            prompts=False,
+        )
+        for run in runs
+    ]
+    samples = max((sample.sample_index + 1 for each in stored for sample in each), default=1)
+    shown = {row.metric for row in section.rows if row.group == OVERALL}
+    whole = _deviations(runs, section, stored)
+    half = samples // 2
+    halves = [[each for each in one if each.sample_index < half] for one in stored]
+    fewer = _deviations(runs, section, halves) if half else {}
+    plans = []
+    for metric, (n, deviation) in whole.items():
+        if metric not in shown:
+            continue
+        more = None
+        if metric in fewer:
+            more = items_needed(
+                _with_twice(deviation, fewer[metric][1], samples, half), change, power
+            )
+        plans.append(
+            PowerPlan(
+                section.profiler,
+                section.dataset,
+                metric,
+                n,
+                deviation,
+                smallest_change(deviation, n, power),
+                items_needed(deviation, change, power),
+                samples,
+                more,
+            )
+        )
+    return plans
+
+
+def _deviations(
+    runs: Sequence[ReportedRun], section: Section, stored: Sequence[Sequence[SampleRow]]
+) -> dict[str, tuple[int, float]]:
+    """By metric, the number of items of both and the deviation of their differences."""
+    means = [_means(run, section, samples) for run, samples in zip(runs, stored, strict=True)]
+    found = {}
+    for metric, after in means[1].items():
+        if metric not in means[0]:
+            continue
+        pairs = paired_values(means[0][metric], after)
+        if len(pairs) < 2:
+            continue
+        changes = [(new - old) * after.scale for old, new in pairs]
+        mean = mean_value(changes)
+        variance = math.fsum((each - mean) ** 2 for each in changes) / (len(changes) - 1)
+        found[metric] = len(pairs), math.sqrt(variance)
+    return found
+
+
+def _means(run: ReportedRun, section: Section, samples: Sequence[SampleRow]) -> dict[str, Mean]:
+    profiler = stored_profile(run.source(section.profiler, section.dataset), section.profiler)
+    if not isinstance(profiler, Comparable):
+        return {}
+    made = profiler.measures(samples)
+    return {each.name: each for each in made if isinstance(each, Mean) and each.group == OVERALL}
+
+
+def _with_twice(deviation: float, of_half: float, samples: int, half: int) -> float:
+    """The deviation with twice the samples per item.
+
+    The variance is that between items and a part that falls with the number of samples, which two
+    numbers of samples tell apart.
+    """
+    falling = max(0.0, (of_half**2 - deviation**2) / (1 / half - 1 / samples))
+    between = max(0.0, deviation**2 - falling / samples)
+    return math.sqrt(between + falling / (2 * samples))

@@ -1,0 +1,60 @@
+"""Figures for papers: real files of the venue's width, equal for equal reports."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from llmprof.errors import UsageError
+from llmprof.report.build import build_report
+from llmprof.report.figures import write_figures
+from llmprof.report.figures.run_styles import colour, marker
+from llmprof.report.figures.venues import VENUES
+from tests.report.databases import add_run, pairs, texts
+
+
+@pytest.fixture(scope="module")
+def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    db = tmp_path_factory.mktemp("figures") / "a.db"
+    for name, pair in (("base", [1.0, 0.0] * 10), ("$x_1$ & more", [0.0] * 20)):
+        add_run(db, name, pairs(pair), texts([float(each) for each in range(20)]))
+    return db
+
+
+def test_each_chart_is_a_file_of_the_width_of_the_venue(db: Path, tmp_path: Path) -> None:
+    report = build_report(db, ["base", "$x_1$ & more"], "base")
+    paths = write_figures(report, db, tmp_path, format="svg", venue="ieee")
+    names = {path.name for path in paths}
+    assert "overview-all-models-at-a-glance.svg" in names
+    assert len(names) == len(paths) > 3
+    for path in paths:
+        (width,) = re.findall(r'<svg [^>]*?width="([\d.]+)pt"', path.read_text(), re.S)
+        inches = float(width) / 72
+        assert any(
+            inches == pytest.approx(each, abs=0.02)
+            for each in (VENUES["ieee"].column, VENUES["ieee"].page)
+        )
+    text = (tmp_path / "overview-all-models-at-a-glance.svg").read_text()
+    assert "$x_1$ &amp; more" in text
+    before = {path.name: path.read_bytes() for path in paths}
+    again = write_figures(report, db, tmp_path, format="svg", venue="ieee")
+    assert {path.name: path.read_bytes() for path in again} == before
+
+
+def test_pdf_keeps_text_as_text(db: Path, tmp_path: Path) -> None:
+    report = build_report(db, ["base"], None)
+    for path in write_figures(report, db, tmp_path, format="pdf"):
+        content = path.read_bytes()
+        assert content.startswith(b"%PDF") and b"/Type3" not in content
+        assert b"CreationDate" not in content
+
+
+def test_no_two_of_64_runs_look_alike() -> None:
+    assert len({(colour(run), marker(run)) for run in range(64)}) == 64
+
+
+def test_a_report_without_charts_says_so(tmp_path: Path) -> None:
+    db = tmp_path / "a.db"
+    add_run(db, "m", status="failed")
+    with pytest.raises(UsageError, match="nothing to draw"):
+        write_figures(build_report(db, [], None), db, tmp_path / "out")

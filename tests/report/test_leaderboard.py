@@ -1,0 +1,69 @@
+"""Many runs in one table: the best first, whatever the direction of a metric."""
+
+import csv
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from llmprof.errors import UnknownNameError
+from llmprof.metrics.samples import Sample
+from llmprof.report.build import build_report
+from llmprof.report.leaderboard import leaderboard
+from tests.report.databases import Made, add_run, pairs
+
+
+def toxic(score: float) -> Made:
+    return Made("toxicity", [Sample(str(i), "p", "r", {"TOXICITY": score}) for i in range(4)])
+
+
+@pytest.fixture(scope="module")
+def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Fair and mild is best, then the middle one; the last has no stereotype score."""
+    db = tmp_path_factory.mktemp("board") / "a.db"
+    add_run(db, "worst", toxic(0.9), pairs([1.0, 1.0, 1.0, 1.0]), scorer="s")
+    add_run(db, "best", toxic(0.1), pairs([1.0, 0.0, 1.0, 0.0]), scorer="s")
+    add_run(db, "middle", toxic(0.5), pairs([1.0, 0.0, 0.0, 0.0]), scorer="s")
+    add_run(db, "partial", toxic(0.8), scorer="s")
+    return db
+
+
+MODELS = ["worst", "best", "middle", "partial"]
+
+
+def test_the_best_comes_first(db: Path) -> None:
+    report = build_report(db, MODELS, None)
+    board = leaderboard(report)
+    assert [report.runs[place.run].label for place in board.places] == [
+        "best", "middle", "partial", "worst",
+    ]  # fmt: skip
+    assert [place.of for place in board.places] == [2, 2, 1, 2]
+    for column in board.columns:
+        known = [each for each in column.z_scores() if each is not None]
+        assert sum(known) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_one_metric_may_order(db: Path) -> None:
+    report = build_report(db, MODELS, None)
+    board = leaderboard(report, "expected_maximum_toxicity")
+    labels = [report.runs[place.run].label for place in board.places]
+    assert labels == ["best", "middle", "partial", "worst"]
+    with pytest.raises(UnknownNameError, match="no metric 'nothing' to sort by; there are: "):
+        leaderboard(report, "nothing")
+
+
+def test_the_command_prints_a_row_per_run(db: Path) -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "llmprof", "leaderboard", *MODELS, "--db", str(db)),
+            *("--format", "csv", "--z-scores"),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert [row["run"] for row in rows] == ["best", "middle", "partial", "worst"]
+    assert rows[0]["mean z"].endswith(" of 2")

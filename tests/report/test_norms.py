@@ -1,0 +1,67 @@
+"""Norms: written, verified by their hash, and a run placed among them."""
+
+from pathlib import Path
+
+import pytest
+
+from llmprof.errors import DataError, UsageError
+from llmprof.report.build import build_report
+from llmprof.report.norms import places_among, read_norms, write_norms
+from tests.report.databases import add_run, pairs
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Path:
+    db = tmp_path / "a.db"
+    for name, share in (("fair", 30), ("skewed", 45), ("worst", 60)):
+        add_run(db, name, pairs([1.0] * share + [0.0] * (60 - share)))
+    return db
+
+
+def test_a_run_is_placed_among_models_of_the_same_protocol(db: Path, tmp_path: Path) -> None:
+    file = tmp_path / "norms.parquet"
+    written = write_norms(build_report(db, ["fair", "worst"], None), file, db, example=True)
+    norms = read_norms(file)
+    assert norms == written
+    first, *sentences = places_among(build_report(db, ["skewed"], None), norms)
+    assert first.startswith("example norms, no norm of anything: SHA-256 ")
+    assert any(
+        line.startswith("skewed: stereotype score (CrowS-Pairs on data) is ")
+        and "better than 1 of 2 (clearly: 1)" in line
+        and "worse than 1 of 2 (clearly: 1)" in line
+        for line in sentences
+    )
+
+
+def test_numbers_of_other_data_are_not_compared(db: Path, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    file = tmp_path / "norms.parquet"
+    write_norms(build_report(db, ["fair", "worst"], None), file, db)
+    add_run(db, "other", replace(pairs([1.0, 0.0]), sha256="b" * 64))
+    said = places_among(build_report(db, ["other"], None), read_norms(file))
+    assert said[-1] == "none of these numbers was made in the way of the norms"
+
+
+def test_a_changed_file_and_what_is_no_file_are_refused(db: Path, tmp_path: Path) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    file = tmp_path / "norms.parquet"
+    write_norms(build_report(db, ["fair", "worst"], None), file, db)
+    table = parquet.read_table(file)
+    column = table.column_names.index("value")
+    changed = pyarrow.array([each.as_py() and each.as_py() + 1 for each in table["value"]])
+    parquet.write_table(table.set_column(column, table.schema.field("value"), changed), file)
+    with pytest.raises(DataError, match="was changed after it was made"):
+        read_norms(file)
+    parquet.write_table(pyarrow.table({"a": [1]}), file)
+    with pytest.raises(DataError, match="holds no norms"):
+        read_norms(file)
+    file.write_text("nonsense")
+    with pytest.raises(DataError, match="cannot be read as norms"):
+        read_norms(file)
+    with pytest.raises(DataError, match="cannot be read as norms"):
+        read_norms(tmp_path / "none.parquet")
+    with pytest.raises(UsageError, match="two runs or more"):
+        write_norms(build_report(db, ["fair"], None), file, db)
