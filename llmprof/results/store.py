@@ -43,10 +43,7 @@ _FAULTS_OF_FILE = {
 
 @dataclass(frozen=True, slots=True)
 class RunStart:
-    """The identity of a run, known before it begins; an equal one resumes an unfinished run.
-
-    `name` is what its user calls it, and no part of that.
-    """
+    """The identity of a run, known before it begins; an equal one resumes an unfinished run."""
 
     command: str
     model: str
@@ -55,7 +52,7 @@ class RunStart:
     seed: int
     versions: Mapping[str, str]
     git_revision: str | None = None
-    name: str | None = None
+    name: str | None = None  # what its user calls it, and no part of its identity
 
 
 @dataclass(frozen=True, slots=True)
