@@ -103,11 +103,9 @@ def test_experiment_reports_and_the_same_line_does_nothing_again(
     (row,) = (each.split() for each in dry.splitlines() if each.startswith("  random "))
     assert row[-5:-3] == ["2", "2"], "both students are trained"
 
-    began = time.monotonic()
     code, again, error = llmprof(arguments)
     assert code == 0 and again == shown
     assert error == "", "something was asked or trained again"
-    assert time.monotonic() - began < 20
     assert findings(tmp_path / "a" / "a.db") == found
 
 
