@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from llmprof.datasets import DataOptions, Dataset, PreferencePair, load_preferences
 from llmprof.metrics.measures import Measure, metrics_of
 from llmprof.metrics.samples import Metric, Sample, Scored
+from llmprof.options import PromptOptions
 from llmprof.profilers.multiple_choice import MAX_NEW_TOKENS, RAW, option_scores, softmax
 from llmprof.profilers.preference_measures import preference_measures
 from llmprof.profilers.presentation import GroupChart, Presentation, SampleView, Scale
@@ -101,7 +101,9 @@ class Preferences:
         self._options = options
         self._facts = facts
         self._by_letter = Generate in facts.capabilities and LogLikelihood not in facts.capabilities
-        self._asked = replace(options, system_prompt=options.system_prompt or _SYSTEM)
+        self._asked = PromptOptions(
+            prompt_format=options.prompt_format, system_prompt=options.system_prompt or _SYSTEM
+        )
 
     def for_model(self, facts: ModelFacts) -> Preferences:
         return Preferences(self._options, facts)
