@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -26,7 +26,7 @@ BASE = "organisation/base|model"
 def db(tmp_path: Path) -> Path:
     path = tmp_path / "a.db"
     add_run(path, BASE, pairs([0.0, 1.0] * 20), texts([1.0, None]))
-    add_run(path, "<b>tuned</b>", pairs([1.0] * 40), texts([2.0]))
+    add_run(path, "<b>tuned</b>", pairs([1.0] * 40), replace(texts([2.0]), sha256="b" * 64))
     return path
 
 
