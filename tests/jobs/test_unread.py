@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,12 @@ from tests.cli.test_app import run
 SELECT: dict[str, Any] = {"output": Path("a.jsonl"), "target": "mtld"}
 # Which modules of a backend are given its options.
 MODULES = {
-    "huggingface": ("huggingface.backend", "huggingface.model", "huggingface.load_options"),
+    "huggingface": (
+        "huggingface.backend",
+        "huggingface.model",
+        "huggingface.load_options",
+        "workers.spread",
+    ),
     "openai": (
         "openai",
         "managed.own_command",
@@ -123,7 +127,7 @@ def test_backend_declares_what_it_reads(backend: str) -> None:
         for module in MODULES[backend]
     )
     used = set(re.findall(r"options\.(\w+)", "\n".join(sources)))
-    used &= {each.name for each in fields(BackendOptions)}
+    used &= declared(BackendOptions).keys()
     assert used - UNDERSTOOD == backend_reads(backend)
 
 
