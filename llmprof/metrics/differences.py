@@ -7,7 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
-from llmprof.metrics.intervals import CONFIDENCE, Bounds, Interval, paired_share_interval
+from llmprof.metrics.intervals import (
+    CONFIDENCE,
+    ROUNDING,
+    Bounds,
+    Interval,
+    paired_share_interval,
+)
 
 PartT = TypeVar("PartT")
 Row: TypeAlias = tuple[float, ...]
@@ -54,6 +60,8 @@ def paired_difference(
 ) -> Difference:
     if value is None:
         return Difference(None, None, None, n, unit)
+    if abs(value) <= ROUNDING:
+        value = 0.0
     if interval is None:
         why = f"fewer than two {unit} have a value in both runs" if n < 2 else TOO_FEW
         return Difference(value * scale, None, None, n, unit, differing, why)

@@ -307,11 +307,11 @@ def excludes_zero(low: float | None, high: float | None) -> bool:
     if low is None or high is None or not low <= high:
         return False
     nearer = max(low, -high)
-    return nearer > max(_ROUNDING, TOLERANCE * max(abs(low), abs(high)))
+    return nearer > max(ROUNDING, TOLERANCE * max(abs(low), abs(high)))
 
 
 # No metric here is so small that a change of this size means something.
-_ROUNDING = 1e-12
+ROUNDING = 1e-12
 
 
 def defined_values(values: Sequence[float | None]) -> list[float]:
