@@ -95,12 +95,13 @@ SCORED = (
     *SCORER, "toxicity_samples", "toxicity_labels", "toxicity_language", "toxicity_url",
     "toxicity_bridge", "toxicity_prompts", "record", "missing",
 )  # fmt: skip
-BESIDE: dict[str, dict[str, str]] = {
+BESIDE: dict[str, dict[str, Any]] = {
     **{name: {"backend": "openai"} for name in NETWORK},
     **{name: {"profilers": "toxicity"} for name in SCORED},
     **{name: {"profilers": "textual"} for name in ("temperature", "top_p")},
     **{name: {"profilers": "seat"} for name in ("pooling", "layer")},
     "safety_mode": {"backend": "cohere"},
+    "sample_seed": {"sample": 3},
     "calibration_data": {"profilers": "calibration"},
 }
 
@@ -158,7 +159,7 @@ def test_option_means_what_it_means_on_the_command_line(
     flag = f"--{name.replace('_', '-')}"
     arguments = [value] if name == "model" else [flag] if value is True else [flag, str(value)]
     beside = BESIDE.get(name, {})
-    arguments += [word for pair in beside.items() for word in (f"--{pair[0]}", pair[1])]
+    arguments += [word for pair in beside.items() for word in (f"--{pair[0]}", str(pair[1]))]
     made = job_of_python(monkeypatch, **{name: value}, **beside)
     assert made == job_of_command(monkeypatch, *arguments)
     if name != "quiet":

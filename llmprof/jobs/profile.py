@@ -154,6 +154,8 @@ def _profilers(options: ProfileOptions) -> str | Sequence[str]:
 
 def _sampling(options: ProfileOptions) -> DataSample | None:
     if options.sample is None:
+        if options.sample_seed:
+            raise UsageError("--sample-seed is of --sample N; give both, or leave it out")
         return None
     if options.limit is not None:
         raise UsageError("--sample draws items and --limit takes the first ones; give one of them")
