@@ -22,9 +22,10 @@ _DIGITS = re.compile(r"\d+")
 class Progress:
     """Progress of a list of requests; `done` counts cached, answered and failed ones.
 
-    `truncated` counts the answers whose prompt was cut to fit the model, `tokens` those of
-    completions that were not cached; `failures` maps each class of failure to the first message of
-    that class, `remarks` what was changed in requests likewise.
+    `truncated` counts the answers whose prompt was cut to fit the model's context, `shortened` those
+    that the context itself was too short for, `tokens` those of completions that were not cached;
+    `failures` maps each class of failure to the first message of that class, `remarks` what was
+    changed in requests likewise.
     """
 
     total: int
@@ -34,6 +35,7 @@ class Progress:
     retries: int = 0
     truncated: int = 0
     tokens: int = 0
+    shortened: int = 0
     failures: Mapping[str, str] = field(default_factory=dict)
     remarks: Mapping[str, str] = field(default_factory=dict)
 
@@ -47,6 +49,7 @@ class Progress:
             retries=self.retries + other.retries,
             truncated=self.truncated + other.truncated,
             tokens=self.tokens + other.tokens,
+            shortened=self.shortened + other.shortened,
             failures={**other.failures, **self.failures},
             remarks={**other.remarks, **self.remarks},
         )
@@ -98,7 +101,6 @@ class Ledger:
         counts = {key: len(self._indices[key]) for key, _ in answered}
         self.outcomes.update(answered)
         failed = [(key, outcome) for key, outcome in answered if isinstance(outcome, Failure)]
-        cut = [key for key, outcome in answered if _truncated(outcome)]
         total = sum(counts.values())
         self._progress = self._progress.plus(
             Progress(
@@ -106,7 +108,8 @@ class Ledger:
                 done=total,
                 cached=total if cached else total - len(counts),
                 failed=sum(counts[key] for key, _ in failed),
-                truncated=sum(counts[key] for key in cut),
+                truncated=sum(counts[key] for key, outcome in answered if _truncated(outcome)),
+                shortened=sum(counts[key] for key, outcome in answered if _shortened(outcome)),
                 tokens=0 if cached else sum(_tokens(outcome) for _, outcome in answered),
                 failures={each.error_class: each.message for _, each in reversed(failed)},
                 remarks=_remarks(outcome for _, outcome in answered),
@@ -153,7 +156,11 @@ def _withheld(outcome: Outcome) -> Outcome:
 
 
 def _truncated(outcome: Outcome) -> bool:
-    return isinstance(outcome, Completion | TokenLogProbs) and outcome.cut_to_fit
+    return isinstance(outcome, Completion | TokenLogProbs) and outcome.truncated_tokens > 0
+
+
+def _shortened(outcome: Outcome) -> bool:
+    return isinstance(outcome, Completion) and outcome.shortened
 
 
 class Refusals:

@@ -58,9 +58,9 @@ class Completion:
         return self.finish_reason == BLOCKED and not self.text
 
     @property
-    def cut_to_fit(self) -> bool:
-        """Whether prompt or text lost tokens because the model's context is no longer."""
-        return self.truncated_tokens > 0 or SHORTENED_TO in self.details
+    def shortened(self) -> bool:
+        """Whether the text ended because the model's context was full, before its own limit."""
+        return SHORTENED_TO in self.details
 
     @classmethod
     def from_json(cls, data: Json) -> Completion:
@@ -89,11 +89,6 @@ class TokenLogProbs:
     @property
     def token_count(self) -> int:
         return len(self.per_token)
-
-    @property
-    def cut_to_fit(self) -> bool:
-        """Whether the context lost tokens because the model reads no more."""
-        return self.truncated_tokens > 0
 
     @classmethod
     def from_json(cls, data: Json) -> TokenLogProbs:

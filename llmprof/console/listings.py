@@ -159,7 +159,7 @@ def print_run_details(db: Path, name: str) -> None:
     print_table(["run", ""], [[key, value] for key, value in facts.items() if value is not None])
     print_table(["configuration", ""], list(_flat(run.config)))
     print_table(["package", "version"], list(run.versions.items()))
-    numbers = ["items", "requests", "cached", "failed", "truncated", "retries", "seconds"]
+    numbers = ["items", "requests", "cached", "failed", "cut", "shortened", "retries", "seconds"]
     print_table(["profiler", "data set", *numbers], list(map(_work, datasets)), numbers=numbers)
     failures = [
         [row.profiler, row.dataset, name, message]
@@ -172,8 +172,9 @@ def print_run_details(db: Path, name: str) -> None:
 
 def _work(row: DatasetRow) -> list[object]:
     seconds = None if row.seconds is None else f"{row.seconds:.1f}"
-    counts = (row.n_requests, row.n_cached, row.n_failed, row.n_truncated, row.n_retries)
-    return [row.profiler, row.dataset, row.n_items, *counts, seconds]
+    work = (row.n_requests, row.n_cached, row.n_failed)
+    fitted = (row.n_truncated, row.n_shortened)
+    return [row.profiler, row.dataset, row.n_items, *work, *fitted, row.n_retries, seconds]
 
 
 def _took(started: str, finished: str | None) -> timedelta | None:

@@ -142,8 +142,12 @@ def _live() -> Iterator[Listener]:
 
 def _note(progress: Progress) -> str:
     note = f"{progress.cached} cached, {progress.failed} failed, {progress.retries} retries"
-    # Prompt or answer did not fit the model's context.
-    return f"{note}, {progress.truncated} truncated" if progress.truncated else note
+    # To fit the model's context.
+    if progress.truncated:
+        note += f", {progress.truncated} prompts cut"
+    if progress.shortened:
+        note += f", {progress.shortened} answers shortened"
+    return note
 
 
 def _log_lines() -> Listener:

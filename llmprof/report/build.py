@@ -10,7 +10,7 @@ from typing import Any
 
 from llmprof.profilers import Comparable, Presentation, Scale, presentation_of
 from llmprof.report.changes import compare_with_baseline, stored_profile
-from llmprof.report.contents import Omission, Report, ReportedRun, Row, Section, Value
+from llmprof.report.contents import Fit, Omission, Report, ReportedRun, Row, Section, Value
 from llmprof.report.disagreements import disagreements
 from llmprof.report.filters import Filters, changed
 from llmprof.report.filters import chosen as keep
@@ -192,6 +192,9 @@ def _section(store: Store, runs: Sequence[ReportedRun], results: Sequence[_Resul
         for metric in read_metrics(store, row.run_id, profiler=row.profiler, dataset=row.dataset):
             values = found.setdefault((metric.metric, metric.group), [None] * len(runs))
             values[result.run] = Value.of(metric)
+    fits: list[Fit | None] = [None] * len(runs)
+    for result in results:
+        fits[result.run] = _fit(result.row)
     first = results[0]
     nothing = [None] * len(runs)
     presentation = presentation_of(first.row.profiler)
@@ -224,7 +227,14 @@ def _section(store: Store, runs: Sequence[ReportedRun], results: Sequence[_Resul
             first.row.profiler,
             first.row.dataset,
         ),
+        fits=fits,
     )
+
+
+def _fit(row: DatasetRow) -> Fit | None:
+    if row.n_requests is None or row.n_truncated is None:
+        return None
+    return Fit(row.n_requests, row.n_truncated, row.n_shortened or 0)
 
 
 def _scale(

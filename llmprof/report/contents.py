@@ -139,11 +139,29 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Fit:
+    """How many of a run's requests did not fit the model's context whole.
+
+    `prompts_cut` lost the beginning of their prompt; `answers_shortened` ended because the context
+    was full.
+    """
+
+    requests: int
+    prompts_cut: int
+    answers_shortened: int
+
+    @property
+    def is_whole(self) -> bool:
+        return not (self.prompts_cut or self.answers_shortened)
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """Results made in one way: one profiler, protocol, data set (by content) and scorer.
 
     `presentation` is what the profile says about how they are shown, `size` how many of the items
-    were used, such as `20 of 1,508 items`; empty where all were.
+    were used, such as `20 of 1,508 items`; empty where all were. `fits` follows `Report.runs`; None
+    where a run has no such results, or did not count.
     """
 
     profiler: str
@@ -156,6 +174,7 @@ class Section:
     rows: Sequence[Row]
     presentation: Presentation = field(default_factory=Presentation)
     size: str = ""
+    fits: Sequence[Fit | None] = ()
 
     @property
     def title(self) -> str:

@@ -82,15 +82,39 @@ def words_of(section: Section) -> list[str]:
 
 
 def notes_of(section: Section, report: Report) -> list[str]:
-    """Notes: undefined values, cautions, and changes without an interval."""
+    """Notes: `general_notes`, undefined values, cautions, and changes without an interval."""
     places = columns_of(section)
-    drawn = [*_drawn(section, places), *_older(section, report, places)]
     notes: dict[str, list[str]] = {}
     for row in _to_read(section):
         name = row.metric if row.group == OVERALL else f"{row.metric} {row.group}"
         for text in _said_of(row, report, places):
             notes.setdefault(text, []).append(name)
-    return [*drawn, *(f"{text}: {_listed(names)}" for text, names in notes.items())]
+    general = general_notes(section, report)
+    return [*general, *(f"{text}: {_listed(names)}" for text, names in notes.items())]
+
+
+def general_notes(section: Section, report: Report) -> list[str]:
+    """Notes on all numbers of a section: what did not fit, and what the intervals are."""
+    places = columns_of(section)
+    return [
+        *_cut(section, report, places),
+        *_drawn(section, places),
+        *_older(section, report, places),
+    ]
+
+
+def _cut(section: Section, report: Report, places: Sequence[int]) -> Iterator[str]:
+    """Of which runs prompts or answers were cut to fit the model's context."""
+    for place, fit in enumerate(section.fits):
+        if place not in places or fit is None or fit.is_whole:
+            continue
+        counts = (
+            (fit.prompts_cut, "prompts cut at their beginning"),
+            (fit.answers_shortened, "answers shortened"),
+        )
+        what = " and ".join(f"{count} {words}" for count, words in counts if count)
+        of = "" if len(report.runs) == 1 else f"{report.runs[place].label}: "
+        yield f"{of}{what} to fit the model's context, of {fit.requests} requests"
 
 
 def _drawn(section: Section, places: Sequence[int]) -> Iterator[str]:

@@ -240,6 +240,15 @@ def create_paired_samples_view(db: Database) -> None:
     db.execute(_PAIRED_SAMPLES)
 
 
+@_step
+def add_shortened(db: Database) -> None:
+    """Answers that the model's context was too short for; NULL in runs of older versions.
+
+    Those count them in `n_truncated`, together with the prompts that were cut.
+    """
+    db.execute("ALTER TABLE run_datasets ADD COLUMN n_shortened INTEGER")
+
+
 def check_schema(connection: sqlite3.Connection, name: str) -> bool:
     """Whether migrations are pending; `name` is the file's, for messages.
 

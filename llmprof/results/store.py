@@ -59,6 +59,8 @@ class RunStart:
 class Work:
     """What the engine did for a profile: counts of requests, and wall time in seconds.
 
+    `n_truncated` counts prompts that were cut to fit the model's context, `n_shortened` answers
+    that ended because it was full.
     `failures` maps each class of failure to the first message of that class, and what was changed
     in requests, such as a parameter that a server does not take, to a sentence about it.
     """
@@ -70,6 +72,7 @@ class Work:
     n_retries: int
     seconds: float
     failures: Mapping[str, str] = field(default_factory=dict)
+    n_shortened: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,10 @@ def test_log_lines_tell_start_and_end(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_answers_cut_to_the_models_context_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
     with show_progress(quiet=False) as listen:
-        listen("textual on d", Progress(2, done=2, truncated=1))
-    assert capsys.readouterr().err.endswith("0 failed, 0 retries, 1 truncated\n")
+        listen("textual on d", Progress(2, done=2, truncated=1, shortened=2))
+    assert capsys.readouterr().err.endswith(
+        "0 failed, 0 retries, 1 prompts cut, 2 answers shortened\n"
+    )
 
 
 def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,6 +24,8 @@ class Made:
     metrics: Sequence[Metric] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     version: str = "1"
+    prompts_cut: int = 0
+    answers_shortened: int = 0
 
     def result(self, scorer: str | None) -> ProfileResult:
         version, metrics = self.version, self.metrics
@@ -36,7 +38,8 @@ class Made:
         items = len({sample.sample_id for sample in self.samples})
         return ProfileResult(
             self.profiler, version, self.dataset, "made", self.sha256, self.demonstration, items,
-            self.samples, metrics, Work(items, 1, 0, 0, 2, 1.5),
+            self.samples, metrics,
+            Work(items, 1, 0, self.prompts_cut, 2, 1.5, n_shortened=self.answers_shortened),
         )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Every format holds the report, and says what is wrong with a name or a file."""
 
 import csv
+import html
 import io
 import json
 import re
@@ -11,7 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from llmprof.errors import OutputError, UnknownNameError, UsageError
-from llmprof.metrics.samples import Metric
+from llmprof.metrics.samples import Metric, Sample
 from llmprof.report.build import build_report
 from llmprof.report.contents import Report
 from llmprof.report.formats import FILES_ONLY, FORMATS, choose_format, write_report
@@ -95,6 +96,39 @@ def test_markdown_is_tables_that_a_name_cannot_break(report: Report) -> None:
     assert "## crows\\_pairs on data" in text
     assert "+50 ▲ (35 to 65)" in text or re.search(r"\+50 ▲ \(3\d(\.\d)? to 6\d(\.\d)?\)", text)
     assert "## Left out" in text
+
+
+def test_every_format_for_reading_says_what_was_cut_and_what_intervals_are_over(
+    tmp_path: Path,
+) -> None:
+    metrics = [
+        Metric("ours", 0.5, 0.4, 0.6, 9, 9, unit="templates", interval_method="wilson"),
+        Metric("older", 0.5, 0.4, 0.6, 9, 9, unit=None, interval_method=None),
+    ]
+    samples = [Sample(str(place), "p", "r", {}) for place in range(9)]
+    cut = Made("other", samples, metrics=metrics, prompts_cut=3, answers_shortened=2)
+    db = tmp_path / "a.db"
+    add_run(db, "whole", Made("other", samples, metrics=metrics))
+    add_run(db, "tight", cut)
+    said = (
+        "3 prompts cut at their beginning and 2 answers shortened to fit the model's context, of 9 "
+        "requests",
+        "95% intervals are over templates",
+        "are of an older method, the percentile bootstrap over items",
+    )
+    for wanted, label in (["tight"], ""), (["whole", "tight"], "tight: "):
+        report = build_report(db, wanted, None)
+        for ending in (".txt", ".md", ".html"):
+            text = html.unescape(write(report, db, tmp_path / f"r{ending}").read_text())
+            plain = " ".join(text.replace("\\", "").split())
+            assert all(words in plain for words in said), ending
+            assert label + said[0] in plain and "whole: 0" not in plain
+        content = json.loads(write(report, db, tmp_path / "r.json").read_text())
+        (section,) = content["sections"]
+        assert section["fits"][-1] == {
+            "requests": 9, "prompts_cut": 3, "answers_shortened": 2,
+        }  # fmt: skip
+        assert section["rows"][0]["values"][-1]["unit"] == "templates"
 
 
 @pytest.mark.parametrize("format", [each for each in FORMATS if each not in FILES_ONLY])

@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 
 from llmprof.profilers import Scale
 from llmprof.report.contents import Change, Report, Row, Section, Value
-from llmprof.report.text import coverage, interval, number, percent, signed, with_interval
+from llmprof.report.text import (
+    coverage,
+    general_notes,
+    interval,
+    number,
+    percent,
+    signed,
+    with_interval,
+)
 from llmprof.report.verdicts import direction, mark, verdict
 
 
@@ -48,12 +56,13 @@ class TableRow:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A section's numbers. `notes` are numbered from 1."""
+    """A section's numbers. `notes` are numbered from 1, `remarks` are about all numbers."""
 
     title: str
     section: Section
     rows: Sequence[TableRow]
     notes: Sequence[str]
+    remarks: Sequence[str] = ()
 
 
 @dataclass(slots=True)
@@ -94,7 +103,7 @@ def _table(report: Report, section: Section, rows: Sequence[Row]) -> Table:
         ]
         direction = "" if scale is None else scale.arrow
         made.append(TableRow(row.label, row.group, direction, cells))
-    return Table(section.title, section, made, list(notes.texts))
+    return Table(section.title, section, made, list(notes.texts), general_notes(section, report))
 
 
 def _cell(

@@ -123,7 +123,7 @@ def test_a_prompt_that_does_not_fit_loses_its_beginning(
     (long,) = ask(local, [Generate(prompt, Sampling(5))])
     assert isinstance(long, Completion)
     assert long.truncated_tokens == len(ids) - (limit - 5)
-    assert long.cut_to_fit
+    assert not long.shortened
 
 
 @pytest.mark.parametrize("beyond", [0, 1, 1000])
@@ -143,7 +143,7 @@ def test_a_prompt_that_fits_keeps_its_place_and_the_answer_is_shortened(
     assert answer.text == local._model.tokenizer.decode(tokens)
     full = len(tokens) == room and beyond > 0
     assert answer.details == ({"shortened_to": room} if full else {})
-    assert answer.cut_to_fit == full
+    assert answer.shortened == full
 
 
 def special_stops(folder: Path) -> Path:
