@@ -6,11 +6,12 @@ import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import anyio
 import anyio.to_thread
 
-from llmprof.backends.protocol import Backend
+from llmprof.backends.protocol import Backend, Corrected
 from llmprof.cache.keys import request_keys, request_seed
 from llmprof.cache.storage import ResponseCache
 from llmprof.errors import BackendError, CapabilityError
@@ -124,14 +125,19 @@ class Engine:
         return Observation(asked, self._observer)
 
     def _keys(self, requests: Sequence[Request]) -> list[str]:
-        alike: dict[tuple[type[Request], str | None], dict[Request, None]] = {}
-        for request in requests:
-            alike.setdefault((type(request), _scorer_of(request)), {})[request] = None
+        alike: dict[tuple[Any, ...], dict[Request, None]] = {}
+        for request in dict.fromkeys(requests):
+            marks = self._corrections(request)
+            alike.setdefault((type(request), _scorer_of(request), marks), {})[request] = None
         keys: dict[Request, str] = {}
-        for (kind, scorer), asked in alike.items():
-            identity = self.backend_for(kind, scorer).identity
+        for (kind, scorer, marks), asked in alike.items():
+            identity = {**self.backend_for(kind, scorer).identity, **dict(marks)}
             keys.update(zip(asked, request_keys(identity, asked), strict=True))
         return [keys[request] for request in requests]
+
+    def _corrections(self, request: Request) -> tuple[tuple[str, str], ...]:
+        backend = self._backend_of(request)
+        return tuple(backend.corrections(request).items()) if isinstance(backend, Corrected) else ()
 
     async def _look_up(self, unique: dict[str, Request], ledger: Ledger) -> dict[str, Request]:
         missing: dict[str, Request] = {}

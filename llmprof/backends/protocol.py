@@ -101,6 +101,17 @@ def scores_whole_texts(backend: Backend) -> bool:
 
 
 @runtime_checkable
+class Corrected(Protocol):
+    """A backend of which an earlier version answered some requests wrongly, and cached that."""
+
+    def corrections(self, request: Request) -> Mapping[str, str]:
+        """What was corrected about such a request, which is then part of its cache key.
+
+        Empty for every request that was always answered rightly, so that its answer is kept.
+        """
+
+
+@runtime_checkable
 class PolicyScorer(Protocol):
     """A scorer that says how surely a text breaks a policy, which is not how toxic it is.
 

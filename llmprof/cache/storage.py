@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from llmprof.cache.claims import Claims
 from llmprof.errors import CacheError
 from llmprof.requests import Request, Response
-from llmprof.responses import ToxicityScores
+from llmprof.responses import Completion, ToxicityScores
 
 if TYPE_CHECKING:
     import diskcache
@@ -25,6 +25,9 @@ _LOCK_TIMEOUT_SECONDS = 60.0
 _SYNCHRONOUS_FULL = 2
 # Values stay in the database, which is synced at each commit; a file of its own would not be.
 _NO_FILES = 2**40
+# Before 2, a prompt was cut so that the longest answer fitted behind it, to one token at worst; now
+# it keeps its place and the answer is shortened.
+_ENTRY_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,7 @@ class ResponseCache:
             for key, request, response in answered:
                 entry = {
                     "key": key,
+                    "version": _ENTRY_VERSION,
                     "kind": request.kind,
                     "model": model,
                     "stored": now,
@@ -205,9 +209,15 @@ def _advice(error: str) -> str:
 
 
 def _decode(entry: dict[str, Any], request: Request) -> Response | None:
-    """The stored response; None for an entry that another version or a torn write left behind."""
+    """The stored response; None for an entry that a torn write left behind.
+
+    None also for a completion whose prompt an earlier version cut: it is asked again.
+    """
     try:
         response = request.response.from_json(entry["response"])
+        earlier = entry.get("version", 1) < _ENTRY_VERSION
+        if isinstance(response, Completion) and response.truncated_tokens and earlier:
+            return None
         if isinstance(response, ToxicityScores) and response.given is None:
             day = datetime.fromtimestamp(entry["stored"], UTC).date()
             return dataclasses.replace(response, given=day.isoformat())

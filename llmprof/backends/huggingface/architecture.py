@@ -84,6 +84,26 @@ def language_task(config: Mapping[str, Any], model: str) -> Task:
     )
 
 
+def may_look_ahead(config: Mapping[str, Any], *, own_code: bool) -> bool:
+    """Whether a model that is loaded as causal may be bidirectional, by its configuration alone.
+
+    It may where the architecture is also one of masked models (BERT without `is_decoder`) or a
+    permuted one (XLNet), where code of the model's own runs (`own_code`), and where a setting says
+    so.
+    """
+    from transformers.models.auto import modeling_auto as known
+
+    model_type = str(config.get("model_type") or "")
+    if (own_code and config.get("auto_map")) or model_type in (
+        *known.MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+        "xlnet",
+    ):
+        return True
+    return config.get("is_causal") is False or any(
+        value is True for name, value in config.items() if "bidirectional" in name
+    )
+
+
 def _broken(model: str, why: str) -> BackendError:
     return BackendError(
         f"the configuration of model {model} is broken: {why}; get its config.json again"

@@ -125,6 +125,9 @@ class HuggingFaceBackend:
     def weight_bytes(self) -> int | None:
         return self._model.weight_bytes
 
+    def corrections(self, request: Request) -> Mapping[str, str]:
+        return self._model.corrections(request)
+
     def render(self, messages: Sequence[Message], *, continue_last: bool = False) -> str:
         return self._model.render(messages, continue_last=continue_last)
 

@@ -20,6 +20,7 @@ from llmprof.backends.huggingface.architecture import (
     Task,
     check_config,
     language_task,
+    may_look_ahead,
 )
 from llmprof.backends.huggingface.chat_template import has_system_role, render_chat
 from llmprof.backends.huggingface.foreign_code import first_line, is_foreign, quiet_transformers
@@ -35,7 +36,7 @@ from llmprof.backends.huggingface.load_options import (
     checkpoint_quantization,
 )
 from llmprof.backends.huggingface.model_files import find_adapter, find_model
-from llmprof.backends.huggingface.tokenization import Encoder
+from llmprof.backends.huggingface.tokenization import Encoder, special_tokens
 from llmprof.backends.huggingface.weights import MODEL, check_pickles, parameter_count
 from llmprof.backends.protocol import BackendOptions
 from llmprof.cache.facts import remembered
@@ -45,13 +46,13 @@ from llmprof.errors import (
     ModelNotFoundError,
     UsageError,
 )
-from llmprof.requests import Message
+from llmprof.requests import Embed, Generate, Message, PseudoLogLikelihood, Request
 
 _LOG = logging.getLogger(__name__)
 # A tokenizer that knows no limit states an absurdly large one.
 _NO_LIMIT = 1_000_000
 # Raised when more is read of a model: older notes of it are then not used.
-_FACTS = 2
+_FACTS = 3
 # Of these names is every file that a tokenizer is made from.
 _TOKENIZER_FILES = (
     *("tokenizer*.json", "vocab*", "*.model", "*.spm", "*.tiktoken", "*.bpe", "tekken.json"),
@@ -128,6 +129,20 @@ class LocalModel:
             marks["after_text"] = "left out"
         if self.dtype in ("fp16", "checkpoint") and self.task in ("causal", "multimodal"):
             marks["not_finite"] = "refused"
+        return marks
+
+    def corrections(self, request: Request) -> Mapping[str, str]:
+        """What earlier versions may have answered wrongly: see `Corrected`.
+
+        They scored bidirectional models as causal, and did not see a stop that is a special token.
+        """
+        marks: dict[str, str] = {}
+        if self._facts["may_look_ahead"] and not isinstance(request, Embed | PseudoLogLikelihood):
+            marks["causal"] = "checked"
+        if isinstance(request, Generate) and any(
+            token in stop for stop in request.sampling.stop for token in self._facts["unseen_stops"]
+        ):
+            marks["special_stops"] = "seen"
         return marks
 
     @cached_property
@@ -287,6 +302,10 @@ class LocalModel:
             "task": task,
             "chat_template": template,
             "system_role": not template or has_system_role(self.tokenizer),
+            "may_look_ahead": continues
+            and may_look_ahead(values, own_code=self._options.trust_remote_code),
+            # The token that ends a text always stopped it, whether it was asked for or not.
+            "unseen_stops": sorted(special_tokens(self.tokenizer) - {self.tokenizer.eos_token}),
             "tokens_after_text": continues and Encoder(self.tokenizer).tokens_after_text,
         }
 

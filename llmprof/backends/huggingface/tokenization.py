@@ -218,6 +218,12 @@ def decode(tokenizer: Any, tokens: Sequence[int], *, special: bool = False) -> s
     return text
 
 
+def special_tokens(tokenizer: Any) -> set[str]:
+    """The tokens that are left out of a text that was decoded without special tokens."""
+    added = getattr(tokenizer, "added_tokens_decoder", {}).values()
+    return {*tokenizer.all_special_tokens, *(each.content for each in added if each.special)}
+
+
 def split_text(request: LogLikelihood) -> tuple[str, str]:
     context, continuation = request.context, request.continuation
     if request.reading != "text":
