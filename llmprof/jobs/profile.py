@@ -250,9 +250,11 @@ def _text_metrics(job: ProfileJob, profilers: Sequence[Profiler]) -> Backend | N
     """The backend that describes texts, if a profiler needs it."""
     if not any(DescribeText in profiler.needs for profiler in profilers):
         return None
-    language = job.options.language
+    language, pipeline = job.options.language, job.options.spacy_model
     metrics = chosen_names(job.options.metrics, language)
-    return create_text_metrics(metrics, language=language, cache_dir=job.cache_dir)
+    return create_text_metrics(
+        metrics, language=language, pipeline=pipeline, cache_dir=job.cache_dir
+    )
 
 
 def needs_scorer(profilers: Sequence[str]) -> bool:

@@ -25,6 +25,16 @@ SystemPrompt = Annotated[
     str | None, Option("System message, or text before each prompt.", panel=Panel.MODEL)
 ]
 
+SpacyModel = Annotated[
+    str | None,
+    Option(
+        "spaCy pipeline of the text metrics, such as en_core_web_lg, which the toolkit uses. "
+        "Default: spaCy's small English one.",
+        panel=Panel.DATA,
+        metavar="NAME",
+    ),
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class PromptOptions(Options):
@@ -121,6 +131,7 @@ class ProfilerOptions(PromptOptions):
             is_list=True,
         ),
     ] = None
+    spacy_model: SpacyModel = None
     calibration_data: Annotated[
         str | None,
         Option(

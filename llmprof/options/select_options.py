@@ -18,6 +18,7 @@ from llmprof.options.profiling import (
     SAMPLING_TOP_P,
     DataOptions,
     PromptOptions,
+    SpacyModel,
 )
 from llmprof.options.scoring import ScorerOptions
 
@@ -149,6 +150,7 @@ class SelectOptions(
             is_list=True,
         ),
     ] = None
+    spacy_model: SpacyModel = None
     likelihood_model: Annotated[
         str | None,
         Option("Model that computes log_likelihood. Default: the first of --models."),

@@ -76,8 +76,10 @@ class Textual:
     """
 
     name = "textual"
-    reads = frozenset({"language", "metrics", "temperature", "text_dataset", "top_p"})
-    settings = frozenset({"max_new_tokens", "prompt_format", "system_prompt"})
+    reads = frozenset(
+        {"language", "metrics", "spacy_model", "temperature", "text_dataset", "top_p"}
+    )
+    settings = frozenset({"max_new_tokens", "prompt_format", "spacy_model", "system_prompt"})
     presentation = _PRESENTATION
     needs: frozenset[RequestType] = frozenset({Generate, DescribeText})
     follow_up_kind: RequestType = DescribeText

@@ -15,6 +15,7 @@ from llmprof.backends.text_metrics.pipelines import (
     Pipeline,
     find_pipeline,
     installed_version,
+    named_pipeline,
 )
 from llmprof.backends.text_metrics.processes import WorkerDiedError, WorkerPool
 from llmprof.errors import BackendError, CapabilityError, LlmprofError, MissingDependencyError
@@ -40,27 +41,28 @@ def create_text_metrics(
     metrics: Sequence[str] = NAMES,
     *,
     language: str = ENGLISH,
+    pipeline: str | None = None,
     cache_dir: Path | None = None,
     processes: int | None = None,
 ) -> TextMetricsBackend:
     """A backend that describes texts of one language; starts no process.
 
-    `metrics` are those that it will be asked for. `cache_dir` keeps the table of word
-    probabilities.
+    `metrics` are those that it will be asked for; `pipeline` names the spaCy pipeline that is used.
+    `cache_dir` keeps the table of word probabilities.
 
     Raises:
-        MissingDependencyError: a metric needs a spaCy pipeline, and none is installed.
+        MissingDependencyError: a metric needs a spaCy pipeline, and it is not installed, or is not
+            the one that llmprof knows.
+        UsageError: `pipeline` is of another language, or is no pipeline.
     """
-    pipeline = None
+    found = Pipeline(language, None, None)
     try:
-        pipeline = find_pipeline(language)
+        found = find_pipeline(language) if pipeline is None else named_pipeline(pipeline, language)
     except MissingDependencyError:
-        if reads_of(metrics).needs_tokens:
+        if pipeline is not None or reads_of(metrics).needs_tokens:
             raise
     folder = (cache_dir or cache_folder(None)) / "text_metrics"
-    return TextMetricsBackend(
-        pipeline or Pipeline(language, None, None), folder, WorkerPool(processes)
-    )
+    return TextMetricsBackend(found, folder, WorkerPool(processes))
 
 
 class TextMetricsBackend:

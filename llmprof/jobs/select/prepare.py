@@ -71,7 +71,11 @@ def prepare(job: SelectJob) -> SelectSetup:
     return SelectSetup(
         dataset=dataset,
         sources=_sources(job),
-        text_metrics=create_text_metrics(asked, cache_dir=job.cache_dir) if asked else None,
+        text_metrics=create_text_metrics(
+            asked, pipeline=job.spacy_model, cache_dir=job.cache_dir
+        )
+        if asked
+        else None,
         scorer=create_scorer(job.scorer) if job.scorer else None,
         likelihood=_likelihood(job, dataset) if job.scores_likelihood else None,
     )
