@@ -79,7 +79,7 @@ class Textual:
     reads = frozenset(
         {"language", "metrics", "spacy_model", "temperature", "text_dataset", "top_p"}
     )
-    settings = frozenset({"max_new_tokens", "prompt_format", "spacy_model", "system_prompt"})
+    settings = frozenset({"max_new_tokens", "prompt_format", "system_prompt"})
     presentation = _PRESENTATION
     needs: frozenset[RequestType] = frozenset({Generate, DescribeText})
     follow_up_kind: RequestType = DescribeText
@@ -96,10 +96,11 @@ class Textual:
     def version(self) -> str:
         drawn = self._sampling
         sampled = f"sampled{sampling_version(drawn, TEMPERATURE, TOP_P)}"
-        language = self._options.language
+        language, pipeline = self._options.language, self._options.spacy_model
         written = "" if language == ENGLISH else f"-in-{language}"
+        by = f"-by-{pipeline}" if pipeline else ""
         return version_of_prompts(
-            f"{'greedy' if drawn.greedy else sampled}{written}-2",
+            f"{'greedy' if drawn.greedy else sampled}{written}-2{by}",
             self._options,
             chat=self._facts.chat,
             system_role=self._facts.system_role,

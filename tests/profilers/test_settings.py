@@ -22,6 +22,7 @@ OTHERS: dict[str, Any] = {
     "top_p": 0.8,
     "pooling": "last",
     "layer": 3,
+    "spacy_model": "en_core_web_lg",
     "language": "fr",
 }
 OF_DATA = {

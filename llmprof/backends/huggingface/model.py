@@ -20,9 +20,13 @@ from llmprof.backends.huggingface.architecture import (
     Task,
     check_config,
     language_task,
-    may_look_ahead,
 )
 from llmprof.backends.huggingface.chat_template import has_system_role, render_chat
+from llmprof.backends.huggingface.corrections import (
+    corrected_in_model,
+    corrected_in_request,
+    correction_facts,
+)
 from llmprof.backends.huggingface.foreign_code import first_line, is_foreign, quiet_transformers
 from llmprof.backends.huggingface.hub import pickle_folder
 from llmprof.backends.huggingface.limits import longest_input
@@ -36,7 +40,7 @@ from llmprof.backends.huggingface.load_options import (
     checkpoint_quantization,
 )
 from llmprof.backends.huggingface.model_files import find_adapter, find_model
-from llmprof.backends.huggingface.tokenization import Encoder, special_tokens
+from llmprof.backends.huggingface.tokenization import Encoder
 from llmprof.backends.huggingface.weights import MODEL, check_pickles, parameter_count
 from llmprof.backends.protocol import BackendOptions
 from llmprof.cache.facts import remembered
@@ -46,7 +50,7 @@ from llmprof.errors import (
     ModelNotFoundError,
     UsageError,
 )
-from llmprof.requests import Embed, Generate, Message, PseudoLogLikelihood, Request
+from llmprof.requests import Message, Request
 
 _LOG = logging.getLogger(__name__)
 # A tokenizer that knows no limit states an absurdly large one.
@@ -115,35 +119,12 @@ class LocalModel:
             "quantization": self._checkpoint_quantization or self._options.quantize,
             "chat_template": hashlib.sha256(self.chat_template.encode()).hexdigest(),
             "own_code": self._options.trust_remote_code and "auto_map" in self._config_values,
-            **self._corrections,
+            **corrected_in_model(self._facts, self.dtype),
         }
 
-    @property
-    def _corrections(self) -> dict[str, Any]:
-        """Marks the models of which earlier versions stored wrong answers, so that none is read.
-
-        Those answers were made with a token after the prompt, or written from overflowed logits.
-        """
-        marks: dict[str, Any] = {}
-        if self._facts["tokens_after_text"]:
-            marks["after_text"] = "left out"
-        if self.dtype in ("fp16", "checkpoint") and self.task in ("causal", "multimodal"):
-            marks["not_finite"] = "refused"
-        return marks
-
     def corrections(self, request: Request) -> Mapping[str, str]:
-        """What earlier versions may have answered wrongly: see `Corrected`.
-
-        They scored bidirectional models as causal, and did not see a stop that is a special token.
-        """
-        marks: dict[str, str] = {}
-        if self._facts["may_look_ahead"] and not isinstance(request, Embed | PseudoLogLikelihood):
-            marks["causal"] = "checked"
-        if isinstance(request, Generate) and any(
-            token in stop for stop in request.sampling.stop for token in self._facts["unseen_stops"]
-        ):
-            marks["special_stops"] = "seen"
-        return marks
+        """What earlier versions may have answered wrongly: see `Corrected`."""
+        return corrected_in_request(self._facts, request)
 
     @cached_property
     def device(self) -> str:
@@ -296,17 +277,14 @@ class LocalModel:
         values = check_config(found[0], self.name)
         template = str(getattr(self.tokenizer, "chat_template", None) or "")
         task = self._stated_task or language_task(values, self.name)
-        continues = task in ("causal", "multimodal")
         return {
             "config": values,
             "task": task,
             "chat_template": template,
             "system_role": not template or has_system_role(self.tokenizer),
-            "may_look_ahead": continues
-            and may_look_ahead(values, own_code=self._options.trust_remote_code),
-            # The token that ends a text always stopped it, whether it was asked for or not.
-            "unseen_stops": sorted(special_tokens(self.tokenizer) - {self.tokenizer.eos_token}),
-            "tokens_after_text": continues and Encoder(self.tokenizer).tokens_after_text,
+            **correction_facts(
+                self.tokenizer, task, values, own_code=self._options.trust_remote_code
+            ),
         }
 
     @property

