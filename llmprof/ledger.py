@@ -22,10 +22,10 @@ _DIGITS = re.compile(r"\d+")
 class Progress:
     """Progress of a list of requests; `done` counts cached, answered and failed ones.
 
-    `truncated` counts the answers whose prompt was cut to fit the model's context, `shortened` those
-    that the context itself was too short for, `tokens` those of completions that were not cached;
-    `failures` maps each class of failure to the first message of that class, `remarks` what was
-    changed in requests likewise.
+    `truncated` counts the answers whose prompt was cut to fit the model's context, `shortened`
+    those that the context itself was too short for, `tokens` those of completions that were not
+    cached; `failures` maps each class of failure to the first message of that class, `remarks` what
+    was changed in requests likewise.
     """
 
     total: int

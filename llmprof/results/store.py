@@ -59,10 +59,9 @@ class RunStart:
 class Work:
     """What the engine did for a profile: counts of requests, and wall time in seconds.
 
-    `n_truncated` counts prompts that were cut to fit the model's context, `n_shortened` answers
-    that ended because it was full.
-    `failures` maps each class of failure to the first message of that class, and what was changed
-    in requests, such as a parameter that a server does not take, to a sentence about it.
+    `n_truncated` counts prompts that were cut to fit the model's context, `n_shortened` answers that
+    ended because it was full. `failures` maps each class of failure, and each parameter that a
+    server does not take, to its first message.
     """
 
     n_requests: int
@@ -398,5 +397,4 @@ def _sample_row(sample: Sample) -> dict[str, Any]:
 
 def _metric_row(metric: Metric) -> dict[str, Any]:
     row = asdict(metric)
-    row["metric"] = row.pop("name")
-    return row
+    return {"metric": row.pop("name"), **row}

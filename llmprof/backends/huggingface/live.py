@@ -16,7 +16,7 @@ from llmprof.backends.huggingface.limits import longest_input
 from llmprof.backends.huggingface.load_options import TORCH_DTYPES
 from llmprof.backends.huggingface.tokenization import Encoder
 from llmprof.errors import UsageError
-from llmprof.requests import Message
+from llmprof.requests import Message, Request
 
 # A tokenizer that knows no limit states an absurdly large one.
 _NO_LIMIT = 1_000_000
@@ -63,6 +63,10 @@ class LiveModel:
             "precision": self._precision,
             "chat_template": _digest(self.chat_template),
         }
+
+    def corrections(self, request: Request) -> Mapping[str, str]:
+        """None: no earlier version profiled a live model."""
+        return {}
 
     @property
     def _settings(self) -> str:

@@ -41,7 +41,7 @@ def find_pipeline(language: str = ENGLISH) -> Pipeline:
             is not the one that llmprof knows.
         UnknownNameError: spaCy does not know the language.
     """
-    if language not in (known := _languages()):
+    if language != ENGLISH and language not in (known := _languages()):
         raise UnknownNameError(
             f"unknown language {language!r}; choose one of spaCy's: {', '.join(known)}"
         )
