@@ -59,8 +59,8 @@ class RunStart:
 class Work:
     """What the engine did for a profile: counts of requests, and wall time in seconds.
 
-    `n_truncated` counts prompts that were cut to fit the model's context, `n_shortened` answers that
-    ended because it was full. `failures` maps each class of failure, and each parameter that a
+    `n_truncated` counts prompts that were cut to fit the model's context, `n_shortened` answers
+    that ended because it was full. `failures` maps each class of failure, and each parameter that a
     server does not take, to its first message.
     """
 
