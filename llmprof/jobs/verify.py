@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmprof.errors import LlmprofError, VerificationError
+from llmprof.errors import LlmprofError, UsageError, VerificationError
 from llmprof.metrics.samples import Metric
 from llmprof.metrics.text import ENGLISH, NAMES
 from llmprof.profilers.registry import stored_profiler
@@ -42,6 +42,9 @@ _COMPARED = (
     "interval_method",
 )
 
+# Commands whose runs hold choices and comparisons, not only metrics of samples.
+_NOT_OF_SAMPLES = ("select", "inherit")
+
 
 @dataclass(frozen=True, slots=True)
 class Verification:
@@ -73,12 +76,18 @@ def verify_run(db: Path, run: str, *, reference: bool = False) -> tuple[RunRow, 
 
     Raises:
         StoreError: there is no such run, or the database is damaged.
+        UsageError: the run is of a command that chooses or trains.
         MissingDependencyError: the reference packages are not installed.
     """
     comparison = _ReferenceComparison() if reference else None
     with Store(db, read_only=True) as store:
         store.check_integrity()
         found = find_run(store, run)
+        if found.command in _NOT_OF_SAMPLES:
+            raise UsageError(
+                f"run {found.id} is of `llmprof {found.command}`, whose numbers do not follow from "
+                "its samples alone; name a run of profile, benchmark or score (see `llmprof runs`)"
+            )
         datasets = read_datasets(store, found.id)
         return found, [_verify(store, found, each, comparison) for each in datasets]
 

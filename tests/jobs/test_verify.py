@@ -10,7 +10,7 @@ import pytest
 
 from llmprof.backends import BackendOptions
 from llmprof.datasets import DataOptions
-from llmprof.errors import StoreError, VerificationError
+from llmprof.errors import StoreError, UsageError, VerificationError
 from llmprof.jobs.benchmark import BenchmarkJob, run_benchmark
 from llmprof.jobs.profile import ProfileJob, run_profile
 from llmprof.jobs.score import ScoreJob, run_score
@@ -211,3 +211,15 @@ def test_command_line_tells_by_its_exit_code(db: Path) -> None:
     assert done.stderr.startswith("llmprof: error: run ")
     assert len(done.stderr.splitlines()) == 1
     assert json.dumps(0.5) in done.stdout
+
+
+def test_selection_is_refused_in_one_line(tmp_path: Path) -> None:
+    db = tmp_path / "a.db"
+    made = run(
+        *("select", "--backend", "scripted", "--models", "m", "--data", "builtin", "--limit", 2),
+        *("--k", 2, "--target", "n_characters", "--output", tmp_path / "a.jsonl", "--quiet"),
+        *("--db", db, "--cache-dir", tmp_path / "cache"),
+    )
+    assert made.returncode == 0, made.stderr
+    with pytest.raises(UsageError, match="of `llmprof select`"):
+        verify_run(db, "")
