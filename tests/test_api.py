@@ -28,6 +28,8 @@ from llmprof.results.reader import MetricRow, SampleRow
 ROOT = Path(__file__).parents[1]
 # What only a command has.
 OF_THE_COMMAND = {"context", "config", "dry_run", "debug"}
+# What is done with a job: several in a series, and where its results are sent.
+WITH_JOBS = {"checkpoints", "series", "step", "track"}
 SCRIPTED: dict[str, Any] = {"backend": "scripted", "data": "builtin", "quiet": True}
 # A value of each option that is not its default.
 OTHER: dict[str, Any] = {
@@ -85,6 +87,16 @@ OTHER: dict[str, Any] = {
     "cache_dir": "cache",
     "offline": True,
     "quiet": True,
+    "bbq_language": "es",
+    "cluster": "auto",
+    "data_parallel_size": 2,
+    "executor": "ray",
+    "language": "fr",
+    "preference_data": "pairs.jsonl",
+    "server_command": "serve {model} --port {port}",
+    "server_wait": 12.0,
+    "spacy_model": "en_core_web_lg",
+    "tensor_parallel_size": 2,
 }
 
 
@@ -95,6 +107,7 @@ SCORED = (
     *SCORER, "toxicity_samples", "toxicity_labels", "toxicity_language", "toxicity_url",
     "toxicity_bridge", "toxicity_prompts", "record", "missing",
 )  # fmt: skip
+VLLM = ("data_parallel_size", "executor", "tensor_parallel_size")
 BESIDE: dict[str, dict[str, Any]] = {
     **{name: {"backend": "openai"} for name in NETWORK},
     **{name: {"profilers": "toxicity"} for name in SCORED},
@@ -103,6 +116,11 @@ BESIDE: dict[str, dict[str, Any]] = {
     "safety_mode": {"backend": "cohere"},
     "sample_seed": {"sample": 3},
     "calibration_data": {"profilers": "calibration"},
+    "bbq_language": {"profilers": "bbq"},
+    "preference_data": {"profilers": "preferences"},
+    "server_command": {"backend": "openai"},
+    "server_wait": {"backend": "vllm"},
+    **{name: {"backend": "vllm"} for name in VLLM},
 }
 
 
@@ -121,7 +139,8 @@ def command() -> Any:
 
 def test_options_are_those_of_the_command() -> None:
     names = {each.name for each in command().params} - OF_THE_COMMAND - {"help"}
-    assert set(inspect.signature(llmprof.profile).parameters) == names == set(OTHER)
+    assert set(inspect.signature(llmprof.profile).parameters) == names
+    assert names == {*OTHER, *WITH_JOBS}
     assert set(get_type_hints(llmprof.profile)) == {*names, "return"}
 
 
