@@ -39,9 +39,10 @@ def diff(
     ] = "terminal",
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Show the items that changed most from BEFORE to AFTER.
+    """Show the items that changed most.
 
-    Which prompts got more toxic, which answers turned: the texts with what differs marked.
+    From BEFORE to AFTER: which prompts got more toxic, which answers turned;
+    the texts with what differs marked.
 
     Examples:
 

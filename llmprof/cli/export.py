@@ -86,10 +86,11 @@ def norms(
     ] = False,
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Write the numbers of reference models as norms.
+    """Write norms of reference models.
 
-    `llmprof report --against FILE` then says where a run stands among them. The file names itself
-    by a SHA-256 of its numbers, and is refused once it was changed.
+    `llmprof report --against FILE` then says where a run stands among them.
+    The file names itself by a SHA-256 of its numbers, and is refused once it
+    was changed.
 
     Examples:
 
@@ -125,7 +126,8 @@ def tracker(
 ) -> None:
     """Send a run to an experiment tracker.
 
-    It gets the metrics with their intervals, the configuration and the report page.
+    It gets the metrics with their intervals, the configuration and the
+    report page.
 
     Examples:
 
@@ -166,8 +168,8 @@ def hub(
 ) -> None:
     """Write results in the Hub's own forms.
 
-    Nothing is sent. model-index belongs at the beginning of a model's README.md, eval-results in a
-    file of its folder .eval_results.
+    Nothing is sent. model-index belongs at the beginning of a model's
+    README.md, eval-results in a file of its folder .eval_results.
 
     Examples:
 

@@ -43,8 +43,9 @@ def figures(
 ) -> None:
     """Draw the figures of a report for a paper.
 
-    Overview, change, groups, reliability, distributions and a heat map, in the widths and fonts of
-    a venue and in colours that are safe for colour-blind readers. Needs the extra `figures`.
+    Overview, change, groups, reliability, distributions and a heat map, in
+    the widths and fonts of a venue and in colours that are safe for
+    colour-blind readers. Needs the extra `figures`.
 
     Examples:
 

@@ -58,7 +58,8 @@ def gate(
 ) -> int:
     """Fail if a metric changed too much.
 
-    A gate is decided by the paired interval of the change, corrected for the number of gates.
+    A gate is decided by the paired interval of the change, corrected for the
+    number of gates.
 
     Examples:
 

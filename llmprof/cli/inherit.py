@@ -10,12 +10,13 @@ from llmprof.options import InheritOptions
 def inherit(options: InheritOptions, configured: Configured, dry_run: DryRun = False) -> None:
     """Train students on selected data and compare.
 
-    Samples, selects, trains and profiles; the same command again goes on where it stopped.
+    Samples, selects, trains and profiles; the same command again goes on
+    where it stopped.
 
     Examples:
 
-        llmprof inherit --k 8 --target mtld --target toxicity:min --output experiment
-        llmprof inherit --student Qwen/Qwen3-0.6B --teachers A,B --target n_tokens --output folder
+        llmprof inherit --k 8 --target mtld --output experiment
+        llmprof inherit --teachers A,B --target toxicity:min --output folder
     """
     from llmprof.console.inherited import print_forecast, print_inheritance
     from llmprof.console.progress import show_progress

@@ -36,8 +36,9 @@ def leaderboard(
 ) -> None:
     """Rank many runs in one table.
 
-    A column per profile and data set, the best run first. A mean over z-scores depends on the runs
-    shown; it orders them and says nothing of their quality.
+    A column per profile and data set, the best run first. A mean over
+    z-scores depends on the runs shown; it orders them and says nothing of
+    their quality.
 
     Examples:
 

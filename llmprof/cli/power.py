@@ -32,10 +32,11 @@ def power(
     ] = "table",
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Say how many items a comparison needs to find a change.
+    """Say how many items a comparison needs.
 
-    From how much the items of two runs differ. Also the smallest change that the items of these
-    runs could find, and what twice the samples per item would save.
+    From how much the items of two runs differ. Also the smallest change that
+    the items of these runs could find, and what twice the samples per item
+    would save.
 
     Examples:
 

@@ -123,13 +123,14 @@ def compare(
 
     Short for `llmprof report AFTER --baseline BEFORE`.
 
-    --fail-if makes it fail when a metric changed too much, as `llmprof gate` does.
+    --fail-if makes it fail when a metric changed too much, as `llmprof gate`
+    does.
 
     Examples:
 
         llmprof compare base tuned
         llmprof compare 20250131 20250202 --format markdown
-        llmprof compare base tuned --fail-if 'crows_pairs/stereotype_score > +2'
+        llmprof compare base tuned --fail-if 'crows_pairs/stereotype_score>+2'
     """
     if not fail_if and (strict or junit is not None):
         raise UsageError("--strict and --junit are about gates; state one with --fail-if")

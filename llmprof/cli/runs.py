@@ -27,7 +27,8 @@ def existing(db: Path) -> Path:
 def runs(context: typer.Context, db: Db = DEFAULT_DB) -> None:
     """List the runs, the latest first.
 
-    `llmprof runs show` tells all about one; rename, tag and rm change what is listed.
+    `llmprof runs show` tells all about one; rename, tag and rm change what is
+    listed.
 
     Examples:
 
@@ -114,13 +115,12 @@ def tag(
 ) -> None:
     """Add tags to a run.
 
-    A tag stands for all runs that have it.
+    A tag stands for all runs that have it, as in `llmprof report paper`.
 
     Examples:
 
         llmprof runs tag @1 paper
         llmprof runs tag @1 paper --remove
-        llmprof report paper
     """
     from llmprof.report.runs import choose_run
     from llmprof.results import Store
@@ -149,8 +149,8 @@ def rm(
 ) -> None:
     """Remove runs from the database.
 
-    Their samples and metrics go with them; cached responses stay, so that the same command makes
-    them again without asking a model.
+    Their samples and metrics go with them; cached responses stay, so that the
+    same command makes them again without asking a model.
 
     Examples:
 

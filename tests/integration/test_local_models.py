@@ -57,7 +57,7 @@ def test_an_encoder_decoder_refuses_in_one_sentence_what_it_cannot_score(
     done = profile(tmp_path, model, "--profilers", *arguments.split())
     assert done.returncode == 2
     (line,) = done.stderr.strip().splitlines()
-    assert "model tiny is an encoder-decoder" in line and words in line
+    assert "tiny is an encoder-decoder" in line and words in line
     assert "it can serve: " in line and "textual" in line
     assert not (tmp_path / "responses").exists()
 

@@ -48,7 +48,7 @@ class Batch:
 def batch_of(lengths: Sequence[int], recipe: TrainingRecipe) -> Batch:
     """The largest power of 2 of examples that have `batch_tokens` tokens on average, at least 1.
 
-    >>> batch_of([100, 300], TrainingRecipe(batch_tokens=1000))
+    >>> batch_of([100, 300] * 4, TrainingRecipe(batch_tokens=1000))
     Batch(examples=4, at_once=4)
     """
     mean = sum(lengths) / len(lengths)

@@ -93,7 +93,7 @@ def test_a_model_that_sees_later_tokens_is_refused(tmp_path: Path, ask: Ask, nam
     )  # fmt: skip
     getattr(transformers, name)(config).save_pretrained(str(folder))
     local = create_backend("huggingface", BackendOptions(model=str(folder), cache_dir=tmp_path))
-    with pytest.raises(UsageError, match="model model is not causal"):
+    with pytest.raises(UsageError, match="is not causal"):
         ask(local, [LogLikelihood("", "She was a nurse.")])
 
 
