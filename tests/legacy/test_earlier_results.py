@@ -40,16 +40,15 @@ SAMPLES = (
     'SELECT profiler, dataset, sample_id, sample_index, "group", prompt, response, cache_key, '
     "error_class FROM samples WHERE run_id = ? ORDER BY id"
 )
+# Not the metrics that were added since.
+OLD = "metric NOT LIKE '%debiased%' AND metric NOT LIKE 'style_%' AND metric <> 'mtld'"
 # A benchmark's protocol names the version of lm-eval that is installed.
 METRICS = (
     "SELECT profiler, iif(profiler = 'benchmark', NULL, protocol_version), dataset, metric, "
     '"group", n, n_total, iif(value IS NULL, reason, NULL) FROM metrics '
-    "WHERE run_id = ? AND metric NOT LIKE '%debiased%' AND metric <> 'mtld' ORDER BY rowid"
+    f"WHERE run_id = ? AND {OLD} ORDER BY rowid"
 )
-VALUES = (
-    "SELECT value FROM metrics WHERE run_id = ? "
-    "AND metric NOT LIKE '%debiased%' AND metric <> 'mtld' ORDER BY rowid"
-)
+VALUES = f"SELECT value FROM metrics WHERE run_id = ? AND {OLD} ORDER BY rowid"
 # Intervals are made otherwise today; those that were stored are shown, or made anew to compare.
 INTERVAL = ("ci_low", "ci_high", "reason")
 # Text metrics are computed by requests of their own today, which an earlier cache does not hold.
