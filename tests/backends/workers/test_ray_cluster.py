@@ -119,18 +119,6 @@ def test_requests_of_a_node_that_is_killed_are_asked_again(nodes: RayNodes, tmp_
     assert 1 <= len(sink.again) < 200
 
 
-@pytest.mark.slow
-def test_client_at_an_address_gets_the_same_answers(nodes: RayNodes) -> None:
-    import ray
-
-    ray.shutdown()
-    try:
-        collected = ask(cluster(address=nodes.client_address), prompts(40))
-        assert collected.texts == [f"prompt {place} {place}" for place in range(40)]
-    finally:
-        ray.shutdown()
-
-
 def _children(process: psutil.Process) -> list[psutil.Process]:
     try:
         return process.children(recursive=True)
