@@ -54,7 +54,7 @@ class ScoreJob:
     @property
     def inputs(self) -> list[Path]:
         """The files that the command reads."""
-        return [self.db, *map(Path, self.sources)]
+        return [self.db, *map(Path, self.sources), *self.scorer.files]
 
 
 def score_job(options: ScoreOptions) -> ScoreJob:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -124,6 +125,13 @@ class ScorerChoice:
     options: BackendOptions
     notice: str | None = None
     url: str | None = None
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that the scorer reads, such as recorded scores and labels."""
+        named = [text for each in self.name.split(",") for text in re.split("[:=]", each)[1:]]
+        told = (*named, self.options.model, self.options.label_map)
+        return [Path(each) for each in told if each and Path(each).is_file()]
 
 
 def scorer_choice(options: ScorerOptions, cache_dir: Path) -> ScorerChoice:
