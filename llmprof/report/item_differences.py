@@ -16,7 +16,7 @@ from llmprof.metrics.samples import OVERALL
 from llmprof.profilers import Comparable, Presentation, presentation_of
 from llmprof.report.changes import stored_profile
 from llmprof.report.contents import ReportedRun, Row, Section
-from llmprof.report.runs import choose_runs
+from llmprof.report.runs import choose_two_runs
 from llmprof.results import Store
 from llmprof.results.reader import SampleRow, read_samples
 
@@ -93,10 +93,7 @@ def compare_items(
     from llmprof.report.build import make_sections
 
     with Store(db, read_only=True) as store:
-        runs = choose_runs(store, [after], before).runs
-        if len(runs) != 2:
-            what = "the same run" if len(runs) == 1 else "several runs"
-            raise UnknownNameError(f"{before} and {after} are {what}; name two runs")
+        runs = choose_two_runs(store, before, after)
         sections, _ = make_sections(store, runs)
         both = [section for section in sections if section.has(0) and section.has(1)]
         wanted = [each for each in both if not profilers or each.profiler in profilers]

@@ -17,7 +17,7 @@ from llmprof.profilers import Comparable
 from llmprof.report.changes import stored_profile
 from llmprof.report.contents import ReportedRun, Section
 from llmprof.report.filters import Filters, chosen
-from llmprof.report.runs import choose_runs
+from llmprof.report.runs import choose_two_runs
 from llmprof.results import Store
 from llmprof.results.reader import SampleRow, read_samples
 
@@ -56,10 +56,7 @@ def plan_power(
     from llmprof.report.build import make_sections
 
     with Store(db, read_only=True) as store:
-        runs = choose_runs(store, [after], before).runs
-        if len(runs) != 2:
-            what = "the same run" if len(runs) == 1 else "several runs"
-            raise UnknownNameError(f"{before} and {after} are {what}; name two runs")
+        runs = choose_two_runs(store, before, after)
         sections, _ = make_sections(store, runs)
         plans = [
             plan

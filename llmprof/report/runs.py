@@ -80,6 +80,19 @@ def choose_runs(store: Store, wanted: Sequence[str], baseline: str | None) -> Ch
     return ChosenRuns(runs, None if baseline is None else 0, list(dict.fromkeys(omissions)))
 
 
+def choose_two_runs(store: Store, before: str, after: str) -> Sequence[ReportedRun]:
+    """The runs that are named, `before` first.
+
+    Raises:
+        UnknownNameError: a name fits no run or several, or both name the same one.
+    """
+    runs = choose_runs(store, [after], before).runs
+    if len(runs) != 2:
+        what = "the same run" if len(runs) == 1 else "several runs"
+        raise UnknownNameError(f"{before} and {after} are {what}; name two runs")
+    return runs
+
+
 def choose_run(store: Store, name: str) -> str:
     """The id of the run that is called so (see `choose_runs`); of the latest run for "".
 

@@ -239,14 +239,7 @@ def reliability_plot(curves: Sequence[Curve]) -> Figure:
                 "symbol": [_symbol(curve.run) + ("" if n >= FEW else "-open") for n in curve.n],
             },
             "line": {"width": 1.5},
-            "error_y": {
-                "type": "data",
-                "symmetric": False,
-                "array": [_gap(high, y) for y, high in zip(curve.y, curve.high, strict=True)],
-                "arrayminus": [_gap(y, low) for y, low in zip(curve.y, curve.low, strict=True)],
-                "thickness": 1.2,
-                "width": 3,
-            },
+            "error_y": _intervals(curve),
             "text": [_hover(lines) for lines in curve.hover],
             "hoverinfo": "text",
         }
@@ -258,6 +251,18 @@ def reliability_plot(curves: Sequence[Curve]) -> Figure:
         "shapes": [_dotted(x0=0, y0=0, x1=1, y1=1)],
     }
     return {"data": traces, "layout": layout}
+
+
+def _intervals(curve: Curve) -> Figure:
+    """The vertical bars of a curve's intervals."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [_gap(high, y) for y, high in zip(curve.y, curve.high, strict=True)],
+        "arrayminus": [_gap(y, low) for y, low in zip(curve.y, curve.low, strict=True)],
+        "thickness": 1.2,
+        "width": 3,
+    }
 
 
 def course_plot(curve: Curve, filled: Sequence[bool]) -> Figure:
@@ -273,15 +278,7 @@ def course_plot(curve: Curve, filled: Sequence[bool]) -> Figure:
             "symbol": ["circle" if each else "circle-open" for each in filled],
         },
         "line": {"width": 1.5},
-        "error_y": {
-            "type": "data",
-            "visible": any(low is not None for low in curve.low),
-            "symmetric": False,
-            "array": [_gap(high, y) for y, high in zip(curve.y, curve.high, strict=True)],
-            "arrayminus": [_gap(y, low) for y, low in zip(curve.y, curve.low, strict=True)],
-            "thickness": 1.2,
-            "width": 3,
-        },
+        "error_y": {**_intervals(curve), "visible": any(low is not None for low in curve.low)},
         "text": [_hover(lines) for lines in curve.hover],
         "hoverinfo": "text",
     }
