@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from llmprof.backends import BackendOptions
-from llmprof.options import ScorerChoice
+from llmprof.jobs.score import score_job
+from llmprof.jobs.select import select_job
+from llmprof.options import ScoreOptions, ScorerChoice, SelectOptions
 
 
 @pytest.mark.parametrize(
@@ -15,3 +17,12 @@ def test_files_in_the_name_are_inputs(name: str, tmp_path: Path) -> None:
     file = tmp_path / "scores.jsonl"
     file.write_text("{}\n")
     assert ScorerChoice(name.format(file), BackendOptions()).files == [file]
+
+
+def test_commands_that_score_take_them_for_inputs(tmp_path: Path) -> None:
+    file = tmp_path / "scores.jsonl"
+    file.write_text("{}\n")
+    scorer = f"recorded:{file}"
+    assert file in score_job(ScoreOptions(sources=["a.txt"], toxicity_scorer=scorer)).inputs
+    options = SelectOptions(output=file, target="toxicity", toxicity_scorer=scorer)
+    assert file in select_job(options).inputs

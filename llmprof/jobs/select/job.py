@@ -167,7 +167,8 @@ class SelectJob:
     @property
     def inputs(self) -> list[Path]:
         """The files that the selection reads."""
-        return [self.db, *([self.prompts] if isinstance(self.prompts, Path) else [])]
+        prompts = [self.prompts] if isinstance(self.prompts, Path) else []
+        return [self.db, *prompts, *(self.scorer.files if self.scorer else ())]
 
     @property
     def scores_likelihood(self) -> bool:
