@@ -15,6 +15,8 @@ from llmprof.cache.facts import recall, remember
 from llmprof.errors import LlmprofError, OutputError
 from llmprof.jobs.score import ScoreJob, run_score, write_scores
 from llmprof.jobs.select.training_file import write_lines
+from llmprof.options.loading import BackendOptions
+from llmprof.options.scoring import ScorerChoice
 from llmprof.outputs import check_output, new_file, write_output
 from llmprof.report.build import build_report
 from llmprof.report.formats import choose_format, write_report
@@ -86,6 +88,9 @@ def test_devices_and_pipes_are_written_directly(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == ("said", "")
 
 
+SCORER = ScorerChoice("profanity", BackendOptions())
+
+
 def of_report(format: str) -> Callable[[Path, Path], object]:
     def write(db: Path, output: Path) -> None:
         choose_format(format, output)
@@ -95,7 +100,7 @@ def of_report(format: str) -> Callable[[Path, Path], object]:
 
 
 def of_scores(db: Path, output: Path) -> None:
-    write_scores(ScoreJob((), None, None, db, db.parent, output=output), "")  # type: ignore[arg-type]
+    write_scores(ScoreJob((), SCORER, None, db, db.parent, output=output), "")
 
 
 WRITERS: dict[str, Callable[[Path, Path], object]] = {
@@ -129,7 +134,7 @@ def test_every_command_that_writes_a_file_spares_databases_and_folders(
 def test_score_spares_its_input_before_it_asks(tmp_path: Path) -> None:
     texts, db = tmp_path / "texts.txt", tmp_path / "a.db"
     texts.write_text("one\n")
-    job = ScoreJob((str(texts),), None, None, db, tmp_path, output=texts)  # type: ignore[arg-type]
+    job = ScoreJob((str(texts),), SCORER, None, db, tmp_path, output=texts)
     with pytest.raises(OutputError, match="an input of the same command"):
         run_score(job, lambda *told: None)
     assert texts.read_text() == "one\n"
