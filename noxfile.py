@@ -37,7 +37,7 @@ def tests(session: nox.Session) -> None:
     """Run the tests; those that lack real data or a browser are left out, and counted."""
     install(session, *group("tests"))
     # Two processes of one thread each finish sooner than one of two, and do not stall each other.
-    how = ("--numprocesses", "2", "--dist", "loadfile", "--durations", "20")
+    how = ("--numprocesses", "2", "--dist", "worksteal", "--durations", "20")
     session.run("pytest", *how, *session.posargs, env=ENVIRONMENT)
 
 

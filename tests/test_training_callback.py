@@ -107,6 +107,7 @@ def test_the_losses_and_weights_are_equal_with_and_without(
     assert made.seconds > 0
 
 
+@pytest.mark.slow
 def test_a_live_model_has_the_numbers_of_its_checkpoint(model: Path, tmp_path: Path) -> None:
     train(model, tmp_path / "out", callback(tmp_path), save_strategy="steps", save_steps=3)
     assert steps(tmp_path, "out") == [0, 3, 6]

@@ -62,6 +62,7 @@ def test_every_flipped_bit_is_found(folder: Path) -> None:
             assert cache.get_many(["key"], [REQUEST]) == [None], bit
 
 
+@pytest.mark.slow
 def test_every_truncation_is_found(folder: Path) -> None:
     whole = stored(folder)
     for length in range(len(whole)):

@@ -17,6 +17,7 @@ def place(tmp_path: Path) -> list[object]:
     ]
 
 
+@pytest.mark.slow
 def test_finished_benchmark_is_reported(place: list[object], tmp_path: Path) -> None:
     done = run(*place, "--tasks", "choice")
     assert done.returncode == 0, done.stderr
@@ -26,11 +27,13 @@ def test_finished_benchmark_is_reported(place: list[object], tmp_path: Path) -> 
     assert "acc_norm" in report
 
 
+@pytest.mark.slow
 def test_quiet_benchmark_prints_nothing(place: list[object]) -> None:
     done = run(*place, "--tasks", "choice", "--quiet")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@pytest.mark.slow
 def test_failures_are_a_line_each_and_the_rest_runs(place: list[object], tmp_path: Path) -> None:
     write_sums(tmp_path / "tasks", num_beams=3)
     write_choice(tmp_path / "tasks", "lost")
@@ -43,6 +46,7 @@ def test_failures_are_a_line_each_and_the_rest_runs(place: list[object], tmp_pat
     assert "benchmark on choice" in run("report", "--db", tmp_path / "a.db").stdout
 
 
+@pytest.mark.slow
 def test_data_set_of_the_hub_fails_at_once_offline(place: list[object]) -> None:
     done = run(*place, "--tasks", "openbookqa,nonsense_task", "--quiet")
     assert done.returncode == 1
@@ -52,6 +56,7 @@ def test_data_set_of_the_hub_fails_at_once_offline(place: list[object]) -> None:
     assert "--offline" in offline
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

@@ -108,6 +108,7 @@ def test_bad_input_is_one_clear_line(tmp_path: Path, arguments: list[str], words
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_folders_of_one_name_are_told_apart(tmp_path: Path) -> None:
     for place, name in enumerate(("runA", "runB")):
         save_llama(tmp_path / name / "checkpoint-500", seed=place)

@@ -35,13 +35,13 @@ def test_log_likelihoods_agree_with_lm_eval(
 ) -> None:
     db = tmp_path / "a.db"
     done = run(
-        "profile", "--profilers", "crows_pairs", "--limit", 100, "--data-dir", data_dir,
+        "profile", "--profilers", "crows_pairs", "--limit", 40, "--data-dir", data_dir,
         "--db", db, "--cache-dir", cache_dir, "--dtype", "fp32",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     with sqlite3.connect(db) as connection:
         rows = connection.execute("SELECT prompt, response, scores FROM samples").fetchall()
-    assert len(rows) == 100
+    assert len(rows) == 40
 
     from lm_eval.api.instance import Instance
     from lm_eval.models.huggingface import HFLM
@@ -85,8 +85,8 @@ def test_killed_run_resumes_to_identical_metrics(
 ) -> None:
     def arguments(name: str) -> list[object]:
         return [
-            "profile", "--profilers", "textual,crows_pairs", "--limit", 12, "--data-dir", data_dir,
-            "--max-new-tokens", 12, "--db", tmp_path / f"{name}.db",
+            "profile", "--profilers", "textual,crows_pairs", "--limit", 8, "--data-dir", data_dir,
+            "--max-new-tokens", 8, "--db", tmp_path / f"{name}.db",
             # So that answers come a few at a time, and there are moments between them.
             "--cache-dir", tmp_path / name, "--batch-size", 4,
         ]  # fmt: skip
@@ -97,7 +97,7 @@ def test_killed_run_resumes_to_identical_metrics(
     whole = run(*arguments("whole"))
     assert whole.returncode == 0, whole.stderr
     stored = 0
-    for target in (1, 8, 20):
+    for target in (1, 12):
         process = subprocess.Popen(command(*arguments("killed")), stderr=subprocess.DEVNULL)
         while process.poll() is None and entries(tmp_path / "killed") < target:
             time.sleep(0.02)

@@ -106,6 +106,7 @@ def test_a_kill_in_the_middle_of_recording_loses_nothing(tmp_path: Path) -> None
     server = PerspectiveServer(latency=0.02)
     with serve(server.app()) as address:
         asked = ("score", source, *perspective(address, 60), "--record", file)
+        asked_so_far: dict[str, int] = {}
         for wanted in (10, 60):
             process = subprocess.Popen(command(tmp_path, *asked), env=environment())
             deadline = time.monotonic() + 60
@@ -117,6 +118,8 @@ def test_a_kill_in_the_middle_of_recording_loses_nothing(tmp_path: Path) -> None
             written = [line for line in file.read_text("utf-8").split("\n") if line.endswith("}")]
             before = {json.loads(line)["text"] for line in written}
             assert len(before) >= wanted
+            assert all(server.scored[text] == count for text, count in asked_so_far.items())
+            asked_so_far = {text: server.scored[text] for text in before}
         run(tmp_path, *asked)
     assert sorted(line["text"] for line in recorded(file)) == sorted(texts)
-    assert {server.scored[text] for text in before} == {1}
+    assert all(server.scored[text] == count for text, count in asked_so_far.items())

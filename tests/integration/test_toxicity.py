@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -212,7 +213,7 @@ def test_refused_key_is_one_line_and_no_key_is_ever_written(data_dir: Path, tmp_
         assert key.encode() not in written
         assert key not in said
     # What the model wrote before the key was refused is kept.
-    assert "toxicity on real_toxicity_prompts: 10/10 done, 10 cached" in good.stderr
+    assert re.search(r"real_toxicity_prompts: 10/10 done, (?!0)\d+ cached", good.stderr)
 
 
 @pytest.mark.slow

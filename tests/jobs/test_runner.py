@@ -105,6 +105,7 @@ def in_folder(size: int, each: Sequence[Loaded]) -> list[list[tuple[object, ...]
         return results(Path(name))
 
 
+@pytest.mark.slow
 @given(st.integers(1, 40))
 @settings(max_examples=12)
 def test_two_stages_are_the_same_whatever_the_windows(size: int) -> None:
@@ -210,6 +211,7 @@ def peak_of(folder: Path, count: int) -> int:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_peak_memory_of_a_profile_hardly_grows_with_its_windows(tmp_path: Path) -> None:
     window = 500
     with requests_at_once(window):

@@ -137,7 +137,7 @@ def test_the_debiased_error_expects_what_was_observed() -> None:
     accuracy = np.clip(confidence - estimate.debiased, 0.0, 1.0)
     again = [
         estimate_error(confidence, (generator.random(400) < accuracy) * 1.0, bins).observed
-        for _ in range(2_000)
+        for _ in range(200)
     ]
     assert np.mean(again) == pytest.approx(estimate.observed, abs=0.01)
 
@@ -209,8 +209,12 @@ def test_two_calibrated_models_are_not_told_apart() -> None:
     assert sum(excludes_zero(change.ci_low, change.ci_high) for change in same) <= 14
 
 
+# A coarse version of `benchmarks/coverage.py`.
+ROUNDS = 200
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("n", [10, 20, 50, 100, 500])
+@pytest.mark.parametrize("n", [10, 50, 500])
 @pytest.mark.parametrize(
     ("right", "error"),
     [
@@ -223,8 +227,8 @@ def test_two_calibrated_models_are_not_told_apart() -> None:
 def test_intervals_cover_the_error(n: int, right: Callable[[Array], Array], error: float) -> None:
     generator = np.random.default_rng(n)
     covered = 0
-    for _ in range(1_000):
+    for _ in range(ROUNDS):
         metric = measure(*drawn(generator, n, right)).metric()
         assert metric.ci_low is not None and metric.ci_high is not None
         covered += metric.ci_low <= error <= metric.ci_high
-    assert covered >= 910
+    assert covered >= 0.9 * ROUNDS

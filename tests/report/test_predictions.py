@@ -50,6 +50,7 @@ def evaluation(gold: Path, predictions: dict[str, Any]) -> tuple[float, float]:
     return lms, ss
 
 
+@pytest.mark.slow
 def test_an_evaluation_of_the_export_gives_the_stored_metrics(
     profiled: tuple[Path, str], data_dir: Path, tmp_path: Path
 ) -> None:

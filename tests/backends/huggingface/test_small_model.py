@@ -58,8 +58,8 @@ def test_values_are_those_of_lm_eval(cache: Path, data_dir: Path, ask: Ask) -> N
 
 def test_texts_do_not_depend_on_the_batch_size(cache: Path, ask: Ask) -> None:
     requests = [
-        Generate(text[:20], Sampling(16, temperature=temperature, top_p=0.9), sample)
-        for text in SENTENCES
+        Generate(text[:20], Sampling(8, temperature=temperature, top_p=0.9), sample)
+        for text in SENTENCES[:4]
         for sample, temperature in enumerate((0.0, 1.0, 1.0))
     ]
     by_size = [ask(small(cache, size), requests) for size in (None, 1, 5)]

@@ -96,6 +96,7 @@ def test_server_that_dies_in_the_middle_is_told_and_answers_are_kept(
     assert 0 < len(sink.delivered) < 50
 
 
+@pytest.mark.slow
 def test_server_that_dies_of_the_first_question_is_told(
     vllm: Path, tiny_llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

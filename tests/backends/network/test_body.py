@@ -68,6 +68,7 @@ def only(kind: Callable[..., Backend], request: Request, server: BombServer, **o
     return outcome
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "request_"), PROVIDERS)
 def test_bomb_is_a_failure_that_takes_no_memory(
     kind: Callable[..., Backend], request_: Request

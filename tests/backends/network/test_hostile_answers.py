@@ -136,6 +136,7 @@ def test_probe_that_never_ends_is_given_up() -> None:
             _ = backend.model
 
 
+@pytest.mark.slow
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(answers=st.lists(ANSWERS | st.binary(max_size=20), min_size=6, max_size=6))
 def test_whole_exchange_with_a_raving_server_ends_in_failures_or_answers(

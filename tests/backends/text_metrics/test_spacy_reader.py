@@ -27,6 +27,7 @@ def described(names: tuple[str, ...], texts: list[str], folder: Path) -> list[st
     return [repr(describe(document, names)) for document in reader.documents(texts)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", GROUPS)
 def test_metrics_alone_are_the_same_as_among_all(names: tuple[str, ...], tmp_path: Path) -> None:
     texts = hostile_texts(5)

@@ -71,6 +71,7 @@ def test_digest_is_of_the_documents_that_are_asked_about(tmp_path: Path) -> None
     assert whole.tasks["cloze"].sha256 != digests[0]
 
 
+@pytest.mark.slow
 def test_pattern_path_and_unknown_name_with_lm_evals_own_tasks(tmp_path: Path) -> None:
     write_sums(tmp_path / "a")
     write_choice(tmp_path / "b")

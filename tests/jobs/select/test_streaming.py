@@ -112,6 +112,7 @@ def peak_of(folder: Path, prompts: int) -> int:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_peak_memory_hardly_grows_with_the_completions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
