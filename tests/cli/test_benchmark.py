@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_app import run
+from tests.command_line import llmprof
 from tests.jobs.benchmark.task_files import write_choice, write_sums
 
 
@@ -19,10 +20,10 @@ def place(tmp_path: Path) -> list[object]:
 
 @pytest.mark.slow
 def test_finished_benchmark_is_reported(place: list[object], tmp_path: Path) -> None:
-    done = run(*place, "--tasks", "choice")
+    done = llmprof(*place, "--tasks", "choice")
     assert done.returncode == 0, done.stderr
     assert "choice (log_likelihood): 12/12 done" in done.stderr
-    report = run("report", "--db", tmp_path / "a.db").stdout
+    report = llmprof("report", "--db", tmp_path / "a.db").stdout
     assert "benchmark on choice" in report
     assert "acc_norm" in report
 
@@ -43,12 +44,12 @@ def test_failures_are_a_line_each_and_the_rest_runs(place: list[object], tmp_pat
     lines = done.stderr.splitlines()
     assert len(lines) == 2
     assert all(line.startswith("llmprof: error: ") for line in lines)
-    assert "benchmark on choice" in run("report", "--db", tmp_path / "a.db").stdout
+    assert "benchmark on choice" in llmprof("report", "--db", tmp_path / "a.db").stdout
 
 
 @pytest.mark.slow
 def test_data_set_of_the_hub_fails_at_once_offline(place: list[object]) -> None:
-    done = run(*place, "--tasks", "openbookqa,nonsense_task", "--quiet")
+    done = llmprof(*place, "--tasks", "openbookqa,nonsense_task", "--quiet")
     assert done.returncode == 1
     unknown, offline = done.stderr.splitlines()
     assert "unknown task 'nonsense_task'" in unknown
@@ -75,7 +76,7 @@ def test_data_set_of_the_hub_fails_at_once_offline(place: list[object]) -> None:
 def test_bad_input_is_one_clear_line(
     place: list[object], arguments: list[str], code: int, words: str
 ) -> None:
-    done = run(*place, *arguments)
+    done = llmprof(*place, *arguments)
     assert done.returncode == code, done.stderr
     assert words in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
@@ -83,6 +84,6 @@ def test_bad_input_is_one_clear_line(
 
 
 def test_list_names_what_matches(place: list[object]) -> None:
-    done = run(*place, "--list", "--tasks", "choice")
+    done = llmprof(*place, "--list", "--tasks", "choice")
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[-2:] == ["choice", "task"]

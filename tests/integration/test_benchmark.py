@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from llmprof.backends.huggingface.model_files import find_model
-from tests.integration.test_profile import command, entries, run
+from tests.command_line import llmprof
+from tests.integration.test_profile import command, entries
 from tests.jobs.benchmark.task_files import (
     write_choice,
     write_cloze,
@@ -93,7 +94,7 @@ def test_every_output_type_agrees_with_lm_evals_own_model(
     tasks: Path, fresh_cache: Path, tmp_path: Path
 ) -> None:
     db = tmp_path / "a.db"
-    done = run(*benchmark(tasks, db, fresh_cache, ",".join(TASKS), "--limit", 8))
+    done = llmprof(*benchmark(tasks, db, fresh_cache, ",".join(TASKS), "--limit", 8))
     assert done.returncode == 0, done.stderr
     expected = reference(tasks, fresh_cache, TASKS, limit=8)
     for task in TASKS:
@@ -106,7 +107,7 @@ def test_chat_template_agrees_with_lm_evals_own_model(
 ) -> None:
     db = tmp_path / "a.db"
     names = ("choice", "sums")
-    done = run(*benchmark(tasks, db, fresh_cache, ",".join(names), "--apply-chat-template"))
+    done = llmprof(*benchmark(tasks, db, fresh_cache, ",".join(names), "--apply-chat-template"))
     assert done.returncode == 0, done.stderr
     expected = reference(
         tasks, fresh_cache, names, apply_chat_template=True, fewshot_as_multiturn=True
@@ -128,10 +129,10 @@ def test_killed_benchmark_asks_nothing_twice(
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     kept = entries(fresh_cache)
-    resumed = run(*line)
+    resumed = llmprof(*line)
     assert resumed.returncode == 0, resumed.stderr
     assert f"openbookqa (log_likelihood): 48/48 done, {kept} cached" in resumed.stderr
     with sqlite3.connect(db) as connection:
         assert connection.execute("SELECT status FROM runs").fetchall() == [("complete",)]
-    again = run(*line)
+    again = llmprof(*line)
     assert "48/48 done, 48 cached" in again.stderr

@@ -2,19 +2,14 @@
 
 import json
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.command_line import llmprof
+
 pytestmark = pytest.mark.slow
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "llmprof", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=600)
 
 
 def query(db: Path, sql: str) -> list[tuple[Any, ...]]:
@@ -39,7 +34,7 @@ def test_sentence_scores_are_given_the_start_token(
     import torch
 
     db = tmp_path / "a.db"
-    done = run(
+    done = llmprof(
         *("profile", "--profilers", "stereoset", "--limit", 8, "--data-dir", data_dir),
         *("--db", db, "--cache-dir", fresh_cache, "--quiet"),
     )
@@ -70,7 +65,7 @@ def test_effect_size_of_embeddings_by_plain_transformers(
     text = (data_dir / "seat" / f"{name}.jsonl").read_text(encoding="utf-8")
     (tmp_path / "data" / "seat" / f"{name}.jsonl").write_text(text, encoding="utf-8")
     db = tmp_path / "a.db"
-    done = run(
+    done = llmprof(
         *("profile", "--profilers", "seat", "--data-dir", tmp_path / "data"),
         *("--db", db, "--cache-dir", fresh_cache, "--quiet"),
     )
@@ -103,7 +98,7 @@ def test_the_whole_group_in_one_command_and_again_without_a_question(
         *("profile", "--profilers", "bias", "--data", "builtin", "--limit", 8),
         *("--db", tmp_path / "a.db", "--cache-dir", fresh_cache),
     )
-    first, second = run(*arguments), run(*arguments)
+    first, second = llmprof(*arguments), llmprof(*arguments)
     for done in (first, second):
         assert done.returncode == 0, done.stderr
     finished = [line.split() for line in second.stderr.splitlines() if " done, " in line]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.backends.huggingface.encoder_decoder_models import save_encoder_decoder
+from tests.command_line import Done, llmprof
 from tests.tiny_models import save_llama
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -21,21 +22,16 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_llama(tmp_path_factory.mktemp("tiny"))
 
 
-def profile(
-    folder: Path, *arguments: object, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    command = [
-        sys.executable, "-m", "llmprof", "profile", "--data", "builtin", "--limit", "2",
-        "--profilers", "crows_pairs", "--cache-dir", folder, "--db", folder / "a.db",
-        "--offline", *arguments,
-    ]  # fmt: skip
-    return subprocess.run(
-        [str(each) for each in command],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={**os.environ, **environment},
-    )
+def line(folder: Path, *arguments: object) -> list[str]:
+    asked = (
+        "profile", "--data", "builtin", "--limit", "2", "--profilers", "crows_pairs",
+        "--cache-dir", folder, "--db", folder / "a.db", "--offline", *arguments,
+    )  # fmt: skip
+    return list(map(str, asked))
+
+
+def profile(folder: Path, *arguments: object) -> Done:
+    return llmprof(*line(folder, *arguments))
 
 
 @pytest.mark.slow
@@ -97,7 +93,14 @@ def test_hub_cache_is_used_when_it_is_whole(tiny: Path, tmp_path: Path, whole: b
     (repository / "refs" / "main").write_text(COMMIT)
     if not whole:
         (snapshot / "model.safetensors").unlink()
-    done = profile(tmp_path, "someone/tiny", HF_HUB_CACHE=str(tmp_path / "hub"))
+    # A process of its own, since the folder is read from the environment once.
+    done = subprocess.run(
+        [sys.executable, "-m", "llmprof", *line(tmp_path, "someone/tiny")],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "HF_HUB_CACHE": str(tmp_path / "hub")},
+    )
     if not whole:
         assert done.returncode == 2
         assert "is not whole on this machine and --offline forbids" in done.stderr

@@ -2,8 +2,6 @@
 
 import json
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +9,17 @@ import calibration as reference
 import numpy as np
 import pytest
 
+from tests.command_line import Done, llmprof
+
 pytestmark = pytest.mark.slow
 
 LIMIT = 8
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "llmprof", "profile", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=600)
-
-
 @pytest.fixture(scope="module")
 def profiled(
     data_dir: Path, cache_dir: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, list[object], subprocess.CompletedProcess[str]]:
+) -> tuple[Path, list[object], Done]:
     """The cache folder, the arguments and the result of one profile of a few items of each."""
     cache = tmp_path_factory.mktemp("cache")
     (cache / "models").symlink_to(cache_dir / "models")
@@ -32,7 +27,7 @@ def profiled(
         *("--profilers", "bbq,calibration", "--limit", LIMIT, "--data-dir", data_dir),
         *("--cache-dir", cache, "--dtype", "fp32", "--db", cache / "a.db"),
     ]
-    done = run(*arguments)
+    done = llmprof("profile", *arguments)
     assert done.returncode == 0, done.stderr
     return cache, arguments, done
 
@@ -110,7 +105,7 @@ def test_second_run_asks_nothing_and_gives_the_same(
     profiled: tuple[Path, list[object], object],
 ) -> None:
     cache, arguments, _ = profiled
-    again = run(*arguments)
+    again = llmprof("profile", *arguments)
     assert again.returncode == 0, again.stderr
     last = [line for line in again.stderr.splitlines() if " done, " in line]
     assert "bbq on bbq: 24/24 done, 24 cached" in "\n".join(last)
@@ -131,7 +126,8 @@ def test_toolkits_scores_are_its_formula_on_the_same_weights(
 
     from llmprof.datasets import DataOptions, load_bbq
 
-    done = run(
+    done = llmprof(
+        "profile",
         *("--profilers", "bbq", "--protocol", "toolkit", "--prompt-format", "paper"),
         *("--limit", 3, "--data-dir", data_dir, "--cache-dir", fresh_cache, "--dtype", "fp32"),
         *("--db", tmp_path / "a.db"),

@@ -11,13 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.command_line import llmprof
+
 
 def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "llmprof", *map(str, arguments)]
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=600)
 
 
 def metrics(db: Path) -> list[tuple[object, ...]]:
@@ -34,7 +32,7 @@ def test_log_likelihoods_agree_with_lm_eval(
     data_dir: Path, cache_dir: Path, tmp_path: Path
 ) -> None:
     db = tmp_path / "a.db"
-    done = run(
+    done = llmprof(
         "profile", "--profilers", "crows_pairs", "--limit", 40, "--data-dir", data_dir,
         "--db", db, "--cache-dir", cache_dir, "--dtype", "fp32",
     )  # fmt: skip
@@ -69,7 +67,7 @@ def test_a_run_that_asks_nothing_imports_no_model_library(
         "profile", "--profilers", "crows_pairs,seat,bbq", "--data", "builtin", "--limit", 2,
         "--db", tmp_path / "a.db", "--cache-dir", fresh_cache, "--quiet",
     ]  # fmt: skip
-    assert run(*line).returncode == 0
+    assert llmprof(*line).returncode == 0
     again = command(*line)
     again.insert(1, "-Ximporttime")
     done = subprocess.run(again, capture_output=True, text=True, timeout=600)
@@ -94,7 +92,7 @@ def test_killed_run_resumes_to_identical_metrics(
     for name in ("whole", "killed"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "models").symlink_to(cache_dir / "models")
-    whole = run(*arguments("whole"))
+    whole = llmprof(*arguments("whole"))
     assert whole.returncode == 0, whole.stderr
     stored = 0
     for target in (1, 12):
@@ -106,7 +104,7 @@ def test_killed_run_resumes_to_identical_metrics(
         assert entries(tmp_path / "killed") >= stored
         stored = entries(tmp_path / "killed")
         assert stored > 0
-    resumed = run(*arguments("killed"))
+    resumed = llmprof(*arguments("killed"))
     assert resumed.returncode == 0, resumed.stderr
     assert metrics(tmp_path / "killed.db") == metrics(tmp_path / "whole.db")
     with sqlite3.connect(tmp_path / "killed.db") as connection:
@@ -143,7 +141,7 @@ def test_bad_input_is_one_clear_line(
     data_dir: Path, cache_dir: Path, tmp_path: Path, arguments: list[str], code: int, words: str
 ) -> None:
     db = [] if "--db" in arguments else ["--db", tmp_path / "a.db"]
-    done = run("profile", "--data-dir", data_dir, "--cache-dir", cache_dir, *db, *arguments)
+    done = llmprof("profile", "--data-dir", data_dir, "--cache-dir", cache_dir, *db, *arguments)
     assert done.returncode == code, done.stderr
     assert words in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

@@ -1,0 +1,33 @@
+"""Runs the command line in this process, where torch and transformers are imported once."""
+
+import io
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from unittest.mock import patch
+
+from llmprof.cli.app import main
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended, and what it printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def llmprof(*arguments: object) -> Done:
+    """Run `llmprof ARGUMENTS`; what is about signals or the environment wants a process."""
+    stdout, stderr = io.StringIO(), io.StringIO()
+    with (
+        patch.object(sys, "argv", ["llmprof", *map(str, arguments)]),
+        redirect_stdout(stdout),
+        redirect_stderr(stderr),
+    ):
+        try:
+            main()
+        except SystemExit as ended:
+            return Done(int(ended.code or 0), stdout.getvalue(), stderr.getvalue())
+    raise AssertionError("the command line ends with an exit code")
