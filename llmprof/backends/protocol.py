@@ -100,6 +100,12 @@ def scores_whole_texts(backend: Backend) -> bool:
     return bool(getattr(backend, "whole_texts", True))
 
 
+def device_of(backend: Backend) -> str | None:
+    """What computes the answers, such as `cpu` or a GPU's name; None where it is not known."""
+    device = getattr(backend, "device", None)
+    return None if device is None else str(device)
+
+
 @runtime_checkable
 class Corrected(Protocol):
     """A backend of which an earlier version answered some requests wrongly, and cached that."""

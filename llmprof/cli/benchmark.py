@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from llmprof.cli.messages import print_error
-from llmprof.cli.parameters import Configured, Debug
+from llmprof.cli.parameters import Configured, Debug, DryRun
 from llmprof.errors import LlmprofError
 from llmprof.options import BenchmarkOptions, Option, Panel
 from llmprof.safe_text import printable
@@ -24,6 +24,7 @@ def benchmark(
             flags=("--list",),
         ),
     ] = False,
+    dry_run: DryRun = False,
     debug: Debug = False,
 ) -> None:
     """Run lm-eval's tasks on MODEL.
@@ -34,11 +35,13 @@ def benchmark(
 
         llmprof benchmark --tasks openbookqa --limit 100
         llmprof benchmark Qwen/Qwen3-0.6B --tasks 'arc_*' --num-fewshot 5
+        llmprof benchmark --tasks hellaswag --dry-run
         llmprof benchmark --list --tasks 'arc_*'
     """
+    from llmprof.console.listings import print_plan
     from llmprof.console.progress import show_progress
     from llmprof.console.tables import print_rows
-    from llmprof.jobs.benchmark import benchmark_job, run_benchmark
+    from llmprof.jobs.benchmark import benchmark_job, plan_benchmark, run_benchmark
     from llmprof.jobs.benchmark import list_tasks as find_tasks
     from llmprof.jobs.track import check_track, track_run
 
@@ -53,6 +56,11 @@ def benchmark(
             raise error
         print_error(error)
 
+    if dry_run:
+        planned = plan_benchmark(job, show_failure)
+        if planned.plans:
+            print_plan(planned.plans)
+        raise typer.Exit(planned.exit_code)
     with show_progress(quiet=options.quiet, advice=job.advice) as listener:
         outcome = run_benchmark(job, listener, show_failure)
     if outcome.run_id is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from llmprof.backends import Backend, create_backend
+from llmprof.backends.protocol import device_of
 from llmprof.backends.registry import advice_on, create_scorers
 from llmprof.backends.text_metrics import create_text_metrics, notice_about
 from llmprof.datasets import load_completions
@@ -331,4 +332,5 @@ def _start(job: ProfileJob, prepared: Prepared) -> RunStart:
         versions,
         git_revision(),
         job.name,
+        device_of(backend),
     )

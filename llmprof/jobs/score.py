@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from llmprof.backends import Backend
+from llmprof.backends.protocol import device_of
 from llmprof.backends.registry import create_scorers
 from llmprof.datasets import Dataset, Prompt
 from llmprof.jobs.dry_run import Plan, plan_prepared
@@ -94,7 +95,16 @@ def run_score(job: ScoreJob, listener: Listener) -> str:
         if scorer_facts(scorers):
             config["scorer"] = scorer_config(scorers)
         name = scorer_name(scorers)
-        start = RunStart("score", first.model, name, config, 0, package_versions(), git_revision())
+        start = RunStart(
+            "score",
+            first.model,
+            name,
+            config,
+            0,
+            package_versions(),
+            git_revision(),
+            device=device_of(first),
+        )
         prepared = _prepared(job, scorers, profiler, datasets)
         return run_prepared(prepared, start, store, job.cache_dir, listener)
 

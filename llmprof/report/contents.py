@@ -19,7 +19,8 @@ from llmprof.results.reader import MetricRow
 class ReportedRun:
     """A run in a report; `label` is a short name, unique in the report.
 
-    `sources` are results that are not its own: those of earlier runs of the same model.
+    `made_by` says in words what made it: command line, Python, device, processor and scorer, as far
+    as they are known. `sources` are results that earlier runs of the same model have.
     """
 
     run_id: str
@@ -33,6 +34,7 @@ class ReportedRun:
     started_at: str
     config: Mapping[str, Any]
     versions: Mapping[str, str]
+    made_by: Mapping[str, str] = field(default_factory=dict)
     sources: Sequence[ResultSource] = ()
 
     def source(self, profiler: str, dataset: str) -> ReportedRun:

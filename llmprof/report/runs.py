@@ -283,4 +283,17 @@ def _reported(row: RunRow, label: str) -> ReportedRun:
         started_at=row.started_at,
         config=row.config,
         versions=row.versions,
+        made_by=_made_by(row),
     )
+
+
+def _made_by(row: RunRow) -> dict[str, str]:
+    facts = {
+        "command line": row.command_line,
+        "Python": row.python,
+        "system": row.system,
+        "processor": row.processor,
+        "device": row.device,
+        "scorer": "; ".join(row.scorers) or None,
+    }
+    return {name: value for name, value in facts.items() if value is not None}

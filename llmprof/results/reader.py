@@ -16,8 +16,18 @@ from llmprof.results.store import Store
 class RunRow:
     """One command. `config` holds everything that can change its numbers.
 
-    `name` and `tags` are what a user calls it; they can change later.
+    `command_line` to `device` say what made it, last if it was resumed: None in runs of older
+    versions, and `device` where a server computes. `name` and `tags` are what a user calls it; they
+    can change later.
     """
+
+    @property
+    def scorers(self) -> list[str]:
+        """What scored toxicity: each scorer with its model or service; empty where nothing did."""
+        scorer: Mapping[str, Any] = self.config.get("scorer", {})
+        identity = scorer.get("identity", {})
+        several = identity if "scorers" in scorer else {scorer.get("name"): identity}
+        return [f"{name}{_which(each)}" for name, each in several.items() if name]
 
     id: str
     command: str
@@ -30,6 +40,11 @@ class RunRow:
     finished_at: str | None
     git_revision: str | None
     host: str | None
+    command_line: str | None
+    python: str | None
+    system: str | None
+    processor: str | None
+    device: str | None
     config: Mapping[str, Any]
     versions: Mapping[str, str]
     name: str | None = None
@@ -127,10 +142,20 @@ class SampleRow:
         return None if self.response is None else not self.response.strip()
 
 
+# What tells a scorer from others of its kind, in the identity of its backend.
+_TELLING = ("model", "family", "revision", "fingerprint", "dtype", "base_url", "host", "sha256")
+
+
+def _which(identity: Mapping[str, Any]) -> str:
+    identity = identity.get("guard", {}) | identity
+    told = [f"{name} {identity[name]}" for name in _TELLING if identity.get(name) is not None]
+    return f" ({', '.join(told)})" if told else ""
+
+
 # The columns of each query are the fields of its row, in their order.
 _RUNS = """
 SELECT id, command, model, backend, status, error, seed, started_at, finished_at, git_revision,
-       host, config, versions, name,
+       host, command_line, python, system, processor, device, config, versions, name,
        (SELECT json_group_array(tag) FROM run_tags WHERE run_id = t.id)
 FROM runs t
 """

@@ -249,6 +249,13 @@ def add_shortened(db: Database) -> None:
     db.execute("ALTER TABLE run_datasets ADD COLUMN n_shortened INTEGER")
 
 
+@_step
+def add_makers(db: Database) -> None:
+    """What made a run: see `llmprof.results.provenance`; NULL in runs of older versions."""
+    for column in ("command_line", "python", "system", "processor", "device"):
+        db.execute(f"ALTER TABLE runs ADD COLUMN {column} TEXT")
+
+
 def check_schema(connection: sqlite3.Connection, name: str) -> bool:
     """Whether migrations are pending; `name` is the file's, for messages.
 

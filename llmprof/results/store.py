@@ -18,6 +18,7 @@ from llmprof.cache.keys import canonical_json
 from llmprof.errors import StoreError, UsageError
 from llmprof.metrics.samples import Metric, Sample
 from llmprof.results.process import identify, may_be_running
+from llmprof.results.provenance import this_process
 from llmprof.results.schema import authorize_reading, check_schema, migrations, without_pandas
 
 if TYPE_CHECKING:
@@ -52,7 +53,9 @@ class RunStart:
     seed: int
     versions: Mapping[str, str]
     git_revision: str | None = None
-    name: str | None = None  # what its user calls it, and no part of its identity
+    # No part of its identity: what its user calls it, and what computes.
+    name: str | None = None
+    device: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,19 +118,27 @@ class Store:
                 check_same_thread=False,
             )
             self._file = _file_id(path)
-            pending = check_schema(self._connection, str(path))
-            if read_only:
-                if pending:
-                    self._connection = self._migrated_copy()
-                self._connection.set_authorizer(authorize_reading)
-                # Lets Python handle a signal while SQLite is busy.
-                self._connection.set_progress_handler(lambda: 0, _STEPS_BETWEEN_SIGNALS)
-            else:
-                self._db.enable_wal()
-                self._db.execute("PRAGMA foreign_keys = ON")
-                if pending:
-                    with self._transaction():
-                        migrations().apply(self._db)
+            try:
+                self._prepare(read_only)
+            except BaseException:
+                # SQLite removes its write-ahead log only when a connection is closed.
+                self._connection.close()
+                raise
+
+    def _prepare(self, read_only: bool) -> None:
+        pending = check_schema(self._connection, str(self.path))
+        if read_only:
+            if pending:
+                self._connection = self._migrated_copy()
+            self._connection.set_authorizer(authorize_reading)
+            # Lets Python handle a signal while SQLite is busy.
+            self._connection.set_progress_handler(lambda: 0, _STEPS_BETWEEN_SIGNALS)
+        else:
+            self._db.enable_wal()
+            self._db.execute("PRAGMA foreign_keys = ON")
+            if pending:
+                with self._transaction():
+                    migrations().apply(self._db)
 
     def _migrated_copy(self) -> sqlite3.Connection:
         """A temporary copy in the schema of this version; the file stays as it is."""
@@ -196,6 +207,8 @@ class Store:
             "pid": os.getpid(),
             "host": socket.gethostname(),
             "process": identify(os.getpid()),
+            "device": start.device,
+            **this_process(),
         }
         with self._transaction():
             run_id = self._unfinished(same)
@@ -341,14 +354,17 @@ def _identity(start: RunStart) -> dict[str, Any]:
 
 
 def _reading(path: Path) -> str:
-    """How to open a file for reading only, as parameters of its URI.
+    """How to open a file that is only read, as parameters of its URI; statements cannot write.
 
-    To read a write-ahead log SQLite makes a file beside the database; where that cannot be made, on
-    a read-only disk, nobody can be writing either, and a database whose log is empty is whole.
+    To read a write-ahead log SQLite makes files beside the database, and only a connection that may
+    write removes them when it is closed. Who may not write could leave files there that the owner
+    cannot use: a database whose log is empty is whole, and is read without any.
     """
+    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        return "mode=rw"
     log = path.with_name(f"{path.name}-wal")
     whole = not log.exists() or log.stat().st_size == 0
-    return "immutable=1" if whole and not os.access(path.parent, os.W_OK) else "mode=ro"
+    return "immutable=1" if whole else "mode=ro"
 
 
 def _is_fault_of_file(error: Exception) -> bool:

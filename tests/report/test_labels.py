@@ -24,6 +24,11 @@ def labels(*runs: tuple[str, dict[str, Any]], seeds: tuple[int, ...] = ()) -> li
                 finished_at=None,
                 git_revision=None,
                 host=None,
+                command_line=None,
+                python=None,
+                system=None,
+                processor=None,
+                device=None,
                 config=config,
                 versions={},
             )

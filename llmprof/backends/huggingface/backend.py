@@ -122,6 +122,13 @@ class HuggingFaceBackend:
         return {"backend": self.name, **self._model.identity}
 
     @property
+    def device(self) -> str:
+        """What computes: a GPU by its name, or `cpu`; all GPUs where the model is spread."""
+        if self._options.device_map is not None:
+            return f"--device-map {self._options.device_map}"
+        return device_name(self._model.device)
+
+    @property
     def weight_bytes(self) -> int | None:
         return self._model.weight_bytes
 

@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
+from llmprof.backends.huggingface.load_options import device_name
 from llmprof.backends.huggingface.model import LocalModel
 from llmprof.backends.huggingface.tokenization import pad
 from llmprof.backends.protocol import Backend, BackendOptions, Sink
@@ -69,6 +70,11 @@ class ClassifierBackend:
     @property
     def model(self) -> str:
         return self._model.name
+
+    @property
+    def device(self) -> str:
+        """What computes: a GPU by its name, or `cpu`."""
+        return device_name(self._model.device)
 
     @cached_property
     def identity(self) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from llmprof.backends.protocol import Backend, BackendOptions, Sink
+from llmprof.backends.protocol import Backend, BackendOptions, Sink, device_of
 from llmprof.backends.workers.devices import (
     check_room,
     device_groups,
@@ -92,6 +92,11 @@ class SpreadBackend:
     @property
     def chat(self) -> bool:
         return self._local.chat
+
+    @property
+    def device(self) -> str:
+        """What computes: how many workers, and what the first of them uses."""
+        return f"{self._transport.size} workers on {device_of(self._local)}"
 
     async def answer(self, requests: Sequence[Request], seeds: Sequence[int], sink: Sink) -> None:
         await self._pool.answer(requests, seeds, sink)

@@ -1,6 +1,7 @@
 """Run tasks of lm-evaluation-harness on llmprof's backends, cache and results."""
 
 from llmprof.jobs.benchmark.evaluate import BenchmarkOutcome, run_benchmark
+from llmprof.jobs.benchmark.planned_tasks import plan_benchmark
 from llmprof.jobs.benchmark.tasks import DEFAULT_TASKS, BenchmarkJob, benchmark_job, list_tasks
 
 __all__ = [
@@ -9,5 +10,6 @@ __all__ = [
     "BenchmarkOutcome",
     "benchmark_job",
     "list_tasks",
+    "plan_benchmark",
     "run_benchmark",
 ]

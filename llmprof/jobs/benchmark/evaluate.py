@@ -27,6 +27,7 @@ from llmprof.jobs.benchmark.tasks import (
     no_prints,
     prepare_process,
 )
+from llmprof.jobs.dry_run import Plan
 from llmprof.jobs.runner import open_run, work_of
 from llmprof.jobs.windows import Listener
 from llmprof.ledger import Progress, ProgressListener
@@ -42,14 +43,19 @@ _BOOTSTRAP_RESAMPLES = 1_000
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkOutcome:
-    """The run's id (None when no task could be loaded), and the errors of single tasks."""
+    """The run's id (None when no task could be loaded), and the errors of single tasks.
+
+    Of a dry run, `plans` say what each task would ask.
+    """
 
     run_id: str | None
     failures: tuple[LlmprofError, ...]
+    plans: tuple[Plan, ...] = ()
 
     @property
     def exit_code(self) -> int:
-        if self.run_id is None and all(isinstance(each, UsageError) for each in self.failures):
+        nothing = self.run_id is None and not self.plans
+        if nothing and all(isinstance(each, UsageError) for each in self.failures):
             return UsageError.exit_code
         return LlmprofError.exit_code if self.failures else 0
 
@@ -82,7 +88,7 @@ def run_benchmark(
         on_failure(error)
 
     with Store(job.db) as store:
-        backend = _backend(job)
+        backend = create_model_backend(job)
         selection = load_tasks(job, failed)
         if not selection.tasks:
             return BenchmarkOutcome(None, tuple(failures))
@@ -96,7 +102,12 @@ def run_benchmark(
         return BenchmarkOutcome(run.id, tuple(failures))
 
 
-def _backend(job: BenchmarkJob) -> Backend:
+def create_model_backend(job: BenchmarkJob) -> Backend:
+    """The backend that the job names.
+
+    Raises:
+        CapabilityError: a chat template is asked for, and the model has none.
+    """
     backend = create_backend(job.backend, job.backend_options)
     if job.apply_chat_template and not backend.chat:
         raise CapabilityError(
@@ -164,7 +175,7 @@ def _run_task(run: _Run, loaded: LoadedTask) -> tuple[ProfileResult, Any]:
         return answers
 
     model: EngineLM = EngineLM(ask, run.backend, run.job.seed)
-    _seed_everything(run.job.seed)
+    seed_everything(run.job.seed)
     with no_prints():
         evaluated = evaluate(
             lm=model,
@@ -187,7 +198,7 @@ def _run_task(run: _Run, loaded: LoadedTask) -> tuple[ProfileResult, Any]:
     return result, results
 
 
-def _seed_everything(seed: int) -> None:
+def seed_everything(seed: int) -> None:
     """Set all of lm-eval's seeds: a task's numbers must not depend on the tasks before it."""
     import random
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from llmprof.backends import Backend
+from llmprof.backends.protocol import device_of
 from llmprof.jobs.benchmark.tasks import BenchmarkJob, LoadedTask, TaskSelection
 from llmprof.metrics.samples import Metric, Sample
 from llmprof.results import ProfileResult, RunStart, Work
@@ -40,7 +41,15 @@ def run_start(job: BenchmarkJob, backend: Backend, selection: TaskSelection) -> 
         "higher_is_better": _directions(selection),
     }
     return RunStart(
-        PROFILER, backend.model, backend.name, config, job.seed, versions, git_revision(), job.name
+        PROFILER,
+        backend.model,
+        backend.name,
+        config,
+        job.seed,
+        versions,
+        git_revision(),
+        job.name,
+        device_of(backend),
     )
 
 

@@ -16,7 +16,12 @@ import pytest
 from llmprof.backends import BackendOptions, ChatRenderer, Sink
 from llmprof.backends.scripted import ScriptedBackend, default_script
 from llmprof.errors import BackendError, CapabilityError, LlmprofError
-from llmprof.jobs.benchmark import BenchmarkJob, BenchmarkOutcome, evaluate
+from llmprof.jobs.benchmark import (
+    BenchmarkJob,
+    BenchmarkOutcome,
+    evaluate,
+    plan_benchmark,
+)
 from llmprof.ledger import Progress
 from llmprof.metrics.intervals import mean_interval
 from llmprof.report.build import build_report
@@ -65,8 +70,11 @@ class Benchmark:
     def run(self, *tasks: str, **options: Any) -> BenchmarkOutcome:
         self.progress: dict[str, Progress] = {}
         self.failures.clear()
-        job = replace(self._job, tasks=tasks, **options)
+        job = self.job(*tasks, **options)
         return evaluate.run_benchmark(job, self.progress.__setitem__, self.failures.append)
+
+    def job(self, *tasks: str, **options: Any) -> BenchmarkJob:
+        return replace(self._job, tasks=tasks, **options)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         with sqlite3.connect(self.db) as connection:
@@ -122,6 +130,21 @@ def test_every_output_type_is_asked_and_scored(benchmark: Benchmark) -> None:
     logs = [scores["log_likelihood"] for scores in benchmark.scores("cloze")]
     assert benchmark.metrics("cloze")["perplexity"] == pytest.approx(math.exp(-sum(logs) / 2))
     assert benchmark.rows("SELECT command, status FROM runs") == [("benchmark", "complete")]
+
+
+def test_dry_run_counts_what_a_run_asks(benchmark: Benchmark) -> None:
+    write_all(benchmark.tasks)
+    job = benchmark.job(*ALL, limit=3)
+    planned = plan_benchmark(job, benchmark.failures.append)
+    assert (planned.exit_code, benchmark.failures, benchmark.backend.asked) == (0, [], [])
+    assert not benchmark.db.exists()
+    benchmark.run(*ALL, limit=3)
+    asked = benchmark.rows("SELECT dataset, n_items, n_requests FROM run_datasets ORDER BY dataset")
+    found = sorted((each.dataset, each.items, each.requests) for each in planned.plans)
+    assert found == asked
+    assert {each.cached for each in planned.plans} == {0}
+    again = plan_benchmark(job, benchmark.failures.append)
+    assert [each.cached for each in again.plans] == [each.requests for each in planned.plans]
 
 
 def test_metrics_have_intervals_counts_versions_and_standard_errors(benchmark: Benchmark) -> None:
