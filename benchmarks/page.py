@@ -18,8 +18,7 @@ from llmprof.metrics.measures import mean_metric
 from llmprof.metrics.samples import Sample
 from llmprof.report.build import build_report
 from llmprof.report.html import write_page
-from llmprof.results import RunStart, Store
-from llmprof.results.store import ProfileResult, Work
+from llmprof.results import ProfileResult, RunStart, Store, Work
 
 _COMPLETIONS = 25
 _WORDS = ("the", "model", "wrote", "this", "and", "then", "that", "of", "some", "people")

@@ -8,8 +8,7 @@ from llmprof.jobs.runner import open_run
 from llmprof.metrics.samples import Metric, Sample
 from llmprof.profilers import presentation_of
 from llmprof.report.contents import Change, Report, ReportedRun, Row, Section, Value
-from llmprof.results import RunStart, Store
-from llmprof.results.store import ProfileResult, Work
+from llmprof.results import ProfileResult, RunStart, Store, Work
 
 
 def save(
