@@ -87,11 +87,3 @@ def test_list_names_what_matches(place: list[object]) -> None:
     done = llmprof(*place, "--list", "--tasks", "choice")
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[-2:] == ["choice", "task"]
-
-
-def test_dry_run_names_a_task_that_cannot_be_asked(place: list[object], tmp_path: Path) -> None:
-    write_sums(tmp_path / "tasks", num_beams=3)
-    done = run(*place, "--tasks", "sums,choice", "--dry-run")
-    assert done.returncode == 1
-    assert done.stderr.startswith("llmprof: error: task 'sums': generation argument num_beams=3")
-    assert "choice" in done.stdout

@@ -147,6 +147,15 @@ def test_dry_run_counts_what_a_run_asks(benchmark: Benchmark) -> None:
     assert [each.cached for each in again.plans] == [each.requests for each in planned.plans]
 
 
+def test_dry_run_names_a_task_that_cannot_be_asked(benchmark: Benchmark) -> None:
+    write_choice(benchmark.tasks)
+    write_sums(benchmark.tasks, num_beams=3)
+    planned = plan_benchmark(benchmark.job("sums", "choice"), benchmark.failures.append)
+    (error,) = benchmark.failures
+    assert str(error).startswith("task 'sums': generation argument num_beams=3 is not supported")
+    assert ([each.dataset for each in planned.plans], planned.exit_code) == (["choice"], 1)
+
+
 def test_metrics_have_intervals_counts_versions_and_standard_errors(benchmark: Benchmark) -> None:
     write_choice(benchmark.tasks)
     benchmark.run("choice")
