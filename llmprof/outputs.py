@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -32,14 +33,61 @@ def check_output(path: Path, *, inputs: Iterable[Path] = ()) -> None:
             return
         if _is_database(path):
             raise OutputError(f"cannot write {path}: it is a database; choose another file")
-        for each in inputs:
-            if path.exists() and each.exists() and path.samefile(each):
-                raise OutputError(
-                    f"cannot write {path}: it is an input of the same command; choose another file"
-                )
+        _spare(path, inputs)
         draft = _draft(path)
         draft.touch()
         draft.unlink()
+
+
+def check_apart(written: Sequence[Path], read: Iterable[Path]) -> None:
+    """Refuse files and folders to write that the same command reads, before any work is done.
+
+    A file must be none that is read, nor lie in a folder that is read, such as a model's; a folder
+    must hold none. Databases do not count: every output spares them.
+
+    Raises:
+        OutputError: one is read, or two are the same.
+    """
+    inputs = list(read)
+    for place, path in enumerate(written):
+        with _guard(path):
+            if path.is_dir():
+                _spare_in(path, inputs)
+            elif not _is_database(path):
+                _spare(path, inputs)
+        if path.resolve() in (each.resolve() for each in written[:place]):
+            raise OutputError(f"cannot write {path} twice; give each output a file of its own")
+
+
+def paths_in(value: object) -> Iterator[Path]:
+    """The files and folders that exist and that an option's value names.
+
+    Texts may have several, separated by commas, each behind names, as in `recorded:NAME=FILE`, or
+    before a revision, as in `FOLDER@main`.
+
+    >>> [path.name for path in paths_in("replay:a=/dev/null, none")]
+    ['null']
+    """
+    if isinstance(value, Path):
+        yield value.expanduser()
+    elif isinstance(value, str):
+        pieces = dict.fromkeys((value, *map(str.strip, value.split(","))))
+        starts = [(each, start) for each in pieces for start in _starts(each)]
+        for text in dict.fromkeys(text for piece, at in starts for text in _named(piece[at:])):
+            path = os.path.expanduser(text)
+            if text and os.path.exists(path):
+                yield Path(path)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from paths_in(each)
+
+
+def _starts(text: str) -> list[int]:
+    return [0, *(found.end() for found in re.finditer("[:=]", text))]
+
+
+def _named(text: str) -> tuple[str, str]:
+    return text, text.rpartition("@")[0]
 
 
 @contextmanager
@@ -75,6 +123,32 @@ def write_output(path: Path, content: str | bytes, *, inputs: Iterable[Path] = (
     """
     with new_file(path, inputs=inputs) as draft:
         draft.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def _spare(path: Path, inputs: Iterable[Path]) -> None:
+    for each in inputs:
+        if not path.exists() or not each.exists():
+            continue
+        if path.samefile(each):
+            raise OutputError(
+                f"cannot write {path}: it is an input of the same command; choose another file"
+            )
+        if each.is_dir() and path.resolve().is_relative_to(each.resolve()):
+            raise OutputError(
+                f"cannot write {path}: it is in {each}, an input of the same command; choose "
+                "another file"
+            )
+
+
+def _spare_in(folder: Path, inputs: Iterable[Path]) -> None:
+    for each in inputs:
+        is_inside = each.resolve().is_relative_to(folder.resolve())
+        is_folder = each.is_dir() and not each.samefile(folder)
+        if each.exists() and is_inside and not is_folder and not is_sqlite(each):
+            raise OutputError(
+                f"cannot write to folder {folder}: it holds {each}, an input of the same command; "
+                "choose another folder"
+            )
 
 
 def _finish(draft: Path, path: Path) -> None:

@@ -28,7 +28,9 @@ app = typer.Typer(
 @app.command()
 @with_options
 def stereoset(
-    output: Annotated[Path, Option("File to write (JSON).", flags=("--output", "-o"))],
+    output: Annotated[
+        Path, Option("File to write (JSON).", flags=("--output", "-o"), written=True)
+    ],
     run: Annotated[
         str,
         Option("A run's id or its beginning. Default: the latest run.", completion="runs"),
@@ -80,7 +82,9 @@ def norms(
             completion="runs",
         ),
     ],
-    output: Annotated[Path, Option("File to write (Parquet).", flags=("--output", "-o"))],
+    output: Annotated[
+        Path, Option("File to write (Parquet).", flags=("--output", "-o"), written=True)
+    ],
     example: Annotated[
         bool, Option("Mark them as an example, which is no norm of anything.")
     ] = False,
@@ -158,7 +162,7 @@ def hub(
     ] = "model-index",
     output: Annotated[
         Path | None,
-        Option("File to write. Default: standard output.", flags=("--output", "-o")),
+        Option("File to write. Default: standard output.", flags=("--output", "-o"), written=True),
     ] = None,
     run: Annotated[
         str,

@@ -23,9 +23,9 @@ def figures(
             completion="runs",
         ),
     ] = None,
-    output: Annotated[Path, Option("Folder to write to.", flags=("--output", "-o"))] = Path(
-        "figures"
-    ),
+    output: Annotated[
+        Path, Option("Folder to write to.", flags=("--output", "-o"), written=True)
+    ] = Path("figures"),
     baseline: Annotated[
         str | None, Option("Run, model or label to compare the others with.", completion="runs")
     ] = None,

@@ -22,7 +22,7 @@ FailIf = Annotated[
     ),
 ]
 Strict = Annotated[bool, Option("Fail also when the items are too few to tell.")]
-JUnit = Annotated[Path | None, Option("File to write the gates to, as JUnit XML.")]
+JUnit = Annotated[Path | None, Option("File to write the gates to, as JUnit XML.", written=True)]
 GitHub = Annotated[
     bool,
     Option("Annotate a workflow of GitHub. Default: inside one.", variable="GITHUB_ACTIONS"),

@@ -20,7 +20,7 @@ from llmprof.cli.messages import print_notice
 from llmprof.errors import UsageError
 from llmprof.options import DEFAULT_DB as DEFAULT_DB
 from llmprof.options import Option, Options, StorageOptions, declared
-from llmprof.options.option import Panel
+from llmprof.options.option import Panel, check_files
 
 Result = TypeVar("Result")
 _CONTEXT = "context"
@@ -66,6 +66,7 @@ def with_options(command: Callable[..., Result]) -> Callable[..., Result]:
     parameters: list[inspect.Parameter] = []
     groups: dict[str, type[Options]] = {}
     own: list[str] = []
+    options: dict[str, Option] = {}
     configured: list[str] = []
     for name, parameter in inspect.signature(command).parameters.items():
         annotation = annotations[name]
@@ -73,9 +74,13 @@ def with_options(command: Callable[..., Result]) -> Callable[..., Result]:
             configured.append(name)
         elif isinstance(annotation, type) and issubclass(annotation, Options):
             groups[name] = annotation
+            options |= declared(annotation)
             parameters += _of_group(annotation)
         else:
             own.append(name)
+            for each in _extras(annotation):
+                if isinstance(each, Option):
+                    options[name] = each
             parameters.append(_parameter(name, annotation, parameter.default))
     if groups:
         parameters.append(_parameter("config", Config, None))
@@ -89,16 +94,22 @@ def with_options(command: Callable[..., Result]) -> Callable[..., Result]:
         if values.get("offline"):
             # The Hub's client reads this when it is first imported.
             os.environ["HF_HUB_OFFLINE"] = "1"
-        if files := values.get("config"):
+        files = values.get("config") or ()
+        if files:
             names = " and ".join(map(str, files))
             print_notice(f"read options from {names}", quiet=values.get("quiet", False))
         made: dict[str, Any] = {name: _group(group, values) for name, group in groups.items()}
         made |= {name: _from_files(values[_CONTEXT]) for name in configured}
+        check_files(((option, values[name]) for name, option in options.items()), files)
         return command(**made, **{name: values[name] for name in own})
 
     call.__dict__["__signature__"] = inspect.Signature(sorted(parameters, key=_place))
     call.__annotations__ = {each.name: each.annotation for each in parameters}
     return call
+
+
+def _extras(annotation: Any) -> tuple[Any, ...]:
+    return getattr(annotation, "__metadata__", ())
 
 
 def _from_files(context: typer.Context) -> Configured:
@@ -137,7 +148,7 @@ def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
 
 def _place(parameter: inspect.Parameter) -> int:
     """Options under the headings of the help, in their order; those under none come first."""
-    information = next(iter(getattr(parameter.annotation, "__metadata__", ())), None)
+    information = next(iter(_extras(parameter.annotation)), None)
     panel = getattr(information, "rich_help_panel", None)
     return 0 if panel is None else 1 + list(Panel).index(Panel(panel))
 

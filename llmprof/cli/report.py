@@ -28,7 +28,7 @@ Format = Annotated[
 ]
 Output = Annotated[
     Path | None,
-    Option("File to write. Default: standard output.", flags=("--output", "-o")),
+    Option("File to write. Default: standard output.", flags=("--output", "-o"), written=True),
 ]
 
 Profilers = Annotated[

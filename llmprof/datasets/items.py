@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from llmprof.options import DataOptions as DataOptions
@@ -26,6 +27,12 @@ class Dataset(Generic[ItemT]):
     @property
     def demonstration(self) -> bool:
         return self.source == "builtin"
+
+    @property
+    def files(self) -> list[Path]:
+        """Its files, where they are in the user's own folder."""
+        parts = [each.partition("folder:") for each in self.source.split(", ")]
+        return [Path(path) for before, folder, path in parts if folder and not before]
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from llmprof.jobs.references import (
     ask_scorer,
     combined,
     load_references,
+    reference_files,
 )
 from llmprof.jobs.windows import Listener
 from llmprof.metrics.bridge_estimates import (
@@ -101,7 +102,7 @@ def fit_bridge(job: BridgeJob, listener: Listener) -> Bridge:
         LlmprofError: the scorer cannot be made or asked.
     """
     _need_sklearn()
-    inputs = [Path(name) for name in job.references]
+    inputs = [*reference_files(job.references, job.data), *job.scorer.files]
     check_output(job.output, inputs=inputs)
     reference = combined(load_references(job.references, job.data))
     scorer, (pairs,) = ask_scorer(job.scorer, [reference], job.cache_dir, listener)

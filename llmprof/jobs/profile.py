@@ -228,7 +228,8 @@ def _prepare(job: ProfileJob, backend: Backend | None) -> Prepared:
         for profiler, datasets in zip(bound, data, strict=True)
         for dataset in datasets
     ]
-    return Prepared(backend, scorers, loaded, job.recording.observer(scorers), text_metrics)
+    observer = job.recording.observer(scorers, (each.dataset for each in loaded))
+    return Prepared(backend, scorers, loaded, observer, text_metrics)
 
 
 def _prepare_texts(job: ProfileJob, file: Path) -> tuple[Prepared, RunStart]:
@@ -242,7 +243,7 @@ def _prepare_texts(job: ProfileJob, file: Path) -> tuple[Prepared, RunStart]:
     loaded = [Loaded(*profiled_texts(name, job.options, facts, dataset)) for name in job.profilers]
     text_metrics = _text_metrics(job, [each.profiler for each in loaded])
     backend = text_metrics or next(iter(scorers.values()))
-    observer = job.recording.observer(scorers)
+    observer = job.recording.observer(scorers, [dataset])
     prepared = Prepared(backend, scorers, loaded, observer, text_metrics)
     return prepared, replace(_start(job, prepared), model=dataset.name, backend=TEXTS)
 

@@ -86,6 +86,14 @@ def load_references(names: Sequence[str], data: DataOptions) -> list[Reference]:
     return [_load(name, data) for name in names]
 
 
+def reference_files(names: Sequence[str], data: DataOptions) -> list[Path]:
+    """The files that `load_references` would read, as far as they are on this machine."""
+    folder = (data.folder or Path()).expanduser()
+    known = {RECORDED: folder / _RECORDED_FILE.path, CONTINUATIONS: folder / FILE.path}
+    found = [known.get(name) or Path(name.rpartition("=")[2]).expanduser() for name in names]
+    return [file for file in found if file.is_file()]
+
+
 def _load(name: str, data: DataOptions) -> Reference:
     if name == CONTINUATIONS:
         file, found = load_continuations(data)

@@ -134,7 +134,7 @@ def _prepared(
 ) -> Prepared:
     loaded = [Loaded(profiler, dataset) for dataset in datasets]
     first = next(iter(scorers.values()))
-    return Prepared(first, scorers, loaded, job.recording.observer(scorers))
+    return Prepared(first, scorers, loaded, job.recording.observer(scorers, datasets))
 
 
 def score_lines(db: Path, run_id: str) -> Iterator[str]:

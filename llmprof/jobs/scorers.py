@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,11 @@ from llmprof.backends.protocol import (
     takes_system_message,
 )
 from llmprof.backends.toxicity.recording import MissingTexts, ScoreRecorder
+from llmprof.datasets import Dataset
 from llmprof.jobs.bridge import bridges_for
 from llmprof.ledger import Observer
 from llmprof.options import RecordingOptions
+from llmprof.outputs import check_apart
 from llmprof.profilers.protocol import ModelFacts, ScorerFacts
 from llmprof.profilers.toxicity_measures import ATTRIBUTES
 from llmprof.requests import DescribeText, Outcome, Toxicity
@@ -29,13 +31,17 @@ class Recording:
     record: Path | None = None
     missing: Path | None = None
 
-    def observer(self, scorers: Mapping[str, Backend]) -> Observer | None:
-        """What writes them; None when neither is wanted.
+    def observer(
+        self, scorers: Mapping[str, Backend], datasets: Iterable[Dataset[Any]]
+    ) -> Observer | None:
+        """What writes them; None when neither is wanted. `datasets` are what is read.
 
         Raises:
             DataError: a file holds something else.
             OutputError: a file cannot be written.
         """
+        wanted = [each for each in (self.record, self.missing) if each is not None]
+        check_apart(wanted, [file for dataset in datasets for file in dataset.files])
         writers: list[Observer] = []
         if self.record is not None and scorers:
             writers.append(ScoreRecorder(self.record, scorers))

@@ -40,6 +40,7 @@ class InheritOptions(
             "Folder for the training data, the recipe and the report.",
             flags=("--output", "-o"),
             sensitive=True,
+            written=True,
         ),
     ]
     student: Annotated[

@@ -37,6 +37,7 @@ class CacheOptions(Options):
         Option(
             "Folder of cached responses and converted models. Default: the user's cache folder.",
             variable=CACHE_VARIABLE,
+            shared=True,
         ),
     ] = None
     quiet: Annotated[bool, Option("Print errors only.")] = False

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, fields
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from llmprof.errors import UnknownNameError, UsageError
+from llmprof.outputs import check_apart, paths_in
 
 Group = TypeVar("Group", bound="Options")
 # More items or tokens than anyone has; beyond 64 bits Python's own counting functions fail.
@@ -40,7 +42,8 @@ class Option:
     that is not `--` and its name. `default_text` is the default as the command line writes it,
     where Python's differs. `noun` is what an error calls the value. The current folder's
     llmprof.toml may not set an option that is `sensitive`: one that runs code, sends data elsewhere
-    or writes to a file of its own.
+    or writes to a file of its own. What an option that is `written` names may be nothing that
+    another one names, as that is read; but files may be in a folder that is `shared`.
     """
 
     help: str
@@ -58,6 +61,8 @@ class Option:
     is_argument: bool = False
     is_list: bool = False
     sensitive: bool = False
+    written: bool = False
+    shared: bool = False
 
     @property
     def is_number(self) -> bool:
@@ -95,14 +100,42 @@ class Options:
     Raises:
         UsageError: a number is out of range.
         UnknownNameError: a text is not among the choices of its option.
+        OutputError: a file to write is one to read.
     """
 
     def __post_init__(self) -> None:
-        for name, option in declared(type(self)).items():
+        options = declared(type(self))
+        for name, option in options.items():
             value = getattr(self, name)
             if option.is_list and value is not None and not isinstance(value, str):
                 object.__setattr__(self, name, ",".join(value))
             option.check(name, value)
+        check_files((option, getattr(self, name)) for name, option in options.items())
+
+
+def check_files(values: Iterable[tuple[Option, object]], read: Iterable[Path] = ()) -> None:
+    """Refuse values of a command's options that name one file to be read and to be written.
+
+    `read` are files that no option names.
+
+    Raises:
+        OutputError: there is one.
+    """
+    given = list(values)
+    written = [
+        Path(value).expanduser()
+        for option, value in given
+        if option.written and isinstance(value, str | Path)
+    ]
+    if written:
+        inputs = [
+            path
+            for option, value in given
+            if not option.written
+            for path in paths_in(value)
+            if not (option.shared and path.is_dir())
+        ]
+        check_apart(written, [*inputs, *read])
 
 
 def declared(group: type[Options]) -> Mapping[str, Option]:

@@ -218,11 +218,12 @@ class DataOptions(Options):
             "Default: --data-dir when given, else hub.",
             panel=Panel.DATA,
             completion="data",
+            shared=True,
         ),
     ] = None
     data_dir: Annotated[
         str | Path | None,
-        Option("Folder of data sets.", panel=Panel.DATA, variable=DATA_VARIABLE),
+        Option("Folder of data sets.", panel=Panel.DATA, variable=DATA_VARIABLE, shared=True),
     ] = None
     limit: Annotated[
         int | None,

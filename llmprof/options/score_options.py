@@ -45,6 +45,7 @@ class ScoreOptions(StorageOptions, RecordingOptions, ScorerOptions):
             "File for the scores, as JSON Lines. Default: print them.",
             flags=("--output", "-o"),
             sensitive=True,
+            written=True,
         ),
     ] = None
     limit: Annotated[
@@ -85,7 +86,13 @@ class BridgeOptions(CacheOptions, DataOptions, ScorerLoadingOptions):
     scorer: _ScorerArgument
     reference: Annotated[str | Sequence[str], _REFERENCE]
     output: Annotated[
-        Path, Option("File for the bridge, as JSON.", flags=("--output", "-o"), sensitive=True)
+        Path,
+        Option(
+            "File for the bridge, as JSON.",
+            flags=("--output", "-o"),
+            sensitive=True,
+            written=True,
+        ),
     ]
     licence: Annotated[
         str | None, Option("Licence of the reference's texts, to be named in the file.")

@@ -101,6 +101,7 @@ class RecordingOptions(Options):
             panel=Panel.TOXICITY,
             metavar="FILE",
             sensitive=True,
+            written=True,
         ),
     ] = None
     missing: Annotated[
@@ -110,6 +111,7 @@ class RecordingOptions(Options):
             panel=Panel.TOXICITY,
             metavar="FILE",
             sensitive=True,
+            written=True,
         ),
     ] = None
 

@@ -57,6 +57,7 @@ class SelectOptions(
             "File to write, in JSON Lines or Parquet by its extension.",
             flags=("--output", "-o"),
             sensitive=True,
+            written=True,
         ),
     ]
     target: Annotated[

@@ -24,5 +24,6 @@ def test_commands_that_score_take_them_for_inputs(tmp_path: Path) -> None:
     file.write_text("{}\n")
     scorer = f"recorded:{file}"
     assert file in score_job(ScoreOptions(sources=["a.txt"], toxicity_scorer=scorer)).inputs
-    options = SelectOptions(output=file, target="toxicity", toxicity_scorer=scorer)
+    output = tmp_path / "out.jsonl"
+    options = SelectOptions(output=output, target="toxicity", toxicity_scorer=scorer)
     assert file in select_job(options).inputs

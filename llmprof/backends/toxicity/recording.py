@@ -41,8 +41,15 @@ class ScoreRecorder:
         self._first = next(iter(scorers))
         self._lock = Lock()
         self._known: dict[tuple[Any, ...], Mapping[str, float]] = {}
-        for number, line in enumerate(_whole_lines(path), 1):
+        content = _content(path)
+        whole = content[: content.rfind(b"\n") + 1]
+        for number, line in enumerate(_lines(path, whole), 1):
             self._remember(number, line)
+        # The last line of a file that it has written may have been torn by a kill. Its answer is
+        # in the cache, from where it is written again.
+        if whole != content:
+            self._check_torn(content[len(whole) :])
+            _cut(path, len(whole))
 
     def __call__(self, answered: Sequence[tuple[Toxicity, Outcome]]) -> None:
         lines = [
@@ -81,6 +88,15 @@ class ScoreRecorder:
                 f"{self._path}, line {number}: not a recorded score; give --record a new file, or "
                 "one that it has written"
             ) from error
+
+    def _check_torn(self, rest: bytes) -> None:
+        """Refuse to cut off what this class has not begun to write."""
+        begin = b'{"text": "'
+        if not rest.startswith(begin[: len(rest)]):
+            raise DataError(
+                f"{self._path}: its last line is no recorded score; give --record a new file, or "
+                "one that it has written"
+            )
 
     def _is_new(self, line: Mapping[str, Any]) -> bool:
         key, scores = _key(line), _scores(line)
@@ -131,20 +147,25 @@ def _scores(line: Mapping[str, Any]) -> dict[str, float]:
     return {name: value for name, value in line.items() if name in line["attributes"]}
 
 
-def _whole_lines(path: Path) -> list[str]:
-    """The lines of a file, which need not exist; one that a kill has torn is cut off.
-
-    Its answer is in the cache, from where it is written again.
-    """
+def _content(path: Path) -> bytes:
+    """What is in a file, which need not exist."""
     try:
-        content = path.read_bytes() if path.exists() else b""
-        whole = content[: content.rfind(b"\n") + 1]
-        if whole != content:
-            with path.open("r+b") as file:
-                file.truncate(len(whole))
-        return [line for line in whole.decode().split("\n") if line.strip()]
+        return path.read_bytes() if path.exists() else b""
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _lines(path: Path, content: bytes) -> list[str]:
+    try:
+        return [line for line in content.decode().split("\n") if line.strip()]
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8; give --record a new file") from error
+
+
+def _cut(path: Path, size: int) -> None:
+    try:
+        with path.open("r+b") as file:
+            file.truncate(size)
     except OSError as error:
         raise _unwritable(path, error) from error
 

@@ -47,6 +47,7 @@ def run_select(job: SelectJob, listener: Listener) -> str:
     check_training_file(job.output, job.inputs)
     with Store(job.db) as store, ExitStack() as spools:
         setup = prepare(job)
+        check_training_file(job.output, setup.dataset.files)
         with open_run(store, run_start(job, setup)) as run:
             sampling = _Sampling(job, setup, listener, spools)
             pools = run_to_end(sampling.run)
