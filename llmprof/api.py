@@ -10,6 +10,7 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, get_type_hints
 
+from llmprof.blame import blaming_plugins
 from llmprof.errors import LlmprofError, install_extra, require
 from llmprof.options import (
     BenchmarkOptions,
@@ -132,7 +133,8 @@ def _with_keywords(
     def decorate(function: Callable[[Options], Result]) -> Callable[Keywords, Result]:
         @wraps(function)
         def call(*args: Keywords.args, **kwargs: Keywords.kwargs) -> Result:
-            return function(options(*args, **kwargs))
+            with blaming_plugins():
+                return function(options(*args, **kwargs))
 
         hints = get_type_hints(options)
         returned = get_type_hints(function)["return"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from llmprof.blame import described, first_line
 from llmprof.errors import LlmprofError, MissingDependencyError, PluginError, UnknownNameError
 
 
@@ -43,8 +44,8 @@ class Registry:
         # Importing a module runs any code of its author, also one that wants to end the process.
         except (Exception, SystemExit) as error:
             raise MissingDependencyError(
-                f"{self._described(point)} cannot be imported: {_first_line(error)}; reinstall the "
-                "package, or uninstall it"
+                f"{described(point, self.kind)} cannot be imported: {first_line(error)}; "
+                "reinstall the package, or uninstall it"
             ) from error
 
     def create(self, name: str, options: Any) -> Any:
@@ -65,13 +66,13 @@ class Registry:
             raise
         except (Exception, SystemExit) as error:
             raise PluginError(
-                f"{self._described(self._entry_point(name))} cannot be created: "
-                f"{_first_line(error)}; report it to its authors"
+                f"{described(self._entry_point(name), self.kind)} cannot be created: "
+                f"{first_line(error)}; report it to its authors"
             ) from error
         lacking = [member for member in _members(self.protocol) if not _has(made, member)]
         if lacking:
             raise PluginError(
-                f"{self._described(self._entry_point(name))} is none: it lacks "
+                f"{described(self._entry_point(name), self.kind)} is none: it lacks "
                 f"{', '.join(lacking)}; report it to its authors"
             )
         return made
@@ -83,11 +84,6 @@ class Registry:
             f"unknown {self.kind} {name!r}; choose one of: {', '.join(self.names())}"
         )
 
-    def _described(self, point: EntryPoint) -> str:
-        # A package with damaged metadata has no name, and a damaged entry point no module.
-        package = (point.dist.name if point.dist else None) or point.value
-        return f"{self.kind} {point.name!r} of package {package!r}"
-
 
 def _members(protocol: type) -> list[str]:
     """The names that a protocol asks for."""
@@ -98,7 +94,3 @@ def _members(protocol: type) -> list[str]:
 def _has(made: object, member: str) -> bool:
     """Whether an object has a member, without running a property: it might ask a server."""
     return inspect.getattr_static(made, member, None) is not None
-
-
-def _first_line(error: BaseException) -> str:
-    return " ".join([f"{type(error).__name__}:", *str(error).splitlines()[:1]])

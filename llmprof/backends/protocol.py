@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from llmprof.blame import noting_on
 from llmprof.options import BackendOptions as BackendOptions
 from llmprof.requests import Message, Outcome, Request, RequestType
 
@@ -142,3 +144,27 @@ class ChatRenderer(Protocol):
 
         `continue_last` leaves the last message open instead, so that a text can continue it.
         """
+
+
+@asynccontextmanager
+async def closing_backends(backends: Iterable[Backend]) -> AsyncIterator[None]:
+    """Close backends at the end of the block, each once, whatever happened in it.
+
+    The error of the block is raised, or else the first of closing; the others are notes on it.
+    """
+    failed: BaseException | None = None
+    try:
+        yield
+    except BaseException as error:
+        failed = error
+    for backend in {id(each): each for each in backends}.values():
+        if failed is not None:
+            with noting_on(failed):
+                await backend.aclose()
+        else:
+            try:
+                await backend.aclose()
+            except (Exception, SystemExit) as error:
+                failed = error
+    if failed is not None:
+        raise failed

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_command
 
+from llmprof.blame import blaming_plugins
 from llmprof.cli.commands import CommandGroup
 from llmprof.cli.interrupts import INTERRUPTED, handle_interrupts, leave_to_the_watcher
 from llmprof.cli.messages import print_error, print_notice
@@ -79,7 +80,8 @@ def main() -> None:
     group.rich_markup_mode = None
     try:
         _check_encoding(arguments)
-        code = group(arguments, prog_name="llmprof", standalone_mode=False)
+        with blaming_plugins():
+            code = group(arguments, prog_name="llmprof", standalone_mode=False)
         sys.stdout.flush()
     except (LlmprofError, TyperException) as error:
         if "--debug" in arguments:

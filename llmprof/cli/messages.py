@@ -17,6 +17,8 @@ def print_error(error: LlmprofError | TyperException) -> None:
         command = context.command_path if context is not None else "llmprof"
         message = f"{message} (see `{command} --help`)"
     print_notice(f"error: {message}")
+    for note in getattr(error, "__notes__", ()):
+        print_notice(f"error: also: {note}")
 
 
 def print_notice(text: str | None, *, quiet: bool = False) -> None:

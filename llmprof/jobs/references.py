@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from llmprof.backends import Backend
+from llmprof.backends.protocol import closing_backends
 from llmprof.backends.registry import create_scorers
 from llmprof.cache import open_cache
 from llmprof.datasets.files import DataFile, is_there
@@ -172,7 +173,7 @@ def ask_scorer(
 
     async def ask() -> None:
         with open_cache(cache_dir) as cache:
-            try:
+            async with closing_backends([scorer]):
                 engine = Engine(cache, [scorer])
                 for each in references:
                     asked = attributes or each.attributes
@@ -180,8 +181,6 @@ def ask_scorer(
                     label = f"{scorer.name} on {each.title}"
                     answers = await engine.answer(requests, partial(listener, label))
                     found.append(_pairs(each, asked, answers))
-            finally:
-                await scorer.aclose()
 
     run_to_end(ask)
     return scorer, found

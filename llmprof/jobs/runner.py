@@ -20,6 +20,8 @@ import anyio.to_thread
 from anyio.from_thread import start_blocking_portal
 
 from llmprof.backends import Backend
+from llmprof.backends.protocol import closing_backends
+from llmprof.blame import blaming_plugins
 from llmprof.cache import ResponseCache, open_cache
 from llmprof.datasets import Dataset
 from llmprof.engine import Engine
@@ -70,7 +72,8 @@ def open_run(store: Store, start: RunStart) -> Iterator[Run]:
     """
     run = Run(store, store.begin_run(start))
     try:
-        yield run
+        with blaming_plugins():
+            yield run
     except KeyboardInterrupt:
         store.finish_run(run.id, INTERRUPTED)
         raise
@@ -154,11 +157,10 @@ class Prepared:
         backends = [self.backend, *([self.text_metrics] if self.text_metrics else [])]
         return Engine(cache, backends, scorers=self.scorers, observer=self.observer)
 
-    async def aclose(self) -> None:
+    @property
+    def backends(self) -> list[Backend]:
         backends = (self.backend, *self.scorers.values(), self.text_metrics)
-        every = {id(each): each for each in backends if each is not None}
-        for backend in every.values():
-            await backend.aclose()
+        return [each for each in backends if each is not None]
 
 
 def run_prepared(
@@ -181,15 +183,13 @@ async def _profile_all(
     prepared: Prepared, run: Run, spool_folder: Path, cache_dir: Path, listener: Listener
 ) -> None:
     with open_cache(cache_dir) as cache:
-        try:
+        async with closing_backends(prepared.backends):
             engine = prepared.engine(cache)
             for each in prepared.loaded:
                 with closing(SampleSpool(spool_folder)) as spool:
                     result, unanswered = await _profile(engine, each, spool, listener)
                     await anyio.to_thread.run_sync(run.save, result)
                 run.failures += unanswered
-        finally:
-            await prepared.aclose()
     if run.failures:
         raise BackendError("; ".join(map(str, run.failures)))
 

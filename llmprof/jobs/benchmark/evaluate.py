@@ -13,6 +13,7 @@ import anyio
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from llmprof.backends import Backend, create_backend
+from llmprof.blame import blamed, noting_on
 from llmprof.cache import open_cache
 from llmprof.engine import Engine
 from llmprof.errors import BenchmarkError, CapabilityError, LlmprofError, UsageError
@@ -136,6 +137,8 @@ def _run_tasks(
             except LlmprofError:
                 raise
             except Exception as error:  # task files may contain arbitrary code
+                if plugin := blamed(error):
+                    raise plugin from error
                 reason = f"{type(error).__name__}: {first_line(error)}"
                 failed(BenchmarkError(f"task {loaded.name!r} cannot be scored: {reason}"))
             else:
@@ -250,5 +253,8 @@ def open_session(backend: Backend, cache_dir: Path) -> Iterator[Session]:
         session = Session(Engine(cache, [backend]), backend, portal)
         try:
             yield session
-        finally:
-            session.close()
+        except BaseException as failed:
+            with noting_on(failed):
+                session.close()
+            raise
+        session.close()

@@ -8,6 +8,7 @@ from functools import partial
 from itertools import islice
 
 from llmprof.backends import Backend
+from llmprof.backends.protocol import closing_backends
 from llmprof.cache import ResponseCache, open_cache
 from llmprof.engine import Engine
 from llmprof.jobs.runner import open_run, run_to_end, work_of
@@ -85,11 +86,8 @@ class _Sampling:
         setup, k = self._setup, self._job.drawing.k
         scorers = [each for each in (setup.text_metrics, setup.scorer) if each is not None]
         with open_cache(self._job.cache_dir) as cache:
-            try:
+            async with closing_backends(scorers):
                 spools = [await self._sample(source, cache) for source in setup.sources]
-            finally:
-                for scorer in scorers:
-                    await scorer.aclose()
             pools = CandidatePools(spools, k)
             if (likelihood := setup.likelihood) is not None:
                 per_prompt = k * len(spools)
@@ -109,7 +107,7 @@ class _Sampling:
         scorers = {} if setup.scorer is None else {setup.scorer.name: setup.scorer}
         engine = Engine(cache, [source.backend, *texts], scorers=scorers)
         progress = WholeProgress(len(items) * self._job.drawing.k, self._listener)
-        try:
+        async with closing_backends([source.backend]):
             for window in windows(source.sampler, items):
                 progress.begin(window)
                 answers = await _answer(engine, source, window, progress)
@@ -117,8 +115,6 @@ class _Sampling:
                     pool = source.sampler.candidates(item, about)
                     self._spoken += sum(map(is_spoken, pool))
                     spool.add(pool)
-        finally:
-            await source.backend.aclose()
         self._remember_speed(engine, source.backend, Generate)
         for describer in texts:
             self._remember_speed(engine, describer, DescribeText)
@@ -138,7 +134,7 @@ class _Sampling:
         per_prompt = self._job.drawing.k * len(self._setup.sources)
         prompts = max(1, REQUESTS_AT_ONCE // per_prompt)
         stream = zip(likelihood.contexts, pools, strict=True)
-        try:
+        async with closing_backends([likelihood.backend]):
             while some := list(islice(stream, prompts)):
                 asks = [likelihood_requests(context, pool) for context, pool in some]
                 window = Window(some, asks)
@@ -147,8 +143,6 @@ class _Sampling:
                 for _, pool in some:
                     add_likelihood(pool, answers)
                     spool.add(pool)
-        finally:
-            await likelihood.backend.aclose()
         self._remember_speed(engine, likelihood.backend, LogLikelihood)
         self._done = self._done.plus(progress.together)
         return spool
