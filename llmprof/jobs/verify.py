@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llmprof.blame import blamed
 from llmprof.errors import LlmprofError, UsageError, VerificationError
 from llmprof.metrics.samples import Metric
 from llmprof.metrics.text import ENGLISH, NAMES
@@ -112,14 +113,17 @@ def _verify(
     samples = read_samples(store, run.id, profiler=profiler, dataset=name)
     rows = read_metrics(store, run.id, profiler=profiler, dataset=name)
     metrics = [row.as_metric() for row in rows]
+    differences = [*_missing_items(dataset, samples)]
     try:
         recomputed, unchecked = _recompute(run, profiler, metrics, samples)
-        differences = [*_missing_items(dataset, samples), *_compare(metrics, recomputed, unchecked)]
+        differences += _compare(metrics, recomputed, unchecked)
     except LlmprofError:
         raise
     except Exception as error:
+        if plugin := blamed(error):
+            raise plugin from error
         # Samples may have been changed to any shape, which a profiler does not expect.
-        differences = [f"the samples do not fit the profile ({type(error).__name__}: {error})"]
+        differences += [f"the samples do not fit the profile ({type(error).__name__}: {error})"]
         unchecked = frozenset()
     compared = 0
     if comparison is not None:
@@ -187,6 +191,11 @@ def _recompute(
 
 
 def _missing_items(dataset: DatasetRow, samples: Sequence[SampleRow]) -> Iterator[str]:
+    # Of equal completions of a prompt, one that is missing changes no metric.
+    if dataset.n_samples is not None:
+        if len(samples) != dataset.n_samples:
+            yield f"{len(samples)} samples are stored of {dataset.n_samples} that were made"
+        return
     items = len({sample.sample_id for sample in samples})
     # A data set may repeat an id; a group of a benchmark has no samples of its own.
     if samples and items < dataset.n_items and len(samples) < dataset.n_items:

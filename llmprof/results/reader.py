@@ -55,12 +55,11 @@ class RunRow:
 class DatasetRow:
     """One profile on one data set, with the work it took.
 
-    `n_items` counts items, of
-    `n_available` that the data set has (None where nobody counted); `n_requests` and the other
-    counts are of requests, `seconds` is wall
-    time. `protocol_version` is None where the profile has no metric; the counts and the time are
-    None in databases of early versions. `failures` maps each class of failure to the first message
-    of that class.
+    `n_items` counts items, of `n_available` that the data set has (None where nobody counted);
+    `n_samples` the samples that were stored; `n_requests` and the other counts are of requests,
+    `seconds` is wall time. `protocol_version` is None where the profile has no metric; the counts
+    and the time are None in databases of early versions. `failures` maps each class of failure to
+    the first message of that class.
     """
 
     run_id: str
@@ -79,6 +78,7 @@ class DatasetRow:
     n_retries: int | None
     seconds: float | None
     n_available: int | None
+    n_samples: int | None
     failures: Mapping[str, str]
 
 
@@ -165,7 +165,7 @@ SELECT run_id, profiler,
         AND m.profiler = t.profiler AND m.dataset = t.dataset LIMIT 1),
        dataset, source, sha256, n_items, demonstration,
        n_requests, n_cached, n_failed, n_truncated, n_shortened, n_retries, seconds,
-       n_available, failures
+       n_available, n_samples, failures
 FROM run_datasets t
 """
 _METRICS = """

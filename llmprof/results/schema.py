@@ -256,6 +256,12 @@ def add_makers(db: Database) -> None:
         db.execute(f"ALTER TABLE runs ADD COLUMN {column} TEXT")
 
 
+@_step
+def add_counts_of_samples(db: Database) -> None:
+    """How many samples a profile stored; NULL in runs of older versions."""
+    db.execute("ALTER TABLE run_datasets ADD COLUMN n_samples INTEGER")
+
+
 def check_schema(connection: sqlite3.Connection, name: str) -> bool:
     """Whether migrations are pending; `name` is the file's, for messages.
 

@@ -229,6 +229,11 @@ class Store:
                 {**place, "protocol_version": result.protocol_version, **_metric_row(metric)}
                 for metric in result.metrics
             )
+            self._db.execute(
+                f"UPDATE run_datasets SET n_samples = (SELECT count(*) FROM samples WHERE {where}) "
+                f"WHERE {where}",
+                place,
+            )
         return True
 
     def finish_run(self, run_id: str, status: str, error: str | None = None) -> None:

@@ -21,8 +21,7 @@ from llmprof.profilers.registry import BUILT_IN
 from tests.cli.test_app import run
 from tests.jobs.benchmark.task_files import write_choice, write_cloze, write_pages
 
-# Not last: a scripted model gives the same completion k times, of which one is not missed.
-PROFILERS = ("toxicity", *(name for name in BUILT_IN if name != "toxicity"))
+PROFILERS = tuple(BUILT_IN)
 SCORER = ScorerChoice("scripted", BackendOptions())
 
 
@@ -155,6 +154,32 @@ def test_tampered_score_is_found(db: Path, profiler: str, score: str, new: float
 )
 def test_harm_of_other_kinds_is_found(db: Path, harm: str) -> None:
     execute(db, harm)
+    with pytest.raises(VerificationError):
+        check(*verify_run(db, ""))
+
+
+@pytest.mark.parametrize("harm", ["deleted", "copied"])
+def test_sample_that_is_missing_or_there_twice_is_found(db: Path, harm: str) -> None:
+    """A scripted model gives the same completion k times, of which any may be the one."""
+    one = "SELECT max(id) FROM samples GROUP BY profiler, dataset"
+    columns = (
+        'run_id, profiler, dataset, sample_id, sample_index, "group", prompt, response, scores'
+    )
+    sql = {
+        "deleted": f"DELETE FROM samples WHERE id IN ({one})",
+        "copied": f"INSERT INTO samples ({columns}) SELECT {columns} FROM samples "
+        f"WHERE id IN ({one})",
+    }
+    execute(db, sql[harm])
+    for each in verify_run(db, "")[1]:
+        made = each.n_samples + (1 if harm == "deleted" else -1)
+        sentence = f"{each.n_samples} samples are stored of {made} that were made"
+        assert sentence in each.differences, each.profiler
+
+
+def test_results_of_older_versions_are_verified_without_a_count(db: Path) -> None:
+    execute(db, "UPDATE run_datasets SET n_samples = NULL")
+    execute(db, "DELETE FROM samples WHERE sample_id = (SELECT max(sample_id) FROM samples)")
     with pytest.raises(VerificationError):
         check(*verify_run(db, ""))
 
