@@ -3,14 +3,13 @@
 import io
 import sys
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from typing import NamedTuple
 from unittest.mock import patch
 
 from llmprof.cli.app import main
 
 
-@dataclass(frozen=True)
-class Done:
+class Done(NamedTuple):
     """How a command ended, and what it printed."""
 
     returncode: int

@@ -3,17 +3,16 @@
 import json
 import os
 import sqlite3
-import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from llmprof.cli.app import main
 from llmprof.datasets import DataOptions, load_prompts
 from llmprof.datasets.files import BUILTIN_DIR
+from tests import command_line
+from tests.command_line import Done
 from tests.tiny_models import save_llama
 
 PROMPTS = load_prompts("dolly200_test", DataOptions(data="builtin", limit=4)).items
@@ -58,35 +57,18 @@ def replay_file(folder: Path, model: str, prompts: int = len(PROMPTS)) -> Path:
     return file
 
 
-@dataclass(frozen=True)
-class Done:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
 Command = Callable[..., Done]
 
 
 @pytest.fixture
-def llmprof(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
-    """The command line in this process, so that spaCy is loaded once for all tests."""
+def llmprof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """The command line in a folder of its own."""
     for name in [name for name in os.environ if name.startswith("LLMPROF_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("LLMPROF_DB", str(tmp_path / "a.db"))
     monkeypatch.setenv("LLMPROF_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> Done:
-        monkeypatch.setattr(sys, "argv", ["llmprof", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return Done(int(ended.value.code or 0), *capsys.readouterr())
-
-    return run
+    return command_line.llmprof
 
 
 @pytest.fixture
