@@ -255,12 +255,18 @@ def inherit(options: InheritOptions) -> Inheritance:
     return report_inheritance(job, runs)[0]
 
 
-def compare(before: str, after: str | Sequence[str], db: str | Path | None = None) -> Report:
+def compare(
+    before: str,
+    after: str | Sequence[str],
+    db: str | Path | None = None,
+    *,
+    seeds: str = "latest",
+) -> Report:
     """How other runs differ from the run `before`: what `llmprof compare` shows, as values.
 
     Each is a run's id or its beginning, or a model, which stands for its latest complete runs. In
     each section of the report, the changes of a row follow `runs`, and `baseline` is the place of
-    `before` among them.
+    `before` among them. `seeds` is latest, each or together, as for `llmprof report --seeds`.
 
     Raises:
         StoreError: the database cannot be read.
@@ -269,7 +275,7 @@ def compare(before: str, after: str | Sequence[str], db: str | Path | None = Non
     from llmprof.report.build import build_report
 
     names = [after] if isinstance(after, str) else list(after)
-    return build_report(database_file(db), names, before)
+    return build_report(database_file(db), names, before, seeds=seeds)
 
 
 def diff(

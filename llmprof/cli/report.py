@@ -43,6 +43,14 @@ Groups = Annotated[
     str | None,
     Option("Show these groups only, such as gender or overall.", metavar="GLOB,..."),
 ]
+Seeds = Annotated[
+    str,
+    Option(
+        "What a model stands for: its latest seed, each of its seeds side by side, or all together "
+        "in one column, with mean and standard deviation.",
+        choices=("latest", "each", "together"),
+    ),
+]
 Changed = Annotated[bool, Option("Show only what clearly changed from the baseline.")]
 
 
@@ -76,6 +84,7 @@ def report(
     metrics: Metrics = None,
     group: Groups = None,
     changed: Changed = False,
+    seeds: Seeds = "latest",
     against: Annotated[
         Path | None,
         Option("Norms of `llmprof export norms`: say where each run stands among those models."),
@@ -93,12 +102,13 @@ def report(
         llmprof report
         llmprof report --output report.html
         llmprof report base tuned --baseline base --output report.md
+        llmprof report base tuned --baseline base --seeds together
         llmprof report --series tuning
     """
     if series is not None and (names or baseline is not None):
         raise UsageError("--series shows all steps, against the first; name no runs or baseline")
     filters = filters_of(profilers, metrics, group, changed)
-    _report(names or (), baseline, filters, format, output, db, against, series)
+    _report(names or (), baseline, filters, format, output, db, against, series, seeds)
 
 
 def compare(
@@ -115,6 +125,7 @@ def compare(
     metrics: Metrics = None,
     group: Groups = None,
     changed: Changed = False,
+    seeds: Seeds = "latest",
     format: Format = None,
     output: Output = None,
     db: Db = DEFAULT_DB,
@@ -135,7 +146,7 @@ def compare(
     if not fail_if and (strict or junit is not None):
         raise UsageError("--strict and --junit are about gates; state one with --fail-if")
     filters = filters_of(profilers, metrics, group, changed)
-    chosen = _report((after,), before, filters, format, output, db)
+    chosen = _report((after,), before, filters, format, output, db, seeds=seeds)
     if not fail_if:
         return 0
     # Standard output may hold a table for a program.
@@ -170,6 +181,7 @@ def _report(
     db: Path,
     against: Path | None = None,
     series: str | None = None,
+    seeds: str = "latest",
 ) -> str:
     from llmprof.report.build import build_report
     from llmprof.report.formats import TELLS_OMISSIONS, choose_format, write_report
@@ -177,7 +189,7 @@ def _report(
 
     chosen = choose_format(format, output)
     norms = None if against is None else read_norms(against)
-    built = build_report(db, names, baseline, filters, series=series)
+    built = build_report(db, names, baseline, filters, series=series, seeds=seeds)
     if norms is not None:
         built = replace(built, remarks=[*built.remarks, *places_among(built, norms)])
     write_report(built, db, chosen, output)

@@ -17,6 +17,7 @@ from llmprof.report.filters import chosen as keep
 from llmprof.report.headlines import headlines
 from llmprof.report.provenance_remarks import provenance_remarks, sizes_of
 from llmprof.report.runs import choose_runs
+from llmprof.report.seeds import LATEST, TOGETHER, Columns, seeds_together
 from llmprof.report.steps import choose_series
 from llmprof.report.verdicts import corrected
 from llmprof.requests import Toxicity
@@ -31,12 +32,14 @@ def build_report(
     filters: Filters | None = None,
     *,
     series: str | None = None,
+    seeds: str = LATEST,
 ) -> Report:
     """The report on the runs that `wanted` names, compared with `baseline` if there is one.
 
     `wanted` holds run ids, their beginnings, or models; the latest run when it is empty. See
     `choose_runs`. The baseline is the report's first run. Of a `series`, the runs are its steps,
-    compared with the first.
+    compared with the first. `seeds` says what a model stands for: its latest seed, each of
+    them, or all together in one column.
 
     Raises:
         StoreError: the database cannot be read.
@@ -46,7 +49,7 @@ def build_report(
     with Store(db, read_only=True) as store:
         steps: Sequence[int] = ()
         if series is None:
-            chosen = choose_runs(store, wanted, baseline)
+            chosen = choose_runs(store, wanted, baseline, seeds=seeds)
         else:
             chosen, steps = choose_series(store, series)
         sections, omissions = make_sections(store, chosen.runs)
@@ -57,16 +60,19 @@ def build_report(
                 compare_with_baseline(store, chosen.runs, chosen.baseline, section)
                 for section in sections
             ]
-    sections = corrected(sections)
+        columns = Columns(chosen.runs, sections, chosen.baseline)
+        if seeds == TOGETHER:
+            columns = seeds_together(store, columns)
+    sections = corrected(columns.sections)
     report = Report(
-        runs=chosen.runs,
+        runs=columns.runs,
         sections=sections,
-        baseline=chosen.baseline,
+        baseline=columns.baseline,
         omissions=[*chosen.omissions, *map(_unfinished, _incomplete(chosen.runs)), *omissions],
         series=series,
         steps=steps,
     )
-    remarks = [*provenance_remarks(report, wanted), *disagreements(report)]
+    remarks = [*columns.remarks, *provenance_remarks(report, wanted), *disagreements(report)]
     report = replace(report, remarks=remarks, headlines=headlines(report))
     if filters is not None and filters.changed:
         report = replace(report, sections=changed(sections))

@@ -56,7 +56,10 @@ class ResultSource:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One metric of one run, as stored: see `llmprof.metrics.samples.Metric`."""
+    """One metric of one run, as stored: see `llmprof.metrics.samples.Metric`.
+
+    Of several `seeds` together it is their mean, and `spread` their standard deviation.
+    """
 
     value: float | None
     ci_low: float | None
@@ -66,6 +69,8 @@ class Value:
     reason: str | None = None
     unit: str | None = None
     interval_method: str | None = None
+    spread: float | None = None
+    seeds: int | None = None
 
     @classmethod
     def of(cls, row: MetricRow | Metric) -> Value:

@@ -13,8 +13,8 @@ from llmprof.report.text import (
     interval,
     lines_of,
     notes_of,
-    number,
     percent,
+    shown,
     signed,
     with_interval,
     words_of,
@@ -93,14 +93,14 @@ def _cells(line: Line, places: Sequence[int], baseline: int | None) -> list[str]
         else:
             counts.append(coverage(value))
             between = interval(value.ci_low, value.ci_high)
-            cells.append(with_interval(number(value.value), between))
+            cells.append(with_interval(shown(value), between))
         if baseline is not None and place != baseline:
             if change is None:
                 cells += ["", ""]
                 continue
             between = interval(change.ci_low, change.ci_high)
-            shown = f"{signed(change.absolute)} {mark(change)}".strip()
-            cells += [with_interval(shown, between), percent(change.percent)]
+            moved = f"{signed(change.absolute)} {mark(change)}".strip()
+            cells += [with_interval(moved, between), percent(change.percent)]
     return [*cells, ", ".join(dict.fromkeys(counts))]
 
 

@@ -12,6 +12,7 @@ from posixpath import normpath
 from llmprof.errors import UnknownNameError
 from llmprof.report.contents import Omission, ReportedRun, ResultSource
 from llmprof.report.labels import label_runs, short_name
+from llmprof.report.seeds import LATEST, TOGETHER
 from llmprof.results import COMPLETE, Store
 from llmprof.results.reader import RunRow, read_datasets, read_run, read_runs
 
@@ -55,18 +56,21 @@ class _Pick:
     sources: Sequence[tuple[str, str, str]] = ()
 
 
-def choose_runs(store: Store, wanted: Sequence[str], baseline: str | None) -> ChosenRuns:
+def choose_runs(
+    store: Store, wanted: Sequence[str], baseline: str | None, *, seeds: str = LATEST
+) -> ChosenRuns:
     """The runs that are named, each once; without names, the latest run that has results.
 
     A name is that of a run, `@1` for the latest run and `@2` for the one before, a tag, a run's id,
     its beginning or its last part, or a model: then, for each configuration (backend, number
     format, quantization and the like), the latest complete result of each profile. `baseline` may
-    also be one of the report's labels.
+    also be one of the report's labels. With other `seeds` than the latest, a model stands for
+    its latest results with each seed, and together a baseline may be several.
 
     Raises:
         UnknownNameError: a name fits no run, or several where one is needed.
     """
-    known = _known_runs(store)
+    known = _known_runs(store, each_seed=seeds != LATEST)
     if not known:
         raise _no_run(store)
     omissions: list[Omission] = []
@@ -76,7 +80,9 @@ def choose_runs(store: Store, wanted: Sequence[str], baseline: str | None) -> Ch
     runs = _read(store, picks)
     if baseline is not None:
         first = _find_baseline(baseline, runs, picks, known, omissions)
-        runs = _read(store, [first, *picks])
+        if seeds != TOGETHER:
+            first = [_only(f"--baseline {baseline}", first, [run.label for run in runs])]
+        runs = _read(store, [*first, *picks])
     return ChosenRuns(runs, None if baseline is None else 0, list(dict.fromkeys(omissions)))
 
 
@@ -109,7 +115,7 @@ def _no_run(store: Store) -> UnknownNameError:
     return UnknownNameError(f"{store.path} holds no run yet; run `llmprof profile` first")
 
 
-def _known_runs(store: Store) -> list[_Known]:
+def _known_runs(store: Store, *, each_seed: bool = False) -> list[_Known]:
     results: dict[str, dict[tuple[str, str], int]] = {}
     for row in read_datasets(store):
         results.setdefault(row.run_id, {})[row.profiler, row.dataset] = row.n_items
@@ -117,8 +123,10 @@ def _known_runs(store: Store) -> list[_Known]:
     for run in read_runs(store):
         identity = run.config.get("identity", {})
         kept = {name: value for name, value in identity.items() if name not in _STATE}
+        seed = run.seed if each_seed else None
         configuration, state = (
-            json.dumps([run.model, run.backend, each], sort_keys=True) for each in (kept, identity)
+            json.dumps([run.model, run.backend, seed, each], sort_keys=True)
+            for each in (kept, identity)
         )
         known.append(
             _Known(
@@ -222,14 +230,14 @@ def _find_baseline(
     picks: Sequence[_Pick],
     known: Sequence[_Known],
     omissions: list[Omission],
-) -> _Pick:
-    """The run that a label of the report, a run's id or a model refers to."""
+) -> Sequence[_Pick]:
+    """The runs that a label of the report, a run's id or a model refers to."""
     labels = {run.label: run.run_id for run in runs}
     if name in labels:
-        return next(pick for pick in picks if pick.run_id == labels[name])
+        return [pick for pick in dict.fromkeys(picks) if pick.run_id == labels[name]]
     named = {run.run_id for run in runs if name in (run.model, short_name(run.model))}
     among = [pick for pick in dict.fromkeys(picks) if pick.run_id in named]
-    return _only(f"--baseline {name}", among or _find(name, known, omissions), list(labels))
+    return among or _find(name, known, omissions)
 
 
 def _only(name: str, picks: Sequence[_Pick], labels: Sequence[str] = ()) -> _Pick:

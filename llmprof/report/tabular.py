@@ -110,6 +110,8 @@ COLUMNS: dict[str, type] = {
     "reason": str,
     "unit": str,
     "interval_method": str,
+    "spread": float,
+    "seeds": int,
     "baseline": str,
     "change": float,
     "change_percent": float,
@@ -164,6 +166,8 @@ def _where(report: Report, section: Section, row: Row, place: int) -> dict[str, 
         "reason": value.reason,
         "unit": value.unit,
         "interval_method": value.interval_method,
+        "spread": value.spread,
+        "seeds": value.seeds,
         **_change(row.changes[place]),
     }
 

@@ -17,8 +17,8 @@ from llmprof.report.text import (
     interval,
     lines_of,
     notes_of,
-    number,
     percent,
+    shown,
     signed,
     words_of,
 )
@@ -222,11 +222,10 @@ def _value_cells(value: Value | None, layout: _Layout) -> list[Text]:
 
     if value is None or value.value is None:
         return [Text("-")] if layout.stacked else [Text("-"), Text("")]
-    shown, between = number(value.value), interval(value.ci_low, value.ci_high)
     if layout.stacked:
         compact = compact_interval(value.ci_low, value.ci_high)
-        return [Text(f"{shown}\n").append(compact, style="dim")]
-    return [Text(shown), Text(between)]
+        return [Text(f"{shown(value)}\n").append(compact, style="dim")]
+    return [Text(shown(value)), Text(interval(value.ci_low, value.ci_high))]
 
 
 def _change_cells(change: Change | None, layout: _Layout, limit: float) -> list[Text]:
@@ -235,13 +234,13 @@ def _change_cells(change: Change | None, layout: _Layout, limit: float) -> list[
     if change is None:
         return [Text("")] * (2 if layout.stacked else 4 if layout.bars else 3)
     style = "bold" if change.is_clear else "dim"
-    shown = Text(f"{signed(change.absolute)} {mark(change) or ' '}", style=style)
+    moved = Text(f"{signed(change.absolute)} {mark(change) or ' '}", style=style)
     relative = Text(percent(change.percent), style=style)
     low, high = change.ci_low, change.ci_high
     if layout.stacked:
         below = compact_interval(low, high)
-        return [shown.append(f"\n{below}", style="dim"), relative]
-    cells = [shown, Text(interval(low, high), style="dim"), relative]
+        return [moved.append(f"\n{below}", style="dim"), relative]
+    cells = [moved, Text(interval(low, high), style="dim"), relative]
     if layout.bars:
         drawn = (
             ""

@@ -180,6 +180,16 @@ def number(value: float | None) -> str:
     return f"{value + 0.0:,.0f}" if abs(value) >= 10_000 else f"{value + 0.0:.4g}"
 
 
+def shown(value: Value) -> str:
+    """A value as text; of several seeds with their standard deviation.
+
+    >>> shown(Value(0.5, None, None, 3, 3, spread=0.0321, seeds=3))
+    '0.5 ± 0.032'
+    """
+    spread = "" if value.spread is None else f" ± {value.spread:.2g}"
+    return f"{number(value.value)}{spread}"
+
+
 def signed(value: float) -> str:
     """A number with its sign; zero has none.
 

@@ -12,8 +12,8 @@ from llmprof.report.text import (
     coverage,
     general_notes,
     interval,
-    number,
     percent,
+    shown,
     signed,
     with_interval,
 )
@@ -114,7 +114,7 @@ def _cell(
         return Cell("not defined", "", coverage(value), note)
     between = interval(value.ci_low, value.ci_high)
     moved = None if change is None else _moved(value, change, base, scale, notes)
-    return Cell(number(value.value), between, coverage(value), note, moved)
+    return Cell(shown(value), between, coverage(value), note, moved)
 
 
 def _moved(

@@ -13,7 +13,7 @@ from itertools import accumulate
 from typing import Any
 
 from llmprof.report.contents import Report, Value
-from llmprof.report.text import coverage, interval, number, with_interval
+from llmprof.report.text import coverage, interval, shown, with_interval
 from llmprof.safe_text import printable
 
 Figure = dict[str, Any]
@@ -96,8 +96,8 @@ def _wrapped(label: str, *, heading: bool) -> str:
 def described(value: Value, name: str) -> tuple[str, ...]:
     """Lines that say what a value is: its name, the value with its interval, and n."""
     ends = interval(value.ci_low, value.ci_high)
-    shown = with_interval(number(value.value), f"95%: {ends}" if ends else "no interval")
-    return name, shown, f"n = {coverage(value)}"
+    text = with_interval(shown(value), f"95%: {ends}" if ends else "no interval")
+    return name, text, f"n = {coverage(value)}"
 
 
 def keys(report: Report, runs: Sequence[int]) -> list[Key]:
