@@ -20,7 +20,7 @@ PAIRS = {"base": [1.0, 0.0] * 6, "tuned": [1.0, 1.0] * 6}
 
 @pytest.fixture(scope="module")
 def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three seeds of two models, whose completions change with the seed and whose choices do not."""
+    """Three seeds of two models, of which the completions depend on the seed alone."""
     db = tmp_path_factory.mktemp("seeds") / "a.db"
     for model, seeds in LENGTHS.items():
         for seed, lengths in enumerate(seeds):
