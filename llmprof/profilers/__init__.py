@@ -1,6 +1,7 @@
 """Profiles, one module each: requests and scoring as pure functions of their inputs."""
 
 from llmprof.profilers.presentation import (
+    ChoiceChart,
     DistributionChart,
     GroupChart,
     Presentation,
@@ -28,6 +29,7 @@ from llmprof.profilers.registry import (
 )
 
 __all__ = [
+    "ChoiceChart",
     "Comparable",
     "DistributionChart",
     "Exportable",

@@ -130,7 +130,20 @@ class ReliabilityChart:
     note: str = ""
 
 
-ProfileChart: TypeAlias = GroupChart | DistributionChart | ReliabilityChart
+@dataclass(frozen=True, slots=True)
+class ChoiceChart:
+    """A histogram of one score, of all samples and of those that were chosen in each way.
+
+    The score is the one that a run's configuration names as `option`. `choices` maps a score that
+    is 1 for what was chosen to its name in the chart.
+    """
+
+    title: str
+    option: str
+    choices: Mapping[str, str]
+
+
+ProfileChart: TypeAlias = GroupChart | DistributionChart | ReliabilityChart | ChoiceChart
 
 
 def _unranked(scores: Mapping[str, float | None]) -> float | None:

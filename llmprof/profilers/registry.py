@@ -8,7 +8,7 @@ from typing import Any
 
 from llmprof.errors import LlmprofError, UnknownNameError
 from llmprof.plugins import Registry
-from llmprof.profilers.presentation import Presentation, Scale
+from llmprof.profilers.presentation import ChoiceChart, Presentation, SampleView, Scale
 from llmprof.profilers.protocol import (
     ModelDependent,
     ModelFacts,
@@ -83,8 +83,17 @@ def for_model(profiler: Profiler, facts: ModelFacts) -> Profiler:
 SCORE = "score"
 # Bounds of lm-evaluation-harness's commonest metrics; runs store the directions it gives itself.
 _SHARE = Scale(0, 1, 1, "lm-evaluation-harness")
-# Results that `llmprof score` and `llmprof benchmark` store under names of their own.
+_SELECTION = Presentation(
+    title="Selection",
+    about="what was chosen as training data, among all candidates",
+    charts=[
+        ChoiceChart("The target", "target", {"selected": "chosen", "random": "chosen at random"})
+    ],
+    samples=SampleView(rank=lambda scores: scores.get("selected"), order="those chosen first"),
+)
+# Results that commands store under names of their own.
 _OF_COMMANDS = {
+    "select": _SELECTION,
     SCORE: TextToxicity.presentation,
     "benchmark": Presentation(
         scales=dict.fromkeys(("acc", "acc_norm", "exact_match", "f1"), _SHARE)

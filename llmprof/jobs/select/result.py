@@ -47,13 +47,14 @@ class CandidatePools:
 class Selection:
     """What was chosen of each prompt's candidates.
 
-    `kept` and `worst` are places among the candidates of each prompt, -1 where nothing is kept;
-    `examples` are the prompts' positions with what was chosen.
+    `kept`, `worst` and `drawn`, at random, are places among the candidates of each prompt, -1 where
+    nothing is kept or drawn; `examples` are the prompts' positions with what was chosen.
     """
 
     pools: Iterable[Pool]
     kept: Sequence[int]
     worst: Sequence[int]
+    drawn: Sequence[int]
     shift: Shift
 
     @property
@@ -66,7 +67,7 @@ class Selection:
 
 def select(job: SelectJob, pools: Iterable[Pool], labels: Sequence[str]) -> Selection:
     """Choose; for pairs, only prompts with a better and a worse completion are kept."""
-    kept, worst = array("q"), array("q")
+    kept, worst, random = array("q"), array("q"), array("q")
     shift = Shift(job.choice.target, labels)
     stream = iter(pools)
     coverage = Coverage()
@@ -80,7 +81,8 @@ def select(job: SelectJob, pools: Iterable[Pool], labels: Sequence[str]) -> Sele
             shift.add(pool, chosen.kept if chosen else None, chance)
             kept.append(_place(pool, chosen.kept) if chosen else _NONE)
             worst.append(_place(pool, chosen.worst) if chosen else _NONE)
-    return Selection(pools, kept, worst, shift)
+            random.append(_NONE if chance is None else _place(pool, chance))
+    return Selection(pools, kept, worst, random, shift)
 
 
 def _place(pool: Pool, sample: Sample) -> int:
@@ -90,7 +92,11 @@ def _place(pool: Pool, sample: Sample) -> int:
 def result_of(
     job: SelectJob, setup: SelectSetup, selection: Selection, work: Work
 ) -> ProfileResult:
-    """All candidates, with the scores `selected` and, for pairs, `rejected` (0 or 1); metrics."""
+    """All candidates and the metrics.
+
+    Among a candidate's scores, `selected`, `random` (the control) and, for pairs, `rejected` are 1
+    for those that are, else 0.
+    """
     dataset = setup.dataset
     return ProfileResult(
         profiler=COMMAND,
@@ -107,10 +113,10 @@ def result_of(
 
 
 def _marked(selection: Selection, *, paired: bool) -> Iterator[Sample]:
-    places = zip(selection.pools, selection.kept, selection.worst, strict=True)
-    for pool, kept, worst in places:
+    choices = zip(selection.pools, selection.kept, selection.worst, selection.drawn, strict=True)
+    for pool, kept, worst, drawn in choices:
         for place, sample in enumerate(pool):
-            marks = {"selected": float(place == kept)}
+            marks = {"selected": float(place == kept), "random": float(place == drawn)}
             if paired:
                 marks["rejected"] = float(place == worst)
             yield replace(sample, scores={**sample.scores, **marks})

@@ -15,6 +15,9 @@ from llmprof.jobs.select import result, run, run_select, select_job
 from llmprof.jobs.select.training_file import write_lines
 from llmprof.ledger import Progress
 from llmprof.options import SelectOptions
+from llmprof.report.build import build_report
+from llmprof.report.html.charts.all_charts import chart_groups
+from llmprof.results import Store
 
 Row = tuple[Any, ...]
 
@@ -133,3 +136,23 @@ def test_parquet_file_has_one_schema_for_all_its_parts(tmp_path: Path) -> None:
     table = parquet.read_table(tmp_path / "a.parquet", use_threads=False)
     assert table.to_pylist() == lines
     assert {str(each.type) for each in table.schema.field("scores").type} == {"double"}
+
+
+def test_the_page_shows_the_target_of_all_chosen_and_random_candidates(tmp_path: Path) -> None:
+    _, stored = selected(tmp_path / "a", 20, k=3, target="n_tokens", baseline="random")
+    scores = [json.loads(row[4]) for row in stored if len(row) == 5]
+    db = tmp_path / "a" / "a.db"
+    report = build_report(db, [], None)
+    with Store(db, read_only=True) as store:
+        groups = chart_groups(report, store)
+    (chart,) = [chart for group in groups for chart in group.charts if chart.title == "The target"]
+    counts = (
+        len(scores),
+        sum(each["selected"] for each in scores),
+        sum(each["random"] for each in scores),
+    )
+    words = ("all candidates", "chosen", "chosen at random")
+    for key, word, count in zip(chart.keys, words, counts, strict=True):
+        assert key.text.startswith(f"{word}: n = {count:.0f}, median ")
+    # Each curve is of shares, and its last point repeats the one before.
+    assert all(sum(trace["y"][:-1]) == pytest.approx(100) for trace in chart.figure["data"])

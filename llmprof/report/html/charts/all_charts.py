@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from llmprof.profilers import DistributionChart, GroupChart, ReliabilityChart
+from llmprof.profilers import ChoiceChart, DistributionChart, GroupChart, ReliabilityChart
 from llmprof.profilers.presentation import ProfileChart
 from llmprof.report.contents import Report, Section
 from llmprof.report.html.charts.by_group import group_charts
 from llmprof.report.html.charts.change_bars import changes
+from llmprof.report.html.charts.choices import choice_charts
 from llmprof.report.html.charts.course import course_charts
 from llmprof.report.html.charts.distributions import distribution_charts
 from llmprof.report.html.charts.overview import overview
@@ -53,3 +54,5 @@ def _draw(report: Report, section: Section, store: Store, wanted: ProfileChart) 
             return distribution_charts(report, section, store, wanted)
         case ReliabilityChart():
             return reliability_charts(report, section, wanted)
+        case ChoiceChart():
+            return choice_charts(report, section, store, wanted)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Values = NDArray[np.float64]
 
 _BINS = 20
-_HEIGHT = 250
+HEIGHT = 250
 # Values beyond these percentiles of all runs are counted in the first or the last bin: a single
 # outlier would flatten the rest.
 _TRIM = (1.0, 99.0)
@@ -37,11 +37,10 @@ def distribution_charts(
     if not values:
         return []
     pooled = np.concatenate(list(values.values()))
-    low, high = wanted.bounds or np.percentile(pooled, _TRIM)
-    edges = _edges(pooled, float(low), float(high))
+    edges = bin_edges(pooled, *(wanted.bounds or axis_ends(pooled)))
     low, high = edges[0], edges[-1]
     labels = [run.label for run in report.runs]
-    curves = [_outline(run, found, edges, labels[run]) for run, found in values.items()]
+    curves = [outline(run, found, edges, labels[run]) for run, found in values.items()]
     keys = [
         Key(run, f"{labels[run]}: n = {len(found):,}, median {number(float(np.median(found)))}")
         for run, found in values.items()
@@ -51,10 +50,18 @@ def distribution_charts(
     explanation = f"{section.title}, share of samples by bin." + (
         f" The outer bins hold the {beyond:,} beyond the axis too." if beyond else ""
     )
-    return [Chart(wanted.title, explanation, wanted.axis, figure, keys, _HEIGHT, wide=False)]
+    return [Chart(wanted.title, explanation, wanted.axis, figure, keys, HEIGHT, wide=False)]
 
 
-def _edges(values: Values, low: float, high: float) -> Values:
+def axis_ends(values: Values) -> tuple[float, float]:
+    """What an axis shows of the values: all but a few outliers."""
+    import numpy as np
+
+    low, high = np.percentile(values, _TRIM)
+    return float(low), float(high)
+
+
+def bin_edges(values: Values, low: float, high: float) -> Values:
     """Edges of bins; of whole numbers, each bin holds equally many of them."""
     import numpy as np
 
@@ -96,7 +103,8 @@ def _highest(scored: Iterable[tuple[str, float]]) -> list[float]:
     return list(highest.values())
 
 
-def _outline(run: int, values: Values, edges: Values, label: str) -> Curve:
+def outline(run: int, values: Values, edges: Values, label: str) -> Curve:
+    """The share of values in each bin, in percent; the outer bins hold those beyond them too."""
     import numpy as np
 
     counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
