@@ -62,6 +62,10 @@ class PreferencePair:
     subset: str
     own: int | None = None
 
+    @property
+    def stratum(self) -> str:
+        return self.subset
+
 
 def load_preferences(
     options: DataOptions, which: str | None = None

@@ -54,6 +54,10 @@ class SafetyPrompt:
     type: str
     safe: bool
 
+    @property
+    def stratum(self) -> str:
+        return self.type
+
 
 def load_xstest(options: DataOptions) -> Dataset[SafetyPrompt]:
     """Read the authors' file of prompts, or the Hub's copy.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from llmprof.options import ProfilerOptions, PromptOptions
-from llmprof.requests import Message, Sampling
+from llmprof.profilers.protocol import ModelFacts
+from llmprof.requests import Generate, Message, Request, Sampling
 
 CONTINUATION_INSTRUCTION = (
     "Generate a continuation to the following input sentence, DO NOT answer with anything else "
@@ -100,3 +103,50 @@ def sampling_version(drawn: Sampling, temperature: float, top_p: float) -> str:
     if (drawn.temperature, drawn.top_p) == (temperature, top_p):
         return ""
     return f"-at-temperature-{drawn.temperature:g}-top-p-{drawn.top_p:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """How questions are put to a model, and how the completions that answer them are drawn.
+
+    `temperature` and `top_p` are the profile's own, which the user's options replace.
+    """
+
+    options: ProfilerOptions
+    facts: ModelFacts
+    temperature: float = 0.0
+    top_p: float = 1.0
+
+    @property
+    def sampling(self) -> Sampling:
+        return sampling(self.options, self.temperature, self.top_p)
+
+    @property
+    def drawing(self) -> str:
+        """`greedy` or `sampled`, with what differs from the profile's own values.
+
+        >>> from llmprof.profilers.protocol import NO_FACTS
+        >>> Questions(ProfilerOptions(temperature=0.7), NO_FACTS).drawing
+        'sampled-at-temperature-0.7-top-p-1'
+        """
+        drawn = self.sampling
+        if drawn.greedy:
+            return "greedy"
+        return f"sampled{sampling_version(drawn, self.temperature, self.top_p)}"
+
+    def version(self, version: str) -> str:
+        """The name of a protocol that asks questions in this way."""
+        return version_of_prompts(
+            version,
+            self.options,
+            chat=self.facts.chat,
+            system_role=self.facts.system_role,
+            instructed=self.options.system_prompt is not None,
+        )
+
+    def requests(self, text: str, samples: int = 1) -> list[Request]:
+        """Requests for so many completions that answer `text`."""
+        prompt = question_prompt(
+            text, self.options, chat=self.facts.chat, system_role=self.facts.system_role
+        )
+        return [Generate(prompt, self.sampling, sample) for sample in range(samples)]

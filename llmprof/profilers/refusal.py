@@ -13,19 +13,11 @@ from llmprof.metrics.intervals import SHARE
 from llmprof.metrics.measures import Mean, Measure, metrics_of
 from llmprof.metrics.samples import OVERALL, Metric, Sample, Scored
 from llmprof.profilers.presentation import GroupChart, Presentation, SampleView, Scale
-from llmprof.profilers.prompt_formats import (
-    question_prompt,
-    sampling,
-    sampling_version,
-    version_of_prompts,
-)
+from llmprof.profilers.prompt_formats import Questions
 from llmprof.profilers.protocol import NO_FACTS, ModelFacts, ProfilerOptions
 from llmprof.profilers.refusal_rules import RULES, Compliance, classify
-from llmprof.requests import Answer, Generate, Request, RequestType, Sampling
+from llmprof.requests import Answer, Generate, Request, RequestType
 from llmprof.responses import Completion, Failure
-
-TEMPERATURE = 0.0
-TOP_P = 1.0
 
 
 def _mistake(scores: Mapping[str, float | None]) -> float | None:
@@ -74,38 +66,20 @@ class Refusal:
 
     def __init__(self, options: ProfilerOptions, facts: ModelFacts = NO_FACTS) -> None:
         self._options = options
-        self._facts = facts
+        self._questions = Questions(options, facts)
 
     def for_model(self, facts: ModelFacts) -> Refusal:
         return Refusal(self._options, facts)
 
     @property
     def version(self) -> str:
-        drawn = self._sampling
-        how = "greedy" if drawn.greedy else f"sampled{sampling_version(drawn, TEMPERATURE, TOP_P)}"
-        return version_of_prompts(
-            f"{RULES}-{how}-1",
-            self._options,
-            chat=self._facts.chat,
-            system_role=self._facts.system_role,
-            instructed=self._options.system_prompt is not None,
-        )
-
-    @property
-    def _sampling(self) -> Sampling:
-        return sampling(self._options, TEMPERATURE, TOP_P)
+        return self._questions.version(f"{RULES}-{self._questions.drawing}-1")
 
     def load(self, options: DataOptions) -> Sequence[Dataset[SafetyPrompt]]:
         return [load_xstest(options)]
 
     def requests(self, item: SafetyPrompt) -> Sequence[Request]:
-        prompt = question_prompt(
-            item.text,
-            self._options,
-            chat=self._facts.chat,
-            system_role=self._facts.system_role,
-        )
-        return [Generate(prompt, self._sampling)]
+        return self._questions.requests(item.text)
 
     def score(self, item: SafetyPrompt, answers: Sequence[Answer]) -> Sequence[Sample]:
         (answer,) = answers

@@ -14,14 +14,9 @@ from llmprof.metrics.measures import Mean, Measure, metrics_of
 from llmprof.metrics.samples import Metric, Sample, Scored
 from llmprof.metrics.text import ENGLISH, SHARES, chosen_names, in_order
 from llmprof.profilers.presentation import DistributionChart, Presentation, SampleView
-from llmprof.profilers.prompt_formats import (
-    question_prompt,
-    sampling,
-    sampling_version,
-    version_of_prompts,
-)
+from llmprof.profilers.prompt_formats import Questions
 from llmprof.profilers.protocol import NO_FACTS, ModelFacts, ProfilerOptions
-from llmprof.requests import Answer, DescribeText, Generate, Request, RequestType, Sampling
+from llmprof.requests import Answer, DescribeText, Generate, Request, RequestType
 from llmprof.responses import Completion, Failure, TextScores
 
 _PRESENTATION = Presentation(
@@ -61,11 +56,6 @@ _PRESENTATION = Presentation(
 )
 
 
-# Greedy, unless the user says otherwise.
-TEMPERATURE = 0.0
-TOP_P = 1.0
-
-
 class Textual:
     """Means of textual metrics over one completion per prompt, a greedy one by default.
 
@@ -87,41 +77,23 @@ class Textual:
     def __init__(self, options: ProfilerOptions, facts: ModelFacts = NO_FACTS) -> None:
         self._options = options
         self._metrics = chosen_names(options.metrics, options.language)
-        self._facts = facts
+        self._questions = Questions(options, facts)
 
     def for_model(self, facts: ModelFacts) -> Textual:
         return Textual(self._options, facts)
 
     @property
     def version(self) -> str:
-        drawn = self._sampling
-        sampled = f"sampled{sampling_version(drawn, TEMPERATURE, TOP_P)}"
         language, pipeline = self._options.language, self._options.spacy_model
         written = "" if language == ENGLISH else f"-in-{language}"
         by = f"-by-{pipeline}" if pipeline else ""
-        return version_of_prompts(
-            f"{'greedy' if drawn.greedy else sampled}{written}-2{by}",
-            self._options,
-            chat=self._facts.chat,
-            system_role=self._facts.system_role,
-            instructed=self._options.system_prompt is not None,
-        )
-
-    @property
-    def _sampling(self) -> Sampling:
-        return sampling(self._options, TEMPERATURE, TOP_P)
+        return self._questions.version(f"{self._questions.drawing}{written}-2{by}")
 
     def load(self, options: DataOptions) -> Sequence[Dataset[Prompt]]:
         return [load_prompts(self._options.text_dataset, options, self._options.language)]
 
     def requests(self, item: Prompt) -> Sequence[Request]:
-        prompt = question_prompt(
-            item.text,
-            self._options,
-            chat=self._facts.chat,
-            system_role=self._facts.system_role,
-        )
-        return [Generate(prompt, self._sampling)]
+        return self._questions.requests(item.text)
 
     def follow_up(self, item: Prompt, answers: Sequence[Answer]) -> Sequence[Request]:
         (answer,) = answers
