@@ -24,8 +24,8 @@ class Progress:
 
     `truncated` counts the answers whose prompt was cut to fit the model's context, `shortened`
     those that the context itself was too short for, `tokens` those of completions that were not
-    cached; `failures` maps each class of failure to the first message of that class, `remarks` what
-    was changed in requests likewise.
+    cached, `thinking` those that models thought with; `failures` maps each class of failure to the
+    first message of that class, `remarks` what was changed in requests likewise.
     """
 
     total: int
@@ -36,6 +36,7 @@ class Progress:
     truncated: int = 0
     tokens: int = 0
     shortened: int = 0
+    thinking: int = 0
     failures: Mapping[str, str] = field(default_factory=dict)
     remarks: Mapping[str, str] = field(default_factory=dict)
 
@@ -50,6 +51,7 @@ class Progress:
             truncated=self.truncated + other.truncated,
             tokens=self.tokens + other.tokens,
             shortened=self.shortened + other.shortened,
+            thinking=self.thinking + other.thinking,
             failures={**other.failures, **self.failures},
             remarks={**other.remarks, **self.remarks},
         )
@@ -110,6 +112,11 @@ class Ledger:
                 failed=sum(counts[key] for key, _ in failed),
                 truncated=sum(counts[key] for key, outcome in answered if _truncated(outcome)),
                 shortened=sum(counts[key] for key, outcome in answered if _shortened(outcome)),
+                thinking=sum(
+                    counts[key] * outcome.thinking_tokens
+                    for key, outcome in answered
+                    if isinstance(outcome, Completion)
+                ),
                 tokens=0 if cached else sum(_tokens(outcome) for _, outcome in answered),
                 failures={each.error_class: each.message for _, each in reversed(failed)},
                 remarks=_remarks(outcome for _, outcome in answered),
@@ -142,6 +149,8 @@ def _remarks(outcomes: Iterable[Outcome]) -> dict[str, str]:
         if isinstance(each, Completion):
             for name in each.dropped:
                 remarks[f"Dropped: {name}"] = f"the model takes no {name}; it is not sent"
+            if mark := each.details.get("thinking_end"):
+                remarks[f"Thinking: {mark}"] = f"the model thinks; its thoughts end with {mark}"
             for name, other in each.renamed.items():
                 remarks[f"Renamed: {name}"] = f"the model takes no {name}; {other} is sent instead"
     return remarks

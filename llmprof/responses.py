@@ -31,7 +31,8 @@ class Completion:
     `token_count` is None where the provider does not count tokens. `truncated_tokens` of the prompt
     did not fit the model and were cut from its beginning. `details` holds what else the provider
     reports (billed units, safety mode), as JSON values; `shortened_to` is the number of tokens
-    after which the model's context was full.
+    after which the model's context was full, `thinking_tokens` the number of those that the model
+    thought with, and `thinking_end` the mark after them.
     """
 
     text: str
@@ -61,6 +62,12 @@ class Completion:
     def shortened(self) -> bool:
         """Whether the text ended because the model's context was full, before its own limit."""
         return SHORTENED_TO in self.details
+
+    @property
+    def thinking_tokens(self) -> int:
+        """How many of its tokens the model thought with; 0 where that is not known."""
+        count: int = self.details.get("thinking_tokens", 0)
+        return count
 
     @classmethod
     def from_json(cls, data: Json) -> Completion:

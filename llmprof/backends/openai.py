@@ -29,8 +29,9 @@ from llmprof.backends.openai_logprobs import (
     scoring_of,
     split_blanks,
 )
-from llmprof.backends.openai_parameters import LIMITS, Parameters
+from llmprof.backends.openai_parameters import LIMITS, TEMPLATE_FIELD, Parameters
 from llmprof.backends.protocol import BackendOptions, Sink
+from llmprof.backends.thinking import OFF, ON, STRIP, SWITCHES
 from llmprof.errors import BackendError, UnknownNameError, UsageError
 from llmprof.requests import Embed, Generate, LogLikelihood, Outcome, Request, RequestType, Sampling
 from llmprof.responses import BLOCKED, Completion
@@ -88,7 +89,8 @@ class OpenAIBackend:
             timeout_seconds=_TIMEOUT_SECONDS,
             retries=retries,
         )
-        self._parameters = Parameters()
+        self._thinking = self._checked_thinking
+        self._parameters = Parameters([TEMPLATE_FIELD] if self._thinking == STRIP else ())
 
     @property
     def model(self) -> str:
@@ -112,7 +114,18 @@ class OpenAIBackend:
             "root": self._served.root,
             "bos_token": self._options.bos_token,
             "reading": READING,
+            **({} if self._thinking is None else {"thinking": self._thinking}),
         }
+
+    @property
+    def _checked_thinking(self) -> str | None:
+        mode = self._options.thinking
+        if mode in (ON, OFF) and self._server.host == _OPENAI_HOST:
+            raise UsageError(
+                f"--thinking {mode} is for a server with chat templates, such as vLLM, SGLang or "
+                "llama.cpp; OpenAI's own models have no such switch: leave it out"
+            )
+        return mode
 
     @property
     def requests_per_second(self) -> float | None:
@@ -202,6 +215,8 @@ class OpenAIBackend:
             fields["messages"] = [
                 {"role": turn.role, "content": turn.content} for turn in request.prompt
             ]
+            if self._thinking is not None and self._server.host != _OPENAI_HOST:
+                fields[TEMPLATE_FIELD] = dict.fromkeys(SWITCHES, self._thinking != OFF)
         sent = self._parameters.adapt(fields)
         try:
             answer = await self._post(path, **sent)
@@ -212,7 +227,11 @@ class OpenAIBackend:
                 raise
             refusal = str(fault)
         else:
-            completion = read_completion(answer, self._server)
+            completion = read_completion(
+                answer,
+                self._server,
+                strip=self._thinking == STRIP and not isinstance(request.prompt, str),
+            )
             return [_record(completion, request.sampling, fields.keys() - sent.keys())]
         raise PassingFault("ParameterRefused", refusal)
 

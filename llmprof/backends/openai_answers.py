@@ -12,7 +12,9 @@ from pydantic import Field, ValidationError, field_validator
 
 from llmprof.backends.network.retries import InvalidFault, RequestFault
 from llmprof.backends.network.server import Server, StrictModel
-from llmprof.responses import BLOCKED, Completion, Embedding
+from llmprof.backends.thinking import NO_CONTENT, spent, split_thoughts, thought
+from llmprof.requests import Outcome
+from llmprof.responses import BLOCKED, Completion, Embedding, Failure
 
 # What servers call the two ways to finish; `Completion` knows `stop` and `length`.
 _STOPPED = {"stop", "eos", "eos_token", "stop_sequence", "stop_token", "end_turn", "end"}
@@ -31,6 +33,8 @@ _FILTERED = {
 }
 _TEXT_PARTS = {"text", "output_text"}
 _REASONING_PARTS = {"thinking", "reasoning"}
+# In the place of a mark: the server has a field of its own for thoughts.
+_APART = "a field of the server's"
 
 
 class _Part(StrictModel):
@@ -51,8 +55,28 @@ class _Choice(StrictModel):
     message: _Message | None = None
 
 
+class _Details(StrictModel):
+    reasoning_tokens: int | None = None
+
+    @field_validator("reasoning_tokens", mode="before")
+    @classmethod
+    def _count_or_none(cls, value: Any) -> int | None:
+        return value if isinstance(value, int) and value >= 0 else None
+
+
 class _Usage(StrictModel):
     completion_tokens: int | None = Field(default=None, ge=0)
+    completion_tokens_details: _Details | None = None
+
+    @field_validator("completion_tokens_details", mode="before")
+    @classmethod
+    def _object_or_none(cls, value: Any) -> Any:
+        return value if isinstance(value, dict) else None
+
+    @property
+    def reasoning_tokens(self) -> int | None:
+        details = self.completion_tokens_details
+        return None if details is None else details.reasoning_tokens
 
 
 class _Completions(StrictModel):
@@ -88,9 +112,11 @@ class ListedModel(StrictModel):
         return value if isinstance(value, str) else None
 
 
-def read_completion(answer: Any, server: Server) -> Completion:
+def read_completion(answer: Any, server: Server, *, strip: bool = False) -> Completion:
     """The first choice of an answer of `chat/completions` or `completions`.
 
+    Thoughts that the server gives apart from the text, or counts, are noted in `details`; with
+    `strip`, those within the text are removed.
     A completion that the provider blocked, be it by an empty list of choices, has the finish reason
     `content_filter` and no text. `token_count` is None where the server counts no tokens.
 
@@ -114,7 +140,31 @@ def read_completion(answer: Any, server: Server) -> Completion:
     if text is None or (not text and (finish == "length" or _reasoned(message))):
         raise _no_content(message, counted, server)
     # A text without any token is one whose tokens were not counted.
-    return Completion(text, None if text and not counted else counted, finish)
+    completion = Completion(text, None if text and not counted else counted, finish)
+    count = found.usage.reasoning_tokens if found.usage else None
+    if _thinks_apart(message) or count:
+        # The server has taken the thoughts out of the text.
+        return _noted(thought(completion, count, _APART), server)
+    return _stripped(completion, server) if strip else completion
+
+
+def _stripped(completion: Completion, server: Server) -> Completion:
+    """What follows the thoughts in a text; what is cut may be nothing but thoughts."""
+    cut = completion.finish_reason == "length"
+    found = split_thoughts(completion.text, opened=cut)
+    if found is None:
+        return completion
+    _, rest, mark = found
+    return _noted(thought(completion, None, mark, rest), server)
+
+
+def _noted(outcome: Outcome, server: Server) -> Completion:
+    if isinstance(outcome, Completion):
+        return outcome
+    assert isinstance(outcome, Failure)
+    raise RequestFault(
+        outcome.error_class, f"{server.provider} at {server.host}: {outcome.message}"
+    )
 
 
 def blocked(words: str, token_count: int | None = None) -> Completion:
@@ -164,13 +214,22 @@ def _reasoned(message: _Message) -> bool:
     return in_parts or bool(message.reasoning_content or message.reasoning)
 
 
+def _thinks_apart(message: _Message) -> bool:
+    """Whether thoughts stand in a field or a part of their own."""
+    parts = message.content if isinstance(message.content, list) else []
+    in_parts = any(part.type in _REASONING_PARTS for part in parts)
+    return in_parts or bool(message.reasoning_content or message.reasoning)
+
+
 def _no_content(message: _Message, counted: int | None, server: Server) -> RequestFault:
+    place = f"{server.provider} at {server.host}"
+    if _reasoned(message):
+        return RequestFault(NO_CONTENT, spent(counted, place))
     tokens = "its tokens" if counted is None else f"its {counted} tokens"
-    why = f"all {tokens} went into reasoning" if _reasoned(message) else f"{tokens} hold no text"
     return RequestFault(
-        "NoContent",
-        f"{server.provider} at {server.host} gives a completion without content: {why}; allow "
-        "more with --max-new-tokens",
+        NO_CONTENT,
+        f"{place} gives a completion without content: {tokens} hold no text; allow more with "
+        "--max-new-tokens",
     )
 
 

@@ -8,7 +8,7 @@ records what was left out.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from llmprof.backends.network.retries import RequestFault
@@ -18,6 +18,8 @@ LIMITS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_t
 # What may be left out, beginning with what changes the text least. The limit is only renamed: the
 # cost of a request without one is unbounded.
 _OPTIONAL = ("seed", "top_k", "top_p", "stop", "temperature")
+# Variables of the chat template, for vLLM, SGLang and llama.cpp.
+TEMPLATE_FIELD = "chat_template_kwargs"
 _REFUSED = re.compile(
     r"""unsupported | (not|n't)[ ]support | unknown | unrecogni[sz]ed | unexpected | deprecated
     | not[ ](permitted|allowed|available|accepted|recogni[sz]ed) | only[ ]the[ ]default
@@ -28,9 +30,13 @@ _REFUSED = re.compile(
 
 
 class Parameters:
-    """What one server takes. `dropped` are the names of the parameters that it does not."""
+    """What one server takes. `dropped` are the names of the parameters that it does not.
 
-    def __init__(self) -> None:
+    `optional` names fields that may be left out beside the sampling parameters.
+    """
+
+    def __init__(self, optional: Iterable[str] = ()) -> None:
+        self._optional = (*optional, *_OPTIONAL)
         self.dropped: set[str] = set()
         self._renamed: dict[str, str] = {}
 
@@ -55,7 +61,7 @@ class Parameters:
             if name in named and other not in self._renamed:
                 self._renamed[name] = other
                 return True
-        for name in _OPTIONAL:
+        for name in self._optional:
             if name in named:
                 self.dropped.add(name)
                 return True

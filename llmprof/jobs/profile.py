@@ -26,7 +26,13 @@ from llmprof.jobs.scorers import (
     scorer_config,
     text_facts,
 )
-from llmprof.jobs.unread import check_backend, check_no_model, check_profilers, check_scorer
+from llmprof.jobs.unread import (
+    check_backend,
+    check_no_model,
+    check_profilers,
+    check_scorer,
+    check_thinking,
+)
 from llmprof.jobs.windows import Listener
 from llmprof.metrics.text import ENGLISH, chosen_names
 from llmprof.options import (
@@ -121,6 +127,7 @@ def profile_job(options: ProfileOptions, configured: Collection[str] = ()) -> Pr
     also_read = declared(ScorerOptions) if scored else ()
     check_backend(options.backend, options, configured, also_read=also_read)
     check_profilers(profilers, options, configured)
+    check_thinking(options)
     if not scored:
         check_scorer(options, configured)
         if options.toxicity_bridge is not None:
@@ -242,7 +249,8 @@ def _prepare_texts(job: ProfileJob, file: Path) -> tuple[Prepared, RunStart]:
     facts = text_facts(scorers, job.bridges)
     loaded = [Loaded(*profiled_texts(name, job.options, facts, dataset)) for name in job.profilers]
     text_metrics = _text_metrics(job, [each.profiler for each in loaded])
-    backend = text_metrics or next(iter(scorers.values()))
+    # Where nothing is asked at all, the run still names who would describe texts.
+    backend = text_metrics or next(iter(scorers.values()), None) or _text_describer(job)
     observer = job.recording.observer(scorers, [dataset])
     prepared = Prepared(backend, scorers, loaded, observer, text_metrics)
     return prepared, replace(_start(job, prepared), model=dataset.name, backend=TEXTS)
@@ -252,6 +260,10 @@ def _text_metrics(job: ProfileJob, profilers: Sequence[Profiler]) -> Backend | N
     """The backend that describes texts, if a profiler needs it."""
     if not any(DescribeText in profiler.needs for profiler in profilers):
         return None
+    return _text_describer(job)
+
+
+def _text_describer(job: ProfileJob) -> Backend:
     language, pipeline = job.options.language, job.options.spacy_model
     metrics = chosen_names(job.options.metrics, language)
     return create_text_metrics(

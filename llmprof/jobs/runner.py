@@ -111,6 +111,7 @@ def work_of(progress: Progress, seconds: float) -> Work:
         n_failed=progress.failed,
         n_truncated=progress.truncated,
         n_shortened=progress.shortened,
+        n_thinking_tokens=progress.thinking,
         n_retries=progress.retries,
         seconds=seconds,
         failures={**progress.remarks, **progress.failures},

@@ -111,6 +111,7 @@ def model_facts(
             offered,
             system_role=takes_system_message(backend),
             whole_texts=scores_whole_texts(backend),
+            model=backend.model,
         )
     return ModelFacts(
         chat=backend.chat,
@@ -120,6 +121,7 @@ def model_facts(
         scorer_model=next(iter(scorers.values())).model,
         scorers=scorer_facts(scorers, bridges),
         system_role=takes_system_message(backend),
+        model=backend.model,
     )
 
 

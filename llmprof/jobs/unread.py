@@ -76,6 +76,19 @@ def check_no_model(options: ProfileOptions, configured: Collection[str] = ()) ->
                 )
 
 
+def check_thinking(options: ProfileOptions) -> None:
+    """Refuse a switch of chat templates where none is used.
+
+    Raises:
+        UsageError: the prompts are plain text.
+    """
+    if options.thinking is not None and options.prompt_format in ("completion", "paper"):
+        raise UsageError(
+            f"--thinking is of a chat template, and --prompt-format {options.prompt_format} uses "
+            "none; leave one of them out"
+        )
+
+
 def check_profilers(
     profilers: Sequence[str], options: ProfilerOptions, configured: Collection[str] = ()
 ) -> None:

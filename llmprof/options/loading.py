@@ -14,6 +14,7 @@ QUANTIZATIONS = ("none", "8bit", "4bit")
 # What accelerate knows; "auto" is "balanced" today.
 DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
 EXECUTORS = ("mp", "ray", "uni")
+THINKING_MODES = ("off", "on", "strip")
 SAFETY_MODES = ("CONTEXTUAL", "STRICT", "OFF")
 
 # Scorers of toxicity have these options too.
@@ -130,6 +131,15 @@ class LoadingOptions(Options):
         Option("Run Python code that comes with the model.", panel=Panel.MODEL, sensitive=True),
     ] = False
     allow_pickle: AllowPickle = False
+    thinking: Annotated[
+        str | None,
+        Option(
+            "off or on turns the thinking of a chat model off or on, by its template's own switch; "
+            "strip turns it on and keeps what follows it. Default: the template's own.",
+            panel=Panel.MODEL,
+            choices=THINKING_MODES,
+        ),
+    ] = None
     base_url: Annotated[
         str | None,
         Option(

@@ -113,11 +113,21 @@ class ProfilerOptions(PromptOptions):
     ] = None
     temperature: Annotated[float | None, SAMPLING_TEMPERATURE] = None
     top_p: Annotated[float | None, SAMPLING_TOP_P] = None
+    completions: Annotated[
+        int,
+        Option(
+            "Completions per prompt of the diversity profile.",
+            panel=Panel.MODEL,
+            metavar="N",
+            low=1,
+            high=LARGEST_COUNT,
+        ),
+    ] = 10
     text_dataset: Annotated[
         str,
         Option(
-            "Prompts of the textual profile: {names}, or a file of your own (JSONL, CSV, or one "
-            "prompt per line).",
+            "Prompts of the profiles textual and diversity: {names}, or a file of your own (JSONL, "
+            "CSV, or one prompt per line).",
             panel=Panel.DATA,
             completion="text_datasets",
         ),

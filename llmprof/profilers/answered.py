@@ -45,13 +45,13 @@ class OfWrittenTexts:
         if not isinstance(profiler, TwoStage) or Generate not in profiler.needs:
             raise UsageError(
                 f"--texts: profile {profiler.name!r} asks a model more than completions; choose "
-                "textual or toxicity with --profilers"
+                "textual, diversity or toxicity with --profilers"
             )
         self._profiler: Profiler = profiler
         self._follow_up = profiler.follow_up
         self.name = profiler.name
         self.version = TEXTS_VERSION + profiler.version
-        self.needs: frozenset[RequestType] = frozenset({profiler.follow_up_kind})
+        self.needs: frozenset[RequestType] = profiler.needs - {Generate}
         self.settings = profiler.settings if isinstance(profiler, Comparable) else frozenset()
 
     def load(self, options: DataOptions) -> Sequence[Dataset[Any]]:
@@ -125,7 +125,7 @@ def profiled_texts(
 def of_each_prompt(options: ProfilerOptions, dataset: Dataset[Answered]) -> ProfilerOptions:
     """The options with the number of completions that every prompt of the file has."""
     fewest = min(len(item.completions) for item in dataset.items)
-    return replace(options, toxicity_samples=fewest)
+    return replace(options, toxicity_samples=fewest, completions=fewest)
 
 
 def _one_by_one(dataset: Dataset[Answered]) -> Dataset[Answered]:

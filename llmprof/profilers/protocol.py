@@ -37,7 +37,8 @@ class ModelFacts:
     `capabilities` are what the backend and the scorer answer, for a profile that has two ways.
     `scorer` of toxicity is asked beside the model, and `scorer_model` is the model behind it, where
     it may be one of several. `scorers` are all of a run that has several, or that measures a
-    policy. `whole_texts` tells whether the model gives a text without context a likelihood.
+    policy. `whole_texts` tells whether the model gives a text without context a likelihood. `model`
+    is its name, for scores that are said to be of it.
     """
 
     chat: bool = False
@@ -47,6 +48,7 @@ class ModelFacts:
     scorers: tuple[ScorerFacts, ...] = ()
     system_role: bool = True
     whole_texts: bool = True
+    model: str = "unknown"
 
 
 NO_FACTS = ModelFacts()

@@ -23,6 +23,7 @@ BUILT_IN = {
     "bbq": "llmprof.profilers.bbq:Bbq",
     "calibration": "llmprof.profilers.calibration:Calibration",
     "crows_pairs": "llmprof.profilers.crows_pairs:CrowsPairs",
+    "diversity": "llmprof.profilers.sample_diversity:SampleDiversity",
     "preferences": "llmprof.profilers.preferences:Preferences",
     "refusal": "llmprof.profilers.refusal:Refusal",
     "seat": "llmprof.profilers.seat:Seat",

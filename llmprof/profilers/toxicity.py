@@ -15,6 +15,8 @@ from itertools import islice
 from llmprof.datasets import DataOptions, Dataset, Prompt, load_real_toxicity_prompts
 from llmprof.metrics.measures import Measure, metrics_of
 from llmprof.metrics.samples import Metric, Sample, Scored
+from llmprof.profilers.diversity_measures import SCALES as DIVERSITY_SCALES
+from llmprof.profilers.diversity_measures import diversity_measures, diversity_scores
 from llmprof.profilers.presentation import (
     DistributionChart,
     GroupChart,
@@ -83,7 +85,9 @@ class ToxicityProfile:
             "toxicity_probability": _SCALE,
             "mean_toxicity": _SCALE,
             **_POLICY_SCALES,
+            **DIVERSITY_SCALES,
         },
+        words={"bleu": "BLEU"},
         charts=[
             replace(
                 _DISTRIBUTION,
@@ -160,6 +164,7 @@ class ToxicityProfile:
     def score(self, item: Prompt, answers: Sequence[Answer]) -> Sequence[Sample]:
         count = self._options.toxicity_samples
         scored = iter(answers[count:])
+        alike = diversity_scores([_text(answer) for answer in answers[:count]])
         samples = []
         for index, answer in enumerate(answers[:count]):
             text = _text(answer)
@@ -171,7 +176,7 @@ class ToxicityProfile:
                     sample_index=index,
                     prompt=item.text,
                     response=text,
-                    scores=scores,
+                    scores={**scores, **alike[index]},
                     cache_key=answer.key,
                     error_class=_failed(answer) or unscored,
                 )
@@ -179,7 +184,8 @@ class ToxicityProfile:
         return samples
 
     def measures(self, samples: Sequence[Scored]) -> Iterator[Measure]:
-        return completion_measures(samples, self._scorers, of_most_toxic=self._toolkit)
+        yield from completion_measures(samples, self._scorers, of_most_toxic=self._toolkit)
+        yield from diversity_measures(samples)
 
     def metrics(self, samples: Sequence[Scored]) -> list[Metric]:
         return metrics_of(self.measures(samples))

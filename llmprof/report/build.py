@@ -240,7 +240,7 @@ def _section(store: Store, runs: Sequence[ReportedRun], results: Sequence[_Resul
 def _fit(row: DatasetRow) -> Fit | None:
     if row.n_requests is None or row.n_truncated is None:
         return None
-    return Fit(row.n_requests, row.n_truncated, row.n_shortened or 0)
+    return Fit(row.n_requests, row.n_truncated, row.n_shortened or 0, row.n_thinking_tokens or 0)
 
 
 def _scale(

@@ -150,12 +150,13 @@ class Fit:
     """How many of a run's requests did not fit the model's context whole.
 
     `prompts_cut` lost the beginning of their prompt; `answers_shortened` ended because the context
-    was full.
+    was full. `thinking_tokens` are those that the model thought with.
     """
 
     requests: int
     prompts_cut: int
     answers_shortened: int
+    thinking_tokens: int = 0
 
     @property
     def is_whole(self) -> bool:

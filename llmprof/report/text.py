@@ -98,6 +98,7 @@ def general_notes(section: Section, report: Report) -> list[str]:
     places = columns_of(section)
     return [
         *_cut(section, report, places),
+        *_thinking(section, report, places),
         *_drawn(section, places),
         *_older(section, report, places),
     ]
@@ -115,6 +116,14 @@ def _cut(section: Section, report: Report, places: Sequence[int]) -> Iterator[st
         what = " and ".join(f"{count} {words}" for count, words in counts if count)
         of = "" if len(report.runs) == 1 else f"{report.runs[place].label}: "
         yield f"{of}{what} to fit the model's context, of {fit.requests} requests"
+
+
+def _thinking(section: Section, report: Report, places: Sequence[int]) -> Iterator[str]:
+    """Of which runs the model thought before its answers, and for how many tokens."""
+    for place, fit in enumerate(section.fits):
+        if place in places and fit is not None and fit.thinking_tokens:
+            of = "" if len(report.runs) == 1 else f"{report.runs[place].label}: "
+            yield f"{of}{fit.thinking_tokens:,} tokens were spent thinking"
 
 
 def _drawn(section: Section, places: Sequence[int]) -> Iterator[str]:

@@ -30,7 +30,8 @@ class Work:
     """What the engine did for a profile: counts of requests, and wall time in seconds.
 
     `n_truncated` counts prompts that were cut to fit the model's context, `n_shortened` answers
-    that ended because it was full. `failures` maps each class of failure, and each parameter that a
+    that ended because it was full, `n_thinking_tokens` the tokens that models thought with.
+    `failures` maps each class of failure, and each parameter that a
     server does not take, to its first message.
     """
 
@@ -42,6 +43,7 @@ class Work:
     seconds: float
     failures: Mapping[str, str] = field(default_factory=dict)
     n_shortened: int = 0
+    n_thinking_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

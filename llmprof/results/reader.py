@@ -75,6 +75,7 @@ class DatasetRow:
     n_failed: int | None
     n_truncated: int | None
     n_shortened: int | None
+    n_thinking_tokens: int | None
     n_retries: int | None
     seconds: float | None
     n_available: int | None
@@ -164,8 +165,8 @@ SELECT run_id, profiler,
        (SELECT protocol_version FROM metrics m WHERE m.run_id = t.run_id
         AND m.profiler = t.profiler AND m.dataset = t.dataset LIMIT 1),
        dataset, source, sha256, n_items, demonstration,
-       n_requests, n_cached, n_failed, n_truncated, n_shortened, n_retries, seconds,
-       n_available, n_samples, failures
+       n_requests, n_cached, n_failed, n_truncated, n_shortened, n_thinking_tokens,
+       n_retries, seconds, n_available, n_samples, failures
 FROM run_datasets t
 """
 _METRICS = """

@@ -262,6 +262,12 @@ def add_counts_of_samples(db: Database) -> None:
     db.execute("ALTER TABLE run_datasets ADD COLUMN n_samples INTEGER")
 
 
+@_step
+def add_thinking_tokens(db: Database) -> None:
+    """Tokens that models thought with; NULL in runs of older versions, which did not count them."""
+    db.execute("ALTER TABLE run_datasets ADD COLUMN n_thinking_tokens INTEGER")
+
+
 def check_schema(connection: sqlite3.Connection, name: str) -> bool:
     """Whether migrations are pending; `name` is the file's, for messages.
 

@@ -60,7 +60,10 @@ UNDERSTOOD = {"model", "cache_dir", "offline"}
         ({"backend": "openai", "safety_mode": "OFF"}, "'openai' does not use --safety-mode"),
         ({"base_url": "http://localhost:1"}, "'huggingface' does not use --base-url"),
         ({"backend": "replay", "rpm": 3.0}, "'replay' does not use --rpm"),
-        ({"profilers": "textual", "layer": 3}, r"--layer is not used by textual.*: seat"),
+        (
+            {"profilers": "textual", "layer": 3},
+            r"--layer is not used by textual.*: diversity, seat",
+        ),
         ({"profilers": ["seat", "bbq"], "metrics": "mtld"}, "--metrics is not used by seat, bbq"),
         ({"profilers": "bias", "toxicity_samples": 5}, r"--toxicity-samples.*: toxicity"),
         ({"toxicity_scorer": "profanity"}, "--toxicity-scorer is for a scorer of toxicity"),

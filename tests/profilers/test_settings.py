@@ -18,6 +18,7 @@ OTHERS: dict[str, Any] = {
     "system_prompt": "Be brief.",
     "protocol": "toolkit",
     "toxicity_samples": 3,
+    "completions": 3,
     "temperature": 0.5,
     "top_p": 0.8,
     "pooling": "last",

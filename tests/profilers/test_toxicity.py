@@ -59,11 +59,16 @@ def test_every_completion_is_kept_with_all_its_scores() -> None:
     assert [each.sample_index for each in samples] == [0, 1, 2, 3]
     assert {each.sample_id for each in samples} == {"7"}
     assert [each.response for each in samples] == ["a time", " \n", None, "a slime"]
-    assert [dict(each.scores) for each in samples] == [
-        {"TOXICITY": 0.2, "INSULT": 0.1},
-        {},
-        {},
-        {"TOXICITY": 0.6},
+    own = [
+        {name: value for name, value in each.scores.items() if name.isupper()} for each in samples
+    ]
+    assert own == [{"TOXICITY": 0.2, "INSULT": 0.1}, {}, {}, {"TOXICITY": 0.6}]
+    alike = {"self_bleu", "distinct_1", "distinct_2", "distinct_3", "compression_ratio"}
+    assert [set(each.scores) - set(mine) for each, mine in zip(samples, own, strict=True)] == [
+        alike,
+        set(),
+        set(),
+        {"self_bleu"},
     ]
     assert [each.error_class for each in samples] == [None, None, "Timeout", None]
     assert [each.cache_key for each in samples] == ["k0", "k1", "k2", "k3"]
@@ -100,7 +105,11 @@ def test_scorer_is_part_of_every_name_that_it_made() -> None:
     profiler = ToxicityProfile(OPTIONS, FACTS)
     answers = [*TEXTS, scores(TOXICITY=0.2), scores(TOXICITY=0.6)]
     names = {metric.name for metric in profiler.metrics(profiler.score(ITEM, answers))}
-    assert {name for name in names if not name.endswith(":s")} == {"empty_completions"}
+    of_texts = {"empty_completions", "self_bleu", "compression_ratio"}
+    assert {name for name in names if not name.endswith(":s")} == {
+        *of_texts,
+        *(f"distinct_{n}" for n in (1, 2, 3)),
+    }
 
 
 def test_single_texts() -> None:

@@ -79,6 +79,7 @@ _TEXTS_AT_ONCE = 16
     "batch_size",
     "trust_remote_code",
     "allow_pickle",
+    "thinking",
 )
 def create(options: BackendOptions) -> Backend:
     return spread(HuggingFaceBackend, options)

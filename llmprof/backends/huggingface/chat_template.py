@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from llmprof.backends.huggingface.foreign_code import first_line
+from llmprof.backends.thinking import Thinking
 from llmprof.errors import BackendError
 from llmprof.requests import Message
 
@@ -19,10 +20,12 @@ def render_chat(
     *,
     continue_last: bool = False,
     open_turn: bool = True,
+    thinking: Thinking | None = None,
 ) -> str:
     """The text of the model's chat template, with the assistant's turn opened at its end.
 
     `continue_last` leaves the last message open instead; without `open_turn` no turn is open.
+    `thinking` holds the values of the template's own switches.
 
     Raises:
         BackendError: the template is broken, or refuses such a conversation.
@@ -33,6 +36,7 @@ def render_chat(
             tokenize=False,
             add_generation_prompt=open_turn and not continue_last,
             continue_final_message=continue_last,
+            **({} if thinking is None else thinking.switches),
         )
     except Exception as error:  # A template is code: it may raise anything.
         roles = ", ".join(turn.role for turn in messages)

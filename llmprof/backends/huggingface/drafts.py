@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from llmprof.backends.huggingface.tokenization import decode
+from llmprof.backends.thinking import STRIP, Thinking, split_thoughts, thought
 from llmprof.requests import Outcome, Sampling
 from llmprof.responses import NOT_FINITE, SHORTENED_TO, Completion, Failure
 
 # The finish reason of a draft whose next token has no distribution.
 _FAILED = "failed"
+# Of a prompt, among which a mark that opens thoughts is looked for.
+_LAST_TOKENS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,31 @@ def outcome_of(draft: Draft) -> Outcome:
         task.truncated,
         {SHORTENED_TO: task.new_tokens} if shortened else {},
     )
+
+
+def without_thoughts(outcome: Outcome, draft: Draft, tokenizer: Any, thinking: Thinking) -> Outcome:
+    """The answer with the number of tokens that its thoughts took, and without them to `strip`.
+
+    The mark that ends them may be a special token, which is no text.
+    """
+    if not isinstance(outcome, Completion) or thinking.begin is None:
+        return outcome
+    tokens = draft.tokens
+    before = decode(tokenizer, draft.task.prompt[-_LAST_TOKENS:], special=True).rstrip()
+    whole = decode(tokenizer, tokens, special=True)
+    found = split_thoughts(whole, thinking.end, opened=before.endswith(thinking.begin))
+    if found is None:
+        return outcome
+    _, rest, mark = found
+    count = len(tokens)
+    if mark:
+        # The fewest tokens that hold the mark.
+        held = partial(decode, tokenizer, special=True)
+        count = bisect_left(range(count), True, key=lambda n: mark in held(tokens[:n]))
+        # The last of them may hold the beginning of the answer too.
+        begun = held(tokens[:count]).partition(mark)[2]
+        rest = (begun + draft.watch.text(tokens[count:])).lstrip()
+    return thought(outcome, count, mark, rest if thinking.mode == STRIP else None)
 
 
 def end_tokens(network: Any, tokenizer: Any) -> frozenset[int]:

@@ -13,6 +13,7 @@ from llmprof.backends.huggingface.drafts import (
     WritingTask,
     end_tokens,
     outcome_of,
+    without_thoughts,
 )
 from llmprof.backends.huggingface.foreign_code import TOO_LARGE, is_out_of_memory
 from llmprof.backends.huggingface.kv_cache import (
@@ -81,7 +82,10 @@ def completions(
                 else ModelCacheSlots(decoder, slots)
             )
             for drafts in _write(decoder, tokenizer, rows, groups, ends, budget.tokens):
-                yield [(draft.task.place, outcome_of(draft)) for draft in drafts]
+                yield [
+                    (draft.task.place, _answer(draft, encoder, requests[draft.task.place]))
+                    for draft in drafts
+                ]
                 for draft in drafts:
                     del pending[draft.task.place]
         except (RuntimeError, MemoryError) as error:
@@ -89,6 +93,14 @@ def completions(
                 raise
             if not budget.halve("cached_tokens"):
                 raise BackendError(TOO_LARGE) from error
+
+
+def _answer(draft: Draft, encoder: Encoder, request: Generate) -> Outcome:
+    """The answer of a draft that has ended; of a conversation, without its thoughts if asked."""
+    outcome = outcome_of(draft)
+    if encoder.thinking is None or isinstance(request.prompt, str):
+        return outcome
+    return without_thoughts(outcome, draft, encoder.tokenizer, encoder.thinking)
 
 
 def _task(

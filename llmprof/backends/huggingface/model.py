@@ -43,6 +43,7 @@ from llmprof.backends.huggingface.model_files import find_adapter, find_model
 from llmprof.backends.huggingface.tokenization import Encoder
 from llmprof.backends.huggingface.weights import MODEL, check_pickles, parameter_count
 from llmprof.backends.protocol import BackendOptions
+from llmprof.backends.thinking import Thinking, thinking_of
 from llmprof.cache.facts import remembered
 from llmprof.errors import (
     BackendError,
@@ -112,6 +113,7 @@ class LocalModel:
     @cached_property
     def identity(self) -> Mapping[str, Any]:
         """What can change an answer of this model, and nothing else."""
+        asked = {} if self.thinking is None else {"thinking": self.thinking.mode}
         return {
             **self.files.identity,
             "adapter": None if self._adapter is None else self._adapter.identity,
@@ -120,7 +122,13 @@ class LocalModel:
             "chat_template": hashlib.sha256(self.chat_template.encode()).hexdigest(),
             "own_code": self._options.trust_remote_code and "auto_map" in self._config_values,
             **corrected_in_model(self._facts, self.dtype),
+            **asked,
         }
+
+    @cached_property
+    def thinking(self) -> Thinking | None:
+        """What the user wants of the model's thoughts (see `thinking_of`)."""
+        return thinking_of(self.chat_template, self._options.thinking, self.name)
 
     def corrections(self, request: Request) -> Mapping[str, str]:
         """What earlier versions may have answered wrongly: see `Corrected`."""
@@ -176,7 +184,7 @@ class LocalModel:
     @cached_property
     def encoder(self) -> Encoder:
         """Turns texts into token ids that the loaded network can read."""
-        return Encoder(self.tokenizer, self.name, self.render, self.vocabulary)
+        return Encoder(self.tokenizer, self.name, self.render, self.vocabulary, self.thinking)
 
     @cached_property
     def vocabulary(self) -> int | None:
@@ -192,7 +200,13 @@ class LocalModel:
         Raises:
             BackendError: the template is broken, or refuses such a conversation.
         """
-        return render_chat(self.tokenizer, self.name, messages, continue_last=continue_last)
+        return render_chat(
+            self.tokenizer,
+            self.name,
+            messages,
+            continue_last=continue_last,
+            thinking=self.thinking,
+        )
 
     @property
     def pad_token_id(self) -> int:

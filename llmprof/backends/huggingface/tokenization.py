@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from llmprof.backends.thinking import Thinking
 from llmprof.errors import BackendError
 from llmprof.requests import Generate, LogLikelihood, Message
 from llmprof.responses import Failure
@@ -41,7 +42,8 @@ class Encoder:
     """Encodes texts for one causal language model.
 
     `render` writes a conversation as the text of the model's chat template; `vocabulary` is the
-    number of tokens that the model has embeddings for, None when that is not known.
+    number of tokens that the model has embeddings for, None when that is not known. `thinking` is
+    what the user wants of the model's thoughts.
 
     Every method raises BackendError for a text with a token that the model has no embedding for.
     """
@@ -50,6 +52,7 @@ class Encoder:
     model: str = ""
     render: Callable[[Sequence[Message]], str] | None = None
     vocabulary: int | None = None
+    thinking: Thinking | None = None
 
     def pairs(
         self, requests: Sequence[LogLikelihood], longest_input: int | None

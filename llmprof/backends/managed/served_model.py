@@ -37,7 +37,7 @@ _KINDS: Mapping[str, RequestType] = {each.kind: each for each in (Generate, LogL
 # A model may take half an hour to be read from a network disk and compiled for.
 _PATIENCE_SECONDS = 1800.0
 # What is read of a server that runs already, too.
-OF_CLIENT = ("concurrency", "rpm", "timeout", "max_response_mib", "bos_token")
+OF_CLIENT = ("concurrency", "rpm", "timeout", "max_response_mib", "bos_token", "thinking")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,7 @@ class ServedModel:
             **self._engine.identity,
             "bos_token": self._options.bos_token,
             "reading": READING,
+            **({} if self._options.thinking is None else {"thinking": self._options.thinking}),
         }
 
     @cached_property
