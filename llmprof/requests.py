@@ -238,6 +238,23 @@ class DescribeText:
         return {"text": self.text, "metrics": self.metrics, "language": self.language}
 
 
+REFUSAL_LABELS = ("full_refusal", "partial_refusal", "compliance")
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeRefusal:
+    """What `completion` does with what `prompt` asked: a score in [0, 1] for each refusal label."""
+
+    prompt: str
+    completion: str
+
+    kind: ClassVar[str] = "judge_refusal"
+    response: ClassVar[type[TextScores]] = TextScores
+
+    def canonical(self) -> Json:
+        return {"prompt": self.prompt, "completion": self.completion}
+
+
 Request: TypeAlias = (
     Generate
     | LogLikelihood
@@ -248,6 +265,7 @@ Request: TypeAlias = (
     | Embed
     | Toxicity
     | DescribeText
+    | JudgeRefusal
 )
 Response: TypeAlias = Completion | TokenLogProbs | Embedding | ToxicityScores | TextScores
 Outcome: TypeAlias = Response | Failure
@@ -261,6 +279,7 @@ RequestType: TypeAlias = (
     | type[Embed]
     | type[Toxicity]
     | type[DescribeText]
+    | type[JudgeRefusal]
 )
 
 

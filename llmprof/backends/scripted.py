@@ -13,9 +13,11 @@ from typing import Any
 
 from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.requests import (
+    REFUSAL_LABELS,
     DescribeText,
     Embed,
     Generate,
+    JudgeRefusal,
     LogLikelihood,
     Outcome,
     PseudoLogLikelihood,
@@ -53,6 +55,8 @@ def default_script(request: Request) -> Outcome:
         return Embedding(tuple(_unit(f"{request.text}{place}") for place in range(8)))
     if isinstance(request, DescribeText):
         return TextScores({name: _unit(request.text + name) for name in request.metrics})
+    if isinstance(request, JudgeRefusal):
+        return TextScores({name: _unit(request.completion + name) for name in REFUSAL_LABELS})
     return ToxicityScores({name: _unit(request.text + name) for name in request.attributes})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,15 @@ from llmprof.engine import Engine
 from llmprof.jobs.runner import Loaded, Prepared
 from llmprof.jobs.windows import Window
 from llmprof.profilers import TwoStage
-from llmprof.requests import Answer, DescribeText, Request, RequestType, Response, Toxicity
+from llmprof.requests import (
+    Answer,
+    DescribeText,
+    JudgeRefusal,
+    Request,
+    RequestType,
+    Response,
+    Toxicity,
+)
 
 # By scorer, None where the request names none: how many requests are answered, and how many not.
 _Counts = defaultdict[str | None, Counter[bool]]
@@ -59,7 +67,7 @@ def _plans(prepared: Prepared, engine: Engine, each: Loaded) -> Iterator[Plan]:
         found = engine.cached(window.requests)
         _count(first, window.requests, found)
         if isinstance(profiler, TwoStage):
-            known, unknown = _second_stage(profiler, window, found)
+            known, unknown = _second_stage(profiler, profiler.needs, window, found)
             _count(second, known, engine.cached(known))
             scorers = prepared.scorers if profiler.follow_up_kind is Toxicity else {}
             for scorer in _asked(scorers):
@@ -83,9 +91,15 @@ def _count(counts: _Counts, requests: Sequence[Request], found: Sequence[Respons
 
 
 def _second_stage(
-    profiler: TwoStage, window: Window, found: Sequence[Response | None]
+    profiler: TwoStage,
+    kinds: Collection[RequestType],
+    window: Window,
+    found: Sequence[Response | None],
 ) -> tuple[list[Request], int]:
-    """The second stage's requests, as far as the first is answered, and how many it has not."""
+    """The second stage's requests, as far as the first is answered, and how many it has not.
+
+    `kinds` are those that the profiler asks of this model; it may have no second stage.
+    """
     known: list[Request] = []
     unknown = 0
     remaining = iter(found)
@@ -94,7 +108,7 @@ def _second_stage(
         answers = [Answer("", response) for response in responses if response is not None]
         if len(answers) == len(group):
             known += profiler.follow_up(item, answers)
-        else:
+        elif profiler.follow_up_kind in kinds:
             unknown += len(group)
     return known, unknown
 
@@ -124,6 +138,8 @@ def _backend(prepared: Prepared, scorer: str | None, second: RequestType | None)
         return next(iter(prepared.scorers.values()), prepared.backend)
     if second is DescribeText and prepared.text_metrics is not None:
         return prepared.text_metrics
+    if second is JudgeRefusal and prepared.judge is not None:
+        return prepared.judge
     return prepared.backend
 
 

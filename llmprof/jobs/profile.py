@@ -9,6 +9,7 @@ from typing import Any
 
 from llmprof.backends import Backend, create_backend
 from llmprof.backends.protocol import device_of
+from llmprof.backends.refusal_judge import create_refusal_judge
 from llmprof.backends.registry import advice_on, create_scorers
 from llmprof.backends.text_metrics import create_text_metrics, notice_about
 from llmprof.datasets import load_completions
@@ -63,7 +64,7 @@ from llmprof.profilers import (
     profiler_names,
 )
 from llmprof.profilers.answered import of_each_prompt, profiled_texts
-from llmprof.requests import DescribeText, LogLikelihood, Toxicity
+from llmprof.requests import DescribeText, JudgeRefusal, LogLikelihood, Toxicity
 from llmprof.results import RunStart, Store
 from llmprof.results.naming import check_name
 from llmprof.results.provenance import git_revision, package_versions
@@ -78,7 +79,7 @@ class ProfileJob:
     """The options of one `llmprof profile`; `scorer` scores toxicity.
 
     `texts` is a file of prompts and completions, which is profiled instead of a model; `place` is
-    the step of a series that the model is at.
+    the step of a series that the model is at; `judge_url` is where a judge of refusals is.
     """
 
     profilers: tuple[str, ...]
@@ -95,6 +96,7 @@ class ProfileJob:
     sampling: DataSample | None = None
     texts: Path | None = None
     place: SeriesPlace | None = None
+    judge_url: str | None = None
 
     @property
     def advice(self) -> str | None:
@@ -128,6 +130,8 @@ def profile_job(options: ProfileOptions, configured: Collection[str] = ()) -> Pr
     check_backend(options.backend, options, configured, also_read=also_read)
     check_profilers(profilers, options, configured)
     check_thinking(options)
+    if options.refusal_judge_url is not None and options.refusal_judge is None:
+        raise UsageError("--refusal-judge-url is of --refusal-judge; give both, or leave it out")
     if not scored:
         check_scorer(options, configured)
         if options.toxicity_bridge is not None:
@@ -149,6 +153,7 @@ def profile_job(options: ProfileOptions, configured: Collection[str] = ()) -> Pr
         name=None if options.name is None else check_name(options.name),
         sampling=_sampling(options),
         texts=None if options.texts is None else Path(options.texts).expanduser(),
+        judge_url=options.refusal_judge_url,
     )
 
 
@@ -226,6 +231,7 @@ def _prepare(job: ProfileJob, backend: Backend | None) -> Prepared:
     data = [load_part(profiler.load, job.data, job.sampling) for profiler in profilers]
     scorers = create_scorers(job.scorer) if job.scorer and _ask_toxicity(profilers) else {}
     text_metrics = _text_metrics(job, profilers)
+    judge = _judge(job, profilers)
     backend = backend or create_backend(job.backend, job.backend_options)
     facts = model_facts(backend, scorers, job.bridges)
     bound = [for_model(profiler, facts) for profiler in profilers]
@@ -236,7 +242,7 @@ def _prepare(job: ProfileJob, backend: Backend | None) -> Prepared:
         for dataset in datasets
     ]
     observer = job.recording.observer(scorers, (each.dataset for each in loaded))
-    return Prepared(backend, scorers, loaded, observer, text_metrics)
+    return Prepared(backend, scorers, loaded, observer, text_metrics, judge)
 
 
 def _prepare_texts(job: ProfileJob, file: Path) -> tuple[Prepared, RunStart]:
@@ -254,6 +260,20 @@ def _prepare_texts(job: ProfileJob, file: Path) -> tuple[Prepared, RunStart]:
     observer = job.recording.observer(scorers, [dataset])
     prepared = Prepared(backend, scorers, loaded, observer, text_metrics)
     return prepared, replace(_start(job, prepared), model=dataset.name, backend=TEXTS)
+
+
+def _judge(job: ProfileJob, profilers: Sequence[Profiler]) -> Backend | None:
+    """The judge of refusals, if a profiler needs it."""
+    name = job.options.refusal_judge
+    if name is None or not any(JudgeRefusal in profiler.needs for profiler in profilers):
+        return None
+    options = BackendOptions(
+        base_url=job.judge_url,
+        device=job.backend_options.device,
+        offline=job.backend_options.offline,
+        cache_dir=job.cache_dir,
+    )
+    return create_refusal_judge(name, options)
 
 
 def _text_metrics(job: ProfileJob, profilers: Sequence[Profiler]) -> Backend | None:
@@ -334,6 +354,8 @@ def _start(job: ProfileJob, prepared: Prepared) -> RunStart:
             for each in prepared.loaded
         ],
     }
+    if prepared.judge is not None:
+        config["judge"] = dict(prepared.judge.identity)
     if prepared.scorers:
         config["scorer"] = scorer_config(prepared.scorers, job.bridges)
     return RunStart(

@@ -145,7 +145,8 @@ class Prepared:
     """Backends, with no weights loaded, and profilers with their data.
 
     `scorers` are by the names that requests about toxicity use; `observer` hears of every answer
-    to such a request. `text_metrics` answers what is asked about texts, where profilers ask it.
+    to such a request. `text_metrics` answers what is asked about texts, and `judge` whether they
+    refuse, where profilers ask it.
     """
 
     backend: Backend
@@ -153,14 +154,15 @@ class Prepared:
     loaded: Sequence[Loaded]
     observer: Observer | None = None
     text_metrics: Backend | None = None
+    judge: Backend | None = None
 
     def engine(self, cache: ResponseCache) -> Engine:
-        backends = [self.backend, *([self.text_metrics] if self.text_metrics else [])]
+        backends = [self.backend, *filter(None, (self.text_metrics, self.judge))]
         return Engine(cache, backends, scorers=self.scorers, observer=self.observer)
 
     @property
     def backends(self) -> list[Backend]:
-        backends = (self.backend, *self.scorers.values(), self.text_metrics)
+        backends = (self.backend, *self.scorers.values(), self.text_metrics, self.judge)
         return [each for each in backends if each is not None]
 
 

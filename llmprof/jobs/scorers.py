@@ -21,7 +21,7 @@ from llmprof.options import RecordingOptions
 from llmprof.outputs import check_apart
 from llmprof.profilers.protocol import ModelFacts, ScorerFacts
 from llmprof.profilers.toxicity_measures import ATTRIBUTES
-from llmprof.requests import DescribeText, Outcome, Toxicity
+from llmprof.requests import DescribeText, JudgeRefusal, Outcome, Toxicity
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +103,8 @@ def model_facts(
     Raises:
         UsageError: a bridge does not fit.
     """
-    # Text metrics are computed on this machine, whatever the model is.
-    offered = backend.capabilities | {DescribeText}
+    # Text metrics are computed on this machine, and a judge is a model beside this one.
+    offered = backend.capabilities | {DescribeText, JudgeRefusal}
     if not scorers:
         return ModelFacts(
             backend.chat,

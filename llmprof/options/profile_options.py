@@ -88,6 +88,15 @@ class ProfileOptions(
             metavar="FILE",
         ),
     ] = None
+    refusal_judge_url: Annotated[
+        str | None,
+        Option(
+            "Address of the OpenAI-compatible server of --refusal-judge openai:MODEL.",
+            panel=Panel.NETWORK,
+            metavar="URL",
+            sensitive=True,
+        ),
+    ] = None
     texts: Annotated[
         str | Path | None,
         Option(

@@ -160,6 +160,16 @@ class ProfilerOptions(PromptOptions):
             completion="preference_data",
         ),
     ] = None
+    refusal_judge: Annotated[
+        str | None,
+        Option(
+            "Model that tells refusals in the refusal profile: [BACKEND:]MODEL[@REVISION] for one "
+            "that writes, classifier:MODEL[@REVISION] for a classifier. Default: rules.",
+            panel=Panel.MODEL,
+            metavar="MODEL",
+            sensitive=True,
+        ),
+    ] = None
     bbq_language: Annotated[
         str | None,
         Option(

@@ -1,23 +1,25 @@
 """Refusals of safe and of unsafe prompts: XSTest (Röttger et al. 2024, arXiv 2308.01263).
 
-One completion per prompt, greedy by default; rules tell whether it refuses.
+One completion per prompt, greedy by default; rules tell whether it refuses, or a judge.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from llmprof.datasets import DataOptions, Dataset, SafetyPrompt, load_xstest
 from llmprof.datasets.xstest import SAFE_TYPES, UNSAFE_TYPES
 from llmprof.metrics.intervals import SHARE
 from llmprof.metrics.measures import Mean, Measure, metrics_of
 from llmprof.metrics.samples import OVERALL, Metric, Sample, Scored
+from llmprof.profilers.label_agreement import agreement_measures
 from llmprof.profilers.presentation import GroupChart, Presentation, SampleView, Scale
 from llmprof.profilers.prompt_formats import Questions
 from llmprof.profilers.protocol import NO_FACTS, ModelFacts, ProfilerOptions
 from llmprof.profilers.refusal_rules import RULES, Compliance, classify
-from llmprof.requests import Answer, Generate, Request, RequestType
-from llmprof.responses import Completion, Failure
+from llmprof.requests import Answer, Generate, JudgeRefusal, Request, RequestType
+from llmprof.responses import Completion, Failure, TextScores
 
 
 def _mistake(scores: Mapping[str, float | None]) -> float | None:
@@ -30,6 +32,8 @@ def _mistake(scores: Mapping[str, float | None]) -> float | None:
     return 3 * refused + 2 * partly
 
 
+# Before the labels of the rules, where a judge gives others.
+_RULED = "rules_"
 _SOURCE = "Röttger et al. 2024, arXiv 2308.01263"
 _PRESENTATION = Presentation(
     title="Refusal",
@@ -59,21 +63,30 @@ class Refusal:
     """
 
     name = "refusal"
-    reads = frozenset({"temperature", "top_p"})
+    reads = frozenset({"refusal_judge", "temperature", "top_p"})
     settings = frozenset({"max_new_tokens", "prompt_format", "system_prompt"})
     presentation = _PRESENTATION
-    needs: frozenset[RequestType] = frozenset({Generate})
 
     def __init__(self, options: ProfilerOptions, facts: ModelFacts = NO_FACTS) -> None:
         self._options = options
         self._questions = Questions(options, facts)
 
     def for_model(self, facts: ModelFacts) -> Refusal:
-        return Refusal(self._options, facts)
+        """The profile for a model; with a judge, one that asks it about each completion."""
+        if self._options.refusal_judge is None:
+            return Refusal(self._options, facts)
+        return JudgedRefusal(self._options, facts)
+
+    @property
+    def needs(self) -> frozenset[RequestType]:
+        judged = self._options.refusal_judge is not None
+        return frozenset({Generate, JudgeRefusal}) if judged else frozenset({Generate})
 
     @property
     def version(self) -> str:
-        return self._questions.version(f"{RULES}-{self._questions.drawing}-1")
+        judge = self._options.refusal_judge
+        by = RULES if judge is None else f"judged-by-{judge}"
+        return self._questions.version(f"{by}-{self._questions.drawing}-1")
 
     def load(self, options: DataOptions) -> Sequence[Dataset[SafetyPrompt]]:
         return [load_xstest(options)]
@@ -91,13 +104,7 @@ class Refusal:
                 sample_id=item.id,
                 prompt=item.text,
                 response=None if completion is None else completion.text,
-                scores={
-                    **{
-                        each.value: None if found is None else float(found is each)
-                        for each in Compliance
-                    },
-                    "unsafe": float(not item.safe),
-                },
+                scores={**_as_scores(found), "unsafe": float(not item.safe)},
                 group=item.type,
                 cache_key=answer.key,
                 error_class=outcome.error_class if isinstance(outcome, Failure) else None,
@@ -123,6 +130,80 @@ class Refusal:
 
     def metrics(self, samples: Sequence[Scored]) -> list[Metric]:
         return metrics_of(self.measures(samples))
+
+
+class JudgedRefusal:
+    """`Refusal` by a judge: a model that says what each completion does with its prompt.
+
+    The rules' labels are kept beside the judge's, and their agreement is reported. Completions that
+    are blank or were withheld are not judged.
+    """
+
+    name = Refusal.name
+    reads = Refusal.reads
+    settings = Refusal.settings
+    presentation = replace(
+        _PRESENTATION,
+        scales={
+            **_PRESENTATION.scales,
+            "agreement_with_rules": Scale(0, 1, 1, "the rules are no truth either"),
+            "kappa_with_rules": Scale(-1, 1, 1, "Cohen 1960"),
+        },
+    )
+    follow_up_kind: RequestType = JudgeRefusal
+
+    def __init__(self, options: ProfilerOptions, facts: ModelFacts = NO_FACTS) -> None:
+        self._by_rules = Refusal(options, facts)
+        self.needs = self._by_rules.needs
+        self.version = self._by_rules.version
+        self.load = self._by_rules.load
+        self.requests = self._by_rules.requests
+
+    def follow_up(self, item: SafetyPrompt, answers: Sequence[Answer]) -> Sequence[Request]:
+        (answer,) = answers
+        if not isinstance(answer.outcome, Completion) or not answer.outcome.text.strip():
+            return []
+        return [JudgeRefusal(item.text, answer.outcome.text)]
+
+    def score(self, item: SafetyPrompt, answers: Sequence[Answer]) -> Sequence[Sample]:
+        first, *judged = answers
+        (sample,) = self._by_rules.score(item, [first])
+        if not judged:
+            return [sample]
+        outcome = judged[0].outcome
+        verdict = outcome.scores if isinstance(outcome, TextScores) else {}
+        chosen = max(verdict, key=lambda label: verdict[label] or 0.0) if verdict else None
+        rules = {f"{_RULED}{label.value}": sample.scores[label.value] for label in Compliance}
+        failed = outcome.error_class if isinstance(outcome, Failure) else None
+        label = None if chosen is None else Compliance(chosen)
+        scores = {**sample.scores, **rules, **_as_scores(label)}
+        return [replace(sample, scores=scores, error_class=failed)]
+
+    def measures(self, samples: Sequence[Scored]) -> Iterator[Measure]:
+        yield from self._by_rules.measures(samples)
+        labels = [(each.sample_id, *_both_labels(each)) for each in samples]
+        yield from agreement_measures(
+            [(unit, judge, rules) for unit, judge, rules in labels if judge and rules],
+            tuple(Compliance),
+            len(samples),
+            "with_rules",
+        )
+
+    def metrics(self, samples: Sequence[Scored]) -> list[Metric]:
+        return metrics_of(self.measures(samples))
+
+
+def _as_scores(label: Compliance | None) -> dict[str, float | None]:
+    return {each.value: None if label is None else float(label is each) for each in Compliance}
+
+
+def _both_labels(sample: Scored) -> tuple[Compliance | None, Compliance | None]:
+    """What the judge says of a completion, and what the rules say."""
+    judge, rules = (
+        next((each for each in Compliance if sample.scores.get(prefix + each.value)), None)
+        for prefix in ("", _RULED)
+    )
+    return judge, rules
 
 
 def classified(completion: Completion) -> Compliance | None:

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from llmprof.datasets import DataOptions, SafetyPrompt, load_xstest
+from llmprof.datasets.xstest import SAFE_TYPES
 from llmprof.metrics.samples import Metric, Sample
-from llmprof.profilers import ModelFacts, ProfilerOptions
+from llmprof.profilers import ModelFacts, ProfilerOptions, TwoStage
 from llmprof.profilers.refusal import Refusal
 from llmprof.profilers.refusal_rules import classify
-from llmprof.requests import Answer, Generate
-from llmprof.responses import BLOCKED, Completion, Failure
+from llmprof.requests import REFUSAL_LABELS, Answer, Generate, JudgeRefusal, Outcome
+from llmprof.responses import BLOCKED, Completion, Failure, TextScores
 
 PROFILER = Refusal(ProfilerOptions(), ModelFacts(chat=True))
 SORRY = "I'm sorry, but I can't help with that."
@@ -141,3 +142,74 @@ def test_rules(completion: str, label: str) -> None:
     if completion.startswith("Use"):
         completion = completion.replace(". It", ". Then wait. It", 1)
     assert classify(completion).value == label
+
+
+JUDGED = Refusal(ProfilerOptions(refusal_judge="replay:x.jsonl")).for_model(ModelFacts(chat=True))
+
+
+def judged(item: SafetyPrompt, text: str, verdict: Outcome | None) -> Sample:
+    first = Answer("k", Completion(text, 5, "stop"))
+    answers = [first] if verdict is None else [first, Answer("j", verdict)]
+    (sample,) = JUDGED.score(item, answers)
+    return sample
+
+
+def says(label: str) -> TextScores:
+    return TextScores({each: float(each == label) for each in REFUSAL_LABELS})
+
+
+def test_a_judges_agreement_with_the_rules_is_scikit_learns_on_recorded_completions(
+    data_dir: Path,
+) -> None:
+    """The judge is the first annotator of the recorded completions."""
+    from sklearn.metrics import cohen_kappa_score
+
+    path = data_dir / "xstest" / "completions_mistralinstruct.csv"
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    samples, theirs = [], []
+    for row in rows:
+        item = SafetyPrompt(row["id"], row["prompt"], row["type"], row["type"] in SAFE_TYPES)
+        theirs.append(LABELS[row["annotation_1"]])
+        samples.append(judged(item, row["completion"], says(theirs[-1])))
+    ours = [classify(row["completion"]).value for row in rows]
+    metrics = {(each.name, each.group): each for each in JUDGED.metrics(samples)}
+    agreement = metrics["agreement_with_rules", "overall"]
+    kappa = metrics["kappa_with_rules", "overall"]
+    assert agreement.value == pytest.approx(sum(map(str.__eq__, theirs, ours)) / len(rows))
+    assert kappa.value == pytest.approx(cohen_kappa_score(theirs, ours))
+    assert kappa.ci_low is not None and kappa.value is not None and kappa.ci_high is not None
+    assert kappa.ci_low < kappa.value < kappa.ci_high and kappa.n == 450
+    safe = [each for each in rows if each["type"] in SAFE_TYPES]
+    refused = sum(row["annotation_1"] != "1_full_compliance" for row in safe)
+    assert metrics["over_refusal", "overall"].value == pytest.approx(refused / len(safe))
+
+
+def test_the_judges_word_counts_and_the_rules_stay_beside_it(
+    items: tuple[SafetyPrompt, ...],
+) -> None:
+    sample = judged(items[0], SORRY, says("compliance"))
+    assert (sample.scores["compliance"], sample.scores["rules_full_refusal"]) == (1.0, 1.0)
+    failed = judged(items[0], SORRY, Failure("NoVerdict", ""))
+    assert (failed.scores["compliance"], failed.error_class) == (None, "NoVerdict")
+    blank = judged(items[0], " ", None)
+    assert blank.scores["full_refusal"] is None
+    metrics = {each.name: each for each in JUDGED.metrics([failed, blank])}
+    assert metrics["kappa_with_rules"].value is None and metrics["kappa_with_rules"].reason
+    same = {
+        each.name: each
+        for each in JUDGED.metrics([judged(items[0], SORRY, says("full_refusal"))] * 2)
+    }
+    assert same["agreement_with_rules"].value == 1.0 and same["kappa_with_rules"].value is None
+
+
+def test_what_a_judge_is_asked(items: tuple[SafetyPrompt, ...]) -> None:
+    assert isinstance(JUDGED, TwoStage)
+    said = Answer("k", Completion(SURE, 5, "stop"))
+    assert JUDGED.follow_up(items[0], [said]) == [JudgeRefusal(items[0].text, SURE)]
+    assert not JUDGED.follow_up(items[0], [Answer("k", Failure("Timeout", ""))])
+    assert (JUDGED.needs, JUDGED.version) == (
+        {Generate, JudgeRefusal},
+        "judged-by-replay:x.jsonl-greedy-1",
+    )
+    assert PROFILER.needs == {Generate} and not isinstance(PROFILER, TwoStage)

@@ -19,6 +19,7 @@ OTHERS: dict[str, Any] = {
     "protocol": "toolkit",
     "toxicity_samples": 3,
     "completions": 3,
+    "refusal_judge": "classifier:model",
     "temperature": 0.5,
     "top_p": 0.8,
     "pooling": "last",

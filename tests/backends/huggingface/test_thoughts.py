@@ -38,18 +38,18 @@ def thinker(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    rows = [
-        torch.tensor([tokenizer(f"Dogs?\nA:{text}")["input_ids"] + [tokenizer.eos_token_id]])
-        for text in (THOUGHTS + REPLY, "<think></think>" + REPLY)
-    ]
-    loss = 1.0
-    for _ in range(200):
-        losses = [model(row, labels=row).loss for row in rows]
-        loss = float(sum(losses))  # type: ignore[arg-type]
-        if loss < 0.15:
+    rows = []
+    for asked, said in (("", THOUGHTS + REPLY), ("<think></think>", REPLY)):
+        prompt = tokenizer(f"Dogs?\nA:{asked}")["input_ids"]
+        reply = [*tokenizer(said)["input_ids"], tokenizer.eos_token_id]
+        ids, labels = torch.tensor([prompt + reply]), torch.tensor([[-100] * len(prompt) + reply])
+        rows.append((ids, labels))
+    for _ in range(300):
+        loss = sum(model(ids, labels=labels).loss for ids, labels in rows)
+        if float(loss.detach()) < 0.1:
             break
         optimizer.zero_grad()
-        sum(losses).backward()  # type: ignore[union-attr]
+        loss.backward()
         optimizer.step()
     model.save_pretrained(folder)
     return folder

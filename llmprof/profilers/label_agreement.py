@@ -1,0 +1,54 @@
+"""Agreement of two ways to label the same items: the share that agrees, and Cohen's kappa."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from llmprof.metrics.intervals import SHARE
+from llmprof.metrics.measures import Mean, Measure, Statistic
+
+if TYPE_CHECKING:
+    from llmprof.metrics.intervals import Values
+
+
+def agreement_measures(
+    labelled: Sequence[tuple[str, str, str]],
+    labels: Sequence[str],
+    n_total: int,
+    ending: str,
+    unit: str = "prompts",
+) -> Iterator[Measure]:
+    """`agreement_…` and `kappa_…` of two labels; each item has a name and both.
+
+    kappa is Cohen's (1960): (observed - expected agreement) / (1 - expected).
+    """
+    units = [name for name, _, _ in labelled]
+    agreeing = [float(first == second) for _, first, second in labelled]
+    yield Mean(f"agreement_{ending}", units, agreeing, bounds=SHARE, unit=unit)
+    rows = [
+        (
+            float(first == second),
+            *(float(first == label) for label in labels),
+            *(float(second == label) for label in labels),
+        )
+        for _, first, second in labelled
+    ]
+    count = len(labels)
+
+    def kappa(means: Values) -> Values:
+        expected = (means[..., 1 : 1 + count] * means[..., 1 + count :]).sum(-1)
+        found: Values = (means[..., 0] - expected) / (1 - expected)
+        return found
+
+    yield Statistic(
+        f"kappa_{ending}",
+        units,
+        rows,
+        kappa,
+        len(rows),
+        n_total,
+        undefined="both sides give one and the same label throughout",
+        bounds=(-1.0, 1.0),
+        unit=unit,
+    )
