@@ -93,7 +93,11 @@ def split_thoughts(text: str, end: str | None = None, *, opened: bool = False) -
         thoughts, _, rest = text.partition(mark)
         return thoughts, rest.lstrip(), mark
     begins = [MARKS[end]] if end else MARKS.values()
-    if opened or text.lstrip().startswith(tuple(begins)):
+    begun = text.lstrip()
+    # A text may have been cut within the mark.
+    if opened or any(
+        begun.startswith(mark) or (begun and mark.startswith(begun)) for mark in begins
+    ):
         return text, "", ""
     return None
 

@@ -116,7 +116,7 @@ class ProfilerOptions(PromptOptions):
     completions: Annotated[
         int,
         Option(
-            "Completions per prompt of the diversity profile.",
+            "Completions per prompt of the profiles diversity and counterfactual.",
             panel=Panel.MODEL,
             metavar="N",
             low=1,
@@ -135,8 +135,8 @@ class ProfilerOptions(PromptOptions):
     metrics: Annotated[
         str | Sequence[str] | None,
         Option(
-            "Metrics of the textual profile, such as n_tokens,mtld; separated by commas. "
-            "Default: all.",
+            "Metrics of the profiles textual (default: all) and counterfactual (a few), such as "
+            "n_tokens,mtld; separated by commas.",
             panel=Panel.DATA,
             is_list=True,
         ),
@@ -158,6 +158,15 @@ class ProfilerOptions(PromptOptions):
             "output_1, output_2, label). Default: both, or those that the folder has.",
             panel=Panel.DATA,
             completion="preference_data",
+        ),
+    ] = None
+    counterfactual_prompts: Annotated[
+        str | None,
+        Option(
+            "Prompts of the counterfactual profile, in which groups are exchanged: {names}, or a "
+            "file of your own. Default: built-in ones, or those that the folder has.",
+            panel=Panel.DATA,
+            completion="text_datasets",
         ),
     ] = None
     refusal_judge: Annotated[

@@ -22,6 +22,7 @@ from llmprof.profilers.toxicity import TextToxicity
 BUILT_IN = {
     "bbq": "llmprof.profilers.bbq:Bbq",
     "calibration": "llmprof.profilers.calibration:Calibration",
+    "counterfactual": "llmprof.profilers.counterfactual:Counterfactual",
     "crows_pairs": "llmprof.profilers.crows_pairs:CrowsPairs",
     "diversity": "llmprof.profilers.sample_diversity:SampleDiversity",
     "preferences": "llmprof.profilers.preferences:Preferences",

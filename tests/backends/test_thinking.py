@@ -54,7 +54,8 @@ def test_what_a_template_cannot_do_is_refused(template: str, mode: str, words: s
 def test_what_follows_the_first_end_is_the_answer(end: str, begin: str) -> None:
     assert split_thoughts(f"{begin}a{end}\n\nb {end} c") == (f"{begin}a", f"b {end} c", end)
     assert split_thoughts(f"\n{begin}a") == (f"\n{begin}a", "", "")
-    assert split_thoughts("plain") is None
+    assert split_thoughts(begin[:-1], end) == (begin[:-1], "", "")
+    assert split_thoughts("plain") is None and split_thoughts("") is None
     assert split_thoughts("in the prompt", end, opened=True) == ("in the prompt", "", "")
 
 

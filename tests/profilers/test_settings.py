@@ -31,6 +31,7 @@ OF_DATA = {
     "bbq_language",
     "text_dataset",
     "calibration_data",
+    "counterfactual_prompts",
     "preference_data",
     "toxicity_prompts",
 }
