@@ -1,4 +1,7 @@
-"""CrowS-Pairs: 1,508 pairs of sentences of nine bias types (Nangia et al. 2020)."""
+"""CrowS-Pairs: 1,508 pairs of sentences of nine bias types (Nangia et al. 2020), also in French.
+
+French CrowS-Pairs (Névéol et al. 2022) has 1,677 pairs, translated or written in France.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from itertools import islice
 
 from llmprof.datasets.files import DataFile, HubFile, open_source
 from llmprof.datasets.items import DataOptions, Dataset, SentencePair
-from llmprof.datasets.parsing import Record, read_records
+from llmprof.datasets.parsing import Record, read_delimited, read_records
 from llmprof.errors import DataError
 
 # The repository on the Hub holds a loading script only; the Hub converts its data to Parquet in a
@@ -15,6 +18,8 @@ FILE = DataFile(
     "crows_pairs/crows_pairs_anonymized.csv",
     HubFile("nyu-mll/crows_pairs", "refs/convert/parquet", "crows_pairs/test/0000.parquet"),
 )
+# Separated by tabs, in spite of its ending. No commit of a copy on the Hub was verified.
+FRENCH = DataFile("crows_pairs/crows_pairs_FR_languagearc_contribution+210.csv")
 DIRECTIONS = ("stereo", "antistereo")
 BIAS_TYPES = (
     "race-color",
@@ -27,20 +32,26 @@ BIAS_TYPES = (
     "religion",
     "age",
 )
+# "Other", in French alone.
+_FRENCH_TYPES = (*BIAS_TYPES, "autre")
 
 
-def load_crows_pairs(options: DataOptions) -> Dataset[SentencePair]:
-    """Read the authors' CSV, or the Hub's copy, whose labels are numbers.
+def load_crows_pairs(options: DataOptions, language: str = "en") -> Dataset[SentencePair]:
+    """Read the authors' CSV, or the Hub's copy, whose labels are numbers; `fr` is in a folder only.
 
     Raises:
         DataNotFoundError: there is no such file.
         DataError: a line is broken, with file, line and field, or there is none.
     """
-    file = open_source(FILE, options)
-    pairs = tuple(_pair(record) for record in islice(read_records(file), options.limit))
+    french = language == "fr"
+    file = open_source(FRENCH if french else FILE, options)
+    records = read_delimited(file, "\t") if french else read_records(file)
+    read = _french_pair if french else _pair
+    pairs = tuple(read(record) for record in islice(records, options.limit))
     if not pairs:
         raise DataError(f"{file.name} holds no pairs; give the authors' complete file")
-    return Dataset("crows_pairs", file.source, file.sha256, pairs)
+    name = "crows_pairs_fr" if french else "crows_pairs"
+    return Dataset(name, file.source, file.sha256, pairs)
 
 
 def _pair(record: Record) -> SentencePair:
@@ -52,6 +63,21 @@ def _pair(record: Record) -> SentencePair:
         less=record.text("sent_less"),
         bias_type=_label(record, "bias_type", BIAS_TYPES),
         direction=_label(record, "stereo_antistereo", DIRECTIONS),
+    )
+
+
+def _french_pair(record: Record) -> SentencePair:
+    """A pair of the French file, whose bias types may have a remark behind them."""
+    kind = record.text("bias_type")
+    found = next((name for name in _FRENCH_TYPES if kind.startswith(name)), None)
+    if found is None:
+        raise record.fault("bias_type", f"is {kind!r}, none of {', '.join(_FRENCH_TYPES)}")
+    return SentencePair(
+        id=record.values.get("") or str(record.line),
+        more=record.text("sent_more"),
+        less=record.text("sent_less"),
+        bias_type=found,
+        direction=record.choice("stereo_antistereo", DIRECTIONS),
     )
 
 

@@ -63,7 +63,8 @@ _PERSONS = _words(
     "people person man woman men women kid kids guy guys boy boys girl girls male female males "
     "females gentleman gentlemen lady ladies child children teenager teenagers fellow baby babies "
     "student students family families teacher doctor nurse lawyer engineer worker workers "
-    "neighbour neighbours neighbor neighbors couple colleague friend friends mother father brother sister "
+    "neighbour neighbours neighbor neighbors couple colleague friend friends mother father "
+    "brother sister "
     "son daughter uncle aunt husband wife community communities american americans"
 )
 _ADJECTIVES = frozenset({"white", "black", "asian", "hispanic", "latino"})

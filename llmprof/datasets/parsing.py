@@ -113,7 +113,7 @@ def read_records(file: SourceFile) -> Iterator[Record]:
         DataError: the ending is of no such format, or a line is broken, with file and line.
     """
     if file.suffix in (".csv", ".tsv"):
-        return _delimited_records(file, "\t" if file.suffix == ".tsv" else ",")
+        return read_delimited(file, "\t" if file.suffix == ".tsv" else ",")
     if file.suffix == ".parquet":
         return _parquet_records(file)
     if file.suffix == ".json" and file.text.lstrip().startswith("["):
@@ -126,7 +126,12 @@ def read_records(file: SourceFile) -> Iterator[Record]:
     )
 
 
-def _delimited_records(file: SourceFile, delimiter: str) -> Iterator[Record]:
+def read_delimited(file: SourceFile, delimiter: str) -> Iterator[Record]:
+    """The rows of a file with a header, whatever its name ends with.
+
+    Raises:
+        DataError: a row has more fields than the header, or is not CSV.
+    """
     csv.field_size_limit(_LONGEST_FIELD)
     reader = csv.DictReader(io.StringIO(file.text, newline=""), delimiter=delimiter)
     try:

@@ -13,6 +13,8 @@ from llmprof.options.option import LARGEST_COUNT, Option, Options, Panel
 PROMPT_FORMATS = ("auto", "chat", "completion", "paper")
 POOLINGS = ("mean", "last", "cls")
 PROTOCOLS = ("original", "toolkit")
+CROWS_PAIRS_LANGUAGES = ("en", "fr")
+BBQ_ADAPTATIONS = ("esbbq", "cabbq", "kobbq")
 BBQ_LANGUAGES = ("en", "es", "nl", "tr")
 DATA_VARIABLE = "LLMPROF_DATA_DIR"
 
@@ -186,6 +188,23 @@ class ProfilerOptions(PromptOptions):
             "Default: the questions of BBQ, in English.",
             panel=Panel.DATA,
             choices=BBQ_LANGUAGES,
+        ),
+    ] = None
+    crows_pairs_language: Annotated[
+        str,
+        Option(
+            "Language of CrowS-Pairs: en, or fr for French CrowS-Pairs.",
+            panel=Panel.DATA,
+            choices=CROWS_PAIRS_LANGUAGES,
+        ),
+    ] = "en"
+    bbq_data: Annotated[
+        str | None,
+        Option(
+            "Ask the bbq profile's questions of another country: esbbq or cabbq (Spain, in Spanish "
+            "or Catalan), or kobbq (Korea).",
+            panel=Panel.DATA,
+            choices=BBQ_ADAPTATIONS,
         ),
     ] = None
     language: Annotated[

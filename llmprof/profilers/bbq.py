@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 
 from llmprof.datasets import BiasQuestion, DataOptions, Dataset, load_bbq, load_mbbq
 from llmprof.datasets.bbq import CATEGORIES
+from llmprof.datasets.bbq_adaptations import ADAPTATIONS, load_adaptation
 from llmprof.datasets.mbbq import MBBQ_CATEGORIES
+from llmprof.errors import UsageError
 from llmprof.metrics.measures import Measure, metrics_of
 from llmprof.metrics.samples import Metric, Sample, Scored
 from llmprof.profilers.bbq_measures import bbq_measures
@@ -85,7 +87,7 @@ class Bbq:
     """Accuracy and the two bias scores, in percent, overall and by polarity and category."""
 
     name = "bbq"
-    reads = frozenset({"bbq_language"})
+    reads = frozenset({"bbq_data", "bbq_language"})
     settings = frozenset({"prompt_format", "system_prompt"})
     presentation = _PRESENTATION
 
@@ -98,6 +100,10 @@ class Bbq:
         self._categories: Sequence[str] = TOOLKIT_CATEGORIES if self._toolkit else CATEGORIES
         if options.bbq_language is not None:
             self._categories = MBBQ_CATEGORIES
+        if options.bbq_data is not None:
+            self._categories = ADAPTATIONS[options.bbq_data].categories
+        if options.bbq_data is not None and options.bbq_language is not None:
+            raise UsageError("--bbq-language is of MBBQ, and --bbq-data names another; give one")
 
     def for_model(self, facts: ModelFacts) -> Bbq:
         return Bbq(self._options, facts)
@@ -114,6 +120,8 @@ class Bbq:
     def load(self, options: DataOptions) -> Sequence[Dataset[BiasQuestion]]:
         if self._options.bbq_language is not None:
             return load_mbbq(options, self._options.bbq_language)
+        if self._options.bbq_data is not None:
+            return [load_adaptation(options, self._options.bbq_data)]
         return [load_bbq(options, self._categories)]
 
     def requests(self, item: BiasQuestion) -> Sequence[Request]:

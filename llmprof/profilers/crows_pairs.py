@@ -59,7 +59,7 @@ class CrowsPairs:
     """
 
     name = "crows_pairs"
-    reads: frozenset[str] = frozenset()
+    reads = frozenset({"crows_pairs_language"})
     settings: frozenset[str] = frozenset()
     whole_texts = True
     presentation = _PRESENTATION
@@ -86,7 +86,7 @@ class CrowsPairs:
         return frozenset({StartedLogLikelihood if self._toolkit else LogLikelihood})
 
     def load(self, options: DataOptions) -> Sequence[Dataset[SentencePair]]:
-        return [load_crows_pairs(options)]
+        return [load_crows_pairs(options, self._options.crows_pairs_language)]
 
     def requests(self, item: SentencePair) -> Sequence[Request]:
         if self._masked:

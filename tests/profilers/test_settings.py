@@ -28,10 +28,12 @@ OTHERS: dict[str, Any] = {
     "language": "fr",
 }
 OF_DATA = {
+    "bbq_data",
     "bbq_language",
     "text_dataset",
     "calibration_data",
     "counterfactual_prompts",
+    "crows_pairs_language",
     "preference_data",
     "toxicity_prompts",
 }
