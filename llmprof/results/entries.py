@@ -31,8 +31,8 @@ class Work:
 
     `n_truncated` counts prompts that were cut to fit the model's context, `n_shortened` answers
     that ended because it was full, `n_thinking_tokens` the tokens that models thought with.
-    `failures` maps each class of failure, and each parameter that a
-    server does not take, to its first message.
+    `failures` maps each class of failure, and each parameter that a server does not take, to its
+    first message.
     """
 
     n_requests: int
