@@ -47,7 +47,8 @@ def load_counterfactual(
             f"{prompts.source}: no prompt names exactly one group of an attribute "
             f"({', '.join(ATTRIBUTES)}) by words that are known; see the page of the profile"
         )
-    return replace(prompts, name=f"counterfactual_{prompts.name}", items=items)
+    name = f"counterfactual_{prompts.name}"
+    return Dataset(name, prompts.source, prompts.sha256, items)
 
 
 def _prompts(options: DataOptions, which: str | None) -> Dataset[Prompt]:

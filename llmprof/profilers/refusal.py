@@ -71,7 +71,7 @@ class Refusal:
         self._options = options
         self._questions = Questions(options, facts)
 
-    def for_model(self, facts: ModelFacts) -> Refusal:
+    def for_model(self, facts: ModelFacts) -> Refusal | JudgedRefusal:
         """The profile for a model; with a judge, one that asks it about each completion."""
         if self._options.refusal_judge is None:
             return Refusal(self._options, facts)

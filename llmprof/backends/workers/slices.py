@@ -9,7 +9,7 @@ import anyio
 
 from llmprof.backends.workers.protocol import Slice
 from llmprof.errors import BackendError
-from llmprof.requests import Generate, LogLikelihood, PseudoLogLikelihood, Request
+from llmprof.requests import Generate, JudgeRefusal, LogLikelihood, PseudoLogLikelihood, Request
 
 # A slice is asked so many times in all.
 MOST_LOSSES = 3
@@ -146,6 +146,8 @@ def expected_cost(request: Request) -> float:
     if isinstance(request, PseudoLogLikelihood):
         # The sentence is read once for each of its tokens.
         return _tokens(request.sentence) ** 2
+    if isinstance(request, JudgeRefusal):
+        return _tokens(request.prompt, request.completion)
     return _tokens(request.text)
 
 
