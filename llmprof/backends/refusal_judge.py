@@ -16,7 +16,7 @@ from llmprof.backends.huggingface.model import LocalModel
 from llmprof.backends.huggingface.tokenization import pad
 from llmprof.backends.protocol import Backend, BackendOptions, Sink
 from llmprof.backends.registry import backend_names, create_backend
-from llmprof.errors import CapabilityError, UsageError
+from llmprof.errors import CapabilityError, ModelNotFoundError, UsageError
 from llmprof.requests import (
     REFUSAL_LABELS,
     Generate,
@@ -71,7 +71,10 @@ def create_refusal_judge(name: str, options: BackendOptions) -> Backend:
         model, _, revision = model.rpartition("@")
     told = replace(options, model=model, revision=revision)
     if backend == CLASSIFIER:
-        return RefusalClassifier(told)
+        try:
+            return RefusalClassifier(told)
+        except ModelNotFoundError as error:
+            raise ModelNotFoundError(f"--refusal-judge: {error.__cause__ or error}") from error
     return RefusalJudge(create_backend(backend, told))
 
 

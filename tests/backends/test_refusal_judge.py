@@ -15,7 +15,7 @@ from llmprof.backends.refusal_judge import (
     judge_prompt,
 )
 from llmprof.backends.scripted import ScriptedBackend
-from llmprof.errors import CapabilityError, UsageError
+from llmprof.errors import CapabilityError, ModelNotFoundError, UsageError
 from llmprof.requests import Embed, Generate, JudgeRefusal
 from llmprof.responses import Completion, Failure, TextScores
 from tests.backends.asking import MemorySink, ask
@@ -74,5 +74,8 @@ def test_what_is_no_judge_is_refused(tmp_path: Path) -> None:
         create_refusal_judge(f"classifier:{folder}", BackendOptions(device="cpu"))
     with pytest.raises(UsageError, match="names no model"):
         create_refusal_judge("openai:", BackendOptions())
+    with pytest.raises(ModelNotFoundError, match="^--refusal-judge: ") as caught:
+        create_refusal_judge(f"classifier:{tmp_path}/nowhere", BackendOptions(offline=True))
+    assert "toxicity" not in str(caught.value)
     with pytest.raises(CapabilityError, match="writes no text"):
         RefusalJudge(ScriptedBackend(capabilities=frozenset({Embed})))

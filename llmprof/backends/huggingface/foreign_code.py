@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from llmprof.errors import BackendError, LlmprofError
+from llmprof.errors import BackendError, LlmprofError, ModelNotFoundError
 
 _MEMORY_WORDS = ("out of memory", "not enough memory", "can't allocate memory")
 
@@ -24,6 +24,19 @@ def one_line_errors(doing: str, cure: str) -> Iterator[None]:
         if not is_foreign(error):
             raise
         raise BackendError(f"{doing}: {first_line(error)}; {cure}") from error
+
+
+@contextmanager
+def named_as_scorer(is_scorer: bool) -> Iterator[None]:
+    """Say of a model that is not found that it is the scorer's, if it is."""
+    try:
+        yield
+    except ModelNotFoundError as error:
+        if not is_scorer:
+            raise
+        raise ModelNotFoundError(
+            f"the toxicity scorer's model: {error}; or choose another scorer with --toxicity-scorer"
+        ) from error
 
 
 def is_foreign(error: BaseException) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -27,7 +27,12 @@ from llmprof.backends.huggingface.corrections import (
     corrected_in_request,
     correction_facts,
 )
-from llmprof.backends.huggingface.foreign_code import first_line, is_foreign, quiet_transformers
+from llmprof.backends.huggingface.foreign_code import (
+    first_line,
+    is_foreign,
+    named_as_scorer,
+    quiet_transformers,
+)
 from llmprof.backends.huggingface.hub import pickle_folder
 from llmprof.backends.huggingface.limits import longest_input
 from llmprof.backends.huggingface.load_options import (
@@ -82,7 +87,7 @@ class LocalModel:
         self._options = options
         self._stated_task = task
         self._cache_dir = cache_dir = options.cache_dir or user_cache_path("llmprof")
-        with _named(task):
+        with named_as_scorer(task == "classification"):
             self.files = find_model(
                 options.model,
                 revision=options.revision,
@@ -396,16 +401,3 @@ class LocalModel:
                 f"cannot load {what} of model {self.files.path}: {first_line(error)}; check that "
                 "its files are complete"
             ) from error
-
-
-@contextmanager
-def _named(task: Task | None) -> Iterator[None]:
-    """Say of a model that is not found that it is the scorer's, if it is."""
-    try:
-        yield
-    except ModelNotFoundError as error:
-        if task != "classification":
-            raise
-        raise ModelNotFoundError(
-            f"the toxicity scorer's model: {error}; or choose another scorer with --toxicity-scorer"
-        ) from error
