@@ -74,7 +74,7 @@ def test_what_is_no_judge_is_refused(tmp_path: Path) -> None:
         create_refusal_judge(f"classifier:{folder}", BackendOptions(device="cpu"))
     with pytest.raises(UsageError, match="names no model"):
         create_refusal_judge("openai:", BackendOptions())
-    with pytest.raises(ModelNotFoundError, match="^--refusal-judge: ") as caught:
+    with pytest.raises(ModelNotFoundError, match=r"^--refusal-judge: ") as caught:
         create_refusal_judge(f"classifier:{tmp_path}/nowhere", BackendOptions(offline=True))
     assert "toxicity" not in str(caught.value)
     with pytest.raises(CapabilityError, match="writes no text"):

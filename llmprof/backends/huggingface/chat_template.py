@@ -17,10 +17,10 @@ def render_chat(
     tokenizer: Any,
     model: str,
     messages: Sequence[Message],
+    thinking: Thinking | None = None,
     *,
     continue_last: bool = False,
     open_turn: bool = True,
-    thinking: Thinking | None = None,
 ) -> str:
     """The text of the model's chat template, with the assistant's turn opened at its end.
 

@@ -206,11 +206,7 @@ class LocalModel:
             BackendError: the template is broken, or refuses such a conversation.
         """
         return render_chat(
-            self.tokenizer,
-            self.name,
-            messages,
-            continue_last=continue_last,
-            thinking=self.thinking,
+            self.tokenizer, self.name, messages, self.thinking, continue_last=continue_last
         )
 
     @property
