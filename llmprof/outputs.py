@@ -55,7 +55,7 @@ def check_apart(written: Sequence[Path], read: Iterable[Path]) -> None:
                 _spare_in(path, inputs)
             elif not _is_database(path):
                 _spare(path, inputs)
-        if path.resolve() in (each.resolve() for each in written[:place]):
+        if _real(path) in (_real(each) for each in written[:place]):
             raise OutputError(f"cannot write {path} twice; give each output a file of its own")
 
 
@@ -109,7 +109,7 @@ def new_file(path: Path, *, inputs: Iterable[Path] = ()) -> Iterator[Path]:
     try:
         with _guard(path):
             yield draft
-            _finish(draft, path.resolve())
+            _finish(draft, _real(path))
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
@@ -133,7 +133,7 @@ def _spare(path: Path, inputs: Iterable[Path]) -> None:
             raise OutputError(
                 f"cannot write {path}: it is an input of the same command; choose another file"
             )
-        if each.is_dir() and path.resolve().is_relative_to(each.resolve()):
+        if each.is_dir() and _real(path).is_relative_to(_real(each)):
             raise OutputError(
                 f"cannot write {path}: it is in {each}, an input of the same command; choose "
                 "another file"
@@ -142,7 +142,7 @@ def _spare(path: Path, inputs: Iterable[Path]) -> None:
 
 def _spare_in(folder: Path, inputs: Iterable[Path]) -> None:
     for each in inputs:
-        is_inside = each.resolve().is_relative_to(folder.resolve())
+        is_inside = _real(each).is_relative_to(_real(folder))
         is_folder = each.is_dir() and not each.samefile(folder)
         if each.exists() and is_inside and not is_folder and not is_sqlite(each):
             raise OutputError(
@@ -179,7 +179,12 @@ def _guard(path: Path) -> Iterator[None]:
 
 def _draft(path: Path) -> Path:
     """A new name beside the file, on the same disk, so that it can take its place."""
-    return path.resolve().with_name(f".llmprof-{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    return _real(path).with_name(f".llmprof-{os.getpid()}-{secrets.token_hex(4)}.tmp")
+
+
+def _real(path: Path) -> Path:
+    """The path without symbolic links; one of links that lead in a circle stays as it is."""
+    return Path(os.path.realpath(path))
 
 
 def _is_special(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterable
@@ -14,7 +15,8 @@ from llmprof.options import DEFAULT_DB
 
 Completer = Callable[[str], list[str]]
 # zsh evaluates what it is offered, so that a name such as `x$(command)` would run the command.
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9_.,:/@+=-]+")
+# At the beginning of a word, `=` is expanded, and `-` makes an option of it.
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_.,:/@+][A-Za-z0-9_.,:/@+=-]*")
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9_.,:/@+= -]")
 # A run's help tells it from the others; bash shows ids only.
 _RUNS = "SELECT id, model || ', ' || status FROM runs ORDER BY id DESC LIMIT 50"
@@ -113,7 +115,8 @@ def _stored(context: typer.Context, sql: str, *values: object) -> list[tuple[str
     """
     path = Path(context.params.get("db") or DEFAULT_DB)
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+        uri = f"{Path(os.path.realpath(path)).as_uri()}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True)) as connection:
             return connection.execute(sql, values).fetchall()
     except sqlite3.Error:
         return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +47,7 @@ def load_completions(path: Path, limit: int | None = None) -> Dataset[Answered]:
         DataNotFoundError: the file cannot be read.
         DataError: a record is broken, with file and line, or there is none.
     """
-    file = read_file(path, f"file:{path.resolve()}")
+    file = read_file(path, f"file:{os.path.realpath(path)}")
     found: dict[str, tuple[str, list[Written]]] = {}
     for record in read_records(file):
         prompt, written = _read(record)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
@@ -137,7 +138,7 @@ def open_source(file: DataFile, options: DataOptions) -> SourceFile:
         return read_file(BUILTIN_DIR / file.path, "builtin")
     folder = options.folder
     if folder is not None:
-        path = folder.expanduser().resolve() / file.path
+        path = Path(os.path.realpath(folder.expanduser())) / file.path
         return read_file(path, f"folder:{path}")
     if file.hub is None:
         raise DataNotFoundError(

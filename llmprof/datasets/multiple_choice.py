@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import string
 from collections.abc import Callable
@@ -65,7 +66,7 @@ def load_multiple_choice(
             f"unknown calibration data {name!r}; choose one of: {', '.join(CHOICE_DATASETS)}, "
             "or give the path of a file"
         )
-    file = read_file(path, f"file:{path.resolve()}")
+    file = read_file(path, f"file:{os.path.realpath(path)}")
     return [_dataset(path.stem, file, _own_question, options)]
 
 

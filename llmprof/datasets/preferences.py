@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -113,7 +114,7 @@ def _own_file(name: str, options: DataOptions) -> Dataset[PreferencePair]:
             f"unknown preference data {name!r}; choose one of: {', '.join(PREFERENCE_DATASETS)}, "
             "or give the path of a file"
         )
-    file = read_file(path, f"file:{path.resolve()}")
+    file = read_file(path, f"file:{os.path.realpath(path)}")
     records = islice(read_records(file), options.limit)
     pairs = tuple(_pair(record, path.stem) for record in records)
     if not pairs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -75,7 +76,7 @@ def load_prompts(name: str, options: DataOptions, language: str = "en") -> Datas
                 f"unknown text data set {name!r}; choose one of: {', '.join(PROMPT_DATASETS)}, "
                 "or give the path of a file"
             )
-        file = read_file(path, f"file:{path.resolve()}")
+        file = read_file(path, f"file:{os.path.realpath(path)}")
         name = path.stem
         prompts = list(_own_file(file))
     if not prompts:
@@ -157,7 +158,7 @@ def load_texts(path: Path, limit: int | None = None) -> Dataset[Prompt]:
         DataNotFoundError: the file cannot be read.
         DataError: a line is broken, with file and line, or there is none.
     """
-    file = read_file(path, f"file:{path.resolve()}")
+    file = read_file(path, f"file:{os.path.realpath(path)}")
     if file.suffix in _LINE_SUFFIXES:
         read = _lines(file)
     else:

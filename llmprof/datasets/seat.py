@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +93,7 @@ def _folder(options: DataOptions) -> tuple[Path, str]:
             "github.com/W4ngatang/sent-bias (tests/) into DIR/seat and pass --data-dir DIR, or use "
             "--data builtin"
         )
-    path = options.folder.expanduser().resolve() / _FOLDER
+    path = Path(os.path.realpath(options.folder.expanduser())) / _FOLDER
     return path, f"folder:{path}"
 
 

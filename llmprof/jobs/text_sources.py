@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -53,7 +54,7 @@ def _load(source: str, results: Store | Path, limit: int | None) -> Dataset[Prom
         # The texts of a run of `llmprof score` came from elsewhere.
         runs = [run for run in read_runs(store) if run.command != "score"]
         texts = [text for run in runs for text in _completions(store, run)]
-    return _dataset(path.stem, f"database:{path.resolve()}", texts[:limit])
+    return _dataset(path.stem, f"database:{os.path.realpath(path)}", texts[:limit])
 
 
 def _is_database(path: Path) -> bool:

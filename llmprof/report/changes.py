@@ -18,6 +18,7 @@ from llmprof.profilers.registry import stored_profiler
 from llmprof.report.contents import Change, ReportedRun, Row, Section, Value
 from llmprof.results import Store
 from llmprof.results.reader import read_samples
+from llmprof.results.row_types import fitting_samples
 
 _NO_ITEMS = "the values of its items are not stored"
 _TOLERANCE = 1e-9
@@ -76,10 +77,13 @@ def _measures(store: Store, run: ReportedRun, section: Section) -> _Measures:
     if not samples:
         return {}
     profiler = stored_profile(run, section.profiler)
-    made = (
-        profiler.measures(samples) if isinstance(profiler, Comparable) else _means(section, samples)
-    )
-    return {(measure.name, measure.group): measure for measure in made}
+    with fitting_samples(run.run_id, section.profiler):
+        made = (
+            profiler.measures(samples)
+            if isinstance(profiler, Comparable)
+            else _means(section, samples)
+        )
+        return {(measure.name, measure.group): measure for measure in made}
 
 
 def _means(section: Section, samples: Sequence[Scored]) -> list[Measure]:

@@ -19,6 +19,7 @@ from llmprof.report.contents import ReportedRun, Row, Section
 from llmprof.report.runs import choose_two_runs
 from llmprof.results import Store
 from llmprof.results.reader import SampleRow, read_samples
+from llmprof.results.row_types import fitting_samples
 
 _WORD = re.compile(r"\s+|\w+|[^\w\s]")
 EQUAL, REMOVED, ADDED = "equal", "removed", "added"
@@ -159,12 +160,12 @@ def _means(run: ReportedRun, section: Section, samples: Sequence[SampleRow]) -> 
     """The means over items, without groups, by their names."""
     profiler = stored_profile(run, section.profiler)
     if isinstance(profiler, Comparable):
-        made = profiler.measures(samples)
-        return {
-            each.name: each
-            for each in made
-            if isinstance(each, Mean) and each.group == OVERALL and each.covered
-        }
+        with fitting_samples(run.run_id, section.profiler):
+            return {
+                each.name: each
+                for each in profiler.measures(samples)
+                if isinstance(each, Mean) and each.group == OVERALL and each.covered
+            }
     units = [sample.sample_id for sample in samples]
     found = {}
     for row in section.rows:

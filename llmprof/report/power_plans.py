@@ -20,6 +20,7 @@ from llmprof.report.filters import Filters, chosen
 from llmprof.report.runs import choose_two_runs
 from llmprof.results import Store
 from llmprof.results.reader import SampleRow, read_samples
+from llmprof.results.row_types import fitting_samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +140,11 @@ def _means(run: ReportedRun, section: Section, samples: Sequence[SampleRow]) -> 
     profiler = stored_profile(run.source(section.profiler, section.dataset), section.profiler)
     if not isinstance(profiler, Comparable):
         return {}
-    made = profiler.measures(samples)
-    return {each.name: each for each in made if isinstance(each, Mean) and each.group == OVERALL}
+    with fitting_samples(run.run_id, section.profiler):
+        made = profiler.measures(samples)
+        return {
+            each.name: each for each in made if isinstance(each, Mean) and each.group == OVERALL
+        }
 
 
 def _with_twice(deviation: float, of_half: float, samples: int, half: int) -> float:

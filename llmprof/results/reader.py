@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from llmprof.errors import StoreError
 from llmprof.metrics.samples import Metric
+from llmprof.results.row_types import check_rows, check_run
 from llmprof.results.store import Store
 
 
@@ -185,6 +186,7 @@ _TEXTS = """
 SELECT id, sample_id, sample_index, "group", prompt, response, error_class FROM samples
 WHERE id IN (SELECT value FROM json_each(?))
 """
+_RUN_FIELDS = [each.name for each in fields(RunRow)]
 # Places of what SQLite has no type for, and of what names a sample.
 _DEMONSTRATION = 7
 _ID, _SCORES = 4, 9
@@ -219,6 +221,7 @@ def read_datasets(
     """What a run profiled, or all runs, in the order it was saved."""
     rows = _select(store, _DATASETS, "ORDER BY t.rowid", run_id=run_id, profiler=profiler)
     datasets = []
+    check_rows(store.path, DatasetRow, [row[:-1] for row in rows])
     for *columns, failures in rows:
         columns[_DEMONSTRATION] = bool(columns[_DEMONSTRATION])
         what = f"the failures of run {columns[0]}"
@@ -233,6 +236,7 @@ def read_metrics(
     """The metrics of a run, of one profiler or data set or of all, in the order they were saved."""
     where = {"run_id": run_id, "profiler": profiler, "dataset": dataset}
     rows = _select(store, _METRICS, "ORDER BY t.rowid", **where)
+    check_rows(store.path, MetricRow, rows)
     return [MetricRow(*_with(row, _DEMONSTRATION, bool(row[_DEMONSTRATION]))) for row in rows]
 
 
@@ -254,6 +258,7 @@ def read_samples(
     sql = _SAMPLES.format(prompt="t.prompt" if prompts else "''")
     where = {"run_id": run_id, "profiler": profiler, "dataset": dataset}
     rows = _select(store, sql, "ORDER BY t.id", **where)
+    check_rows(store.path, SampleRow, rows)
     scores = _all_scores(store, [(row[_ID], row[_SCORES]) for row in rows])
     return [
         SampleRow(*_with(row, _SCORES, values)) for row, values in zip(rows, scores, strict=True)
@@ -290,8 +295,11 @@ def read_texts(store: Store, ids: Sequence[int]) -> dict[int, tuple[Any, ...]]:
 def _runs(store: Store, then: str, *values: Any, **where: str | None) -> Iterator[RunRow]:
     for *columns, config, versions, name, tags in _select(store, _RUNS, then, *values, **where):
         columns.append(_parsed(store, config, f"the configuration of run {columns[0]}"))
+        times = dict(zip(_RUN_FIELDS, columns, strict=False))
+        check_run(store.path, str(columns[0]), times, columns[-1])
         columns.append(_parsed(store, versions, f"the versions of run {columns[0]}"))
         columns += [name, tuple(sorted(json.loads(tags)))]
+        check_rows(store.path, RunRow, [columns])
         yield RunRow(*columns)
 
 

@@ -56,9 +56,10 @@ class Store:
             raise StoreError(
                 f"there are no results in {path}; run `llmprof profile` first, or pass --db FILE"
             )
+        address = Path(os.path.realpath(path)).as_uri()
         with self._guard():
             self._connection = sqlite3.connect(
-                f"{path.resolve().as_uri()}?{_reading(path) if read_only else 'mode=rwc'}",
+                f"{address}?{_reading(path) if read_only else 'mode=rwc'}",
                 uri=True,
                 timeout=_BUSY_TIMEOUT_SECONDS,
                 check_same_thread=False,

@@ -35,6 +35,7 @@ from llmprof.report.inheritance import (
 )
 from llmprof.results import Store
 from llmprof.results.reader import read_datasets, read_run, read_samples
+from llmprof.results.row_types import fitting_samples
 
 CURVE = (1, 2, 5, 10)
 
@@ -117,8 +118,9 @@ def _measured(store: Store, run_id: str) -> _Measured:
             store, run_id, profiler=row.profiler, dataset=row.dataset, prompts=False
         )
         versions[row.profiler, row.dataset] = str(row.protocol_version)
-        for measure in profiler.measures(samples):
-            measures[row.profiler, row.dataset, measure.name, measure.group] = measure
+        with fitting_samples(run_id, row.profiler):
+            for measure in profiler.measures(samples):
+                measures[row.profiler, row.dataset, measure.name, measure.group] = measure
     return _Measured(measures, versions)
 
 

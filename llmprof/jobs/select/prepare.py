@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -154,7 +155,7 @@ def _load(job: SelectJob) -> Dataset[Prompt]:
     file = job.prompts.expanduser()
     if not file.is_file():
         raise DataNotFoundError(f"there is no file {file}; check --prompts")
-    return load_prompts(str(file.resolve()), job.data)
+    return load_prompts(os.path.realpath(file), job.data)
 
 
 def _sources(job: SelectJob) -> list[Source]:

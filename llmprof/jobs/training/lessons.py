@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -55,7 +56,7 @@ def read_turns(path: Path) -> list[Turns]:
     Raises:
         DataError: a line is broken, with file and line, or there is none.
     """
-    file = read_file(path, f"file:{path.resolve()}")
+    file = read_file(path, f"file:{os.path.realpath(path)}")
     found = [_turns(record) for record in read_records(file)]
     if not found:
         raise DataError(f"{path} holds no examples to train on; give at least one")
