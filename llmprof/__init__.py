@@ -32,7 +32,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """The public names, imported when first asked for, since every command imports llmprof."""
+    """Public names are imported lazily, since every command imports llmprof."""
     if name == "ProfileCallback":
         # It needs all of transformers' trainer.
         from llmprof.training_callback import ProfileCallback

@@ -1,4 +1,5 @@
-"""llmprof from Python: what the commands do, and what is stored as values or data frames."""
+"""The Python interface: functions for the commands, and stored results as objects or data
+frames."""
 
 from __future__ import annotations
 
@@ -36,7 +37,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Runs and their metrics. Samples may be many: they are read from `db` when asked for."""
+    """Runs and their metrics. Samples are read from `db` on demand, since there may be many."""
 
     db: Path
     runs: tuple[RunRow, ...]
@@ -72,8 +73,8 @@ class Results:
     def samples_frame(self, profiler: str | None = None) -> pandas.DataFrame:
         """One row per response, with the fields of `SampleRow`, and a column for each score.
 
-        A score that a response does not have is NaN. One that is called like a field has `_score`
-        at the end of its name.
+        A score that a response does not have is NaN. A score with the name of a field gets the
+        suffix `_score`.
 
         Raises:
             StoreError: the database cannot be read.
@@ -103,10 +104,10 @@ def _frame(values: Sequence[object], names: list[str]) -> pandas.DataFrame:
 
 
 def load_results(db: str | Path | None = None, run: str | Sequence[str] | None = None) -> Results:
-    """Read results: those of `run`, an id or its beginning, or several; else of every complete run.
+    """Read the results of `run` (an id, its beginning, or several), or of every complete run.
 
-    `db` None is `LLMPROF_DB`, or else llmprof.db here. A run that is named is read whatever its
-    status. Nothing is asked of a model.
+    `db` None is `LLMPROF_DB`, or else llmprof.db in the current folder. A named run is read
+    whatever its status. No model is called.
 
     Raises:
         StoreError: the database cannot be read, or has no such run.
@@ -128,7 +129,7 @@ def load_results(db: str | Path | None = None, run: str | Sequence[str] | None =
 def _with_keywords(
     options: Callable[Keywords, Options],
 ) -> Callable[[Callable[[Options], Result]], Callable[Keywords, Result]]:
-    """Give a function of a dataclass the dataclass's own parameters, for people and tools alike."""
+    """Give a function the signature of the options dataclass that it takes."""
 
     def decorate(function: Callable[[Options], Result]) -> Callable[Keywords, Result]:
         @wraps(function)
@@ -153,13 +154,12 @@ def _with_keywords(
 def profile(options: ProfileOptions) -> Results:
     """Profile a model and return the results of the run, which are stored in `db` too.
 
-    With `series`, `model` and `checkpoints` are those of a training, and each has a run.
+    With `series`, `model` and `checkpoints` belong to one training, and each gets a run.
 
     The options are those of `llmprof profile`, with the same meanings and defaults, environment
     variables included (see `docs/reference/cli.md`); no configuration file is read. `profilers` is
-    a list or a comma-separated text; `batch_size` None is automatic. What was asked before comes
-    from the cache: after an interruption, the same call resumes where it stopped. Works in a
-    notebook, and blocks.
+    a list or a comma-separated text; `batch_size` None is automatic. Existing answers come from the
+    cache: after an interruption, repeat the call to resume. Works in a notebook, and blocks.
 
     Raises:
         LlmprofError: with what was wrong and what to do.
@@ -211,7 +211,7 @@ def benchmark(options: BenchmarkOptions) -> Results:
 
 @_with_keywords(SelectOptions)
 def select(options: SelectOptions) -> Results:
-    """Write training data chosen by a metric to `output`, and return what the choice did.
+    """Write training data selected by a metric to `output`, and return the results.
 
     The options are those of `llmprof select`, as for `profile`. The samples of the results are all
     candidates; `selected` among their scores is 1 for those in the file.
@@ -238,8 +238,8 @@ def inherit(options: InheritOptions) -> Inheritance:
     """Train students on selected data, profile everything, and return what was inherited.
 
     The options are those of `llmprof inherit`, as for `profile`; `target` is a list. Data and
-    reports are written to `output`, and all runs to `db`. The same call again goes on where it
-    stopped, and does nothing twice.
+    reports are written to `output`, and all runs to `db`. Repeat the call to resume an interrupted
+    experiment.
 
     Raises:
         LlmprofError: with what was wrong and what to do.
@@ -262,15 +262,15 @@ def compare(
     *,
     seeds: str = "latest",
 ) -> Report:
-    """How other runs differ from the run `before`: what `llmprof compare` shows, as values.
+    """Compare other runs with the run `before`, like `llmprof compare`; returns the report.
 
     Each is a run's id or its beginning, or a model, which stands for its latest complete runs. In
-    each section of the report, the changes of a row follow `runs`, and `baseline` is the place of
+    each section of the report, the changes of a row follow `runs`, and `baseline` is the index of
     `before` among them. `seeds` is latest, each or together, as for `llmprof report --seeds`.
 
     Raises:
         StoreError: the database cannot be read.
-        UnknownNameError: a name fits no run, or several where one is needed.
+        UnknownNameError: a name matches no run, or several if one is needed.
     """
     from llmprof.report.build import build_report
 

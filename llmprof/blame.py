@@ -1,4 +1,4 @@
-"""Finds the installed package whose code an error comes from, and says so in one line."""
+"""Attribute errors to the installed plug-in package that caused them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ _OWN = "llmprof"
 
 @contextmanager
 def blaming_plugins() -> Iterator[None]:
-    """Raise PluginError for whatever the code of an installed plug-in raises within the block.
+    """Turn any error that the code of an installed plug-in raises in the block into a PluginError.
 
-    Also where llmprof stumbles over what a plug-in has answered. Other errors pass through.
+    This includes errors in llmprof that are caused by an invalid answer of a plug-in. Other errors
+    are not changed.
     """
     try:
         yield
@@ -33,7 +34,7 @@ def blaming_plugins() -> Iterator[None]:
 
 
 def blamed(error: BaseException) -> PluginError | None:
-    """The error of the plug-in that an error comes from; None where no plug-in has a part in it."""
+    """The PluginError for an error; None if no plug-in is involved."""
     if not _is_fault(error):
         return None
     frames = _frames(error)
@@ -56,7 +57,7 @@ def blamed(error: BaseException) -> PluginError | None:
 
 @contextmanager
 def noting_on(failed: BaseException) -> Iterator[None]:
-    """Note an error of the block on one that came before it, and is going to be raised."""
+    """Add an error of the block as a note to an earlier error that is about to be raised."""
     try:
         yield
     except (Exception, SystemExit) as error:
@@ -83,7 +84,7 @@ def _distribution(point: EntryPoint) -> str:
 
 
 def _is_fault(error: BaseException) -> bool:
-    """Whether an error is a fault: any exception, an end of the process, or a panic in Rust."""
+    """Whether an error is a plug-in's failure: any exception, SystemExit, or a panic in Rust."""
     if isinstance(error, LlmprofError):
         return False
     fault = isinstance(error, Exception | SystemExit | BaseExceptionGroup)
@@ -91,9 +92,9 @@ def _is_fault(error: BaseException) -> bool:
 
 
 def _origin(frames: Sequence[FrameType]) -> list[EntryPoint]:
-    """The plug-in whose code ran, or whose object was in use, in the innermost of these frames.
+    """The plug-in whose code ran, or whose object was used, in the innermost of these frames.
 
-    Those of one package that cannot be told apart are several.
+    Several, if those of one package cannot be distinguished.
     """
     points: dict[str, list[EntryPoint]] = {}
     for group in entry_points().groups:
@@ -129,7 +130,8 @@ def _frames(error: BaseException) -> list[FrameType]:
 
 
 def _values(frame: FrameType) -> Iterator[Any]:
-    """What a function of llmprof had at hand: its variables, and what those of its own hold."""
+    """Objects reachable from a frame of llmprof: its variables, and the attributes of llmprof's own
+    objects."""
     for value in frame.f_locals.values():
         yield value
         if type(value).__module__.startswith(_OWN) and is_dataclass(value):

@@ -1,4 +1,4 @@
-"""Answers requests: from the cache when it can, from a backend when it must."""
+"""Answers requests from the cache, or from a backend if they are not cached."""
 
 from __future__ import annotations
 
@@ -37,10 +37,9 @@ _LONGEST_PAUSE = 5.0
 class Engine:
     """Answers requests from a cache and from backends, one backend per kind of request.
 
-    The first backend that has the capability answers a kind; but `scorers`, by name, when there
-    are any, answer what is asked about toxicity, and nothing else: the one that the request names,
-    or the first. `observer` gets every request about toxicity with its outcome, once, in a worker
-    thread.
+    The first backend that has the capability answers a kind; but toxicity requests are answered
+    only by `scorers`, if there are any: by the one that the request names, or the first. `observer`
+    gets every toxicity request with its outcome, once, in a worker thread.
     """
 
     def __init__(
@@ -78,7 +77,7 @@ class Engine:
         raise CapabilityError(f"no backend answers {kind.kind} requests (there is: {names})")
 
     def cached(self, requests: Sequence[Request]) -> list[Response | None]:
-        """The stored response to each request; None for those that are still to be asked.
+        """The cached response to each request; None if there is none.
 
         Raises:
             CacheError: the cache cannot be read.
@@ -91,14 +90,14 @@ class Engine:
         listener: ProgressListener = lambda progress: None,
         receiver: Receiver | None = None,
     ) -> list[Answer]:
-        """Answer every request; equal requests are asked once.
+        """Answer every request; equal requests are sent once.
 
         `listener` is called in the event loop's thread after each answer. `receiver` is awaited
         with the index and answer of each request as soon as it is known, cached ones first; while
-        it waits, no further answer is taken from the backend.
+        it waits, the backend delivers no further answers.
 
         Raises:
-            BackendError: a backend cannot go on; what it answered before is in the cache.
+            BackendError: a backend cannot continue; its earlier answers are in the cache.
             CacheError: the cache cannot be read or written.
         """
         keys = self._keys(requests)
@@ -159,12 +158,12 @@ class Engine:
         return missing
 
     async def _share(self, backend: Backend, missing: dict[str, Request], ledger: Ledger) -> None:
-        """Send one claim after another; poll the cache for what other processes claimed."""
+        """Claim and send requests in parts; poll the cache for those claimed by other processes."""
         pause, first = _SHORTEST_PAUSE, True
         while missing:
             with self._cache.claims.claim(missing, first=first) as claimed:
                 mine = {key: missing.pop(key) for key in tuple(missing) if key in claimed}
-                # Another process may have answered and released them since the last look.
+                # Another process may have answered and released them since the last poll.
                 if mine := await self._look_up(mine, ledger):
                     await self._ask(backend, mine, ledger)
             first = first and not claimed
@@ -223,7 +222,7 @@ class _CachingSink:
             if not isinstance(outcome, Failure)
         ]
         if kept:
-            # Shielded from Ctrl-C: an answer that exists, and may have been paid for, is kept.
+            # Shielded from Ctrl-C: an answer that has arrived, and may have been paid for, is kept.
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(self._cache.put_many, self._backend.model, kept)
         await self._ledger.record(

@@ -1,4 +1,4 @@
-"""All errors that a user can cause or meet.
+"""All errors that users can cause or see.
 
 Every message says what was wrong, where, and what to do about it, on one line. The command line
 prints the message and exits with `exit_code`; a traceback is shown only with `--debug`.
@@ -22,7 +22,7 @@ def install_extra(extra: str) -> str:
 
 
 def require(module: str, purpose: str, install: str) -> None:
-    """Check that an optional package is there, without importing it; `install` is what to run.
+    """Check that an optional package is installed, without importing it; `install` is the command.
 
     Raises:
         MissingDependencyError: it is not installed.
@@ -38,7 +38,7 @@ class LlmprofError(Exception):
 
 
 class UsageError(LlmprofError):
-    """The arguments name something that does not exist, or make no sense; exit code 2."""
+    """The arguments are invalid or name something that does not exist; exit code 2."""
 
     exit_code: int = 2
 
@@ -56,7 +56,7 @@ class ModelNotFoundError(UsageError):
 
 
 class ConfigError(UsageError):
-    """The configuration file is missing, malformed or holds an unknown option."""
+    """The configuration file is missing, malformed or contains an unknown option."""
 
 
 class DataError(LlmprofError):
@@ -80,7 +80,7 @@ class GateError(LlmprofError):
 
 
 class OutOfTimeError(LlmprofError):
-    """Work took longer than it was given."""
+    """Work exceeded its time limit."""
 
 
 class TrackerError(LlmprofError):

@@ -1,4 +1,4 @@
-"""Bookkeeping of a list of requests: outcomes, progress, failures, and when to give up."""
+"""Tracks outcomes, progress and failures of a list of requests, and decides when to give up."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from llmprof.errors import BackendError
 from llmprof.requests import Answer, Outcome, Toxicity
 from llmprof.responses import BLOCKED, Completion, Failure, TokenLogProbs
 
-# When so many first requests are all refused alike, the others would be too.
+# If this many first requests are all refused for one reason, the others would be too.
 _REFUSALS = 100
 _DIGITS = re.compile(r"\d+")
 
@@ -22,10 +22,10 @@ _DIGITS = re.compile(r"\d+")
 class Progress:
     """Progress of a list of requests; `done` counts cached, answered and failed ones.
 
-    `truncated` counts the answers whose prompt was cut to fit the model's context, `shortened`
-    those that the context itself was too short for, `tokens` those of completions that were not
-    cached, `thinking` those that models thought with; `failures` maps each class of failure to the
-    first message of that class, `remarks` what was changed in requests likewise.
+    `truncated` counts answers whose prompt was cut to fit the model's context, `shortened` answers
+    that ended because the context was full, `tokens` the tokens of new completions, `thinking`
+    their reasoning tokens; `failures` maps each class of failure to the first message of that
+    class, `remarks` likewise the changes made to requests.
     """
 
     total: int
@@ -64,7 +64,7 @@ Observer = Callable[[Sequence[tuple[Toxicity, Outcome]]], None]
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """Tells the observer of the outcomes of `asked`."""
+    """Passes the outcomes of `asked` to the observer."""
 
     asked: Mapping[str, Toxicity]
     observer: Observer
@@ -72,7 +72,7 @@ class Observation:
     async def tell(self, answered: Sequence[tuple[str, Outcome]]) -> None:
         known = [(self.asked[key], outcome) for key, outcome in answered if key in self.asked]
         if known:
-            # Shielded from Ctrl-C: what was answered is recorded.
+            # Shielded from Ctrl-C: answers that have arrived are recorded.
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(self.observer, known)
 
@@ -143,7 +143,7 @@ def _tokens(outcome: Outcome) -> int:
 
 
 def _remarks(outcomes: Iterable[Outcome]) -> dict[str, str]:
-    """What was changed in requests, by parameter."""
+    """Changes made to requests, by parameter."""
     remarks = {}
     for each in outcomes:
         if isinstance(each, Completion):
@@ -157,7 +157,7 @@ def _remarks(outcomes: Iterable[Outcome]) -> dict[str, str]:
 
 
 def _withheld(outcome: Outcome) -> Outcome:
-    """The outcome; a Failure for a completion without a text, which is kept but never scored."""
+    """The outcome; a Failure for a completion without text, which is cached but never scored."""
     if isinstance(outcome, Completion) and outcome.blocked:
         words = outcome.details.get("blocked", BLOCKED)
         return Failure("Blocked", f"the provider withheld the completion: {words}")
@@ -183,14 +183,14 @@ class Refusals:
         """Count one outcome of a request of this kind.
 
         Raises:
-            BackendError: none of the first hundred was answered, and all failed for one reason.
+            BackendError: the first hundred requests all failed for the same reason.
         """
         if (backend, kind) in self._decided:
             return
         if not isinstance(outcome, Failure):
             self._decided.add((backend, kind))
             return
-        # Messages of one reason may differ in counts and times.
+        # Messages with the same reason may differ in counts and times.
         reason = outcome.error_class, _DIGITS.sub("", outcome.message)
         first, count = self._alike.get((backend, kind), (reason, 0))
         if reason != first:
@@ -199,7 +199,8 @@ class Refusals:
         self._alike[backend, kind] = first, count + 1
         if count + 1 >= _REFUSALS:
             raise BackendError(
-                f"backend {backend!r} refused the first {count + 1} {kind} requests, all for one "
-                f"reason ({outcome.error_class}: {outcome.message}); correct that, then run the "
+                f"backend {backend!r} refused the first {count + 1} {kind} requests, all for the "
+                f"same reason ({outcome.error_class}: {outcome.message}); correct that, then run "
+                f"the "
                 "same command again"
             )

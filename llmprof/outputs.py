@@ -1,4 +1,4 @@
-"""Write files whole or not at all, and never over a database or an input of the same command."""
+"""Atomic writing of output files, which never overwrites a database or an input of the command."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from llmprof.errors import OutputError
 _SQLITE = b"SQLite format 3\x00"
 # Files that SQLite keeps beside a database.
 _COMPANIONS = ("-wal", "-shm", "-journal")
-# What is below these is no file that another could take the place of.
+# Paths below these are devices, which cannot be replaced by another file.
 _SYSTEM = ("/dev/", "/proc/")
 
 
 def check_output(path: Path, *, inputs: Iterable[Path] = ()) -> None:
-    """Refuse to write a file where that would destroy something, or cannot succeed.
+    """Refuse to write a file if that would destroy data or cannot succeed.
 
-    `inputs` are the files that the command reads; a database is refused whether it is one or not.
+    `inputs` are the files that the command reads; a database is always refused.
 
     Raises:
         OutputError: it is a folder, a database or an input, or its folder cannot be written to.
@@ -40,10 +40,11 @@ def check_output(path: Path, *, inputs: Iterable[Path] = ()) -> None:
 
 
 def check_apart(written: Sequence[Path], read: Iterable[Path]) -> None:
-    """Refuse files and folders to write that the same command reads, before any work is done.
+    """Refuse outputs that the same command reads, before any work is done.
 
-    A file must be none that is read, nor lie in a folder that is read, such as a model's; a folder
-    must hold none. Databases do not count: every output spares them.
+    An output file must not be an input, nor be in an input folder, such as a model's; an output
+    folder must not contain an input. Databases are not checked here, since no output overwrites
+    them.
 
     Raises:
         OutputError: one is read, or two are the same.
@@ -60,7 +61,7 @@ def check_apart(written: Sequence[Path], read: Iterable[Path]) -> None:
 
 
 def paths_in(value: object) -> Iterator[Path]:
-    """The files and folders that exist and that an option's value names.
+    """The existing files and folders that an option's value names.
 
     Texts may have several, separated by commas, each behind names, as in `recorded:NAME=FILE`, or
     before a revision, as in `FOLDER@main`.
@@ -92,9 +93,9 @@ def _named(text: str) -> tuple[str, str]:
 
 @contextmanager
 def new_file(path: Path, *, inputs: Iterable[Path] = ()) -> Iterator[Path]:
-    """A path to write to, which takes the place of `path` when the block ends without an error.
+    """A temporary path to write to, which replaces `path` when the block ends without an error.
 
-    An old file stays as it is until the new one is on the disk, also if the machine loses power. A
+    An old file is kept until the new one is synced to disk, so that it also survives a power cut. A
     device or pipe is written directly.
 
     Raises:
@@ -152,13 +153,13 @@ def _spare_in(folder: Path, inputs: Iterable[Path]) -> None:
 
 
 def _finish(draft: Path, path: Path) -> None:
-    """Put the draft, once it is on the disk, in the place of the file, with its permissions."""
+    """Sync the draft to disk and replace the file by it, keeping its permissions."""
     with suppress(FileNotFoundError):
         draft.chmod(path.stat().st_mode)
     with draft.open("rb") as written:
         os.fsync(written.fileno())
     os.replace(draft, path)
-    # The new name has to reach the disk too; not every file system can sync a folder.
+    # The new name must be synced too; not every file system can sync a folder.
     with suppress(OSError):
         folder = os.open(path.parent, os.O_RDONLY)
         try:
@@ -178,12 +179,12 @@ def _guard(path: Path) -> Iterator[None]:
 
 
 def _draft(path: Path) -> Path:
-    """A new name beside the file, on the same disk, so that it can take its place."""
+    """A new name in the same folder, hence on the same disk, so that it can replace the file."""
     return _real(path).with_name(f".llmprof-{os.getpid()}-{secrets.token_hex(4)}.tmp")
 
 
 def _real(path: Path) -> Path:
-    """The path without symbolic links; one of links that lead in a circle stays as it is."""
+    """The path without symbolic links; a link in a cycle is kept as it is."""
     return Path(os.path.realpath(path))
 
 

@@ -16,8 +16,8 @@ from llmprof.errors import LlmprofError, MissingDependencyError, PluginError, Un
 class Registry:
     """Factories of one `kind` by name; `built_in` maps names to `module:attribute`.
 
-    A built-in name wins over an entry point of `group` with the same name. What a factory of
-    another package makes must have the members of `protocol`.
+    A built-in name wins over an entry point of `group` with the same name. Objects made by a
+    factory of another package must have the members of `protocol`.
     """
 
     kind: str
@@ -41,7 +41,7 @@ class Registry:
         point = self._entry_point(name)
         try:
             return point.load()
-        # Importing a module runs any code of its author, also one that wants to end the process.
+        # Importing a module runs any code of its author, including code that exits the process.
         except (Exception, SystemExit) as error:
             raise MissingDependencyError(
                 f"{described(point, self.kind)} cannot be imported: {first_line(error)}; "
@@ -49,7 +49,7 @@ class Registry:
             ) from error
 
     def create(self, name: str, options: Any) -> Any:
-        """What the factory called `name` makes of `options`.
+        """The object that the factory called `name` creates from `options`.
 
         Raises:
             UnknownNameError: there is none of that name.
@@ -86,11 +86,11 @@ class Registry:
 
 
 def _members(protocol: type) -> list[str]:
-    """The names that a protocol asks for."""
+    """The names that a protocol requires."""
     declared = (*vars(protocol), *inspect.get_annotations(protocol))
     return sorted({name for name in declared if not name.startswith("_")})
 
 
 def _has(made: object, member: str) -> bool:
-    """Whether an object has a member, without running a property: it might ask a server."""
+    """Whether an object has a member, without evaluating properties, which might call a server."""
     return inspect.getattr_static(made, member, None) is not None

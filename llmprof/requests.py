@@ -1,7 +1,7 @@
 """Requests that profilers make.
 
-All are frozen dataclasses made of JSON values, so that each has one canonical form, from which the
-cache key is computed (`llmprof.cache.keys`).
+All are frozen dataclasses of JSON values, so that each has one canonical form, from which the cache
+key is computed (`llmprof.cache.keys`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Message:
 class Sampling:
     """How a continuation is sampled.
 
-    `temperature` 0 is greedy decoding: the other parameters and the seed then change nothing and
+    `temperature` 0 is greedy decoding: the other parameters and the seed then have no effect and
     are left out of the canonical form. `top_p` is in (0, 1]; `top_k` 0 means no limit.
     """
 
@@ -80,13 +80,13 @@ class LogLikelihood:
     """Log-likelihood of `continuation` given `context`.
 
     An empty context conditions on the model's beginning-of-text token. The text is tokenized as a
-    whole and split after the context's tokens. `reading` says what the context is:
+    whole and split after the context's tokens. `reading` says how the context is read:
 
-    - `text`: a blank at its end belongs to the continuation, and a token that spans the boundary to
-      the context (both as lm-evaluation-harness does).
-    - `prompt`: what the continuation was written after. Blanks at its end stay there, and exactly
-      the continuation's tokens are scored; where no token ends with the prompt, none are.
-    - `rendered`: a prompt that holds its special tokens already, such as a conversation in the
+    - `text`: a space at its end belongs to the continuation, and a token that spans the boundary to
+      the context (both as in lm-evaluation-harness).
+    - `prompt`: the prompt that the continuation was generated from. Spaces at its end are kept, and
+      exactly the continuation's tokens are scored; none, if no token ends at the end of the prompt.
+    - `rendered`: a prompt that already contains its special tokens, such as a conversation in the
       model's chat template.
     """
 
@@ -107,8 +107,8 @@ class RollingLogLikelihood:
     """Log-likelihood of a whole `text` of any length, given the beginning-of-text token.
 
     A text longer than the model's window is scored in windows that cover each token once: only the
-    last reaches back over tokens that are scored already, to be full (`get_rolling_token_windows`
-    of lm-evaluation-harness, with a context of 1). Nothing is cut off, and a text that fits has the
+    last window overlaps with scored tokens, so that it is full (`get_rolling_token_windows` of
+    lm-evaluation-harness, with a context of 1). Nothing is cut off, and a text that fits has the
     value of `LogLikelihood("", text)`.
     """
 
@@ -125,9 +125,9 @@ class RollingLogLikelihood:
 class TailLogLikelihood:
     """Log-likelihood of the last tokens of `text`: as many as `tail` has when tokenized alone.
 
-    Both are tokenized as the tokenizer does it by default, special tokens included. The scored
-    tokens may begin before `tail` does in the text, or after: this is how the scripts of "LLM See,
-    LLM Do" score an option.
+    Both are tokenized with the tokenizer's defaults, including special tokens. The scored tokens
+    may begin before or after the beginning of `tail` in the text: the scripts of "LLM See, LLM Do"
+    score options in this way.
     """
 
     text: str
@@ -142,7 +142,7 @@ class TailLogLikelihood:
 
 @dataclass(frozen=True, slots=True)
 class StartedLogLikelihood:
-    """Log-likelihood of `text` whose start token is read for its first token only.
+    """Log-likelihood of `text` in which only the first token is conditioned on a start token.
 
     The first token is scored given the first token of `start`, each later one given the tokens of
     the text before it, without the start token. This is how bias-bench (Meade et al. 2022, arXiv
@@ -185,9 +185,8 @@ class Embed:
     """Embed one text.
 
     A language model pools the hidden states of `layer` (0 is the embeddings, -1 the last layer)
-    over its tokens by `pooling`: `mean`, `last` token or `cls` (first token); padding never
-    counts. A provider's embedding model ignores both. The vector is
-    not normalised.
+    over its tokens by `pooling`: `mean`, `last` token or `cls` (first token); padding is never
+    included. A provider's embedding model ignores both. The vector is not normalised.
     """
 
     text: str
@@ -203,10 +202,10 @@ class Embed:
 
 @dataclass(frozen=True, slots=True)
 class Toxicity:
-    """Score one text for each of `attributes`; none asks a scorer for all of its own.
+    """Score one text for each of `attributes`; if empty, for all attributes of the scorer.
 
-    `scorer` names one of several scorers. It is no part of the canonical form: whose answer it is
-    follows from the scorer's identity, however many others are asked.
+    `scorer` names one of several scorers. It is not part of the canonical form, since the scorer's
+    identity is already part of the cache key.
     """
 
     text: str
@@ -222,7 +221,7 @@ class Toxicity:
 
 @dataclass(frozen=True, slots=True)
 class DescribeText:
-    """Describe one text by `metrics`, which `llmprof.metrics.text` names.
+    """Compute `metrics` of one text, as named in `llmprof.metrics.text`.
 
     `language` is a code such as `en`.
     """

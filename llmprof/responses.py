@@ -1,6 +1,6 @@
 """Responses that backends give to requests, and failures.
 
-All are frozen dataclasses made of JSON values: an answer is stored as its fields and read back by
+All are frozen dataclasses of JSON values: an answer is stored as its fields and read by
 `from_json`.
 """
 
@@ -20,19 +20,19 @@ def whole_characters(text: str) -> str:
 
 # The finish reason of a completion that the provider withheld or cut, as OpenAI names it.
 BLOCKED = "content_filter"
-# The detail of a completion that the model's context ended before its limit of tokens did.
+# The detail of a completion that ended because the context was full, before its token limit.
 SHORTENED_TO = "shortened_to"
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """Answer to `Generate`. `finish_reason` is `stop`, `length` or the provider's own word.
+    """Answer to `Generate`. `finish_reason` is `stop`, `length` or the provider's own value.
 
-    `token_count` is None where the provider does not count tokens. `truncated_tokens` of the prompt
-    did not fit the model and were cut from its beginning. `details` holds what else the provider
-    reports (billed units, safety mode), as JSON values; `shortened_to` is the number of tokens
-    after which the model's context was full, `thinking_tokens` the number of those that the model
-    thought with, and `thinking_end` the mark after them.
+    `token_count` is None if the provider does not count tokens. `truncated_tokens` is the number of
+    tokens cut from the beginning of the prompt to fit the context. `details` contains other values
+    that the provider reports (billed units, safety mode), as JSON values; `shortened_to` is the
+    number of tokens after which the context was full, `thinking_tokens` the number of reasoning
+    tokens, and `thinking_end` the marker after them.
     """
 
     text: str
@@ -43,7 +43,7 @@ class Completion:
 
     @property
     def dropped(self) -> Sequence[str]:
-        """The sampling parameters that were left out, since the provider takes none of them."""
+        """The sampling parameters that were left out because the provider does not accept them."""
         names: Sequence[str] = self.details.get("dropped", ())
         return names
 
@@ -65,7 +65,7 @@ class Completion:
 
     @property
     def thinking_tokens(self) -> int:
-        """How many of its tokens the model thought with; 0 where that is not known."""
+        """The number of reasoning tokens; 0 if unknown."""
         count: int = self.details.get("thinking_tokens", 0)
         return count
 
@@ -84,8 +84,8 @@ class Completion:
 class TokenLogProbs:
     """Answer to `LogLikelihood`: natural logarithms, one value per continuation token.
 
-    `is_greedy` tells whether every token was the most likely one at its position.
-    `truncated_tokens` of the context did not fit the model and were cut from its beginning.
+    `is_greedy` says whether every token was the most likely one at its position. `truncated_tokens`
+    is the number of tokens cut from the beginning of the context to fit the model.
     """
 
     total: float
@@ -122,10 +122,10 @@ class Embedding:
 class ToxicityScores:
     """Answer to `Toxicity`: a score in [0, 1] for each attribute that the scorer has.
 
-    A text that the scorer refuses for good (empty, too long, a language it does not know) has no
-    scores, and `refusal` gives the scorer's own reason; that is an answer, and it is cached.
-    `details` holds what a scorer behind a network said besides, as JSON values; `given` is the day
-    of the answer in UTC, as an ISO date. Both are about the answer and no part of it.
+    A text that the scorer permanently refuses (empty, too long, unsupported language) has no
+    scores, and `refusal` gives the scorer's own reason; this counts as an answer and is cached.
+    `details` contains the remaining values of a remote scorer's answer, as JSON values; `given` is
+    the date of the answer in UTC, in ISO format. Both are metadata.
     """
 
     scores: Mapping[str, float]
@@ -139,15 +139,16 @@ class ToxicityScores:
         return cls(dict(data["scores"]), data.get("refusal"), details, given)
 
 
-# The class of failure of an answer with numbers that are infinite or not a number.
+# The failure class of an answer with infinite numbers or NaN.
 NOT_FINITE = "NotFinite"
 
 
 @dataclass(frozen=True, slots=True)
 class TextScores:
-    """Answer to `DescribeText`: each metric's value; None where it is not defined for the text.
+    """Answer to `DescribeText`: each metric's value; None if it is undefined for the text.
 
-    A text that is not described has no scores, and `refusal` says why; it is an answer and is kept.
+    A text that cannot be processed has no scores, and `refusal` says why; this counts as an answer
+    and is cached.
     """
 
     scores: Mapping[str, float | None]
@@ -160,7 +161,8 @@ class TextScores:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A request that got no answer: refused, unparsable, timed out at every retry. Never cached."""
+    """A request without an answer: refused, unparsable, or timed out at every retry. Never
+    cached."""
 
     error_class: str
     message: str

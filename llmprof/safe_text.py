@@ -1,4 +1,4 @@
-"""Make text of models, servers and file names safe to show: on a terminal, in JSON, in a sheet."""
+"""Escape text of models, servers and file names for terminals, JSON and spreadsheets."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Callable
 # Control characters, invisible formatting characters (among them those that turn the direction of
 # writing) and halves of surrogate pairs.
 _STEERING = ("Cc", "Cf", "Cs")
-# What spreadsheets take for the beginning of a formula.
+# Characters that spreadsheets read as the beginning of a formula.
 _FORMULA = re.compile(r"[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 
 
 def printable(value: object) -> str:
-    r"""Text that cannot steer a terminal: all control characters but line feeds are escaped.
+    r"""Text that cannot control a terminal: all control characters except line feeds are escaped.
 
     >>> printable("red \x1b[31m")
     'red \\x1b[31m'
@@ -24,7 +24,7 @@ def printable(value: object) -> str:
 
 
 def printable_json(text: str) -> str:
-    r"""JSON with the same content that cannot steer a terminal.
+    r"""JSON with the same content that cannot control a terminal.
 
     >>> printable_json('"red \x9b31m"')
     '"red \\u009b31m"'
@@ -33,7 +33,7 @@ def printable_json(text: str) -> str:
 
 
 def spreadsheet_cell(value: object) -> object:
-    r"""A value for CSV that spreadsheets take for a text, not for a formula; numbers stay numbers.
+    r"""A CSV value that spreadsheets read as text, not as a formula; numbers stay numbers.
 
     >>> spreadsheet_cell("=HYPERLINK(1)"), spreadsheet_cell("-1.5"), spreadsheet_cell(-1.5)
     ("'=HYPERLINK(1)", '-1.5', -1.5)

@@ -32,10 +32,10 @@ _NOT_IN_TRAINING = {"model", "checkpoints", "adapter", "step", "backend", "texts
 class ProfileCallback(TrainerCallback):
     """Profiles the model before the first step, every so often, and at the end.
 
-    The model in memory is asked, without a copy and without saving it: dropout is off meanwhile,
-    and random generators, gradients and the optimizer are as if nothing had happened. Each step is
-    a run of the series `series`, on the same items, so that `llmprof report --series` compares it
-    with step 0. With several processes the first one works and the others wait.
+    The model in memory is profiled, without copying or saving it: dropout is disabled meanwhile,
+    and the states of random generators, gradients and the optimizer are not changed. Each step is a
+    run of the series `series`, on the same items, so that `llmprof report --series` compares it
+    with step 0. With several processes the first one runs the profile and the others wait.
 
     Args:
         profilers: As for `llmprof.profile`.
@@ -43,14 +43,14 @@ class ProfileCallback(TrainerCallback):
         on: Instead of `every`: `save`, with each checkpoint, or `epoch`. Default: `save`.
         limit: Items of each data set.
         series: Name of the series. Default: the trainer's `run_name`, or else the last name of its
-            `output_dir`. A training that begins anew gets a name of its own, such as `out-2`.
-        max_seconds: Seconds for all profiles together; then the training goes on without them.
-        tokenizer: Where the trainer has none (`processing_class`).
+            `output_dir`. A new training with the same name gets a number, as in `out-2`.
+        max_seconds: Total seconds for all profiles; after that, training continues without them.
+        tokenizer: Needed if the trainer has none (`processing_class`).
         options: Any other option of `llmprof.profile`, such as `db`, `data` or `quiet`.
 
     Raises:
-        LlmprofError: with what was wrong and what to do; only before the first step. Later, what
-            goes wrong with a profile is said, and the training goes on.
+        LlmprofError: with what was wrong and what to do; only before the first step. Later errors
+            of a profile are reported, and the training continues.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class ProfileCallback(TrainerCallback):
         **options: Any,
     ) -> None:
         if every is not None and on is not None:
-            raise UsageError("every and on are two ways to say when; give one of them")
+            raise UsageError("every and on exclude each other; give one of them")
         if every is not None and every < 1:
             raise UsageError(f"every is {every}; give a number of steps above 0")
         if on is not None and on not in _EVENTS:
@@ -77,16 +77,16 @@ class ProfileCallback(TrainerCallback):
             {"model", "checkpoints", "adapter", "step", "backend", "texts"} & {*options}
         )
         if refused:
-            raise UsageError(f"{refused[0]} is not for a model in training; leave it out")
+            raise UsageError(f"{refused[0]} cannot be used with a model in training; remove it")
         self.series = series
         self.seconds = 0.0
-        """Seconds that profiles took so far."""
+        """Total seconds of all profiles so far."""
         self._every = every
         self._on = None if every is not None else on or "save"
         self._max_seconds = math.inf if max_seconds is None else max_seconds
         self._tokenizer = tokenizer
         self._options = ProfileOptions(profilers=profilers, limit=limit, **options)
-        # Wrong names are told before the model is even made.
+        # Invalid names are reported before the model is created.
         self._job = profile_job(self._options)
         self._latest: int | None = None
         self._longest = 0.0
@@ -126,7 +126,7 @@ class ProfileCallback(TrainerCallback):
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        # The best model may have been loaded by now, which is of an earlier step.
+        # The trainer may have loaded the best model by now, which is from an earlier step.
         if not args.load_best_model_at_end:
             self._profile_or_tell(args, state, kwargs["model"])
         if state.is_world_process_zero and self._latest is not None:
@@ -136,11 +136,11 @@ class ProfileCallback(TrainerCallback):
             )
 
     def _profile_or_tell(self, args: TrainingArguments, state: TrainerState, model: Any) -> None:
-        """Profile; of an error, the training is not the one to suffer."""
+        """Profile; an error is reported and does not stop the training."""
         if self._latest == state.global_step:
             return
         if self.seconds + self._longest > self._max_seconds:
-            # The clock is that of the first process: the others only wait for it.
+            # Only the first process measures time; the others wait for it.
             if state.is_world_process_zero and self._longest < math.inf:
                 self._say(f"max_seconds is reached: no profile from step {state.global_step} on")
             self._longest = math.inf
@@ -178,7 +178,8 @@ class ProfileCallback(TrainerCallback):
 
         options = self._job.backend_options
         if options.batch_size is None:
-            # As large as the trainer evaluates: what else is in memory, it knows best.
+            # The trainer's evaluation batch size takes the other memory use of the training into
+            # account.
             options = replace(options, batch_size=args.per_device_eval_batch_size)
         precision = "bf16" if args.bf16 else "fp16" if args.fp16 else None
         with at_rest(model):
@@ -189,7 +190,7 @@ class ProfileCallback(TrainerCallback):
             run_profile(job, check_time, HuggingFaceBackend(options, live))
 
     def _series_name(self, args: TrainingArguments, *, resumed: bool) -> str:
-        """The name that is wanted; numbered for another training, where there has been one."""
+        """The requested name, with a number if an earlier training has the same name."""
         wanted = self.series or args.run_name or Path(args.output_dir or ".").resolve().name
         if not self._job.db.is_file():
             return wanted
@@ -199,7 +200,10 @@ class ProfileCallback(TrainerCallback):
         numbers = [int(found[1] or 1) for name in known if (found := pattern.fullmatch(name))]
         number = max(numbers, default=0) + (0 if resumed and numbers else 1)
         if number > 1 and not resumed:
-            self._say(f"series {wanted} is of an earlier training; this one is {wanted}-{number}")
+            self._say(
+                f"series {wanted} belongs to an earlier training; this one is called "
+                f"{wanted}-{number}"
+            )
         return wanted if number == 1 else f"{wanted}-{number}"
 
     def _tell_costs(self, args: TrainingArguments, state: TrainerState) -> None:
@@ -215,7 +219,7 @@ class ProfileCallback(TrainerCallback):
 
 
 def _refuse_divided(args: TrainingArguments, model: Any) -> None:
-    """Refuse a training in which no process has the whole model.
+    """Refuse a training in which no process holds the whole model.
 
     Raises:
         UsageError: it is one.
@@ -235,7 +239,7 @@ def _refuse_divided(args: TrainingArguments, model: Any) -> None:
 def _planned(
     args: TrainingArguments, state: TrainerState, every: int | None, on: str | None
 ) -> int | None:
-    """How many profiles are to come after step 0, the one at the end included."""
+    """The number of profiles after step 0, including the one at the end."""
     steps = every
     if on == "save" and args.save_strategy == "steps":
         steps = state.save_steps

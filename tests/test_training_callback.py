@@ -140,7 +140,7 @@ def test_another_training_is_another_series(
     assert steps(tmp_path, "out-2") == [0, 5, 6]
     said = capfd.readouterr().err
     assert "profiling step 0 took" in said and "2 more, about" in said
-    assert "series out is of an earlier training; this one is out-2" in said
+    assert "series out belongs to an earlier training; this one is called out-2" in said
 
 
 def test_time_is_bounded(model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

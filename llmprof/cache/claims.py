@@ -1,4 +1,4 @@
-"""Claims on requests: processes that share a cache divide them, and ask none of them twice."""
+"""Claims on requests, with which processes that share a cache divide them without overlap."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pathlib import Path
 from llmprof.errors import CacheError
 
 _DIGEST_BYTES = 32
-# So many requests are not divided any further: a batch would not be full.
+# Fewer requests than this are not divided: batches would not be full.
 LEAST_CLAIM = 32
 
 
 class Claims:
-    """Keys that processes are about to answer, in a file for each claim.
+    """Keys that processes are about to answer, with a file for each claim.
 
-    Its process holds a lock beside it: when the lock is free, the process has ended or was killed,
-    and its claim is void.
+    The process holds a lock file next to it: if the lock is free, the process has ended or was
+    killed, and its claim is void.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -28,10 +28,11 @@ class Claims:
 
     @contextmanager
     def claim(self, keys: Collection[str], *, first: bool = False) -> Iterator[set[str]]:
-        """Claim some of `keys` (SHA-256, in hexadecimal) that are free, until the block ends.
+        """Claim some of the free `keys` (SHA-256, in hexadecimal) until the block ends.
 
-        How many depends on the others who want the same (`share`); they are taken in the order of
-        `keys`. The set is empty when none is free. `first` is true for the first claim on `keys`.
+        Their number depends on the other processes that want the same (`share`); they are taken in
+        the order of `keys`. The set is empty if none is free. `first` is true for the first claim
+        on `keys`.
 
         Raises:
             CacheError: the folder cannot be written.
@@ -74,10 +75,11 @@ class Claims:
 
 
 def share(free: int, others: int, *, first: bool) -> int:
-    """How many of the free requests a process claims, when `others` have claims on the same list.
+    """How many of the free requests a process claims if `others` have claims on the same list.
 
-    Alone it takes half at first, so that one who comes soon after finds work, and then the rest.
-    Beside others it takes half of its equal part, so that all end at about the same time.
+    A single process takes half at first, so that a second one that starts soon after finds work,
+    and then the rest. With others it takes half of its equal share, so that all finish at about the
+    same time.
 
     >>> share(1000, 0, first=True), share(500, 0, first=False), share(1000, 3, first=True)
     (500, 500, 125)

@@ -19,21 +19,21 @@ _FILE_NAME = re.compile(r"[0-9a-f]{2}[/\\][0-9a-f]{2}[/\\][0-9a-f]{28}\.val")
 
 
 class DamagedEntryError(Exception):
-    """What is stored is not what was written."""
+    """A stored value differs from what was written."""
 
 
 class CheckedJsonDisk(diskcache.JSONDisk):  # type: ignore[misc]
-    """Stores values as JSON with a CRC-32, and trusts nothing that it reads.
+    """Stores values as JSON with a CRC-32, and validates everything it reads.
 
-    The CRC-32 finds any flipped bit and any burst of up to 32 bits. zlib's own Adler-32 does not:
+    The CRC-32 detects any flipped bit and any burst of up to 32 bits. zlib's own Adler-32 does not:
     in short texts it misses a few flipped bits in 100,000. Entries without a CRC, from older
-    versions, are still read. A cache that somebody else made may name pickles, which run code when
-    they are read, or files outside its folder: both count as damaged, and no such file is opened
-    or removed.
+    versions, are still read. A cache from someone else may refer to pickles, which run code when
+    they are read, or to files outside its folder: both count as damaged, and such files are never
+    opened or removed.
     """
 
     def get(self, key: Any, raw: bool) -> Any:
-        """The key as it was given; empty, which no key is, for one that was damaged."""
+        """The original key; empty, which is never a valid key, if it was damaged."""
         try:
             return super().get(key, raw) if raw else ""
         except (zlib.error, ValueError, TypeError):
@@ -47,7 +47,7 @@ class CheckedJsonDisk(diskcache.JSONDisk):  # type: ignore[misc]
         """The value that was stored.
 
         Raises:
-            DamagedEntryError: it is not whole.
+            DamagedEntryError: it is incomplete.
             OSError: its file cannot be read.
         """
         if mode not in (MODE_RAW, MODE_BINARY) or not self._is_own_file(filename):

@@ -1,7 +1,7 @@
-"""Small facts that are slow to find out, remembered as JSON in files of the cache folder.
+"""Small facts that are slow to determine, stored as JSON files in the cache folder.
 
-No answer and no number depends on a fact: where a file cannot be read, its facts are found anew,
-and where it cannot be written, that only costs time at the next start.
+No answer and no number depends on them: if a file cannot be read, its facts are determined again,
+and if it cannot be written, the next start takes longer.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ FactT = TypeVar("FactT")
 
 
 def remembered(folder: Path, key: str, find: Callable[[], FactT]) -> FactT:
-    """What `find` returned when it was first called for `key`; it must survive JSON.
+    """The result of the first call of `find` for `key`; it must be a JSON value.
 
-    Each fact has a file of its own in `folder`. `key` has to name all that the fact depends on: it
-    is never refreshed.
+    Each fact has its own file in `folder`. `key` must contain everything that the fact depends on:
+    it is never updated.
     """
     file = folder / hashlib.sha256(key.encode()).hexdigest()
     with suppress(OSError, ValueError):
@@ -35,12 +35,12 @@ def remembered(folder: Path, key: str, find: Callable[[], FactT]) -> FactT:
 
 
 def recall(file: Path, key: str) -> Any:
-    """What was last remembered for `key` in a file of several facts; None when nothing was."""
+    """The value last stored for `key` in a file of several facts; None if there is none."""
     return _table(file).get(key)
 
 
 def remember(file: Path, key: str, fact: Any) -> None:
-    """Keep a JSON value for `key`, in place of the one before."""
+    """Store a JSON value for `key`, replacing the previous one."""
     _write(file, json.dumps({**_table(file), key: fact}, indent=1, sort_keys=True))
 
 

@@ -14,7 +14,7 @@ _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=F
 
 
 def canonical_json(value: Any) -> str:
-    """JSON with sorted keys and no blanks; refuses NaN and infinities.
+    """JSON with sorted keys and no spaces; refuses NaN and infinities.
 
     >>> canonical_json({"b": 1, "a": (1, 2)})
     '{"a":[1,2],"b":1}'
@@ -25,10 +25,10 @@ def canonical_json(value: Any) -> str:
 def request_keys(identity: Mapping[str, Any], requests: Iterable[Request]) -> Iterator[str]:
     """Per request, the SHA-256 (hexadecimal) of {schema version, backend identity, request}.
 
-    The identity holds everything that can change the answer and nothing else: no batch size,
+    The identity contains everything that can change the answer and nothing else: no batch size,
     device, concurrency or run id.
     """
-    # Hash the canonical JSON in parts: most of it is the same for all requests.
+    # The canonical JSON is hashed in parts, since most of it is the same for all requests.
     backend = hashlib.sha256(f'{{"backend":{canonical_json(dict(identity))}'.encode())
     for request in requests:
         digest = backend.copy()

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 _LOCK_TIMEOUT_SECONDS = 60.0
 _SYNCHRONOUS_FULL = 2
-# Values stay in the database, which is synced at each commit; a file of its own would not be.
+# Values stay in the database, which is synced at each commit; separate files would not be.
 _NO_FILES = 2**40
-# Before 2, a prompt was cut so that the longest answer fitted behind it, to one token at worst; now
-# it keeps its place and the answer is shortened.
+# Before version 2, a prompt was cut so that the longest answer fitted, to one token in the worst
+# case; now the prompt is kept and the answer is shortened.
 _ENTRY_VERSION = 2
 
 
@@ -43,9 +43,9 @@ class CacheInfo:
 
 
 class ResponseCache:
-    """Responses by content address, kept until the user clears or prunes them.
+    """Responses by content address, stored until the user clears or prunes them.
 
-    `claims` tells what is being asked at this moment.
+    `claims` says which requests are being sent at the moment.
 
     Raises:
         CacheError: the folder cannot be created, read or written, or the disk is full.
@@ -94,7 +94,7 @@ class ResponseCache:
     def _get(self, key: str) -> dict[str, Any] | None:
         """The entry; None if there is none, or if it is damaged or belongs to another key.
 
-        A new answer replaces a damaged entry. Entries of older versions do not hold their key.
+        A new answer replaces a damaged entry. Entries of older versions do not contain their key.
         """
         from llmprof.cache.disk import DamagedEntryError
 
@@ -107,7 +107,7 @@ class ResponseCache:
         return entry
 
     def get_many(self, keys: Sequence[str], requests: Sequence[Request]) -> list[Response | None]:
-        """The stored response of each key, or None; `requests` tells the type of each."""
+        """The stored response of each key, or None; `requests` gives the type of each."""
         found: list[Response | None] = []
         with self._guard("read"):
             for key, request in zip(keys, requests, strict=True):
@@ -118,7 +118,7 @@ class ResponseCache:
     def put_many(self, model: str, answered: Sequence[tuple[str, Request, Response]]) -> None:
         """Store responses, each with its key and request.
 
-        When this returns they are on the disk, also if the machine then loses power.
+        When this returns they are synced to disk and survive a power cut.
         """
         now = time.time()
         with self._guard("write"), self._cache.transact():
@@ -134,9 +134,9 @@ class ResponseCache:
                 self._cache.set(key, entry, tag=model)
 
     def _index(self) -> Iterator[tuple[str, str, float]]:
-        """Key, model and Unix time of each entry, damaged ones included; reads no response.
+        """Key, model and Unix time of each entry, including damaged ones; reads no responses.
 
-        Entries of older versions hold their model in their content: of these alone it is read, and
+        Entries of older versions store their model in their content: only for these it is read, and
         damaged ones are left out.
         """
         columns = "SELECT key, raw, tag, store_time FROM Cache ORDER BY rowid"
@@ -151,7 +151,7 @@ class ResponseCache:
                     yield key, model, stored
 
     def info(self) -> CacheInfo:
-        """Count what is stored."""
+        """Count the stored entries."""
         by_model: Counter[str] = Counter()
         times: list[float] = []
         with self._guard("read"):
@@ -204,14 +204,14 @@ def open_cache(cache_dir: Path) -> Iterator[ResponseCache]:
 
 def _advice(error: str) -> str:
     if "malformed" in error or "not a database" in error:
-        return "it is damaged: remove the folder, and what is needed is asked again"
+        return "it is damaged: remove the folder, and missing responses are requested again"
     return "check the folder's permissions and free space"
 
 
 def _decode(entry: dict[str, Any], request: Request) -> Response | None:
-    """The stored response; None for an entry that a torn write left behind.
+    """The stored response; None for an incomplete entry.
 
-    None also for a completion whose prompt an earlier version cut: it is asked again.
+    Also None for a completion whose prompt was cut by an earlier version: it is requested again.
     """
     try:
         response = request.response.from_json(entry["response"])
