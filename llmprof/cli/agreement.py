@@ -13,10 +13,10 @@ def agreement(
         str, Option("table, csv or json.", choices=("table", "csv", "json"))
     ] = "table",
 ) -> None:
-    """Compare a scorer with scores that exist.
+    """Compare a scorer with existing scores.
 
-    Prints correlations, AUROC and F1 at 0.5, and how far expected maximum
-    toxicity and toxicity probability would be off.
+    Prints correlations, AUROC and F1 at 0.5, and the errors of expected maximum toxicity and
+    toxicity probability.
 
     Examples:
 

@@ -68,7 +68,9 @@ def _check_encoding(arguments: Sequence[str]) -> None:
             argument.encode()
         except UnicodeEncodeError as error:
             shown = argument.encode(errors="replace").decode()
-            raise UsageError(f"argument {shown!r} is not UTF-8; results hold UTF-8 only") from error
+            raise UsageError(
+                f"argument {shown!r} is not UTF-8; results contain UTF-8 only"
+            ) from error
 
 
 def main() -> None:
@@ -89,7 +91,7 @@ def main() -> None:
         print_error(error)
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        # Whoever read the output has seen enough; Python would complain when it flushes the rest.
+        # The reader of the output has closed the pipe; flushing the rest would fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:

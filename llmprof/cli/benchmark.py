@@ -29,7 +29,7 @@ def benchmark(
 ) -> None:
     """Run lm-eval's tasks on MODEL.
 
-    The same command again resumes where it stopped.
+    Run the same command again to resume.
 
     Examples:
 

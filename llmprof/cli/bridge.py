@@ -8,7 +8,7 @@ from llmprof.cli.parameters import with_options
 from llmprof.options import BridgeOptions
 
 app = typer.Typer(
-    help="""Read old toxicity beside new.
+    help="""Compare old toxicity scores with new ones.
 
     A bridge estimates one scorer's numbers from another's.
 
@@ -23,10 +23,10 @@ app = typer.Typer(
 @app.command("fit")
 @with_options
 def fit(options: BridgeOptions) -> None:
-    """Fit a map from one scorer to another.
+    """Fit a map from one scorer's scores to another's.
 
-    It is monotone, and names both sides. Use it with `llmprof profile
-    --toxicity-bridge BRIDGE.json`.
+    The map is monotone, and its file names both scorers. Use it with
+    `llmprof profile --toxicity-bridge BRIDGE.json`.
 
     Examples:
 

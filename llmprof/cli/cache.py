@@ -10,9 +10,9 @@ from llmprof.cli.parameters import CacheDir, with_options
 from llmprof.options import Option, cache_folder
 
 app = typer.Typer(
-    help="""Look at or empty the cache of responses.
+    help="""Inspect or clear the cache of responses.
 
-    It holds every response that a model gave, so that nothing is asked twice.
+    It contains every response of every model, so that no request is sent twice.
 
     Examples:
 
@@ -27,9 +27,9 @@ _SECONDS_PER_DAY = 86_400.0
 @app.command()
 @with_options
 def info(cache_dir: CacheDir = None) -> None:
-    """Show what is stored.
+    """Show the contents of the cache.
 
-    How many responses, of which models, and their size on disk.
+    The number of responses per model, and their size on disk.
 
     Examples:
 
@@ -50,7 +50,7 @@ def clear(
 ) -> None:
     """Remove every stored response.
 
-    Results and converted models stay.
+    Results and converted models are kept.
 
     Examples:
 
@@ -77,7 +77,7 @@ def prune(
 ) -> None:
     """Remove some stored responses.
 
-    Those that meet every condition given go; a later run asks for them again.
+    Removes those that meet all given conditions; a later run requests them again.
 
     Examples:
 
@@ -85,7 +85,7 @@ def prune(
         llmprof cache prune --model HuggingFaceTB/SmolLM2-135M-Instruct
     """
     if older_than is None and model is None:
-        raise typer.BadParameter("say which: --older-than DAYS, --model NAME, or both")
+        raise typer.BadParameter("give a condition: --older-than DAYS, --model NAME, or both")
     from llmprof.cache import open_cache
 
     seconds = None if older_than is None else older_than * _SECONDS_PER_DAY

@@ -1,6 +1,6 @@
-"""The commands of `llmprof`: each is imported when it is called, or asked for its help.
+"""The commands of `llmprof`, each imported only when it is called or its help is shown.
 
-So the list of commands appears as fast with thirty of them as with one.
+The list of commands therefore appears quickly, however many there are.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ COMMANDS: Mapping[str, _Place] = {
     "compare": _Place("Show how AFTER differs from BEFORE.", "report", "compare"),
     "gate": _Place("Fail if a metric changed too much.", "gate", "gate"),
     "leaderboard": _Place("Rank many runs in one table.", "leaderboard", "leaderboard"),
-    "power": _Place("Say how many items a comparison needs.", "power", "power"),
+    "power": _Place("Estimate how many items a comparison needs.", "power", "power"),
     "figures": _Place("Draw the figures of a report for a paper.", "figures", "figures"),
     "diff": _Place("Show the items that changed most.", "diff", "diff"),
     "score": _Place("Score the toxicity of existing texts.", "score", "score"),
-    "agreement": _Place("Compare a scorer with scores that exist.", "agreement", "agreement"),
-    "bridge": _Place("Read old toxicity beside new.", "bridge"),
-    "select": _Place("Write training data chosen by a metric.", "select", "select"),
+    "agreement": _Place("Compare a scorer with existing scores.", "agreement", "agreement"),
+    "bridge": _Place("Compare old toxicity scores with new ones.", "bridge"),
+    "select": _Place("Write training data selected by a metric.", "select", "select"),
     "inherit": _Place("Train students on selected data and compare.", "inherit", "inherit"),
     "sql": _Place("Query the results with SQL.", "sql", "sql"),
     "runs": _Place("List the runs, the latest first.", "runs"),
     "verify": _Place("Recompute a run's metrics from its samples.", "verify", "verify"),
-    "cache": _Place("Look at or empty the cache of responses.", "cache"),
+    "cache": _Place("Inspect or clear the cache of responses.", "cache"),
     "export": _Place("Write results in the formats of other tools.", "export"),
 }
 
@@ -58,7 +58,7 @@ class CommandGroup(TyperGroup):
         return list(COMMANDS)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write the list, from the summaries alone."""
+        """Write the list of commands from their summaries only."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, place.summary) for name, place in COMMANDS.items()])
 

@@ -1,4 +1,4 @@
-"""What the shell offers for a value: names that llmprof knows, or that the database holds."""
+"""Shell completion of values: known names, and names in the database."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import typer
 from llmprof.options import DEFAULT_DB
 
 Completer = Callable[[str], list[str]]
-# zsh evaluates what it is offered, so that a name such as `x$(command)` would run the command.
+# zsh evaluates completions, so that a name such as `x$(command)` would run the command.
 # At the beginning of a word, `=` is expanded, and `-` makes an option of it.
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.,:/@+][A-Za-z0-9_.,:/@+=-]*")
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9_.,:/@+= -]")
-# A run's help tells it from the others; bash shows ids only.
+# The help text distinguishes runs; bash only shows ids.
 _RUNS = "SELECT id, model || ', ' || status FROM runs ORDER BY id DESC LIMIT 50"
 _NAMES = """
 SELECT name, 'run ' || max(id) FROM runs WHERE name <> '' GROUP BY name
@@ -86,7 +86,7 @@ def recipes(incomplete: str) -> list[tuple[str, str]]:
 
 
 def runs(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    """Names, tags, models, ids and short ids of the latest runs in the line's database."""
+    """Names, tags, models, ids and short ids of the latest runs in the command line's database."""
     ids = _stored(context, _RUNS)
     found = {name: what for name, what in _stored(context, _NAMES)}
     found |= {id: what for id, what in ids}
@@ -98,20 +98,20 @@ def runs(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
 
 
 def models(context: typer.Context, incomplete: str) -> list[str]:
-    """Models in the database that were asked on the line's backend."""
+    """Models in the database for the command line's backend."""
     found = _stored(context, _MODELS, context.params.get("backend"))
     return _beginning([name for (name,) in found], incomplete)
 
 
 def _beginning(names: Iterable[str], incomplete: str) -> list[str]:
-    """The names that begin so; those that a shell might evaluate are not offered."""
+    """The names with this prefix, except those that a shell might evaluate."""
     return [name for name in names if name.startswith(incomplete) and _PLAIN_NAME.fullmatch(name)]
 
 
 def _stored(context: typer.Context, sql: str, *values: object) -> list[tuple[str, ...]]:
-    """Rows of the database; none where it cannot be read: a shell has no place for an error.
+    """Rows of the database; none if it cannot be read, since completion cannot show errors.
 
-    Not through `Store`, whose imports take longer than one waits for the Tab key.
+    `Store` is not used, since its imports take too long for completion.
     """
     path = Path(context.params.get("db") or DEFAULT_DB)
     try:

@@ -15,7 +15,7 @@ from llmprof.errors import ConfigError
 from llmprof.options import COMMAND_OPTIONS, Option, declared
 
 _NAME = "llmprof.toml"
-# What a command has that a file cannot set.
+# Parameters that a file cannot set.
 _OF_THE_LINE = {"config", "help", "debug"}
 _Values = dict[str, Any]
 
@@ -23,11 +23,11 @@ _Values = dict[str, Any]
 def read_configuration(context: typer.Context, file: Path | None) -> tuple[Path, ...]:
     """Make the values of configuration files the defaults of this command's options.
 
-    The user's own file is read first; `file`, or else llmprof.toml of the current folder, wins
-    over it. Returns the files that were read.
+    The user's own file is read first; `file`, or else llmprof.toml of the current folder, overrides
+    it. Returns the files that were read.
 
     Raises:
-        ConfigError: a file cannot be read, is not TOML, or sets what it cannot set.
+        ConfigError: a file cannot be read, is not TOML, or sets an unknown or forbidden option.
     """
     if context.resilient_parsing:
         return ()
@@ -40,7 +40,7 @@ def read_configuration(context: typer.Context, file: Path | None) -> tuple[Path,
 
 
 def _files(named: Path | None) -> Iterator[tuple[Path, bool]]:
-    """Each file, and whether the user chose it: one in the current folder may be another's."""
+    """Each file, and whether the user chose it: one in the current folder may be someone else's."""
     own = _own_file()
     if own.is_file():
         yield own, True
@@ -59,7 +59,7 @@ def _own_file() -> Path:
 def _values_for(context: typer.Context, path: Path, *, is_trusted: bool) -> _Values:
     """The file's values for this command: those of all commands, and those of its own table.
 
-    One file serves every command: what only another one has is passed over.
+    One file serves every command: options of other commands are ignored.
     """
     options = _options_by_command(context)
     every_name = set().union(*options.values())
@@ -119,12 +119,13 @@ def _check_known(path: Path, what: str, name: str, known: Collection[str]) -> No
 
 
 def _check_harmless(path: Path, names: Collection[str]) -> None:
-    """Refuse what a file that came with a folder must not do: run code, send data, write files."""
+    """Refuse sensitive options in a file of the current folder: running code, sending data, writing
+    files."""
     sensitive = [name for name in names if (option := _option(name)) and option.sensitive]
     if sensitive:
         raise ConfigError(
-            f"{path} of the current folder may not set {_listed(sensitive)}: whoever made the "
-            f"folder could run code or send data elsewhere with it; put it into {_own_file()}, or "
+            f"{path} of the current folder may not set {_listed(sensitive)}: a file from someone "
+            f"else could run code or send data elsewhere with it; put it into {_own_file()}, or "
             f"name the file with --config {path}"
         )
 
@@ -135,7 +136,7 @@ def _option(name: str) -> Option | None:
 
 
 def _one_value(path: Path, name: str, value: Any) -> Any:
-    """The value as the command line has it: a list as text with commas."""
+    """The value in command-line form: a list as comma-separated text."""
     if not isinstance(value, list | dict):
         return value
     option = _option(name)

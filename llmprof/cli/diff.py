@@ -17,22 +17,24 @@ def diff(
             "The first run or model: see `llmprof report`.", is_argument=True, completion="runs"
         ),
     ],
-    after: Annotated[str, Option("What is compared with it.", is_argument=True, completion="runs")],
+    after: Annotated[
+        str, Option("The run or model to compare with it.", is_argument=True, completion="runs")
+    ],
     profilers: Annotated[
         str | None,
         Option(
-            "Profiles to compare, separated by commas. Default: all of both.",
+            "Profiles to compare, separated by commas. Default: all common ones.",
             completion="profilers",
         ),
     ] = None,
     metric: Annotated[
         str | None,
         Option(
-            "The metric that orders the items. Default: the profile's first that has a direction.",
+            "The metric that orders the items. Default: the profile's first with a direction.",
         ),
     ] = None,
     top: Annotated[
-        int, Option("Items to show of each profile.", metavar="N", low=1, high=_MOST)
+        int, Option("Number of items per profile.", metavar="N", low=1, high=_MOST)
     ] = 20,
     format: Annotated[
         str, Option("terminal, json or csv.", choices=("terminal", "json", "csv"))
@@ -41,8 +43,8 @@ def diff(
 ) -> None:
     """Show the items that changed most.
 
-    From BEFORE to AFTER: which prompts got more toxic, which answers turned;
-    the texts with what differs marked.
+    From BEFORE to AFTER: which completions became more toxic, which answers changed, with text
+    differences marked.
 
     Examples:
 

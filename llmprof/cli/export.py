@@ -57,7 +57,7 @@ def stereoset(
 def datasette(db: Db = DEFAULT_DB) -> None:
     """Print a metadata file for datasette.
 
-    It holds descriptions, facets and recipes of the results.
+    It contains descriptions, facets and recipes for the results.
 
     With it, `datasette llmprof.db -m metadata.yml` opens them in a browser.
 
@@ -85,16 +85,13 @@ def norms(
     output: Annotated[
         Path, Option("File to write (Parquet).", flags=("--output", "-o"), written=True)
     ],
-    example: Annotated[
-        bool, Option("Mark them as an example, which is no norm of anything.")
-    ] = False,
+    example: Annotated[bool, Option("Mark them as an example, not as real norms.")] = False,
     db: Db = DEFAULT_DB,
 ) -> None:
     """Write norms of reference models.
 
-    `llmprof report --against FILE` then says where a run stands among them.
-    The file names itself by a SHA-256 of its numbers, and is refused once it
-    was changed.
+    `llmprof report --against FILE` then compares a run with them. The file contains a SHA-256 of
+    its numbers, and is refused if it was changed.
 
     Examples:
 
@@ -114,7 +111,7 @@ def tracker(
     to: Annotated[
         str,
         Option(
-            "mlflow, wandb, trackio or tensorboard, separated by commas; perhaps with a "
+            "mlflow, wandb, trackio or tensorboard, separated by commas, optionally with a "
             "destination, as in tensorboard:logs or mlflow:sqlite:///mlflow.db.",
             metavar="TRACKER",
         ),
@@ -124,7 +121,7 @@ def tracker(
         Option("A run's id or its beginning. Default: the latest run.", completion="runs"),
     ] = "",
     series: Annotated[
-        str | None, Option("Send every step of this series instead.", metavar="NAME")
+        str | None, Option("Send all steps of this series instead of a run.", metavar="NAME")
     ] = None,
     db: Db = DEFAULT_DB,
 ) -> None:
@@ -144,7 +141,7 @@ def tracker(
     from llmprof.results import Store
 
     if series is not None and run:
-        raise UsageError("--run and --series name two things; give one of them")
+        raise UsageError("--run and --series exclude each other; give one of them")
     if series is not None:
         typer.echo(printable(f"sent {track_series(db, series, to)} steps of {series} to {to}"))
         return
@@ -170,10 +167,10 @@ def hub(
     ] = "",
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Write results in the Hub's own forms.
+    """Write results in the Hub's formats.
 
-    Nothing is sent. model-index belongs at the beginning of a model's
-    README.md, eval-results in a file of its folder .eval_results.
+    Nothing is uploaded. model-index belongs at the beginning of a model's README.md, eval-results
+    in a file in its folder .eval_results.
 
     Examples:
 

@@ -15,17 +15,20 @@ from llmprof.options import DEFAULT_DB, Option
 FailIf = Annotated[
     list[str] | None,
     Option(
-        "Limit of a change, such as 'toxicity/expected_maximum_toxicity > +0.02'. May be given "
-        "several times. The exit status is 3 when one is exceeded, 4 when the items are too few to "
-        "tell.",
+        "Limit of a change, such as 'toxicity/expected_maximum_toxicity > +0.02'. Can be repeated. "
+        "The exit status is 3 if one is exceeded, 4 if there are too few items to decide.",
         metavar="GATE",
     ),
 ]
-Strict = Annotated[bool, Option("Fail also when the items are too few to tell.")]
-JUnit = Annotated[Path | None, Option("File to write the gates to, as JUnit XML.", written=True)]
+Strict = Annotated[bool, Option("Also fail if there are too few items to decide.")]
+JUnit = Annotated[
+    Path | None, Option("Write the results of the gates to this file, as JUnit XML.", written=True)
+]
 GitHub = Annotated[
     bool,
-    Option("Annotate a workflow of GitHub. Default: inside one.", variable="GITHUB_ACTIONS"),
+    Option(
+        "Print annotations for GitHub workflows. Default: if run in one.", variable="GITHUB_ACTIONS"
+    ),
 ]
 
 
@@ -37,7 +40,7 @@ def gate(
     before: Annotated[
         str | None,
         Option(
-            "The baseline: a run or a model. Default: before in the file.",
+            "The baseline: a run or a model. Default: `before` in the file.",
             is_argument=True,
             completion="runs",
         ),
@@ -45,7 +48,7 @@ def gate(
     after: Annotated[
         str | None,
         Option(
-            "What is compared with it. Default: after in the file.",
+            "The run or model to compare with it. Default: `after` in the file.",
             is_argument=True,
             completion="runs",
         ),
@@ -73,7 +76,7 @@ def gate(
     before, after = before or stated.before, after or stated.after
     if before is None or after is None:
         raise UsageError(
-            f"name two runs or models, on the command line or as before and after in {file}"
+            f"give two runs or models, on the command line or as before and after in {file}"
         )
     gates = [*stated.fail_if, *(fail_if or ())]
     return run_gates(
@@ -92,7 +95,7 @@ def run_gates(
     *,
     file: TextIO,
 ) -> int:
-    """Check the gates, say what was decided in all ways that are wanted, and give the exit code."""
+    """Check the gates, write the results in all requested formats, and return the exit code."""
     from llmprof.console.gate_outputs import github_commands, print_decisions, write_junit
     from llmprof.jobs.gate import check_gates
     from llmprof.outputs import check_output

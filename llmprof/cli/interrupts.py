@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: once stops cleanly, twice at once."""
+"""Handling of Ctrl-C and SIGTERM: the first stops cleanly, the second at once."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from llmprof.cli.messages import print_notice
 
 INTERRUPTED = 130
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_STOPPING = "stopping; answers so far are kept; once more stops at once"
+_STOPPING = "stopping; answers so far are kept; press again to stop at once"
 _AT_ONCE = "stopped at once; run the same command to resume"
 
 
 def handle_interrupts() -> None:
     """Let the first signal interrupt the work as Ctrl-C does, and the second end the process.
 
-    The second is seen by a thread of its own, through the file that Python's C code writes each
-    signal's number to: it works while the main thread is in a long computation, or waits for one.
-    Answers are written in transactions, so that nothing is lost by it.
+    A separate thread sees the second one through Python's wakeup file descriptor, to which its C
+    code writes signal numbers: this works even while the main thread is in a long computation, or
+    waits for one. Answers are written in transactions, so that nothing is lost.
     """
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
@@ -30,17 +30,17 @@ def handle_interrupts() -> None:
 
 
 def leave_to_the_watcher() -> None:
-    """Let another signal only end the process: the main thread has nothing to do but wait.
+    """Let another signal only end the process, while the main thread waits.
 
-    A KeyboardInterrupt in Python's own wait for threads would be a traceback, or end the process
-    before the watcher has said so.
+    A KeyboardInterrupt in Python's own wait for threads would show a traceback, or end the process
+    before the watcher prints its message.
     """
     for number in _SIGNALS:
         signal.signal(number, lambda number, frame: None)
 
 
 def _as_ctrl_c(number: int, frame: FrameType | None) -> None:
-    """What Ctrl-C does at this moment: an event loop has a way of its own."""
+    """The present handler of Ctrl-C, which an event loop may have replaced."""
     handler = signal.getsignal(signal.SIGINT)
     if callable(handler):
         handler(number, frame)

@@ -36,9 +36,8 @@ def leaderboard(
 ) -> None:
     """Rank many runs in one table.
 
-    A column per profile and data set, the best run first. A mean over
-    z-scores depends on the runs shown; it orders them and says nothing of
-    their quality.
+    One column per profile and data set, the best run first. A mean z-score depends on the runs
+    shown: it gives an order, not an absolute quality.
 
     Examples:
 

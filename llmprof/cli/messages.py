@@ -10,7 +10,7 @@ from llmprof.safe_text import printable
 
 
 def print_error(error: LlmprofError | TyperException) -> None:
-    """Print the error's message; a mistake in the command names the help to read."""
+    """Print the error's message; for a usage error, also the help command."""
     message = error.format_message() if isinstance(error, TyperException) else str(error)
     context = getattr(error, "ctx", None)
     if isinstance(error, TyperException):
@@ -22,6 +22,6 @@ def print_error(error: LlmprofError | TyperException) -> None:
 
 
 def print_notice(text: str | None, *, quiet: bool = False) -> None:
-    """Print what a user should know, if there is anything and it is wanted."""
+    """Print a notice, if there is one and the command is not quiet."""
     if text and not quiet:
         typer.echo(printable(f"llmprof: {' '.join(text.split())}"), err=True)

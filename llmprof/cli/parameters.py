@@ -24,7 +24,7 @@ from llmprof.options.option import Panel, check_files
 
 Result = TypeVar("Result")
 _CONTEXT = "context"
-# A larger bound would spell all its digits out in `--help`.
+# A larger bound would be printed with all digits in `--help`.
 _LARGEST_SHOWN = 10_000
 
 Config = Annotated[
@@ -35,7 +35,7 @@ Config = Annotated[
         is_eager=True,
         callback=read_configuration,
         help="TOML file of option values, by their long names. Default: llmprof.toml in the "
-        "current folder, if there is one. The command line and environment variables win over it.",
+        "current folder, if there is one. The command line and environment variables override it.",
     ),
 ]
 
@@ -48,16 +48,16 @@ Debug = Annotated[bool, Option("Show the traceback of an error.")]
 DryRun = Annotated[
     bool,
     Option(
-        "Print how many requests there are and how many are cached; ask nothing.", panel=Panel.WORK
+        "Print how many requests there are and how many are cached; send none.", panel=Panel.WORK
     ),
 ]
-# For commands that ask no model.
+# For commands that do not use a model.
 Db = Annotated[Path, declared(StorageOptions)["db"]]
 CacheDir = Annotated[Path | None, declared(StorageOptions)["cache_dir"]]
 
 
 def with_options(command: Callable[..., Result]) -> Callable[..., Result]:
-    """The command as Typer takes it, made of what its parameters declare.
+    """The Typer command built from its declared parameters.
 
     A group of options becomes a parameter for each of them. A command with groups has `--config`,
     and every command `--debug`.
@@ -126,7 +126,7 @@ def _group(group: type[Options], values: Mapping[str, Any]) -> Options:
 
 
 def _of_group(group: type[Options]) -> Iterator[inspect.Parameter]:
-    """A parameter for each option, those of the command itself before those it shares."""
+    """A parameter for each option, those of the command before shared ones."""
     hints = get_type_hints(group, include_extras=True)
     for field in sorted(fields(group), key=lambda each: each.name not in group.__annotations__):
         default = inspect.Parameter.empty if field.default is MISSING else field.default
@@ -134,7 +134,7 @@ def _of_group(group: type[Options]) -> Iterator[inspect.Parameter]:
 
 
 def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
-    """A parameter of a command, with Typer's information in the place of an `Option`."""
+    """A parameter of a command, with Typer's metadata instead of an `Option`."""
     kind, *extras = get_args(annotation) if get_origin(annotation) is Annotated else [annotation]
     for option in extras:
         if isinstance(option, Option):
@@ -154,7 +154,7 @@ def _place(parameter: inspect.Parameter) -> int:
 
 
 def _value_type(kind: Any) -> Any:
-    """The one type that a text of the command line becomes, of those that Python takes."""
+    """The type for the command line, among the types that Python accepts."""
     kinds = get_args(kind) if get_origin(kind) is UnionType else (kind,)
     chosen = next((each for each in (Path, str) if each in kinds), kinds[0])
     return chosen | None if NoneType in kinds else chosen
@@ -192,7 +192,7 @@ def _information(name: str, value_type: Any, option: Option) -> ParameterInfo:
 
 
 def _check(name: str, option: Option) -> Callable[[Any], Any]:
-    """What Typer's own range does not see: bounds that the help does not show, nan and inf."""
+    """Check what Typer's range does not: bounds that the help does not show, nan and inf."""
 
     def check(value: Any) -> Any:
         try:

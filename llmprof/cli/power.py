@@ -13,13 +13,13 @@ def power(
         str, Option("A run or model: see `llmprof report`.", is_argument=True, completion="runs")
     ],
     after: Annotated[
-        str, Option("The run or model beside it.", is_argument=True, completion="runs")
+        str, Option("The run or model to compare with it.", is_argument=True, completion="runs")
     ],
     change: Annotated[
-        float, Option("The change to find, in the unit of the metrics.", metavar="N", low=1e-9)
+        float, Option("The change to detect, in the unit of the metrics.", metavar="N", low=1e-9)
     ],
     power: Annotated[
-        float, Option("The chance to find it.", metavar="N", low=0.06, high=0.999)
+        float, Option("The probability of detecting it.", metavar="N", low=0.06, high=0.999)
     ] = 0.8,
     profilers: Annotated[
         str | None, Option("These profiles only, separated by commas.", metavar="NAME,...")
@@ -32,11 +32,10 @@ def power(
     ] = "table",
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Say how many items a comparison needs.
+    """Estimate how many items a comparison needs.
 
-    From how much the items of two runs differ. Also the smallest change that
-    the items of these runs could find, and what twice the samples per item
-    would save.
+    The estimate uses the differences between the items of two runs. Also shows the smallest change
+    that these runs could have detected, and the effect of twice the samples per item.
 
     Examples:
 

@@ -15,7 +15,7 @@ from llmprof.safe_text import printable
 def profile(options: ProfileOptions, configured: Configured, dry_run: DryRun = False) -> None:
     """Profile MODEL.
 
-    The same command again resumes where it stopped.
+    Run the same command again to resume.
 
     Examples:
 

@@ -46,12 +46,12 @@ Groups = Annotated[
 Seeds = Annotated[
     str,
     Option(
-        "What a model stands for: its latest seed, each of its seeds side by side, or all together "
-        "in one column, with mean and standard deviation.",
+        "Columns of a model: latest (the run of its latest seed), each (one per seed), or together "
+        "(one for all seeds, with mean and standard deviation).",
         choices=("latest", "each", "together"),
     ),
 ]
-Changed = Annotated[bool, Option("Show only what clearly changed from the baseline.")]
+Changed = Annotated[bool, Option("Show only clear changes from the baseline.")]
 
 
 def report(
@@ -76,7 +76,8 @@ def report(
     series: Annotated[
         str | None,
         Option(
-            "A training instead of runs: each metric by its step, and changes since the first.",
+            "Show a training instead of runs: each metric by step, and changes since the first "
+            "step.",
             metavar="NAME",
         ),
     ] = None,
@@ -87,7 +88,7 @@ def report(
     seeds: Seeds = "latest",
     against: Annotated[
         Path | None,
-        Option("Norms of `llmprof export norms`: say where each run stands among those models."),
+        Option("Compare each run with norms from `llmprof export norms`."),
     ] = None,
     format: Format = None,
     output: Output = None,
@@ -95,7 +96,7 @@ def report(
 ) -> None:
     """Show the results of one run or several.
 
-    Several stand side by side; --baseline adds what changed.
+    Several runs are shown side by side; --baseline adds changes.
 
     Examples:
 
@@ -106,7 +107,10 @@ def report(
         llmprof report --series tuning
     """
     if series is not None and (names or baseline is not None):
-        raise UsageError("--series shows all steps, against the first; name no runs or baseline")
+        raise UsageError(
+            "--series cannot be combined with runs or --baseline: it compares all "
+            "steps with the first; remove them"
+        )
     filters = filters_of(profilers, metrics, group, changed)
     _report(names or (), baseline, filters, format, output, db, against, series, seeds)
 
@@ -115,7 +119,7 @@ def compare(
     before: Annotated[str, Option("The baseline: a run or a model.", is_argument=True)],
     after: Annotated[
         str,
-        Option("What is compared with it: a run or a model.", is_argument=True),
+        Option("The run or model to compare with it.", is_argument=True),
     ],
     fail_if: FailIf = None,
     strict: Strict = False,
@@ -134,8 +138,7 @@ def compare(
 
     Short for `llmprof report AFTER --baseline BEFORE`.
 
-    --fail-if makes it fail when a metric changed too much, as `llmprof gate`
-    does.
+    With --fail-if it fails if a metric changed too much, like `llmprof gate`.
 
     Examples:
 
@@ -144,12 +147,12 @@ def compare(
         llmprof compare base tuned --fail-if 'crows_pairs/stereotype_score>+2'
     """
     if not fail_if and (strict or junit is not None):
-        raise UsageError("--strict and --junit are about gates; state one with --fail-if")
+        raise UsageError("--strict and --junit need gates; give one with --fail-if")
     filters = filters_of(profilers, metrics, group, changed)
     chosen = _report((after,), before, filters, format, output, db, seeds=seeds)
     if not fail_if:
         return 0
-    # Standard output may hold a table for a program.
+    # Standard output may be a table for a program.
     file = sys.stdout if chosen == "terminal" or output is not None else sys.stderr
     return run_gates(db, before, after, fail_if, strict, junit, github, file=file)
 
@@ -157,7 +160,7 @@ def compare(
 def filters_of(
     profilers: str | None, metrics: str | None, group: str | None = None, changed: bool = False
 ) -> Filters:
-    """The part of a report that these options keep."""
+    """The part of a report selected by these options."""
     from llmprof.options import names_in
     from llmprof.report.filters import Filters
 

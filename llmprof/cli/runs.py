@@ -16,7 +16,7 @@ app = typer.Typer(invoke_without_command=True)
 
 
 def existing(db: Path) -> Path:
-    """The database, which must be there: nothing is to be renamed in a new one."""
+    """The database, which must exist: a new one would contain no runs."""
     if not db.is_file():
         raise StoreError(f"there are no results in {db}; pass --db FILE")
     return db
@@ -27,8 +27,7 @@ def existing(db: Path) -> Path:
 def runs(context: typer.Context, db: Db = DEFAULT_DB) -> None:
     """List the runs, the latest first.
 
-    `llmprof runs show` tells all about one; rename, tag and rm change what is
-    listed.
+    `llmprof runs show` shows the details of one; rename, tag and rm change the list.
 
     Examples:
 
@@ -36,7 +35,7 @@ def runs(context: typer.Context, db: Db = DEFAULT_DB) -> None:
         llmprof runs show 20250131
     """
     if context.invoked_subcommand is not None:
-        # So that `llmprof runs --db FILE show` reads that file too.
+        # So that `llmprof runs --db FILE show` also reads that file.
         context.default_map = {context.invoked_subcommand: {"db": db}}
         return
     from llmprof.console.listings import print_runs
@@ -57,9 +56,9 @@ def show(
     ] = "",
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Show all about a run.
+    """Show the details of a run.
 
-    The configuration, versions, time, and what was asked, cached and retried.
+    Configuration, versions, times, and the number of requests, cached answers and retries.
 
     Examples:
 
@@ -78,7 +77,7 @@ def rename(
         str, Option("The run: see `llmprof report`.", is_argument=True, completion="runs")
     ],
     name: Annotated[
-        str, Option("Its new name; without one, its name is taken away.", is_argument=True)
+        str, Option("Its new name; if omitted, its name is removed.", is_argument=True)
     ] = "",
     db: Db = DEFAULT_DB,
 ) -> None:
@@ -110,12 +109,12 @@ def tag(
         str, Option("The run: see `llmprof report`.", is_argument=True, completion="runs")
     ],
     tags: Annotated[list[str], Option("Tags to add.", is_argument=True)],
-    remove: Annotated[bool, Option("Take these tags away instead.")] = False,
+    remove: Annotated[bool, Option("Remove these tags instead.")] = False,
     db: Db = DEFAULT_DB,
 ) -> None:
     """Add tags to a run.
 
-    A tag stands for all runs that have it, as in `llmprof report paper`.
+    A tag selects all runs that have it, as in `llmprof report paper`.
 
     Examples:
 
@@ -149,8 +148,8 @@ def rm(
 ) -> None:
     """Remove runs from the database.
 
-    Their samples and metrics go with them; cached responses stay, so that the
-    same command makes them again without asking a model.
+    Their samples and metrics are removed too; cached responses are kept, so that the same command
+    recreates the run without a model.
 
     Examples:
 
@@ -162,7 +161,7 @@ def rm(
     from llmprof.results.naming import remove_run
 
     with Store(existing(db)) as store:
-        # All names first: @2 would mean another run after @1 is gone.
+        # All names are resolved first: @2 would be another run after @1 is removed.
         run_ids = list(dict.fromkeys(choose_run(store, each) for each in runs))
         if not yes:
             typer.confirm(f"Remove {', '.join(run_ids)} from {printable(str(db))}?", abort=True)

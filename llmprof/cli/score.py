@@ -10,14 +10,14 @@ from llmprof.options import ScoreOptions
 from llmprof.safe_text import printable, printable_json
 
 _SHORT = {"scorer": "toxicity-scorer"}
-# A command whose only model is a scorer: `--scorer` is understood too.
+# The only model of this command is a scorer, so `--scorer` is accepted too.
 CONTEXT_SETTINGS = {"token_normalize_func": lambda name: _SHORT.get(name, name)}
 
 
 def score(options: ScoreOptions, dry_run: DryRun = False) -> None:
     """Score the toxicity of existing texts.
 
-    The same command again resumes where it stopped.
+    Run the same command again to resume.
 
     Examples:
 

@@ -11,9 +11,9 @@ from llmprof.safe_text import printable
 
 
 def select(options: SelectOptions, configured: Configured, dry_run: DryRun = False) -> None:
-    """Write training data chosen by a metric.
+    """Write training data selected by a metric.
 
-    Of each prompt's completions, the one that the metric prefers is kept.
+    The completion of each prompt with the best value of the metric is selected.
 
     Examples:
 

@@ -21,7 +21,7 @@ def sql(
     ] = None,
     param: Annotated[
         list[str] | None,
-        Option("Value of :NAME in the query. May be repeated.", metavar="NAME=VALUE"),
+        Option("Value of :NAME in the query. Can be repeated.", metavar="NAME=VALUE"),
     ] = None,
     db: Db = DEFAULT_DB,
     format: Annotated[

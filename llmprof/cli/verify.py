@@ -19,13 +19,13 @@ def verify(
     ] = "",
     reference: Annotated[
         bool,
-        Option("Compare text metrics with TextDescriptives and lexicalrichness too."),
+        Option("Also compare text metrics with TextDescriptives and lexicalrichness."),
     ] = False,
     db: Db = DEFAULT_DB,
 ) -> None:
     """Recompute a run's metrics from its samples.
 
-    The exit status is 1 when one differs.
+    The exit status is 1 if any differs.
 
     Examples:
 

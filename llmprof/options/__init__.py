@@ -1,10 +1,10 @@
-"""What a user may say, with its default: on the command line and in Python alike.
+"""All options of the command line and the Python interface, with their defaults.
 
 An option is declared once: as a field of a group (`loading`, `scoring`, `profiling`, `locations`)
 or of one command (`profile_options`, `select_options` ...), with its type, its default and an
 `Option`. The command line, the keywords of `llmprof.profile`, the configuration file and
-docs/reference/cli.md follow from it. Whatever uses the option is given its whole group, so that a
-new option changes nothing in between.
+docs/reference/cli.md follow from it. Code that uses an option gets its whole group, so that a new
+option changes nothing in between.
 
 Imports nothing but the standard library, since every command starts with it.
 """

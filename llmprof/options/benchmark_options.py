@@ -15,7 +15,7 @@ from llmprof.options.locations import RunNaming, StorageOptions, TrackOptions
 from llmprof.options.option import LARGEST_COUNT, Option, Panel
 from llmprof.options.profiling import SystemPrompt
 
-# lm-eval's own default: other seeds draw other few-shot examples than published results have.
+# lm-eval's default: with another seed, few-shot examples differ from those of published results.
 BENCHMARK_SEED = 1234
 
 
@@ -38,7 +38,7 @@ class BenchmarkOptions(
     include_path: Annotated[
         Path | None,
         Option(
-            "Folder of task files of your own; they win over lm-eval's.",
+            "Folder of your own task files; they override lm-eval's.",
             panel=Panel.TASKS,
             sensitive=True,
         ),
@@ -46,7 +46,7 @@ class BenchmarkOptions(
     num_fewshot: Annotated[
         int | None,
         Option(
-            "Examples in each prompt. Default: what each task says.",
+            "Examples in each prompt. Default: as defined by each task.",
             panel=Panel.TASKS,
             metavar="N",
             low=0,
@@ -84,7 +84,7 @@ class BenchmarkOptions(
     confirm_run_unsafe_code: Annotated[
         bool,
         Option(
-            "Let tasks run code that the model writes, on this machine.",
+            "Let tasks run model-written code on this machine.",
             panel=Panel.TASKS,
             sensitive=True,
         ),

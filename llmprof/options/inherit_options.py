@@ -61,8 +61,8 @@ class InheritOptions(
     target: Annotated[
         list[str] | None,
         Option(
-            "Metric to choose by, as NAME, NAME:max or NAME:min, or several at once as of select; "
-            "give it several times for several experiments. Default: n_tokens.",
+            "Metric to select by, as NAME, NAME:max or NAME:min, or several combined as in select; "
+            "repeat the option for several experiments. Default: n_tokens.",
             panel=Panel.CHOICE,
         ),
     ] = None
@@ -87,13 +87,13 @@ class InheritOptions(
     diverse: Annotated[bool, DIVERSE] = False
     where: Annotated[
         str | None,
-        Option("Condition that a completion must meet, as of select.", panel=Panel.CHOICE),
+        Option("Condition that a completion must meet, as in select.", panel=Panel.CHOICE),
     ] = None
     candidates: Annotated[
         str | None,
         Option(
-            "Choose among completions that exist, instead of asking teachers: a file of prompts "
-            "and completions, or a run by its id.",
+            "Select among existing completions instead of asking teachers: a file of prompts and "
+            "completions, or the id of a run.",
             panel=Panel.DATA,
             metavar="FILE|RUN",
         ),
@@ -107,7 +107,7 @@ class InheritOptions(
     seeds: Annotated[
         str | Sequence[str],
         Option(
-            "Seeds of the trainings, separated by commas: a student for each.",
+            "Seeds of the trainings, separated by commas; one student per seed.",
             panel=Panel.TRAINING,
             is_list=True,
         ),
@@ -115,7 +115,7 @@ class InheritOptions(
     recipe: Annotated[
         str | Path | None,
         Option(
-            "TOML file that says how to train; what it leaves out has the default.",
+            "TOML file with training parameters; missing ones have their defaults.",
             panel=Panel.TRAINING,
             metavar="FILE",
         ),
@@ -123,19 +123,19 @@ class InheritOptions(
     objective: Annotated[
         str | None,
         Option(
-            "sft learns the completions that are kept, dpo pairs of the best and the worst.",
+            "sft trains on the selected completions, dpo on pairs of the best and the worst.",
             panel=Panel.TRAINING,
             choices=OBJECTIVES,
         ),
     ] = None
     method: Annotated[
         str | None,
-        Option("lora, or full for all weights.", panel=Panel.TRAINING, choices=METHODS),
+        Option("lora, or full to train all weights.", panel=Panel.TRAINING, choices=METHODS),
     ] = None
     prompts: Annotated[
         str | Path | None,
         Option(
-            "File of the prompts to train on: JSONL, CSV, Parquet, or one prompt per line.",
+            "File of training prompts: JSONL, CSV, Parquet, or one prompt per line.",
             panel=Panel.DATA,
         ),
     ] = None
@@ -159,8 +159,8 @@ class InheritOptions(
     profilers: Annotated[
         str | Sequence[str] | None,
         Option(
-            "What to profile of models and data; separated by commas. Default: textual, and "
-            "toxicity where a target or --toxicity-scorer needs it.",
+            "Profiles of models and data, separated by commas. Default: textual, and toxicity if a "
+            "target or --toxicity-scorer needs it.",
             panel=Panel.DATA,
             completion="profilers",
             is_list=True,
@@ -187,7 +187,7 @@ class InheritOptions(
     toxicity_prompts: Annotated[
         str | None,
         Option(
-            "Prompts of the toxicity profile, as of `llmprof profile`.",
+            "Prompts of the toxicity profile, as in `llmprof profile`.",
             panel=Panel.TOXICITY,
             metavar="challenging|FILE",
         ),

@@ -11,13 +11,13 @@ from llmprof.options.option import Option, Options, Panel, values_of
 DEFAULT_BACKEND = "huggingface"
 DTYPES = ("auto", "fp32", "bf16", "fp16")
 QUANTIZATIONS = ("none", "8bit", "4bit")
-# What accelerate knows; "auto" is "balanced" today.
+# The values of accelerate, in which "auto" is the same as "balanced" today.
 DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
 EXECUTORS = ("mp", "ray", "uni")
 THINKING_MODES = ("off", "on", "strip")
 SAFETY_MODES = ("CONTEXTUAL", "STRICT", "OFF")
 
-# Scorers of toxicity have these options too.
+# Toxicity scorers have these options too.
 Device = Annotated[
     str,
     Option(
@@ -30,7 +30,7 @@ Device = Annotated[
 Cluster = Annotated[
     str | None,
     Option(
-        "Ray cluster whose nodes answer: auto for the one this machine belongs to, or "
+        "Ray cluster that answers the requests: auto for the one of this machine, or "
         "ray://HOST:10001.",
         panel=Panel.MODEL,
         metavar="auto|ADDRESS",
@@ -40,19 +40,19 @@ Cluster = Annotated[
 AllowPickle = Annotated[
     bool,
     Option(
-        "Read weights from a pickle (.bin) where there are no safetensors.",
+        "Read weights from a pickle (.bin) if there are no safetensors.",
         panel=Panel.MODEL,
         sensitive=True,
     ),
 ]
 Offline = Annotated[
-    bool, Option("Fail at once when a model or data set is not on this machine.", panel=Panel.WORK)
+    bool, Option("Fail at once if a model or data set is not on this machine.", panel=Panel.WORK)
 ]
 
 
 @dataclass(frozen=True)
 class ModelName(Options):
-    """Which model is asked."""
+    """Which model answers the requests."""
 
     model: Annotated[
         str | None,
@@ -72,8 +72,8 @@ class BackendChoice(Options):
     backend: Annotated[
         str,
         Option(
-            "Who answers the requests: huggingface, vllm, openai, cohere, replay, scripted or "
-            "an installed one.",
+            "Backend that answers the requests: huggingface, vllm, openai, cohere, replay, "
+            "scripted or an installed one.",
             panel=Panel.MODEL,
             completion="backends",
         ),
@@ -128,14 +128,14 @@ class LoadingOptions(Options):
     ] = None
     trust_remote_code: Annotated[
         bool,
-        Option("Run Python code that comes with the model.", panel=Panel.MODEL, sensitive=True),
+        Option("Run Python code from the model's repository.", panel=Panel.MODEL, sensitive=True),
     ] = False
     allow_pickle: AllowPickle = False
     thinking: Annotated[
         str | None,
         Option(
-            "off or on turns the thinking of a chat model off or on, by its template's own switch; "
-            "strip turns it on and keeps what follows it. Default: the template's own.",
+            "off or on switches the reasoning of a chat model off or on, by its chat template; "
+            "strip switches it on and keeps only the text after it. Default: as the template does.",
             panel=Panel.MODEL,
             choices=THINKING_MODES,
         ),
@@ -152,7 +152,7 @@ class LoadingOptions(Options):
         str | None,
         Option(
             "Start this OpenAI-compatible server for the run, such as 'transformers serve {model} "
-            "--port {port}'; with --backend vllm, another way to call `vllm serve`.",
+            "--port {port}'; with --backend vllm, the command for `vllm serve`.",
             panel=Panel.NETWORK,
             metavar="COMMAND",
             sensitive=True,
@@ -181,7 +181,13 @@ class LoadingOptions(Options):
     ] = None
     concurrency: Annotated[
         int | None,
-        Option("Requests in flight at once.", panel=Panel.NETWORK, metavar="N", low=1, high=10_000),
+        Option(
+            "Maximum number of concurrent requests.",
+            panel=Panel.NETWORK,
+            metavar="N",
+            low=1,
+            high=10_000,
+        ),
     ] = None
     rpm: Annotated[
         float | None,
@@ -195,7 +201,7 @@ class LoadingOptions(Options):
     timeout: Annotated[
         float | None,
         Option(
-            "Seconds to wait for an answer before asking again.",
+            "Seconds to wait for an answer before retrying.",
             panel=Panel.NETWORK,
             metavar="SECONDS",
             low=0.001,
@@ -204,7 +210,7 @@ class LoadingOptions(Options):
     max_response_mib: Annotated[
         float,
         Option(
-            "Largest answer that is accepted, in MiB when decompressed.",
+            "Maximum size of an answer, in MiB after decompression.",
             panel=Panel.NETWORK,
             metavar="MIB",
             low=0.001,
@@ -221,8 +227,8 @@ class LoadingOptions(Options):
     bos_token: Annotated[
         str | None,
         Option(
-            "Text that begins every prompt, for an OpenAI-compatible server that adds no such "
-            "token.",
+            "Beginning-of-text token to put before every prompt, for an OpenAI-compatible server "
+            "that does not add it.",
             panel=Panel.NETWORK,
             metavar="TEXT",
         ),
@@ -232,12 +238,12 @@ class LoadingOptions(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class BackendOptions(ModelName, LoadingOptions):
-    """Everything that a backend is told.
+    """All settings of a backend.
 
-    `cache_dir` holds converted models and what was measured about this machine. `label_map`, a
-    file, and the `language` of texts are for scorers. `sharers` workers share the device and its
-    memory. Keys and tokens are not here: each backend
-    reads its own from the environment, so that none is stored by accident.
+    `cache_dir` contains converted models and measurements of this machine. `label_map`, a file, and
+    the `language` of texts are for scorers. `sharers` is the number of workers that share the
+    device and its memory. Keys and tokens are not included: each backend reads its own from the
+    environment, so that none is stored by accident.
     """
 
     cache_dir: Path | None = None
@@ -249,5 +255,5 @@ class BackendOptions(ModelName, LoadingOptions):
 def backend_options(
     options: LoadingOptions, cache_dir: Path, model: str | None = None
 ) -> BackendOptions:
-    """What the backend of a command is told; `model` None is the backend's default."""
+    """The settings of a command's backend; `model` None is the backend's default."""
     return BackendOptions(model, cache_dir=cache_dir, **values_of(LoadingOptions, options))

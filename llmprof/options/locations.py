@@ -1,4 +1,4 @@
-"""Where results and responses are kept, and where data sets are found."""
+"""Options for the locations of results, responses and data sets."""
 
 from __future__ import annotations
 
@@ -50,22 +50,22 @@ class StorageOptions(CacheOptions, DatabaseOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class RunNaming(Options):
-    """What a run is called, beside its id."""
+    """The name of a run, in addition to its id."""
 
     name: Annotated[
         str | None,
-        Option("A name for the run, by which other commands find it.", metavar="TEXT"),
+        Option("A name for the run, which other commands accept.", metavar="TEXT"),
     ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrackOptions(Options):
-    """Which experiment trackers are told of the run."""
+    """Experiment trackers that get the run."""
 
     track: Annotated[
         str | Sequence[str] | None,
         Option(
-            "Send the results to mlflow, wandb, trackio or tensorboard too; see `llmprof export "
+            "Also send the results to mlflow, wandb, trackio or tensorboard; see `llmprof export "
             "tracker`.",
             panel=Panel.WORK,
             metavar="TRACKER",
@@ -83,7 +83,7 @@ def cache_folder(chosen: str | Path | None) -> Path:
 
 
 def data_options(options: DataOptions) -> DataOptions:
-    """Which data are read, with the environment's folder where none is chosen."""
+    """Which data are read; the default folder comes from the environment."""
     folder = _path(options.data_dir, DATA_VARIABLE)
     return replace(part(DataOptions, options), data_dir=folder)
 

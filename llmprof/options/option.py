@@ -13,7 +13,7 @@ from llmprof.errors import UnknownNameError, UsageError
 from llmprof.outputs import check_apart, paths_in
 
 Group = TypeVar("Group", bound="Options")
-# More items or tokens than anyone has; beyond 64 bits Python's own counting functions fail.
+# An upper bound for counts: Python's own counting functions fail beyond 64 bits.
 LARGEST_COUNT = 10**9
 _DECLARED: dict[type[Options], Mapping[str, Option]] = {}
 
@@ -33,17 +33,17 @@ class Panel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """What is true of an option beyond the name, type and default of its field.
+    """Metadata of an option, in addition to the name, type and default of its field.
 
     `low` and `high` are inclusive bounds of a number, `choices` the only values of a text, and
-    `is_list` says that a text names several things, separated by commas. `completion` names the
-    function of `llmprof.cli.completion` that offers values to the shell; the help has them for
-    `{names}`. `variable` is the environment variable, and `flags` how the option is written when
-    that is not `--` and its name. `default_text` is the default as the command line writes it,
-    where Python's differs. `noun` is what an error calls the value. The current folder's
-    llmprof.toml may not set an option that is `sensitive`: one that runs code, sends data elsewhere
-    or writes to a file of its own. What an option that is `written` names may be nothing that
-    another one names, as that is read; but files may be in a folder that is `shared`.
+    `is_list` says that a text is a comma-separated list. `completion` names the function of
+    `llmprof.cli.completion` that offers values to the shell; they replace `{names}` in the help.
+    `variable` is the environment variable, and `flags` the option's spelling if it is not `--` and
+    its name. `default_text` is the default on the command line if it differs from Python's. `noun`
+    is the name of the value in errors. The current folder's llmprof.toml may not set an option that
+    is `sensitive`: one that runs code, sends data elsewhere or writes to a file of its own. A file
+    of an option that is `written` must not be a file that another option reads; but it may be in a
+    folder that is `shared`.
     """
 
     help: str
@@ -66,11 +66,11 @@ class Option:
 
     @property
     def is_number(self) -> bool:
-        """Whether a value must be in a range."""
+        """Whether the value has a range."""
         return self.low is not None or self.high is not None
 
     def check(self, name: str, value: object) -> None:
-        """Refuse a value that is out of range or not among the choices; None is neither.
+        """Refuse a value that is out of range or not among the choices; None is accepted.
 
         Raises:
             UsageError: the number is out of range, or not finite.
@@ -94,13 +94,13 @@ class Option:
 class Options:
     """Base of every group of options; creating one checks its values.
 
-    A list that is given as a sequence becomes the text of the command line, with commas.
-    A group derives from others when it has all of their options too.
+    A list given as a sequence is converted to comma-separated text. A group derives from other
+    groups if it includes all of their options.
 
     Raises:
         UsageError: a number is out of range.
         UnknownNameError: a text is not among the choices of its option.
-        OutputError: a file to write is one to read.
+        OutputError: an output file is also an input.
     """
 
     def __post_init__(self) -> None:
@@ -114,9 +114,9 @@ class Options:
 
 
 def check_files(values: Iterable[tuple[Option, object]], read: Iterable[Path] = ()) -> None:
-    """Refuse values of a command's options that name one file to be read and to be written.
+    """Refuse options of a command that name the same file as input and as output.
 
-    `read` are files that no option names.
+    `read` are additional input files that no option names.
 
     Raises:
         OutputError: there is one.
@@ -152,7 +152,7 @@ def declared(group: type[Options]) -> Mapping[str, Option]:
 
 
 def part(group: type[Group], options: Group) -> Group:
-    """The options of `group` alone, from those of a command that has them among others."""
+    """The options of `group`, from the options of a command that includes them."""
     return group(**values_of(group, options))
 
 
@@ -173,5 +173,5 @@ def names_in(value: str | Sequence[str], option: str) -> tuple[str, ...]:
     given = value.split(",") if isinstance(value, str) else value
     names = tuple(dict.fromkeys(name.strip() for name in given if name.strip()))
     if not names:
-        raise UsageError(f"{option} names nothing; give names separated by commas")
+        raise UsageError(f"{option} is empty; give names separated by commas")
     return names

@@ -17,7 +17,7 @@ from llmprof.options.profiling import DataOptions, ProfilerOptions, SampleOption
 from llmprof.options.scoring import RecordingOptions, ScorerOptions
 
 DEFAULT_PROFILERS = "textual,crows_pairs"
-# Of a file of completions; the second only where a scorer is named.
+# Profiles of a file of completions; the second only if a scorer is named.
 TEXT_PROFILERS = ("textual", "toxicity")
 
 
@@ -28,8 +28,8 @@ class SeriesOptions(ModelName):
     checkpoints: Annotated[
         list[str] | None,
         Option(
-            "More checkpoints of the same training, with --series: each is profiled once, in the "
-            "order of its step.",
+            "More checkpoints of the same training, with --series; each is profiled once, in the "
+            "order of steps.",
             is_argument=True,
             metavar="CHECKPOINT",
             completion="models",
@@ -38,7 +38,8 @@ class SeriesOptions(ModelName):
     series: Annotated[
         str | None,
         Option(
-            "Name of the training that the checkpoints are of; `llmprof report --series` shows it.",
+            "Name of the training that the checkpoints belong to; `llmprof report --series` shows "
+            "it.",
             panel=Panel.WORK,
             metavar="NAME",
         ),
@@ -46,7 +47,7 @@ class SeriesOptions(ModelName):
     step: Annotated[
         int | None,
         Option(
-            "Step of the training that MODEL is at, where its folder does not say it.",
+            "Training step of MODEL, if its folder does not give it.",
             panel=Panel.WORK,
             metavar="N",
             low=0,
@@ -74,7 +75,7 @@ class ProfileOptions(
     profilers: Annotated[
         str | Sequence[str],
         Option(
-            "What to profile, separated by commas: {names}.",
+            "Profiles to run, separated by commas: {names}.",
             completion="profilers",
             is_list=True,
         ),
@@ -100,8 +101,8 @@ class ProfileOptions(
     texts: Annotated[
         str | Path | None,
         Option(
-            "File of prompts and completions to profile instead of a model, such as training "
-            "data: textual, and toxicity where --toxicity-scorer names a scorer.",
+            "File of prompts and completions to profile instead of a model, such as training data: "
+            "textual, and toxicity if --toxicity-scorer is given.",
             panel=Panel.DATA,
             metavar="FILE",
         ),

@@ -1,4 +1,4 @@
-"""How a model is prompted, how profiles are made, and which data they read."""
+"""Options for prompts, profiles and data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BBQ_ADAPTATIONS = ("esbbq", "cabbq", "kobbq")
 BBQ_LANGUAGES = ("en", "es", "nl", "tr")
 DATA_VARIABLE = "LLMPROF_DATA_DIR"
 
-# Each command has a default of its own; None is the profile's.
+# Each command has its own default; None is the profile's.
 SAMPLING_TEMPERATURE = Option("Sampling temperature.", panel=Panel.MODEL, metavar="N", low=0.01)
 SAMPLING_TOP_P = Option(
     "Top-p (nucleus) of sampling.", panel=Panel.MODEL, metavar="N", low=0.01, high=1.0
@@ -72,10 +72,10 @@ class PromptOptions(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class ProfilerOptions(PromptOptions):
-    """How profiles are made.
+    """Settings of profiles.
 
-    `protocol` is `original` (each benchmark as its authors define it) or `toolkit` (as the scripts
-    of "LLM See, LLM Do" do it).
+    `protocol` is `original` (each benchmark as its authors define it) or `toolkit` (as in the
+    scripts of "LLM See, LLM Do").
     """
 
     pooling: Annotated[
@@ -89,7 +89,7 @@ class ProfilerOptions(PromptOptions):
     layer: Annotated[
         int,
         Option(
-            "Layer that embeddings are taken from: 0 is the input, -1 the last.",
+            "Layer of the embeddings: 0 is the input, -1 the last.",
             panel=Panel.MODEL,
             metavar="N",
         ),
@@ -148,7 +148,7 @@ class ProfilerOptions(PromptOptions):
         str | None,
         Option(
             "Questions of the calibration profile: {names}, or a JSONL file of your own "
-            "(question, choices, answer). Default: all, or those that the folder has.",
+            "(question, choices, answer). Default: all that are available.",
             panel=Panel.DATA,
             completion="calibration_data",
         ),
@@ -157,7 +157,7 @@ class ProfilerOptions(PromptOptions):
         str | None,
         Option(
             "Pairs of the preferences profile: llmbar, human_pairs, or a file of your own (input, "
-            "output_1, output_2, label). Default: both, or those that the folder has.",
+            "output_1, output_2, label). Default: both, if available.",
             panel=Panel.DATA,
             completion="preference_data",
         ),
@@ -166,7 +166,7 @@ class ProfilerOptions(PromptOptions):
         str | None,
         Option(
             "Prompts of the counterfactual profile, in which groups are exchanged: {names}, or a "
-            "file of your own. Default: built-in ones, or those that the folder has.",
+            "file of your own. Default: those of the data folder, or built-in ones.",
             panel=Panel.DATA,
             completion="text_datasets",
         ),
@@ -174,8 +174,8 @@ class ProfilerOptions(PromptOptions):
     refusal_judge: Annotated[
         str | None,
         Option(
-            "Model that tells refusals in the refusal profile: [BACKEND:]MODEL[@REVISION] for one "
-            "that writes, classifier:MODEL[@REVISION] for a classifier. Default: rules.",
+            "Model that classifies refusals in the refusal profile: [BACKEND:]MODEL[@REVISION] for "
+            "a generative model, classifier:MODEL[@REVISION] for a classifier. Default: rules.",
             panel=Panel.MODEL,
             metavar="MODEL",
             sensitive=True,
@@ -184,7 +184,7 @@ class ProfilerOptions(PromptOptions):
     bbq_language: Annotated[
         str | None,
         Option(
-            "Ask the bbq profile's questions in this language, of MBBQ with its control questions. "
+            "Language of the bbq profile, with the questions and control questions of MBBQ. "
             "Default: the questions of BBQ, in English.",
             panel=Panel.DATA,
             choices=BBQ_LANGUAGES,
@@ -201,7 +201,7 @@ class ProfilerOptions(PromptOptions):
     bbq_data: Annotated[
         str | None,
         Option(
-            "Ask the bbq profile's questions of another country: esbbq or cabbq (Spain, in Spanish "
+            "Questions of the bbq profile from another country: esbbq or cabbq (Spain, in Spanish "
             "or Catalan), or kobbq (Korea).",
             panel=Panel.DATA,
             choices=BBQ_ADAPTATIONS,
@@ -210,16 +210,16 @@ class ProfilerOptions(PromptOptions):
     language: Annotated[
         str,
         Option(
-            "Language of the textual profile's prompts and completions, such as fr: a code of "
-            "spaCy's.",
+            "Language of the textual profile's prompts and completions, such as fr (a language "
+            "code of spaCy).",
             panel=Panel.DATA,
         ),
     ] = "en"
     protocol: Annotated[
         str,
         Option(
-            "original, each benchmark as its authors define it, or toolkit, as the scripts of "
-            "'LLM See, LLM Do' do it.",
+            "original, each benchmark as its authors define it, or toolkit, as in the scripts of "
+            "'LLM See, LLM Do'.",
             panel=Panel.DATA,
             choices=PROTOCOLS,
         ),
@@ -228,7 +228,7 @@ class ProfilerOptions(PromptOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class SampleOptions(Options):
-    """Which items of each data set are used, where that is not the first ones."""
+    """Which items of each data set are used, if not the first ones."""
 
     sample: Annotated[
         int | None,
@@ -256,14 +256,14 @@ class SampleOptions(Options):
 class DataOptions(Options):
     """Where data sets come from, and how many of their items are used.
 
-    When `data` is None it is `data_dir` if that is given, else the Hub.
+    If `data` is None, the source is `data_dir` if given, otherwise the Hub.
     """
 
     data: Annotated[
         str | None,
         Option(
-            "Where data is: hub, builtin (small demonstration samples) or a folder. "
-            "Default: --data-dir when given, else hub.",
+            "Data source: hub, builtin (small demonstration samples) or a folder. Default: "
+            "--data-dir if given, else hub.",
             panel=Panel.DATA,
             completion="data",
             shared=True,

@@ -20,7 +20,7 @@ _ScorerArgument = Annotated[
     Option("A scorer, with its model as NAME:MODEL.", is_argument=True, completion="scorers"),
 ]
 _REFERENCE = Option(
-    "Scores that exist, separated by commas: recorded or continuations (public texts with "
+    "Existing scores, separated by commas: recorded or continuations (public texts with "
     "Perspective's scores of 2020), FILE or SCORER=FILE.",
     metavar="NAME|FILE",
 )
@@ -50,7 +50,7 @@ class ScoreOptions(StorageOptions, RecordingOptions, ScorerOptions):
     ] = None
     limit: Annotated[
         int | None,
-        Option("Score the first N texts of each.", metavar="N", low=1, high=LARGEST_COUNT),
+        Option("Score the first N texts of each source.", metavar="N", low=1, high=LARGEST_COUNT),
     ] = None
 
 
@@ -62,16 +62,19 @@ class AgreementOptions(CacheOptions, DataOptions, ScorerLoadingOptions):
     reference: Annotated[str | Sequence[str] | None, _REFERENCE] = None
     attributes: Annotated[
         str | Sequence[str] | None,
-        Option("Attributes to compare, such as TOXICITY,INSULT. Default: all that both have."),
+        Option("Attributes to compare, such as TOXICITY,INSULT. Default: all common ones."),
     ] = None
     group_by: Annotated[
         str | None,
-        Option("Field of the reference's file; compare each group of texts too.", metavar="FIELD"),
+        Option(
+            "Field of the reference file that defines groups of texts to compare separately.",
+            metavar="FIELD",
+        ),
     ] = None
     group_size: Annotated[
         int,
         Option(
-            "Texts per group for the error of expected maximum toxicity.",
+            "Number of texts per maximum, for the error of expected maximum toxicity.",
             metavar="N",
             low=1,
             high=LARGEST_COUNT,
@@ -95,5 +98,5 @@ class BridgeOptions(CacheOptions, DataOptions, ScorerLoadingOptions):
         ),
     ]
     licence: Annotated[
-        str | None, Option("Licence of the reference's texts, to be named in the file.")
+        str | None, Option("Licence of the reference texts, stored in the file.")
     ] = None

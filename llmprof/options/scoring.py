@@ -1,4 +1,4 @@
-"""Which scorer of toxicity is asked, and how it is loaded or reached."""
+"""Options of toxicity scorers, and the choice of a scorer."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _SECONDS_PER_MINUTE = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class ScorerName(Options):
-    """Which scorer is asked."""
+    """Which scorer is used."""
 
     toxicity_scorer: Annotated[
         str | None,
         Option(
             "perspective, classifier, profanity, recorded, moderation, guard or an installed one; "
             "several are separated by commas, each with its model as NAME:MODEL. Default: "
-            "perspective when PERSPECTIVE_API_KEY is set, else classifier.",
+            "perspective if PERSPECTIVE_API_KEY is set, else classifier.",
             panel=Panel.TOXICITY,
             completion="scorers",
         ),
@@ -39,14 +39,14 @@ class ScorerLoadingOptions(Options):
         str | None,
         Option(
             "The scorer's model: a classifier's or guard's folder or ID@REVISION; for recorded, "
-            "FILE or SCORER=FILE with scores that exist already.",
+            "FILE or SCORER=FILE with existing scores.",
             panel=Panel.TOXICITY,
         ),
     ] = None
     toxicity_labels: Annotated[
         str | Path | None,
         Option(
-            "TOML file that says which attributes a classifier's labels stand for.",
+            "TOML file that maps a classifier's labels to attributes.",
             panel=Panel.TOXICITY,
             metavar="FILE",
         ),
@@ -57,7 +57,7 @@ class ScorerLoadingOptions(Options):
     toxicity_url: Annotated[
         str | None,
         Option(
-            "Address of the server that the scorer moderation or guard asks.",
+            "Address of the server of the scorer moderation or guard.",
             panel=Panel.TOXICITY,
             sensitive=True,
         ),
@@ -65,7 +65,7 @@ class ScorerLoadingOptions(Options):
     perspective_url: Annotated[
         str | None,
         Option(
-            "Address of a service that is compatible with Perspective.",
+            "Address of a service compatible with Perspective.",
             panel=Panel.TOXICITY,
             sensitive=True,
         ),
@@ -73,7 +73,7 @@ class ScorerLoadingOptions(Options):
     perspective_qps: Annotated[
         float,
         Option(
-            "Requests per second that Perspective grants.",
+            "Your quota of Perspective, in requests per second.",
             panel=Panel.TOXICITY,
             metavar="N",
             low=0.001,
@@ -87,17 +87,17 @@ class ScorerLoadingOptions(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class ScorerOptions(ScorerLoadingOptions, ScorerName):
-    """What a user says of the scorer; `scorer_choice` hands a new option on to its backend."""
+    """All options of a scorer; `scorer_choice` passes them to its backend."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecordingOptions(Options):
-    """What is written about scores beside the results."""
+    """Files of scores that are written in addition to the results."""
 
     record: Annotated[
         str | Path | None,
         Option(
-            "Append each raw answer of a scorer to a file, with the day it was given.",
+            "Append each raw answer of a scorer to a file, with its date.",
             panel=Panel.TOXICITY,
             metavar="FILE",
             sensitive=True,
@@ -107,7 +107,7 @@ class RecordingOptions(Options):
     missing: Annotated[
         str | Path | None,
         Option(
-            "Write the texts that got no scores to a file, ready to be scored.",
+            "Write the texts without scores to a file that can be scored.",
             panel=Panel.TOXICITY,
             metavar="FILE",
             sensitive=True,
@@ -118,7 +118,7 @@ class RecordingOptions(Options):
 
 @dataclass(frozen=True, slots=True)
 class ScorerChoice:
-    """A scorer by name, what its backend is told, and what to tell a user who named none.
+    """The name of a scorer, the settings of its backend, and a notice if it was chosen by default.
 
     `url` is for scorers that are not compatible with Perspective. `name` may be a list.
     """
@@ -137,13 +137,13 @@ class ScorerChoice:
 
 
 def scorer_choice(options: ScorerOptions, cache_dir: Path) -> ScorerChoice:
-    """The scorer that was asked for, with what its backend is told."""
+    """The chosen scorer, with the settings of its backend."""
     choice = choose_scorer(options.toxicity_scorer, _told(options, cache_dir))
     return replace(choice, url=options.toxicity_url)
 
 
 def named_scorer(name: str, options: ScorerLoadingOptions, cache_dir: Path) -> ScorerChoice:
-    """The scorer of that name, with what its backend is told."""
+    """The scorer of that name, with the settings of its backend."""
     return ScorerChoice(name, _told(options, cache_dir), url=options.toxicity_url)
 
 
@@ -164,9 +164,10 @@ def _told(options: ScorerLoadingOptions, cache_dir: Path) -> BackendOptions:
 
 
 def choose_scorer(name: str | None, options: BackendOptions) -> ScorerChoice:
-    """The scorer that the user named; else Perspective with a key, or else the local classifier.
+    """The scorer named by the user; otherwise Perspective if there is a key, or the local
+    classifier.
 
-    A user who names a model for the scorer means the classifier.
+    If only a scorer model is named, the classifier is used.
     """
     if name is not None:
         return ScorerChoice(name, options)

@@ -26,14 +26,14 @@ DIRECTIONS = ("max", "min")
 BASELINES = ("random",)
 COMBINATIONS = ("weights", "pareto")
 COMBINE = Option(
-    "With several targets: weights adds their standardised values, pareto keeps one that no other "
-    "beats in all of them.",
+    "With several targets: weights adds their standardised values, pareto selects a Pareto-optimal "
+    "completion.",
     panel=Panel.CHOICE,
     choices=COMBINATIONS,
 )
 DIVERSE = Option(
-    "Of the better half of each prompt's completions keep the one that adds most to what is kept "
-    "of the prompts before: pairs of words that are new.",
+    "From the better half of each prompt's completions, select the one with the most word bigrams "
+    "that are new among the selected ones.",
     panel=Panel.CHOICE,
 )
 FORMATS = ("prompt-completion", "messages", "preference", "preference-messages")
@@ -63,15 +63,15 @@ class SelectOptions(
     target: Annotated[
         str,
         Option(
-            "Metric to choose by, such as mtld, n_tokens, toxicity or log_likelihood; several as "
-            "mtld+toxicity:min*2, with a direction and a weight of their own.",
+            "Metric to select by, such as mtld, n_tokens, toxicity or log_likelihood; several as "
+            "mtld+toxicity:min*2, each with its own direction and weight.",
             panel=Panel.CHOICE,
         ),
     ]
     direction: Annotated[
         str,
         Option(
-            "max keeps the completion with the largest value, min the smallest.",
+            "max selects the completion with the largest value, min the smallest.",
             panel=Panel.CHOICE,
             choices=DIRECTIONS,
         ),
@@ -88,7 +88,7 @@ class SelectOptions(
     baseline: Annotated[
         str | None,
         Option(
-            "random keeps any completion that could be kept: the control to compare with.",
+            "random selects a random eligible completion, as a control.",
             panel=Panel.CHOICE,
             choices=BASELINES,
         ),
@@ -103,7 +103,8 @@ class SelectOptions(
     models: Annotated[
         str | Sequence[str] | None,
         Option(
-            "Models to draw from, separated by commas: Hub ids, folders, or a provider's. "
+            "Models that generate completions, separated by commas: Hub ids, folders, or a "
+            "provider's. "
             "Default: SmolLM2-135M-Instruct.",
             is_list=True,
         ),
@@ -111,8 +112,8 @@ class SelectOptions(
     candidates: Annotated[
         str | None,
         Option(
-            "Choose among completions that exist, instead of asking models: a file of prompts and "
-            "completions, or a run by its id.",
+            "Select among existing completions instead of asking models: a file of prompts and "
+            "completions, or the id of a run.",
             panel=Panel.DATA,
             metavar="FILE|RUN",
         ),
@@ -138,15 +139,15 @@ class SelectOptions(
     continuation: Annotated[
         bool,
         Option(
-            "Ask to continue the prompts, as the toxicity profile does, instead of answering "
-            "them; its completions are then used again.",
+            "Continue the prompts, as in the toxicity profile, instead of answering them; "
+            "completions of that profile are reused.",
             panel=Panel.DATA,
         ),
     ] = False
     metrics: Annotated[
         str | Sequence[str] | None,
         Option(
-            "Text metrics to show besides those that choose, separated by commas, or all.",
+            "Additional text metrics to report, separated by commas, or all.",
             panel=Panel.CHOICE,
             is_list=True,
         ),

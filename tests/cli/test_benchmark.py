@@ -62,7 +62,7 @@ def test_data_set_of_the_hub_fails_at_once_offline(place: list[object]) -> None:
     ("arguments", "code", "words"),
     [
         (["--tasks", "nonsense_task"], 2, "unknown task 'nonsense_task'"),
-        (["--tasks", ","], 2, "--tasks names nothing"),
+        (["--tasks", ","], 2, "--tasks is empty"),
         (["--limit", "0"], 2, "--limit"),
         (["--num-fewshot", "-1"], 2, "--num-fewshot"),
         (["--tasks", "choice", "--backend", "nonsense"], 2, "unknown backend 'nonsense'"),

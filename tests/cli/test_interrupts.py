@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: once stops cleanly and says how to go on, twice at once."""
+"""Ctrl-C and SIGTERM: the first stops cleanly and says how to resume, the second at once."""
 
 import os
 import signal
@@ -90,7 +90,7 @@ def test_twice_stops_at_once_while_an_answer_cannot_be_interrupted(
     started.process.send_signal(number)
     code, stderr = started.ended()
     assert code == 130
-    assert "once more stops at once" in stderr
+    assert "press again to stop at once" in stderr
     assert "stopped at once" in stderr
     started.again()
     assert started.status() == "complete"

@@ -23,7 +23,7 @@ REQUIRED = {"--target": "mtld", "--output": "a.jsonl"}
         ({"--format": "preference", "--baseline": "random"}, 2, "a random choice has no better"),
         ({"--k": "0"}, 2, "--k"),
         ({"--temperature": "0"}, 2, "--temperature"),
-        ({"--models": ","}, 2, "--models names nothing"),
+        ({"--models": ","}, 2, "--models is empty"),
         ({"--models": "a,b", "--revision": "main"}, 2, "apply to one model"),
         ({"--prompts": "missing.txt"}, 1, "there is no file missing.txt; check --prompts"),
         ({"--prompts": "a", "--text-dataset": "b"}, 2, "exclude each other"),
