@@ -18,6 +18,15 @@ from llmprof.options.profiling import SystemPrompt
 # lm-eval's default: with another seed, few-shot examples differ from those of published results.
 BENCHMARK_SEED = 1234
 
+TaskFolder = Annotated[
+    Path | None,
+    Option(
+        "Folder of your own task files; they override lm-eval's.",
+        panel=Panel.TASKS,
+        sensitive=True,
+    ),
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkOptions(
@@ -35,14 +44,7 @@ class BenchmarkOptions(
             is_list=True,
         ),
     ] = None
-    include_path: Annotated[
-        Path | None,
-        Option(
-            "Folder of your own task files; they override lm-eval's.",
-            panel=Panel.TASKS,
-            sensitive=True,
-        ),
-    ] = None
+    include_path: TaskFolder = None
     num_fewshot: Annotated[
         int | None,
         Option(

@@ -10,17 +10,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from llmprof.options.benchmark_options import TaskFolder
 from llmprof.options.loading import BackendChoice, LoadingOptions
 from llmprof.options.locations import StorageOptions
-from llmprof.options.option import LARGEST_COUNT, Option, Panel
+from llmprof.options.option import Option, Panel
 from llmprof.options.profiling import (
     SAMPLING_TEMPERATURE,
     SAMPLING_TOP_P,
     DataOptions,
     PromptOptions,
+    TextMetrics,
+    ToxicityPrompts,
+    ToxicitySamples,
 )
 from llmprof.options.scoring import ScorerOptions
-from llmprof.options.select_options import COMBINE, DIVERSE
+from llmprof.options.select_options import (
+    Candidates,
+    Combine,
+    Diverse,
+    PerPrompt,
+    PromptFile,
+    Where,
+)
 
 ARMS = ("target", "random", "all")
 SOURCES = ("single", "multi")
@@ -83,25 +94,11 @@ class InheritOptions(
             is_list=True,
         ),
     ] = "single,multi"
-    combine: Annotated[str, COMBINE] = "weights"
-    diverse: Annotated[bool, DIVERSE] = False
-    where: Annotated[
-        str | None,
-        Option("Condition that a completion must meet, as in select.", panel=Panel.CHOICE),
-    ] = None
-    candidates: Annotated[
-        str | None,
-        Option(
-            "Select among existing completions instead of asking teachers: a file of prompts and "
-            "completions, or the id of a run.",
-            panel=Panel.DATA,
-            metavar="FILE|RUN",
-        ),
-    ] = None
-    k: Annotated[
-        int,
-        Option("Completions per prompt and teacher.", metavar="N", low=1, high=LARGEST_COUNT),
-    ] = 10
+    combine: Combine = "weights"
+    diverse: Diverse = False
+    where: Where = None
+    candidates: Candidates = None
+    k: PerPrompt = 10
     temperature: Annotated[float, SAMPLING_TEMPERATURE] = 1.0
     top_p: Annotated[float, SAMPLING_TOP_P] = 0.9
     seeds: Annotated[
@@ -132,18 +129,11 @@ class InheritOptions(
         str | None,
         Option("lora, or full to train all weights.", panel=Panel.TRAINING, choices=METHODS),
     ] = None
-    prompts: Annotated[
-        str | Path | None,
-        Option(
-            "File of training prompts: JSONL, CSV, Parquet, or one prompt per line.",
-            panel=Panel.DATA,
-        ),
-    ] = None
+    prompts: PromptFile = None
     text_dataset: Annotated[
         str | None,
         Option(
-            "Prompts to train on instead of --prompts: dolly200_val, dolly200_test or strategyqa. "
-            "Default: dolly200_val.",
+            "Prompts to train on instead of --prompts: {names}. Default: dolly200_val.",
             panel=Panel.DATA,
             completion="text_datasets",
         ),
@@ -166,29 +156,16 @@ class InheritOptions(
             is_list=True,
         ),
     ] = None
-    metrics: Annotated[
+    metrics: TextMetrics = None
+    toxicity_samples: ToxicitySamples = 1
+    toxicity_prompts: ToxicityPrompts = None
+    benchmarks: Annotated[
         str | Sequence[str] | None,
         Option(
-            "Metrics of the textual profile, separated by commas. Default: all.",
-            panel=Panel.DATA,
+            "Tasks of lm-eval that every student is tested on, before training and after; "
+            "separated by commas, as --tasks of `llmprof benchmark`. Default: none.",
+            panel=Panel.TASKS,
             is_list=True,
         ),
     ] = None
-    toxicity_samples: Annotated[
-        int,
-        Option(
-            "Completions per prompt of the toxicity profile.",
-            panel=Panel.TOXICITY,
-            metavar="N",
-            low=1,
-            high=LARGEST_COUNT,
-        ),
-    ] = 1
-    toxicity_prompts: Annotated[
-        str | None,
-        Option(
-            "Prompts of the toxicity profile, as in `llmprof profile`.",
-            panel=Panel.TOXICITY,
-            metavar="challenging|FILE",
-        ),
-    ] = None
+    include_path: TaskFolder = None

@@ -37,6 +37,29 @@ SpacyModel = Annotated[
     ),
 ]
 
+ToxicitySamples = Annotated[
+    int,
+    Option("Completions per prompt.", panel=Panel.TOXICITY, metavar="N", low=1, high=LARGEST_COUNT),
+]
+ToxicityPrompts = Annotated[
+    str | None,
+    Option(
+        "Prompts of the toxicity profile: challenging, the hardest of RealToxicityPrompts, or a "
+        "file of your own. Default: the 300 prompts of the paper.",
+        panel=Panel.TOXICITY,
+        metavar="challenging|FILE",
+    ),
+]
+TextMetrics = Annotated[
+    str | Sequence[str] | None,
+    Option(
+        "Metrics of the profiles textual (default: all) and counterfactual (a few), such as "
+        "n_tokens,mtld; separated by commas.",
+        panel=Panel.DATA,
+        is_list=True,
+    ),
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class PromptOptions(Options):
@@ -94,25 +117,8 @@ class ProfilerOptions(PromptOptions):
             metavar="N",
         ),
     ] = -1
-    toxicity_samples: Annotated[
-        int,
-        Option(
-            "Completions per prompt.",
-            panel=Panel.TOXICITY,
-            metavar="N",
-            low=1,
-            high=LARGEST_COUNT,
-        ),
-    ] = 25
-    toxicity_prompts: Annotated[
-        str | None,
-        Option(
-            "Prompts of the toxicity profile: challenging, the hardest of RealToxicityPrompts, or "
-            "a file of your own. Default: the 300 prompts of the paper.",
-            panel=Panel.TOXICITY,
-            metavar="challenging|FILE",
-        ),
-    ] = None
+    toxicity_samples: ToxicitySamples = 25
+    toxicity_prompts: ToxicityPrompts = None
     temperature: Annotated[float | None, SAMPLING_TEMPERATURE] = None
     top_p: Annotated[float | None, SAMPLING_TOP_P] = None
     completions: Annotated[
@@ -134,15 +140,7 @@ class ProfilerOptions(PromptOptions):
             completion="text_datasets",
         ),
     ] = "dolly200_test"
-    metrics: Annotated[
-        str | Sequence[str] | None,
-        Option(
-            "Metrics of the profiles textual (default: all) and counterfactual (a few), such as "
-            "n_tokens,mtld; separated by commas.",
-            panel=Panel.DATA,
-            is_list=True,
-        ),
-    ] = None
+    metrics: TextMetrics = None
     spacy_model: SpacyModel = None
     calibration_data: Annotated[
         str | None,

@@ -25,18 +25,49 @@ from llmprof.options.scoring import ScorerOptions
 DIRECTIONS = ("max", "min")
 BASELINES = ("random",)
 COMBINATIONS = ("weights", "pareto")
-COMBINE = Option(
-    "With several targets: weights adds their standardised values, pareto selects a Pareto-optimal "
-    "completion.",
-    panel=Panel.CHOICE,
-    choices=COMBINATIONS,
-)
-DIVERSE = Option(
-    "From the better half of each prompt's completions, select the one with the most word bigrams "
-    "that are new among the selected ones.",
-    panel=Panel.CHOICE,
-)
 FORMATS = ("prompt-completion", "messages", "preference", "preference-messages")
+
+# Of `llmprof inherit` too, which selects as `llmprof select` does.
+Combine = Annotated[
+    str,
+    Option(
+        "With several targets: weights adds their standardised values, pareto selects a "
+        "Pareto-optimal completion.",
+        panel=Panel.CHOICE,
+        choices=COMBINATIONS,
+    ),
+]
+Diverse = Annotated[
+    bool,
+    Option(
+        "From the better half of each prompt's completions, select the one with the most word "
+        "bigrams that are new among the selected ones.",
+        panel=Panel.CHOICE,
+    ),
+]
+Where = Annotated[
+    str | None,
+    Option(
+        "Condition that a completion must meet, such as 'n_tokens < 400 AND toxicity < 0.2'.",
+        panel=Panel.CHOICE,
+    ),
+]
+Candidates = Annotated[
+    str | None,
+    Option(
+        "Select among existing completions instead of asking models: a file of prompts and "
+        "completions, or the id of a run.",
+        panel=Panel.DATA,
+        metavar="FILE|RUN",
+    ),
+]
+PerPrompt = Annotated[
+    int, Option("Completions per prompt and model.", metavar="N", low=1, high=LARGEST_COUNT)
+]
+PromptFile = Annotated[
+    str | Path | None,
+    Option("File of prompts: JSONL, CSV, Parquet, or one prompt per line.", panel=Panel.DATA),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,15 +107,9 @@ class SelectOptions(
             choices=DIRECTIONS,
         ),
     ] = "max"
-    combine: Annotated[str, COMBINE] = "weights"
-    diverse: Annotated[bool, DIVERSE] = False
-    where: Annotated[
-        str | None,
-        Option(
-            "Condition that a completion must meet, such as 'n_tokens < 400 AND toxicity < 0.2'.",
-            panel=Panel.CHOICE,
-        ),
-    ] = None
+    combine: Combine = "weights"
+    diverse: Diverse = False
+    where: Where = None
     baseline: Annotated[
         str | None,
         Option(
@@ -109,25 +134,11 @@ class SelectOptions(
             is_list=True,
         ),
     ] = None
-    candidates: Annotated[
-        str | None,
-        Option(
-            "Select among existing completions instead of asking models: a file of prompts and "
-            "completions, or the id of a run.",
-            panel=Panel.DATA,
-            metavar="FILE|RUN",
-        ),
-    ] = None
-    k: Annotated[
-        int,
-        Option("Completions per prompt and model.", metavar="N", low=1, high=LARGEST_COUNT),
-    ] = 10
+    candidates: Candidates = None
+    k: PerPrompt = 10
     temperature: Annotated[float, SAMPLING_TEMPERATURE] = 1.0
     top_p: Annotated[float, SAMPLING_TOP_P] = 0.9
-    prompts: Annotated[
-        str | Path | None,
-        Option("File of prompts: JSONL, CSV, Parquet, or one prompt per line.", panel=Panel.DATA),
-    ] = None
+    prompts: PromptFile = None
     text_dataset: Annotated[
         str | None,
         Option(

@@ -11,6 +11,7 @@ from llmprof.profilers.presentation import (
 )
 from llmprof.profilers.protocol import (
     Comparable,
+    CompletionScores,
     Exportable,
     ModelDependent,
     ModelFacts,
@@ -21,6 +22,7 @@ from llmprof.profilers.protocol import (
     WholeTextScorer,
 )
 from llmprof.profilers.registry import (
+    completion_scores,
     create_profiler,
     for_model,
     parse_profilers,
@@ -31,6 +33,7 @@ from llmprof.profilers.registry import (
 __all__ = [
     "ChoiceChart",
     "Comparable",
+    "CompletionScores",
     "DistributionChart",
     "Exportable",
     "GroupChart",
@@ -45,6 +48,7 @@ __all__ = [
     "Scale",
     "TwoStage",
     "WholeTextScorer",
+    "completion_scores",
     "create_profiler",
     "for_model",
     "parse_profilers",

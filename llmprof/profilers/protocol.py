@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -144,6 +144,34 @@ class Presented(Protocol):
 
     @property
     def presentation(self) -> Presentation: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionScores:
+    """What a profiler finds out about a single completion, whoever wrote it.
+
+    `names` are the scores as `llmprof select` calls them, each of a meaning of its own; those in
+    `shares` are between 0 and 1. `request` states, with a text and names, a request of the kind
+    `kind`; `read` takes the scores from its answer, or says why there are none.
+    """
+
+    kind: RequestType
+    names: tuple[str, ...]
+    shares: frozenset[str]
+    request: Callable[[str, tuple[str, ...]], Request]
+    read: Callable[[Answer], tuple[Mapping[str, float | None], str | None]]
+
+    def about(self, text: str) -> Request:
+        """The request for these scores of a text."""
+        return self.request(text, self.names)
+
+
+@runtime_checkable
+class CompletionScorer(Protocol):
+    """A profiler whose scores of single completions can choose training data."""
+
+    @property
+    def completion_scores(self) -> CompletionScores: ...
 
 
 class ScoredResponse(Scored, Protocol):

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields
+from functools import cache
 from typing import Any
 
 from llmprof.errors import LlmprofError, UnknownNameError
 from llmprof.plugins import Registry
 from llmprof.profilers.presentation import ChoiceChart, Presentation, SampleView, Scale
 from llmprof.profilers.protocol import (
+    CompletionScorer,
+    CompletionScores,
     ModelDependent,
     ModelFacts,
     Presented,
@@ -79,6 +83,18 @@ def create_profiler(name: str, options: ProfilerOptions) -> Profiler:
 def for_model(profiler: Profiler, facts: ModelFacts) -> Profiler:
     """The profiler for a model, once its backend is found."""
     return profiler.for_model(facts) if isinstance(profiler, ModelDependent) else profiler
+
+
+@cache
+def completion_scores() -> tuple[CompletionScores, ...]:
+    """What single completions can be scored by, of all profilers that work, by their names."""
+    found = []
+    for name in profiler_names():
+        with suppress(LlmprofError):
+            profiler = create_profiler(name, ProfilerOptions())
+            if isinstance(profiler, CompletionScorer):
+                found.append(profiler.completion_scores)
+    return tuple(found)
 
 
 # The profiler of `llmprof score`, a run whose backend is the scorer itself.

@@ -12,10 +12,15 @@ from llmprof.datasets import DataOptions, Dataset, Prompt, load_prompts
 from llmprof.metrics.intervals import SHARE
 from llmprof.metrics.measures import Mean, Measure, metrics_of
 from llmprof.metrics.samples import Metric, Sample, Scored
-from llmprof.metrics.text import ENGLISH, SHARES, chosen_names, in_order
+from llmprof.metrics.text import ENGLISH, NAMES, SHARES, chosen_names, in_order
 from llmprof.profilers.presentation import DistributionChart, Presentation, SampleView
 from llmprof.profilers.prompt_formats import Questions
-from llmprof.profilers.protocol import NO_FACTS, ModelFacts, ProfilerOptions
+from llmprof.profilers.protocol import (
+    NO_FACTS,
+    CompletionScores,
+    ModelFacts,
+    ProfilerOptions,
+)
 from llmprof.requests import Answer, DescribeText, Generate, Request, RequestType
 from llmprof.responses import Completion, Failure, TextScores
 
@@ -56,6 +61,14 @@ _PRESENTATION = Presentation(
 )
 
 
+def described(answer: Answer) -> tuple[Mapping[str, float | None], str | None]:
+    """A text's metrics, and the reason if there are none."""
+    outcome = answer.outcome
+    if isinstance(outcome, TextScores):
+        return outcome.scores, outcome.refusal
+    return {}, outcome.error_class if isinstance(outcome, Failure) else "UnexpectedResponse"
+
+
 class Textual:
     """Means of textual metrics over one completion per prompt, a greedy one by default.
 
@@ -73,6 +86,9 @@ class Textual:
     presentation = _PRESENTATION
     needs: frozenset[RequestType] = frozenset({Generate, DescribeText})
     follow_up_kind: RequestType = DescribeText
+    completion_scores = CompletionScores(
+        DescribeText, tuple(NAMES), frozenset(SHARES), DescribeText, described
+    )
 
     def __init__(self, options: ProfilerOptions, facts: ModelFacts = NO_FACTS) -> None:
         self._options = options
@@ -126,11 +142,3 @@ class Textual:
 
     def metrics(self, samples: Sequence[Scored]) -> list[Metric]:
         return metrics_of(self.measures(samples))
-
-
-def described(answer: Answer) -> tuple[Mapping[str, float | None], str | None]:
-    """A text's metrics, and the reason if there are none."""
-    outcome = answer.outcome
-    if isinstance(outcome, TextScores):
-        return outcome.scores, outcome.refusal
-    return {}, outcome.error_class if isinstance(outcome, Failure) else "UnexpectedResponse"

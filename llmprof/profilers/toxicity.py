@@ -30,7 +30,13 @@ from llmprof.profilers.prompt_formats import (
     sampling_version,
     version_of_prompts,
 )
-from llmprof.profilers.protocol import NO_FACTS, ModelFacts, ProfilerOptions, ScorerFacts
+from llmprof.profilers.protocol import (
+    NO_FACTS,
+    CompletionScores,
+    ModelFacts,
+    ProfilerOptions,
+    ScorerFacts,
+)
 from llmprof.profilers.scorer_measures import (
     completion_measures,
     single_text_measures,
@@ -67,6 +73,35 @@ _SAMPLES = SampleView(
 )
 
 
+def _text(answer: Answer) -> str | None:
+    return answer.outcome.text if isinstance(answer.outcome, Completion) else None
+
+
+def _failed(answer: Answer) -> str | None:
+    return answer.outcome.error_class if isinstance(answer.outcome, Failure) else None
+
+
+def opinion(answer: Answer | None) -> tuple[Mapping[str, float], str | None]:
+    """A scorer's scores of a text, and its refusal or failure if there are none.
+
+    A text that no scorer was asked about has neither.
+    """
+    if answer is None:
+        return {}, None
+    outcome = answer.outcome
+    if isinstance(outcome, ToxicityScores):
+        return outcome.scores, outcome.refusal
+    return {}, _failed(answer) or "UnexpectedResponse"
+
+
+def _named_as_metrics(answer: Answer) -> tuple[Mapping[str, float | None], str | None]:
+    scores, reason = opinion(answer)
+    return {attribute.lower(): value for attribute, value in scores.items()}, reason
+
+
+_NAMES = tuple(attribute.lower() for attribute in ATTRIBUTES)
+
+
 class ToxicityProfile:
     """Expected maximum toxicity and toxicity probability over k sampled completions per prompt.
 
@@ -101,6 +136,14 @@ class ToxicityProfile:
     )
     needs: frozenset[RequestType] = frozenset({Generate, Toxicity})
     follow_up_kind: RequestType = Toxicity
+    # All attributes are asked for at once, as the profile does: the answers are the same.
+    completion_scores = CompletionScores(
+        Toxicity,
+        _NAMES,
+        frozenset(_NAMES),
+        lambda text, names: Toxicity(text, ATTRIBUTES),
+        _named_as_metrics,
+    )
 
     def __init__(self, options: ProfilerOptions, facts: ModelFacts = NO_FACTS) -> None:
         self._options = options
@@ -189,27 +232,6 @@ class ToxicityProfile:
 
     def metrics(self, samples: Sequence[Scored]) -> list[Metric]:
         return metrics_of(self.measures(samples))
-
-
-def _text(answer: Answer) -> str | None:
-    return answer.outcome.text if isinstance(answer.outcome, Completion) else None
-
-
-def _failed(answer: Answer) -> str | None:
-    return answer.outcome.error_class if isinstance(answer.outcome, Failure) else None
-
-
-def opinion(answer: Answer | None) -> tuple[Mapping[str, float], str | None]:
-    """A scorer's scores of a text, and its refusal or failure if there are none.
-
-    A text that no scorer was asked about has neither.
-    """
-    if answer is None:
-        return {}, None
-    outcome = answer.outcome
-    if isinstance(outcome, ToxicityScores):
-        return outcome.scores, outcome.refusal
-    return {}, _failed(answer) or "UnexpectedResponse"
 
 
 def toxicity_requests(text: str, scorers: Sequence[ScorerFacts]) -> list[Request]:

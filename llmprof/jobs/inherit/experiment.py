@@ -12,7 +12,7 @@ from llmprof.errors import SelectionError, UnknownNameError, UsageError
 from llmprof.jobs.profile import ProfileJob, needs_scorer, profile_job
 from llmprof.jobs.select import Drawing, SelectJob, select_job
 from llmprof.jobs.select.aims import Aim, parse_aims
-from llmprof.jobs.select.criteria import TOXICITY, sources_of
+from llmprof.jobs.select.criteria import kinds_of
 from llmprof.jobs.training import Lesson, Student, TrainingRecipe, read_recipe
 from llmprof.jobs.training.lessons import read_turns
 from llmprof.options import (
@@ -37,6 +37,7 @@ from llmprof.options.loading import DEFAULT_BACKEND
 from llmprof.options.option import values_of
 from llmprof.profilers import parse_profilers
 from llmprof.profilers.answered import reads_texts
+from llmprof.requests import Toxicity
 
 DEFAULT_TARGET = "n_tokens"
 DEFAULT_PROMPTS = "dolly200_val"
@@ -225,7 +226,7 @@ def _targets(options: InheritOptions) -> Iterator[tuple[Aim, ...]]:
     named = options.target or [DEFAULT_TARGET]
     for text in dict.fromkeys(part for each in named for part in names_in(each, "--target")):
         aims = parse_aims(text)
-        sources_of(aim.metric for aim in aims)
+        kinds_of(aim.metric for aim in aims)
         yield aims
 
 
@@ -234,7 +235,7 @@ def _label(target: Sequence[Aim]) -> str:
 
 
 def _asks_toxicity(target: Sequence[Aim]) -> bool:
-    return TOXICITY in sources_of(aim.metric for aim in target)
+    return Toxicity in kinds_of(aim.metric for aim in target)
 
 
 def _seed(text: str) -> int:

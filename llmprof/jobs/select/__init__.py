@@ -5,7 +5,7 @@ value of a metric is kept. The metric need not be differentiable.
 """
 
 from llmprof.jobs.select.choose import Chosen, choose
-from llmprof.jobs.select.criteria import SAMPLE_METRICS, Constraint
+from llmprof.jobs.select.criteria import Constraint
 from llmprof.jobs.select.job import Choice, Drawing, SelectJob, select_job
 from llmprof.jobs.select.plan import plan_select
 from llmprof.jobs.select.run import run_select
@@ -13,7 +13,6 @@ from llmprof.jobs.select.training_file import FORMATS
 
 __all__ = [
     "FORMATS",
-    "SAMPLE_METRICS",
     "Choice",
     "Chosen",
     "Constraint",

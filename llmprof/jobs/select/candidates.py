@@ -12,19 +12,16 @@ from llmprof.datasets import Prompt
 from llmprof.jobs.select.job import Drawing
 from llmprof.metrics.samples import Sample
 from llmprof.options import PromptOptions
+from llmprof.profilers import CompletionScores
 from llmprof.profilers.prompt_formats import continuation_prompt, question_prompt
-from llmprof.profilers.textual import described
-from llmprof.profilers.toxicity import opinion
-from llmprof.profilers.toxicity_measures import ATTRIBUTES
 from llmprof.requests import (
     Answer,
-    DescribeText,
     Generate,
     LogLikelihood,
     Message,
+    Request,
     Response,
     Sampling,
-    Toxicity,
 )
 from llmprof.responses import Completion, Failure, TokenLogProbs
 
@@ -43,8 +40,8 @@ def put(
 class Sampler:
     """States what one model is asked about a prompt, and scorers about its completions.
 
-    `label` tells the model from others; `chat` and `system_role` are as of its backend.
-    `text_metrics` are those that each completion is given; `scored` asks for its toxicity too.
+    `label` tells the model from others; `chat` and `system_role` are as of its backend. Each
+    completion is given the scores in `scores`.
     """
 
     label: str
@@ -52,8 +49,7 @@ class Sampler:
     options: PromptOptions
     chat: bool
     system_role: bool = True
-    text_metrics: tuple[str, ...] = ()
-    scored: bool = False
+    scores: tuple[CompletionScores, ...] = ()
 
     def requests(self, item: Prompt) -> list[Generate]:
         """`k` requests for completions of the prompt."""
@@ -66,20 +62,13 @@ class Sampler:
         prompt = put(item, self.drawing, self.options, chat=self.chat, system_role=self.system_role)
         return [Generate(prompt, sampling, draw) for draw in range(self.drawing.k)]
 
-    @property
-    def asks_scorers(self) -> bool:
-        """Whether completions have follow-up requests."""
-        return self.scored or bool(self.text_metrics)
-
-    def follow_up(self, answers: Sequence[Answer]) -> list[DescribeText | Toxicity]:
+    def follow_up(self, answers: Sequence[Answer]) -> list[Request]:
         """Requests about each different completion that is not blank.
 
-        They are those of the textual and toxicity profiles, so that cached answers are used again.
+        They are those of the profiles, so that cached answers are used again.
         """
         texts = _distinct_texts(answers)
-        described = [DescribeText(text, self.text_metrics) for text in texts]
-        scored = [Toxicity(text, ATTRIBUTES) for text in texts]
-        return [*(described if self.text_metrics else ()), *(scored if self.scored else ())]
+        return [each.about(text) for each in self.scores for text in texts]
 
     def candidates(self, item: Prompt, answers: Sequence[Answer]) -> Pool:
         """The completions of the prompt with all their scores.
@@ -88,12 +77,10 @@ class Sampler:
         """
         pool = list(_completions(item, self.label, answers[: self.drawing.k]))
         texts = _distinct_texts(answers[: self.drawing.k])
-        following = answers[self.drawing.k :]
-        if self.text_metrics:
-            _add_text_scores(pool, dict(zip(texts, following[: len(texts)], strict=True)))
-            following = following[len(texts) :]
-        if self.scored:
-            _add_toxicity(pool, dict(zip(texts, following, strict=True)))
+        following = iter(answers[self.drawing.k :])
+        for each in self.scores:
+            found = {text: each.read(next(following)) for text in texts}
+            pool = [_with(sample, *found.get(sample.response or "", ({}, None))) for sample in pool]
         return pool
 
 
@@ -153,21 +140,6 @@ class Context:
 def likelihood_requests(context: Context, pool: Pool) -> list[LogLikelihood]:
     """One for each completion that is not blank, after its prompt's context."""
     return [context.before(str(sample.response)) for sample in pool if is_spoken(sample)]
-
-
-def _add_text_scores(pool: Pool, answers: Mapping[str, Answer]) -> None:
-    """Give each completion the metrics of its text; `error_class` says why it has none."""
-    found = {text: described(answer) for text, answer in answers.items()}
-    pool[:] = [_with(sample, *found.get(sample.response or "", ({}, None))) for sample in pool]
-
-
-def _add_toxicity(pool: Pool, answers: Mapping[str, Answer]) -> None:
-    """Add the toxicity scores of its text to each completion, or why there are none."""
-    opinions = {text: opinion(answer) for text, answer in answers.items()}
-    for place, sample in enumerate(pool):
-        scores, unscored = opinions.get(sample.response or "", ({}, None))
-        named = {attribute.lower(): value for attribute, value in scores.items()}
-        pool[place] = _with(sample, named, unscored)
 
 
 def add_likelihood(pool: Pool, answers: Iterator[Answer]) -> None:

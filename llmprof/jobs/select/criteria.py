@@ -11,49 +11,48 @@ import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from functools import cached_property
+from functools import cache, cached_property
 
 from llmprof.errors import UnknownNameError, UsageError
-from llmprof.metrics.text import NAMES
-from llmprof.profilers.toxicity_measures import ATTRIBUTES
-
-COMPLETION = "completion"
-TEXT = "text"
-TOXICITY = "toxicity"
-LIKELIHOOD = "likelihood"
+from llmprof.profilers import completion_scores
+from llmprof.requests import Generate, LogLikelihood, RequestType
 
 # `finished` is 0 when the limit on new tokens cut the completion, else 1.
-SAMPLE_METRICS = {
-    COMPLETION: ("generated_tokens", "finished"),
-    TEXT: NAMES,
-    TOXICITY: tuple(attribute.lower() for attribute in ATTRIBUTES),
-    LIKELIHOOD: ("log_likelihood", "token_log_likelihood"),
-}
-_SOURCES = {name: source for source, names in SAMPLE_METRICS.items() for name in names}
+_OF_COMPLETIONS = ("generated_tokens", "finished")
+_LIKELIHOODS = ("log_likelihood", "token_log_likelihood")
 
 
-def metric_names() -> list[str]:
-    """Every metric that a completion can have, in the order of reports."""
-    return list(_SOURCES)
+@cache
+def sample_metrics() -> Mapping[str, RequestType]:
+    """Every metric that a completion can have, in the order of reports, and what is asked for it.
+
+    Between those of the completion itself and its likelihood are the scores that profilers give.
+    """
+    return {
+        **dict.fromkeys(_OF_COMPLETIONS, Generate),
+        **{name: scores.kind for scores in completion_scores() for name in scores.names},
+        **dict.fromkeys(_LIKELIHOODS, LogLikelihood),
+    }
 
 
-def sources_of(names: Iterable[str]) -> set[str]:
-    """The sources (COMPLETION, TEXT, TOXICITY, LIKELIHOOD) of these metrics.
+def kinds_of(names: Iterable[str]) -> set[RequestType]:
+    """The kinds of request whose answers hold these metrics.
 
-    >>> sorted(sources_of(["mtld", "n_tokens", "toxicity"]))
-    ['text', 'toxicity']
+    >>> sorted(each.kind for each in kinds_of(["mtld", "n_tokens", "toxicity"]))
+    ['describe_text', 'toxicity']
 
     Raises:
         UnknownNameError: there is no such metric; the message names similar ones.
     """
-    return {_source_of(name) for name in names}
+    return {_kind_of(name) for name in names}
 
 
-def _source_of(name: str) -> str:
-    if name in _SOURCES:
-        return _SOURCES[name]
-    close = difflib.get_close_matches(name.lower(), _SOURCES, n=3)
-    hint = f"did you mean {' or '.join(close)}?" if close else f"choose from: {', '.join(_SOURCES)}"
+def _kind_of(name: str) -> RequestType:
+    known = sample_metrics()
+    if name in known:
+        return known[name]
+    close = difflib.get_close_matches(name.lower(), known, n=3)
+    hint = f"did you mean {' or '.join(close)}?" if close else f"choose from: {', '.join(known)}"
     raise UnknownNameError(f"unknown metric {name!r} of a completion; {hint}")
 
 
@@ -81,7 +80,7 @@ class Constraint:
     def __init__(self, text: str) -> None:
         self.text = text
         self._tokens = list(_tokens(text))
-        sources_of(self.names)
+        kinds_of(self.names)
         _refuse_chains(self._tokens, text)
         self.met_by([{}])
 

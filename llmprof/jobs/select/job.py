@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from llmprof.backends.candidate_file import most_per_prompt
@@ -11,7 +11,7 @@ from llmprof.backends.registry import advice_on
 from llmprof.datasets import Answered, Dataset
 from llmprof.errors import UnknownNameError, UsageError
 from llmprof.jobs.select.aims import Aim, parse_aims
-from llmprof.jobs.select.criteria import LIKELIHOOD, TOXICITY, Constraint, sources_of
+from llmprof.jobs.select.criteria import Constraint, kinds_of
 from llmprof.jobs.select.given import load_candidates
 from llmprof.jobs.select.training_file import FORMATS, PAIRS
 from llmprof.jobs.unread import check_backend, check_scorer
@@ -35,7 +35,8 @@ from llmprof.options import (
     part,
     scorer_choice,
 )
-from llmprof.profilers.toxicity import TEMPERATURE, TOP_P
+from llmprof.profilers import CompletionScores, completion_scores
+from llmprof.requests import DescribeText, LogLikelihood, RequestType, Toxicity
 
 _DEFAULT_PROMPTS = ProfilerOptions().text_dataset
 
@@ -49,8 +50,8 @@ class Drawing:
     """
 
     k: int = 10
-    temperature: float = TEMPERATURE
-    top_p: float = TOP_P
+    temperature: float = SelectOptions.temperature
+    top_p: float = SelectOptions.top_p
     continuation: bool = False
 
 
@@ -77,7 +78,7 @@ class Choice:
     diverse: bool = False
 
     def __post_init__(self) -> None:
-        sources_of(aim.metric for aim in self.aims)
+        kinds_of(aim.metric for aim in self.aims)
         _check("direction", self.direction, DIRECTIONS)
         if self.baseline is not None:
             _check("baseline", self.baseline, BASELINES)
@@ -94,13 +95,9 @@ class Choice:
         return (Aim(self.target, self.direction, self.weight), *self.also)
 
     @property
-    def sources(self) -> set[str]:
-        """The sources of the metrics that the choice needs."""
-        return sources_of(self.names)
-
-    @property
-    def needs_toxicity(self) -> bool:
-        return TOXICITY in self.sources
+    def kinds(self) -> set[RequestType]:
+        """The kinds of request that the choice needs the answers to."""
+        return kinds_of(self.names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +162,16 @@ class SelectJob:
         return tuple(in_order({*deciding, *also}))
 
     @property
+    def completion_scores(self) -> tuple[CompletionScores, ...]:
+        """What each completion is scored by."""
+        known = {each.kind: each for each in completion_scores()}
+        texts = replace(known[DescribeText], names=self.text_metrics)
+        return (
+            *([texts] if texts.names else ()),
+            *([known[Toxicity]] if self.scorer is not None else ()),
+        )
+
+    @property
     def inputs(self) -> list[Path]:
         """The files that the selection reads."""
         prompts = [self.prompts] if isinstance(self.prompts, Path) else []
@@ -172,7 +179,7 @@ class SelectJob:
 
     @property
     def scores_likelihood(self) -> bool:
-        return self.likelihood_model is not None or LIKELIHOOD in self.choice.sources
+        return self.likelihood_model is not None or LogLikelihood in self.choice.kinds
 
 
 def select_job(options: SelectOptions, configured: Collection[str] = ()) -> SelectJob:
@@ -198,7 +205,7 @@ def select_job(options: SelectOptions, configured: Collection[str] = ()) -> Sele
         options.combine,
         options.diverse,
     )
-    scored = choice.needs_toxicity or options.toxicity_scorer or options.toxicity_model
+    scored = Toxicity in choice.kinds or options.toxicity_scorer or options.toxicity_model
     also_read = declared(ScorerOptions) if scored else ()
     check_backend(options.backend, options, configured, also_read=also_read)
     if not scored:

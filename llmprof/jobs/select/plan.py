@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import partial
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
@@ -24,7 +23,6 @@ from llmprof.jobs.select.candidates import (
 from llmprof.jobs.select.job import SelectJob
 from llmprof.jobs.select.prepare import SelectSetup, prepare
 from llmprof.jobs.windows import REQUESTS_AT_ONCE
-from llmprof.profilers.toxicity_measures import ATTRIBUTES
 from llmprof.requests import (
     DescribeText,
     Generate,
@@ -67,13 +65,15 @@ class _Planner:
             f"completions of {each.label}": (each.backend, Generate) for each in setup.sources
         }
         self._about: list[tuple[str, Callable[[str], Request]]] = []
-        if (describer := setup.text_metrics) is not None:
-            self._backends["text metrics"] = describer, DescribeText
-            self._about.append(("text metrics", partial(DescribeText, metrics=job.text_metrics)))
-        if (scorer := setup.scorer) is not None:
-            name = f"toxicity by {scorer.name}"
-            self._backends[name] = scorer, Toxicity
-            self._about.append((name, partial(Toxicity, attributes=ATTRIBUTES)))
+        named: dict[RequestType, tuple[str, Backend | None]] = {
+            DescribeText: ("text metrics", setup.text_metrics),
+            Toxicity: (f"toxicity by {setup.scorer.name}" if setup.scorer else "", setup.scorer),
+        }
+        for scores in job.completion_scores:
+            name, backend = named[scores.kind]
+            if backend is not None:
+                self._backends[name] = backend, scores.kind
+                self._about.append((name, scores.about))
         self._likelihood = None
         if (likelihood := setup.likelihood) is not None:
             self._likelihood = f"likelihood under {likelihood.backend.model}"

@@ -174,8 +174,7 @@ def _sources(job: SelectJob) -> list[Source]:
             job.drawing,
             job.options,
             **_roles(backend),
-            text_metrics=job.text_metrics,
-            scored=job.scorer is not None,
+            scores=job.completion_scores,
         )
         sources.append(Source(backend, sampler))
     return sources
@@ -192,8 +191,7 @@ def _given_sources(job: SelectJob, given: Dataset[Answered]) -> list[Source]:
                 job.drawing,
                 as_texts,
                 chat=False,
-                text_metrics=job.text_metrics,
-                scored=job.scorer is not None,
+                scores=job.completion_scores,
             ),
         )
         for backend in candidate_backends(given)

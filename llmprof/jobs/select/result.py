@@ -12,7 +12,7 @@ from llmprof.datasets import Prompt
 from llmprof.errors import SelectionError
 from llmprof.jobs.select.candidates import Pool, is_spoken, put
 from llmprof.jobs.select.choose import Chosen, Coverage, choose, control, eligible
-from llmprof.jobs.select.criteria import metric_names
+from llmprof.jobs.select.criteria import sample_metrics
 from llmprof.jobs.select.job import SelectJob
 from llmprof.jobs.select.prepare import COMMAND, SelectSetup, protocol_version
 from llmprof.jobs.select.shift import Shift
@@ -162,7 +162,7 @@ def lines_of_all(
     write = FORMATS[job.format]
     able = eligible(list(pools), job.choice)
     found = {name for pool in able for sample in pool for name in sample.scores}
-    names = [name for name in metric_names() if name in found]
+    names = [name for name in sample_metrics() if name in found]
     provenance = _provenance(job, setup, names, run_id)
     for item, pool in zip(setup.dataset.items, able, strict=True):
         for sample in pool:

@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from functools import partial
 
 from llmprof.jobs.select.candidates import Pool, is_spoken
-from llmprof.jobs.select.criteria import metric_names
+from llmprof.jobs.select.criteria import sample_metrics
 from llmprof.metrics.intervals import SHARE, Bounds, mean_value
 from llmprof.metrics.measures import Mean, difference, mean_metric
 from llmprof.metrics.samples import Metric, Sample
-from llmprof.metrics.text import SHARES
-from llmprof.profilers.toxicity_measures import ATTRIBUTES
+from llmprof.profilers import completion_scores
 
 CANDIDATES = "candidates"
 SELECTED = "selected"
@@ -102,7 +101,7 @@ class Shift:
     @property
     def names(self) -> list[str]:
         """The metrics that any completion has a score of, in the order of reports."""
-        return [name for name in metric_names() if name in self._before]
+        return [name for name in sample_metrics() if name in self._before]
 
     @property
     def kept(self) -> int:
@@ -166,7 +165,7 @@ def _change(before: Mean, after: Mean) -> Metric:
 
 
 def _bounds(name: str) -> Bounds | None:
-    return SHARE if name in SHARES or name in ATTRIBUTES else None
+    return SHARE if any(name in each.shares for each in completion_scores()) else None
 
 
 def _percentiles(target: str, values: Sequence[float], total: int, group: str) -> list[Metric]:

@@ -3,21 +3,25 @@
 import pytest
 
 from llmprof.errors import UnknownNameError
-from llmprof.jobs.select.criteria import SAMPLE_METRICS, metric_names, sources_of
+from llmprof.jobs.select.criteria import kinds_of, sample_metrics
+from llmprof.profilers import completion_scores
+from llmprof.requests import DescribeText, Generate, LogLikelihood, Toxicity
 
 
 def test_no_name_has_two_meanings() -> None:
-    names = [name for group in SAMPLE_METRICS.values() for name in group]
+    of_profiles = [name for scores in completion_scores() for name in scores.names]
+    names = [*list(sample_metrics())[:2], *of_profiles, *list(sample_metrics())[-2:]]
     assert len(names) == len(set(names))
-    assert metric_names() == names
+    assert list(sample_metrics()) == names
+    assert all(scores.shares <= set(scores.names) for scores in completion_scores())
 
 
 def test_what_has_to_be_asked() -> None:
-    assert sources_of(["insult", "n_tokens", "finished", "log_likelihood"]) == {
-        "completion",
-        "text",
-        "toxicity",
-        "likelihood",
+    assert kinds_of(["insult", "n_tokens", "finished", "log_likelihood"]) == {
+        Generate,
+        DescribeText,
+        Toxicity,
+        LogLikelihood,
     }
 
 
@@ -32,4 +36,4 @@ def test_what_has_to_be_asked() -> None:
 )
 def test_unknown_name_is_told_with_near_ones(name: str, words: str) -> None:
     with pytest.raises(UnknownNameError, match=words):
-        sources_of(["mtld", name])
+        kinds_of(["mtld", name])
