@@ -20,7 +20,6 @@ REQUIRED = {"--target": "mtld", "--output": "a.jsonl"}
         ({"--direction": "up"}, 2, "unknown direction 'up'; choose one of: max, min"),
         ({"--baseline": "none"}, 2, "unknown baseline 'none'; choose one of: random"),
         ({"--format": "xml"}, 2, "unknown format 'xml'; choose one of: prompt-completion"),
-        ({"--format": "preference", "--baseline": "random"}, 2, "a random choice has no better"),
         ({"--k": "0"}, 2, "--k"),
         ({"--temperature": "0"}, 2, "--temperature"),
         ({"--models": ","}, 2, "--models is empty"),

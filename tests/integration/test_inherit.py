@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from llmprof.cli.app import main
+from tests.jobs.benchmark.task_files import write_choice
 from tests.tiny_models import save_llama
 
 TEMPLATE = (
@@ -74,7 +75,9 @@ Command = Callable[[list[str]], tuple[int, str, str]]
 def test_experiment_reports_and_the_same_line_does_nothing_again(
     student: Path, tmp_path: Path, llmprof: Command
 ) -> None:
-    arguments = line(student, tmp_path / "a", "--arms", "target,random,all")
+    write_choice(tmp_path / "tasks")
+    tasks = ("--benchmarks", "choice", "--include-path", tmp_path / "tasks")
+    arguments = line(student, tmp_path / "a", "--arms", "target,random,all", *tasks)
     code, shown, error = llmprof(arguments)
     assert code == 0, error
     assert "Target against random choice" in shown
@@ -93,6 +96,8 @@ def test_experiment_reports_and_the_same_line_does_nothing_again(
     found = findings(tmp_path / "a" / "a.db")
     groups = {group for _, group, *_ in found}
     assert "n_characters:min: share" in groups and "random: change" in groups
+    tested = {name for name, *_ in found if name.startswith("benchmark/")}
+    assert tested == {"benchmark/choice/acc", "benchmark/choice/acc_norm"}
     (data,) = [row for row in found if row[1] == "n_characters:min: data" and "n_char" in row[0]]
     assert data[2] < 0, "the shortest of two is not shorter than one"
 
@@ -123,10 +128,12 @@ PHASES: dict[str, Callable[[Path], bool]] = {
 def test_killed_in_each_phase_it_goes_on_to_the_same_numbers(
     student: Path, tmp_path: Path, llmprof: Command
 ) -> None:
-    assert llmprof(line(student, tmp_path / "whole", "--quiet"))[0] == 0
+    # One seed: two students, of which the first is there when the last kill comes.
+    few = ("--quiet", "--seeds", "0")
+    assert llmprof(line(student, tmp_path / "whole", *few))[0] == 0
     expected = findings(tmp_path / "whole" / "a.db")
     folder = tmp_path / "killed"
-    arguments = line(student, folder, "--quiet")
+    arguments = line(student, folder, *few)
     killed = []
     for phase, reached in PHASES.items():
         process = subprocess.Popen(
@@ -152,7 +159,8 @@ def test_killed_in_each_phase_it_goes_on_to_the_same_numbers(
         (("--seeds", "0,x"), "'x' is no seed"),
         (("--arms", "best"), "unknown 'best'"),
         (("--adapter", "here"), "--adapter and --quantize are not for a student"),
-        (("--objective", "dpo"), "give --arms target"),
+        (("--objective", "dpo", "--arms", "target,all"), "leave all out of --arms"),
+        (("--include-path", "here"), "--include-path is of --benchmarks"),
         (("--student", "/nowhere/at/all"), "there is no model folder /nowhere/at/all"),
         (("--where", "n_characters < 0"), "none of 18 completions meets"),
         (("--limit", "3"), "leaves 3 examples to train on"),

@@ -72,11 +72,12 @@ class _Run:
 
 
 def run_benchmark(
-    job: BenchmarkJob, listener: Listener, on_failure: FailureListener
+    job: BenchmarkJob, listener: Listener, on_failure: FailureListener, *, again: bool = True
 ) -> BenchmarkOutcome:
     """Run the job; whatever was answered before comes from the cache.
 
-    An error of one task is passed to `on_failure` at once, and the other tasks are run.
+    An error of one task is passed to `on_failure` at once, and the other tasks are run. Without
+    `again`, a complete run of the same tasks and model is the outcome, where there is one.
 
     Raises:
         LlmprofError: nothing can be run at all, with what was wrong and what to do.
@@ -93,7 +94,10 @@ def run_benchmark(
         selection = load_tasks(job, failed)
         if not selection.tasks:
             return BenchmarkOutcome(None, tuple(failures))
-        with open_run(store, run_start(job, backend, selection)) as run:
+        start = run_start(job, backend, selection)
+        if not again and (known := store.complete_run(start)) is not None:
+            return BenchmarkOutcome(known, tuple(failures))
+        with open_run(store, start) as run:
 
             def unscored(error: LlmprofError) -> None:
                 run.failures.append(error)

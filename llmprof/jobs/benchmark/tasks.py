@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -206,13 +207,21 @@ def _manager(names: Sequence[str], include_path: Path | None) -> Any:
     from lm_eval.tasks import TaskManager
 
     if include_path is None:
-        return TaskManager()
+        return _own_tasks()
     if not include_path.is_dir():
         raise UnknownNameError(f"no folder {include_path}; --include-path takes one of task files")
     own = TaskManager(include_path=str(include_path), include_defaults=False)
     if all(_holds(own, name) for name in names):
         return own
     return TaskManager(include_path=str(include_path))
+
+
+@cache
+def _own_tasks() -> Any:
+    """The index of the files that lm-eval brings, which do not change."""
+    from lm_eval.tasks import TaskManager
+
+    return TaskManager()
 
 
 def _holds(manager: Any, name: Any) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from llmprof.errors import SelectionError, UnknownNameError, UsageError
+from llmprof.jobs.benchmark import BenchmarkJob, benchmark_job
 from llmprof.jobs.profile import ProfileJob, needs_scorer, profile_job
 from llmprof.jobs.select import Drawing, SelectJob, select_job
 from llmprof.jobs.select.aims import Aim, parse_aims
@@ -20,6 +21,7 @@ from llmprof.options import (
     SOURCES,
     TEXT_PROFILERS,
     BackendOptions,
+    BenchmarkOptions,
     DataOptions,
     InheritOptions,
     LoadingOptions,
@@ -128,6 +130,22 @@ class InheritJob:
         made = profile_job(self._profile(able))
         return replace(made, texts=file, data=replace(made.data, limit=None))
 
+    def benchmark(self, model: str | None, **loading: Any) -> BenchmarkJob | None:
+        """The benchmarks of a model of the student's backend; None where none are asked for."""
+        options = self.options
+        if options.benchmarks is None:
+            return None
+        values = values_of(StorageOptions, options) | values_of(LoadingOptions, options)
+        made = BenchmarkOptions(
+            model=model,
+            backend=DEFAULT_BACKEND,
+            tasks=names_in(options.benchmarks, "--benchmarks"),
+            include_path=options.include_path,
+            limit=options.limit,
+            **values | loading,
+        )
+        return benchmark_job(made)
+
     def _profile(self, profilers: Sequence[str]) -> ProfileOptions:
         options = self.options
         groups: list[type[Any]] = [StorageOptions, DataOptions, PromptOptions, LoadingOptions]
@@ -163,10 +181,10 @@ def inherit_job(options: InheritOptions, configured: Collection[str] = ()) -> In
     targets = tuple(_targets(options))
     seeds = tuple(map(_seed, names_in(options.seeds, "--seeds")))
     kinds = _known("--arms", names_in(options.arms, "--arms"), ARMS)
-    if recipe.objective == "dpo" and kinds != (TARGET,):
+    if recipe.objective == "dpo" and ALL in kinds:
         raise UsageError(
-            "dpo learns pairs of a better and a worse completion, which a random choice and all "
-            "completions are not; give --arms target, or train by sft"
+            "dpo learns pairs of completions, and arm all has single ones; leave all out of "
+            "--arms, or train by sft"
         )
     given = options.teachers
     teachers: tuple[str | None, ...] = (
@@ -193,6 +211,8 @@ def inherit_job(options: InheritOptions, configured: Collection[str] = ()) -> In
         format=_FORMATS["sft", form.endswith("messages")],
         scorer=None,
     )
+    if options.include_path is not None and options.benchmarks is None:
+        raise UsageError("--include-path is of --benchmarks; give both, or leave it out")
     return InheritJob(
         options=options,
         output=folder,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from llmprof.metrics.inheritance import (
     inherited_share,
     items_of,
 )
-from llmprof.metrics.measures import Measure
+from llmprof.metrics.measures import Mean, Measure
 from llmprof.metrics.samples import Sample
 from llmprof.profilers import Comparable, presentation_of
 from llmprof.profilers.answered import TEXTS_VERSION, metric_of_score
@@ -34,7 +35,7 @@ from llmprof.report.inheritance import (
     write_documents,
 )
 from llmprof.results import Store
-from llmprof.results.reader import read_datasets, read_run, read_samples
+from llmprof.results.reader import read_datasets, read_metrics, read_run, read_samples
 from llmprof.results.row_types import fitting_samples
 
 CURVE = (1, 2, 5, 10)
@@ -70,9 +71,12 @@ def outcome(job: InheritJob, runs: Runs) -> Inheritance:
         StoreError: the database cannot be read.
     """
     with Store(job.db, read_only=True) as store:
-        before = _measured(store, runs.base)
+        before = _measured(store, runs.base, runs.base_tasks)
         after = {
-            arm: {seed: _measured(store, run_id) for seed, run_id in of_seed.items()}
+            arm: {
+                seed: _measured(store, run_id, runs.student_tasks.get(arm, {}).get(seed))
+                for seed, run_id in of_seed.items()
+            }
             for arm, of_seed in runs.students.items()
         }
         files = {name: _measured(store, run_id) for name, run_id in runs.files.items()}
@@ -101,9 +105,10 @@ def outcome(job: InheritJob, runs: Runs) -> Inheritance:
     )
 
 
-def _measured(store: Store, run_id: str) -> _Measured:
+def _measured(store: Store, run_id: str, tasks: str | None = None) -> _Measured:
+    """The metrics of a run and, item by item, those of the same model's benchmarks."""
     run = read_run(store, run_id)
-    measures: dict[Key, Measure] = {}
+    measures: dict[Key, Measure] = {} if tasks is None else _of_tasks(store, tasks)
     versions: dict[tuple[str, str], str] = {}
     for row in read_datasets(store, run_id):
         try:
@@ -122,6 +127,21 @@ def _measured(store: Store, run_id: str) -> _Measured:
             for measure in profiler.measures(samples):
                 measures[row.profiler, row.dataset, measure.name, measure.group] = measure
     return _Measured(measures, versions)
+
+
+def _of_tasks(store: Store, run_id: str) -> dict[Key, Measure]:
+    """The metrics of tasks that are means over documents; others are not known item by item."""
+    found: dict[Key, Measure] = {}
+    for row in read_metrics(store, run_id):
+        samples = read_samples(
+            store, run_id, profiler=row.profiler, dataset=row.dataset, prompts=False
+        )
+        values = [sample.scores.get(row.metric) for sample in samples]
+        measure = Mean(row.metric, [sample.sample_id for sample in samples], values)
+        value = measure.value
+        if value is not None and row.value is not None and math.isclose(value, row.value):
+            found[row.profiler, row.dataset, row.metric, row.group] = measure
+    return found
 
 
 def _findings(
@@ -267,4 +287,8 @@ def _named(runs: Runs) -> dict[str, str]:
     named |= {f"data {name}": run_id for name, run_id in runs.files.items()}
     for name, of_seed in runs.students.items():
         named |= {f"student of {name}, seed {seed}": each for seed, each in of_seed.items()}
+    if runs.base_tasks is not None:
+        named["benchmarks before"] = runs.base_tasks
+    for name, of_seed in runs.student_tasks.items():
+        named |= {f"benchmarks of {name}, seed {seed}": each for seed, each in of_seed.items()}
     return named

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from llmprof.cache import canonical_json
 from llmprof.errors import OutputError
+from llmprof.jobs.benchmark import BenchmarkJob, run_benchmark
 from llmprof.jobs.inherit.all_completions import write_all
 from llmprof.jobs.inherit.experiment import ALL, REFERENCE, Arm, InheritJob
 from llmprof.jobs.profile import ProfileJob, ready
@@ -32,8 +33,9 @@ from llmprof.results.reader import read_runs
 class Runs:
     """The ids of the runs that an experiment consists of.
 
-    `files` has the profile of each arm's file, and of the student's own completions; `students`
-    that of each trained student, by arm and seed. None where no profiler reads completions.
+    `files` has the profile of each arm's file, and of the student's own completions, but none
+    where no profiler reads completions; `students` has that of each trained student, by arm and
+    seed. `base_tasks` and `student_tasks` are the same models' benchmarks, if asked for.
     """
 
     base: str
@@ -41,6 +43,8 @@ class Runs:
     selections: Mapping[str, str]
     files: Mapping[str, str]
     students: Mapping[str, Mapping[int, str]]
+    base_tasks: str | None = None
+    student_tasks: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
 
 
 def run_inherit(job: InheritJob, listener: Listener) -> Runs:
@@ -54,6 +58,8 @@ def run_inherit(job: InheritJob, listener: Listener) -> Runs:
     # First what costs nothing and may be missing.
     check_packages()
     _prepare_folder(job)
+    # Before training too: an unknown task is told at once.
+    base_tasks = _benchmarked(job.benchmark(job.options.student), listener, "student before")
     selections = {arm.name: _data(arm, listener) for arm in job.arms}
     _selected(job.reference, listener, REFERENCE)
     lessons = {(arm.name, seed): job.lesson(arm, seed) for arm in job.arms for seed in job.seeds}
@@ -71,17 +77,20 @@ def run_inherit(job: InheritJob, listener: Listener) -> Runs:
         if of_file is not None:
             files[name] = _profiled(of_file, listener, f"data {name}")
     students: dict[str, dict[int, str]] = {arm.name: {} for arm in job.arms}
+    student_tasks: dict[str, dict[int, str]] = {arm.name: {} for arm in job.arms}
     # Seed by seed, so that a first comparison of all arms exists early.
     for seed in job.seeds:
         for arm in job.arms:
             lesson = lessons[arm.name, seed]
             label = f"{arm.name}, seed {seed}"
             job.student.train(lesson, _of_training(listener, label))
-            profile = job.of_model(
-                **{"model": job.options.student, **job.student.options_of(lesson)}
-            )
-            students[arm.name][seed] = _profiled(profile, listener, f"student of {label}")
-    return Runs(base, teachers, selections, files, students)
+            trained = {"model": job.options.student, **job.student.options_of(lesson)}
+            name = f"student of {label}"
+            students[arm.name][seed] = _profiled(job.of_model(**trained), listener, name)
+            tasks = _benchmarked(job.benchmark(**trained), listener, name)
+            if tasks is not None:
+                student_tasks[arm.name][seed] = tasks
+    return Runs(base, teachers, selections, files, students, base_tasks, student_tasks)
 
 
 def _prepare_folder(job: InheritJob) -> None:
@@ -147,6 +156,20 @@ def _profiled(job: ProfileJob, listener: Listener, name: str) -> str:
         if found is not None:
             return found
         return run_prepared(prepared, start, store, job.cache_dir, _named(listener, name))
+
+
+def _benchmarked(job: BenchmarkJob | None, listener: Listener, name: str) -> str | None:
+    """The complete run of these benchmarks; a new one unless there is one.
+
+    Raises:
+        LlmprofError: a task is not known or failed; what others answered is kept.
+    """
+    if job is None:
+        return None
+    outcome = run_benchmark(job, _named(listener, name), lambda error: None, again=False)
+    if outcome.failures:
+        raise outcome.failures[0]
+    return outcome.run_id
 
 
 def _named(listener: Listener, name: str) -> Listener:

@@ -16,14 +16,17 @@ from llmprof.metrics.text import is_extrapolated
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The completion of a prompt that is kept, and the worst of the eligible ones."""
+    """The completion of a prompt that is kept, and the one that a pair rejects.
+
+    That is the worst of the eligible ones; of a random choice another one, drawn at random.
+    """
 
     kept: Sample
     worst: Sample
 
     @property
     def is_pair(self) -> bool:
-        """Whether the two are different texts, so that one is better."""
+        """Whether the two are different texts."""
         return self.kept.response != self.worst.response
 
 
@@ -103,8 +106,7 @@ def _choose(place: int, pool: Pool, choice: Choice, coverage: Coverage) -> Chose
     places = range(len(pool))
     worst = min(places, key=values.__getitem__)
     if choice.baseline == "random":
-        drawn = random.Random(f"{choice.seed}/{place}").choice(pool)
-        return Chosen(drawn, pool[worst])
+        return _drawn(pool, random.Random(f"{choice.seed}/{place}"), values)
     best = max(places, key=values.__getitem__)
     if choice.diverse:
         # Greedy: within a constant of the best set there is, since coverage is submodular
@@ -114,3 +116,14 @@ def _choose(place: int, pool: Pool, choice: Choice, coverage: Coverage) -> Chose
         coverage.add(pool[best])
     # When all are equal, none is worse.
     return Chosen(pool[best], pool[worst] if values[worst] < values[best] else pool[best])
+
+
+def _drawn(pool: Pool, chance: random.Random, values: Sequence[float]) -> Chosen:
+    """A completion and another one, both at random.
+
+    There is no other where the target prefers none: pairs are of the same prompts as its own.
+    """
+    kept = chance.choice(pool)
+    others = [each for each in pool if each.response != kept.response]
+    can_prefer = min(values) < max(values)
+    return Chosen(kept, chance.choice(others) if others and can_prefer else kept)

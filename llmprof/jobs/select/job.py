@@ -13,7 +13,7 @@ from llmprof.errors import UnknownNameError, UsageError
 from llmprof.jobs.select.aims import Aim, parse_aims
 from llmprof.jobs.select.criteria import Constraint, kinds_of
 from llmprof.jobs.select.given import load_candidates
-from llmprof.jobs.select.training_file import FORMATS, PAIRS
+from llmprof.jobs.select.training_file import FORMATS
 from llmprof.jobs.unread import check_backend, check_scorer
 from llmprof.metrics.text import NAMES, chosen_names, in_order
 from llmprof.options import (
@@ -137,11 +137,6 @@ class SelectJob:
     def __post_init__(self) -> None:
         _check("format", self.format, FORMATS)
         chosen_names(self.metrics)
-        if self.format in PAIRS and self.choice.baseline is not None:
-            raise UsageError(
-                f"a random choice has no better and worse completion: --format {self.format} "
-                "cannot be combined with --baseline; leave one of them out"
-            )
         options = self.backend_options
         if len(self.models) > 1 and (options.revision or options.adapter):
             raise UsageError(

@@ -56,6 +56,22 @@ def test_prompt_without_a_completion_that_meets_the_constraint_is_left_out() -> 
 
 
 @given(VALUES, st.integers(0, 1000))
+def test_random_pairs_are_of_the_prompts_that_pairs_by_the_target_are_of(
+    values: list[float | None], seed: int
+) -> None:
+    pool = pool_of("mtld", values)
+    by_target, by_chance, single = (
+        choose([pool], Choice("mtld", baseline=baseline, seed=seed))[0]
+        for baseline in (None, "random", "random")
+    )
+    if by_target is None or by_chance is None:
+        assert by_target is by_chance is None
+        return
+    assert by_chance.is_pair == by_target.is_pair
+    assert by_chance == single, "the draw depends on the seed alone"
+
+
+@given(VALUES, st.integers(0, 1000))
 def test_random_choice_is_one_that_could_be_kept(values: list[float | None], seed: int) -> None:
     choice = Choice("mtld", where=Constraint("mtld < 2"), baseline="random", seed=seed)
     (found,) = choose([pool_of("mtld", values)], choice)
