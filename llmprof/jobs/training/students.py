@@ -8,7 +8,8 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ from llmprof.backends.huggingface.model import LocalModel
 from llmprof.cache import canonical_json
 from llmprof.cache.facts import recall, remember
 from llmprof.errors import OutputError
+from llmprof.jobs.training.distributed import train_on, training_devices
 from llmprof.jobs.training.lessons import Lesson
 from llmprof.jobs.training.packages import check_packages
 from llmprof.jobs.training.recipe import TrainingRecipe
+from llmprof.jobs.training.trainer import Batch, train
 from llmprof.ledger import Progress
 from llmprof.options import BackendOptions
 
@@ -61,7 +64,8 @@ class Student:
     def __init__(self, options: BackendOptions, cache_dir: Path) -> None:
         self.options = options
         self._cache_dir = cache_dir
-        self.model = LocalModel(options)
+        self._devices = training_devices(options)
+        self.model = LocalModel(replace(options, device=self._devices[0]))
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -105,11 +109,16 @@ class Student:
             folder.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{folder}.lock"):
                 if not self.is_trained(lesson):
-                    from llmprof.jobs.training.trainer import train
-
                     work.mkdir(exist_ok=True)
                     timer = _Timer(listener)
-                    made = train(self.model, lesson, work, timer)
+                    made = train(
+                        self.model,
+                        lesson,
+                        work,
+                        timer,
+                        len(self._devices),
+                        self._in_processes(lesson, work, timer),
+                    )
                     self._finish(made, folder, lesson, packages)
                     self._remember_speed(lesson, timer)
                     shutil.rmtree(work, ignore_errors=True)
@@ -119,6 +128,14 @@ class Student:
                 "or choose another --cache-dir, and run the same command to go on"
             ) from error
         return folder
+
+    def _in_processes(
+        self, lesson: Lesson, work: Path, listener: Callable[[Progress], None]
+    ) -> Callable[[Batch], Path] | None:
+        """What trains on several devices; None where one is named."""
+        if len(self._devices) == 1:
+            return None
+        return partial(train_on, self._devices, self.options, lesson, work, listener)
 
     def seconds_per_example(self, recipe: TrainingRecipe) -> float | None:
         """How long an example took when this student was last trained here in this way."""

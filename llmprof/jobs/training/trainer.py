@@ -12,49 +12,59 @@ import shutil
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from llmprof.backends.huggingface.model import LocalModel
-from llmprof.errors import BackendError, LlmprofError
+from llmprof.errors import BackendError, LlmprofError, UsageError
 from llmprof.jobs.training.lessons import Lesson, as_texts, token_lines
 from llmprof.jobs.training.recipe import TrainingRecipe
 from llmprof.ledger import Progress
 
 # In a checkpoint that was written to its end.
 _WHOLE = "whole"
-_MADE = "made"
+# The folder of finished weights, beside the checkpoints.
+MADE = "made"
 _KEPT_CHECKPOINTS = 2
 Steps = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """How many examples a step has, and how many of them are in memory at once."""
+    """How many examples a step has, and how many of them are on each device at once."""
 
     examples: int
     at_once: int
+    devices: int = 1
 
     @property
     def accumulated(self) -> int:
-        return self.examples // self.at_once
+        return self.examples // self.at_once // self.devices
 
     def halved(self) -> Batch | None:
         """The same step in more parts; None when a single example is too much."""
-        return Batch(self.examples, self.at_once // 2) if self.at_once > 1 else None
+        return replace(self, at_once=self.at_once // 2) if self.at_once > 1 else None
 
 
-def batch_of(lengths: Sequence[int], recipe: TrainingRecipe) -> Batch:
+def batch_of(lengths: Sequence[int], recipe: TrainingRecipe, devices: int = 1) -> Batch:
     """The largest power of 2 of examples that have `batch_tokens` tokens on average, at least 1.
 
-    >>> batch_of([100, 300] * 4, TrainingRecipe(batch_tokens=1000))
-    Batch(examples=4, at_once=4)
+    >>> batch_of([100, 300] * 4, TrainingRecipe(batch_tokens=1000), 2)
+    Batch(examples=4, at_once=2, devices=2)
+
+    Raises:
+        UsageError: so many devices cannot share a step evenly.
     """
     mean = sum(lengths) / len(lengths)
     fitting = max(1, int(recipe.batch_tokens / mean))
     examples = 1 << (min(fitting, len(lengths)).bit_length() - 1)
-    return Batch(examples, examples)
+    if examples % devices:
+        raise UsageError(
+            f"{devices} devices cannot share a step of {examples} examples evenly; name 2, 4 or 8 "
+            "with --device, or raise batch_tokens in the recipe"
+        )
+    return Batch(examples, examples // devices, devices)
 
 
 def count_steps(lengths: Sequence[int], recipe: TrainingRecipe) -> int:
@@ -62,22 +72,33 @@ def count_steps(lengths: Sequence[int], recipe: TrainingRecipe) -> int:
     return recipe.epochs * -(-len(lengths) // batch_of(lengths, recipe).examples)
 
 
-def train(model: LocalModel, lesson: Lesson, folder: Path, listener: Steps) -> Path:
+def train(
+    model: LocalModel,
+    lesson: Lesson,
+    folder: Path,
+    listener: Steps,
+    devices: int = 1,
+    run: Callable[[Batch], Path] | None = None,
+) -> Path:
     """Train and return the folder of the weights, below `folder`, which also holds checkpoints.
 
-    When memory ends, the same step is made in twice as many parts, from the last checkpoint.
+    When memory ends, the same step is made in twice as many parts, from the last checkpoint. `run`
+    trains with batches of a size, on so many `devices`; by default this process does.
 
     Raises:
         BackendError: one example at a time is too much, or the loss is not finite.
     """
     lines = token_lines(lesson.turns, model, lesson.recipe)
-    batch: Batch | None = batch_of([len(line["input_ids"]) for line in lines], lesson.recipe)
+    lengths = [len(line["input_ids"]) for line in lines]
+    batch: Batch | None = batch_of(lengths, lesson.recipe, devices)
     while batch is not None:
         try:
-            with _quiet():
-                return _train(model, lesson, lines, batch, folder, listener)
+            with quiet():
+                if run is not None:
+                    return run(batch)
+                return attempt(model, lesson, lines, batch, folder, listener)
         except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise _fault(model, error) from error
             model.unload()
             batch = batch.halved()
@@ -87,7 +108,7 @@ def train(model: LocalModel, lesson: Lesson, folder: Path, listener: Steps) -> P
     )
 
 
-def _train(
+def attempt(
     model: LocalModel,
     lesson: Lesson,
     lines: Sequence[dict[str, list[int]]],
@@ -95,6 +116,11 @@ def _train(
     folder: Path,
     listener: Steps,
 ) -> Path:
+    """Train with batches of this size, from the last checkpoint; the folder of the weights.
+
+    Raises:
+        MemoryError, RuntimeError: there is not enough memory, or what else torch says.
+    """
     from transformers import PrinterCallback, set_seed
 
     # Before adapters are made: their first weights are drawn at random.
@@ -107,7 +133,9 @@ def _train(
     finally:
         # The layers of an adapter stay in the network: the next student starts from the files.
         model.unload()
-    made = folder / _MADE
+    made = folder / MADE
+    if not trainer.is_world_process_zero():
+        return made
     shutil.rmtree(made, ignore_errors=True)
     trainer.model.save_pretrained(str(made), safe_serialization=True)
     if lesson.recipe.method == "full":
@@ -221,6 +249,7 @@ def _settings(lesson: Lesson, batch: Batch, folder: Path, device: str) -> dict[s
 
 def _callback(listener: Steps) -> Any:
     """Tells of each step, and marks each checkpoint once it is written."""
+    from accelerate import PartialState
     from transformers import TrainerCallback
 
     class Callback(TrainerCallback):
@@ -228,9 +257,12 @@ def _callback(listener: Steps) -> Any:
             listener(Progress(total=state.max_steps, done=state.global_step))
 
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-            _sync(checkpoint)
-            (checkpoint / _WHOLE).touch()
+            # Every process writes a part of it.
+            PartialState().wait_for_everyone()
+            if state.is_world_process_zero:
+                checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+                _sync(checkpoint)
+                (checkpoint / _WHOLE).touch()
 
     return Callback()
 
@@ -253,7 +285,7 @@ def _last_checkpoint(folder: Path) -> str | None:
     return str(max(whole)[1]) if whole else None
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     import torch
 
     if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
@@ -270,7 +302,7 @@ def _fault(model: LocalModel, error: BaseException) -> LlmprofError:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the remarks of trl, peft and accelerate off the screen; faults are raised."""
     names = ("transformers", "trl", "peft", "accelerate", "datasets", "bitsandbytes")
     before = {name: logging.getLogger(name).level for name in names}

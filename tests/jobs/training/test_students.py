@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from llmprof.errors import UsageError
 from llmprof.jobs.training import Lesson, Student, TrainingRecipe
 from llmprof.jobs.training.lessons import Turns, token_lines
 from llmprof.jobs.training.trainer import Batch, train
@@ -73,7 +74,7 @@ def test_less_memory_makes_the_same_steps_in_more_parts(
     from llmprof.jobs.training import trainer
 
     seen: list[Batch] = []
-    real = trainer._train
+    real = trainer.attempt
 
     def small(model: object, lesson: object, lines: object, batch: Batch, *rest: object) -> Path:
         seen.append(batch)
@@ -81,11 +82,44 @@ def test_less_memory_makes_the_same_steps_in_more_parts(
             raise MemoryError
         return real(model, lesson, lines, batch, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(trainer, "_train", small)
+    monkeypatch.setattr(trainer, "attempt", small)
     folder = student.train(Lesson(TURNS, RECIPE, 0), lambda now: None)
     assert [each.examples for each in seen] == [seen[0].examples] * len(seen)
     assert seen[-1].at_once == 1 and len(seen) > 1
     assert (folder / "adapter_model.safetensors").is_file()
+
+
+@pytest.mark.slow
+def test_two_processes_make_the_steps_of_one(student: Student, tmp_path: Path) -> None:
+    """By gloo, on the CPU; gradients are averaged, so the weights differ by rounding alone."""
+    from safetensors.numpy import load_file
+
+    lesson = Lesson(TURNS[:8], replace(RECIPE, epochs=1), 0)
+    steps: list[int] = []
+    options = replace(student.options, device="cpu:2")
+    both = Student(options, tmp_path / "both").train(lesson, lambda now: steps.append(now.done))
+    alone = student.train(lesson, lambda now: None)
+    assert steps == list(range(1, steps[-1] + 1))
+    one, two = (load_file(each / "adapter_model.safetensors") for each in (alone, both))
+    assert one.keys() == two.keys()
+    for name, values in one.items():
+        assert two[name] == pytest.approx(values, abs=1e-5), name
+
+
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [
+        ("cpu:3", "3 devices cannot share a step of 4 examples evenly"),
+        ("cpu,cuda:0", "mixes CPU and GPU"),
+    ],
+)
+def test_devices_that_cannot_share_a_training_are_one_line(
+    device: str, said: str, student: Student, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        Student(replace(student.options, device=device), tmp_path).train(
+            Lesson(TURNS, RECIPE, 0), lambda now: None
+        )
 
 
 def test_only_completions_are_learned_and_the_end_of_whole_ones(student: Student) -> None:
