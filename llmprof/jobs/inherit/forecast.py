@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from llmprof.errors import SelectionError
+from llmprof.jobs.benchmark import plan_benchmark
 from llmprof.jobs.dry_run import Plan
 from llmprof.jobs.inherit.experiment import ALL, Arm, InheritJob
 from llmprof.jobs.profile import plan_profile
@@ -55,7 +56,7 @@ def _asked(job: InheritJob, to_come: int) -> Iterator[Plan]:
             if (plan.profiler, plan.dataset) not in seen:
                 seen.add((plan.profiler, plan.dataset))
                 yield plan
-    base = plan_profile(job.of_model(job.options.student))
+    base = [*plan_profile(job.of_model(job.options.student)), *_benchmarks(job)]
     yield from base
     for teacher in job.teachers:
         if teacher != job.options.student:
@@ -67,6 +68,17 @@ def _asked(job: InheritJob, to_come: int) -> Iterator[Plan]:
             yield replace(
                 plan, profiler=name, requests=plan.requests * to_come, cached=0, seconds=seconds
             )
+
+
+def _benchmarks(job: InheritJob) -> Sequence[Plan]:
+    """The tasks that the student does before training."""
+    benchmark = job.benchmark(job.options.student)
+    if benchmark is None:
+        return ()
+    outcome = plan_benchmark(benchmark, lambda error: None)
+    if outcome.failures:
+        raise outcome.failures[0]
+    return outcome.plans
 
 
 def _training(job: InheritJob, arm: Arm) -> TrainingPlan:

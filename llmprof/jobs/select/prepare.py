@@ -137,7 +137,9 @@ def protocol_version(job: SelectJob, setup: SelectSetup) -> str:
     if setup.likelihood:
         parts.append(f"likelihood-by-{setup.likelihood.backend.model}")
     # 2: a text in which no word is repeated has no MTLD, and measured values go before others.
-    version = "-".join([*parts, "2" if "mtld" in choice.names else "1"])
+    # 3: intervals of toxicity are those of values between 0 and 1.
+    number = "3" if setup.scorer else "2" if "mtld" in choice.names else "1"
+    version = "-".join([*parts, number])
     instructed = job.drawing.continuation or job.options.system_prompt is not None
     names = [
         version_of_prompts(version, job.options, instructed=instructed, **_roles(source.backend))
