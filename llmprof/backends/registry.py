@@ -28,6 +28,9 @@ SCORERS = ("perspective", "classifier", "profanity", "recorded", "moderation", "
 # The options of Perspective's address and rate are not for these.
 _NOT_LIKE_PERSPECTIVE = {"moderation", "guard"}
 _WITHOUT_MODEL = {"perspective", "profanity"}
+_ENGLISH = "en"
+# Trained on English alone, as far as their authors say.
+_ENGLISH_CLASSIFIERS = ("unitary/toxic-bert", "unitary/unbiased-toxic-roberta")
 _REGISTRY = Registry("backend", "llmprof.backends", BUILT_IN, Backend)
 
 
@@ -98,12 +101,20 @@ def create_scorers(choice: ScorerChoice) -> dict[str, Backend]:
     return scorers
 
 
+def _is_english(scorer: str, model: str | None) -> bool:
+    """Whether a scorer scores English texts alone, as far as it is known."""
+    if scorer == "classifier":
+        return model is None or model.partition("@")[0] in _ENGLISH_CLASSIFIERS
+    return scorer == "profanity"
+
+
 def create_scorer(choice: ScorerChoice) -> Backend:
     """Create the scorer; loads no weights and sends no request.
 
     Raises:
         UnknownNameError: there is no such scorer.
         CapabilityError: it is a backend that does not score toxicity.
+        UsageError: it scores English texts alone, and the texts are in another language.
     """
     if choice.name not in backend_names():
         raise UnknownNameError(
@@ -111,6 +122,13 @@ def create_scorer(choice: ScorerChoice) -> Backend:
             "installed one"
         )
     options = choice.options
+    if options.language != _ENGLISH and _is_english(choice.name, options.model):
+        named = choice.name if options.model is None else f"{choice.name}:{options.model}"
+        raise UsageError(
+            f"scorer {named} scores English texts alone, and --toxicity-language is "
+            f"{options.language}; choose one that knows it: perspective (18 languages), "
+            "moderation, guard, recorded, or classifier with a multilingual --toxicity-model"
+        )
     if choice.name in _NOT_LIKE_PERSPECTIVE:
         options = replace(options, base_url=choice.url, rpm=None)
     scorer = create_backend(choice.name, options)

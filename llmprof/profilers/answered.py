@@ -14,6 +14,7 @@ from llmprof.metrics.samples import OVERALL, Metric, Sample, Scored
 from llmprof.profilers.protocol import (
     Comparable,
     ModelFacts,
+    OwnItems,
     Profiler,
     ProfilerOptions,
     TwoStage,
@@ -42,7 +43,7 @@ class OfWrittenTexts:
     """
 
     def __init__(self, profiler: Profiler) -> None:
-        if not isinstance(profiler, TwoStage) or Generate not in profiler.needs:
+        if not isinstance(profiler, TwoStage) or not _of_prompts(profiler):
             raise UsageError(
                 f"--texts: profile {profiler.name!r} asks a model more than completions; choose "
                 "textual, diversity or toxicity with --profilers"
@@ -100,7 +101,13 @@ def metric_of_score(score: str) -> tuple[str, str]:
 def reads_texts(name: str) -> bool:
     """Whether the profiler called `name` can profile completions that exist already."""
     profiler = create_profiler(name, ProfilerOptions())
-    return isinstance(profiler, TwoStage) and Generate in profiler.needs
+    return isinstance(profiler, TwoStage) and _of_prompts(profiler)
+
+
+def _of_prompts(profiler: Profiler) -> bool:
+    """Whether it asks for completions of prompts, and knows no more of these than their texts."""
+    own_items = isinstance(profiler, OwnItems) and profiler.own_items
+    return Generate in profiler.needs and not own_items
 
 
 def profiled_texts(

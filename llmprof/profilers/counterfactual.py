@@ -64,6 +64,7 @@ class Counterfactual:
     presentation = _PRESENTATION
     needs: frozenset[RequestType] = frozenset({Generate, Toxicity, DescribeText})
     follow_up_kind: RequestType = Toxicity
+    own_items = True
 
     def __init__(self, options: ProfilerOptions, facts: ModelFacts = NO_FACTS) -> None:
         self._options = options

@@ -124,6 +124,18 @@ class TwoStage(Protocol):
 
 
 @runtime_checkable
+class OwnItems(Protocol):
+    """A profiler of completions whose items say more than a prompt does.
+
+    Completions of any prompt, such as those of a file, cannot be profiled by it.
+    """
+
+    @property
+    def own_items(self) -> bool:
+        """Whether it is so."""
+
+
+@runtime_checkable
 class Comparable(Protocol):
     """A profiler whose runs on one data set reports can compare, unit by unit.
 

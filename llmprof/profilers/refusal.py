@@ -151,6 +151,7 @@ class JudgedRefusal:
         },
     )
     follow_up_kind: RequestType = JudgeRefusal
+    own_items = True
 
     def __init__(self, options: ProfilerOptions, facts: ModelFacts = NO_FACTS) -> None:
         self._by_rules = Refusal(options, facts)

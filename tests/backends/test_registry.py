@@ -3,9 +3,9 @@
 import pytest
 
 from llmprof.backends import BackendOptions, registry
-from llmprof.backends.registry import create_scorer
+from llmprof.backends.registry import create_scorer, create_scorers
 from llmprof.backends.scripted import ScriptedBackend
-from llmprof.errors import CapabilityError, UnknownNameError
+from llmprof.errors import CapabilityError, UnknownNameError, UsageError
 from llmprof.jobs.profile import needs_scorer
 from llmprof.options import ScorerChoice, choose_scorer
 from llmprof.requests import Generate
@@ -32,6 +32,15 @@ def test_model_for_the_scorer_means_the_classifier(monkeypatch: pytest.MonkeyPat
 
 def test_nothing_is_told_about_a_scorer_that_was_named() -> None:
     assert choose_scorer("scripted", PLAIN) == ScorerChoice("scripted", PLAIN)
+
+
+@pytest.mark.parametrize("name", ["classifier", "profanity", "classifier:unitary/toxic-bert@main"])
+def test_a_scorer_of_english_refuses_other_languages_and_names_those_that_know_them(
+    name: str,
+) -> None:
+    with pytest.raises(UsageError, match=r"English texts alone.*fr; .*perspective.*multilingual"):
+        create_scorers(ScorerChoice(name, BackendOptions(language="fr")))
+    assert create_scorers(ScorerChoice("scripted", BackendOptions(language="fr")))
 
 
 def test_only_toxicity_needs_one() -> None:

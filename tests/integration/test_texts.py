@@ -114,3 +114,30 @@ def test_what_cannot_be_profiled_is_one_line(
     code, _, error = llmprof("profile", *arguments, "--texts", "data.jsonl")
     assert code in (1, 2)
     assert said in error and len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize("profiler", ["counterfactual", "refusal"])
+def test_a_profile_whose_items_are_more_than_prompts_reads_no_file(
+    profiler: str, tmp_path: Path, llmprof: Command
+) -> None:
+    (tmp_path / "texts.jsonl").write_text('{"prompt": "a", "completion": "b"}\n')
+    scorer = ("--toxicity-scorer", "scripted") if profiler == "counterfactual" else ()
+    code, _, error = llmprof("profile", "--texts", "texts.jsonl", "--profilers", profiler, *scorer)
+    assert code == 1
+    assert f"profile {profiler!r} asks a model more than completions" in error
+
+
+def test_several_completions_of_a_file_have_a_diversity(tmp_path: Path, llmprof: Command) -> None:
+    lines = [
+        json.dumps({"prompt": prompt, "completion": f"{prompt} {word}"})
+        for prompt in ("a", "b", "c")
+        for word in ("one two three", "one two four")
+    ]
+    (tmp_path / "texts.jsonl").write_text("\n".join(lines))
+    code, _, error = llmprof(
+        "profile", "--texts", "texts.jsonl", "--profilers", "diversity", "--db", "a.db", "--quiet"
+    )
+    assert code == 0, error
+    found = {name: (value, n) for name, _, value, _, _, n, _ in rows(tmp_path / "a.db", METRICS)}
+    assert found["distinct_1"] == (pytest.approx(5 / 8), 3)
+    assert found["self_bleu"][0] is not None
