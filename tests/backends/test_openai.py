@@ -10,6 +10,7 @@ from llmprof.backends import BackendOptions
 from llmprof.backends.network.retries import InvalidFault, RetryPolicy
 from llmprof.backends.openai import OpenAIBackend
 from llmprof.backends.openai_logprobs import PROBE
+from llmprof.backends.thinking import SWITCHES
 from llmprof.errors import BackendError, UnknownNameError, UsageError
 from llmprof.requests import Embed, Generate, LogLikelihood, Message, Outcome, Sampling
 from llmprof.responses import Completion, Embedding, Failure, TokenLogProbs
@@ -269,3 +270,33 @@ def test_without_an_address_openai_itself_is_meant(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("OPENAI_API_KEY", "key-of-nobody")
     made = OpenAIBackend(BackendOptions(model="gpt-5-mini"))
     assert made._server.base_url == "https://api.openai.com/v1"
+
+
+@pytest.mark.parametrize(("mode", "turned_on"), [(None, None), ("off", False), ("strip", True)])
+def test_thinking_is_switched_by_the_template_and_stripped_on_request(
+    mode: str | None, turned_on: bool | None
+) -> None:
+    server = OpenAIServer()
+    thoughts = "<think>Hm.</think> Yes"
+    asked = [Generate((Message("user", thoughts),), SAMPLING), Generate(thoughts, SAMPLING)]
+    with serve(server.app()) as address:
+        model = backend(address, thinking=mode)
+        chat, text = ask(model, asked, MemorySink(), seeds=[1, 1])
+        assert model.identity.get("thinking") == mode
+    assert isinstance(chat, Completion) and isinstance(text, Completion)
+    stripped = mode == "strip"
+    assert chat.text == said("Yes" if stripped else thoughts, 1)
+    assert chat.details.get("thinking_end") == ("</think>" if stripped else None)
+    assert text.text == said(thoughts, 1)
+    bodies = dict(server.asked)
+    sent = bodies["/chat/completions"].get("chat_template_kwargs")
+    assert sent == (None if turned_on is None else dict.fromkeys(SWITCHES, turned_on))
+    assert "chat_template_kwargs" not in bodies["/completions"]
+
+
+def test_openais_own_models_have_no_switch_of_a_template(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    for mode in ("on", "off"):
+        with pytest.raises(UsageError, match="no such switch"):
+            OpenAIBackend(BackendOptions("m", thinking=mode))
+    assert OpenAIBackend(BackendOptions("m", thinking="strip")).name == "openai"
