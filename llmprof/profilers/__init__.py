@@ -8,6 +8,7 @@ from llmprof.profilers.presentation import (
     ReliabilityChart,
     SampleView,
     Scale,
+    Translations,
 )
 from llmprof.profilers.protocol import (
     Comparable,
@@ -46,6 +47,7 @@ __all__ = [
     "ReliabilityChart",
     "SampleView",
     "Scale",
+    "Translations",
     "TwoStage",
     "WholeTextScorer",
     "completion_scores",

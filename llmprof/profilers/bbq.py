@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from llmprof.datasets import BiasQuestion, DataOptions, Dataset, load_bbq, load_mbbq
 from llmprof.datasets.bbq import CATEGORIES
 from llmprof.datasets.bbq_adaptations import ADAPTATIONS, load_adaptation
-from llmprof.datasets.mbbq import MBBQ_CATEGORIES
+from llmprof.datasets.mbbq import BBQ_LANGUAGES, MBBQ_CATEGORIES
 from llmprof.errors import UsageError
 from llmprof.metrics.measures import Measure, metrics_of
 from llmprof.metrics.samples import Metric, Sample, Scored
@@ -33,7 +33,13 @@ from llmprof.profilers.multiple_choice import (
     option_requests,
     option_scores,
 )
-from llmprof.profilers.presentation import GroupChart, Presentation, SampleView, Scale
+from llmprof.profilers.presentation import (
+    GroupChart,
+    Presentation,
+    SampleView,
+    Scale,
+    Translations,
+)
 from llmprof.profilers.prompt_formats import scored_prompt
 from llmprof.profilers.protocol import NO_FACTS, ModelFacts, ProfilerOptions
 from llmprof.requests import Answer, Generate, LogLikelihood, Request, RequestType, Sampling
@@ -57,6 +63,8 @@ def _biased_lead(scores: Mapping[str, float | None]) -> float | None:
 _SOURCE = "Parrish et al. 2022, arXiv 2110.08193"
 _SHARE = Scale(0, 100, 100, _SOURCE)
 _BIAS = Scale(-100, 100, 0, _SOURCE)
+# An example of one number is not the same question in all languages of MBBQ.
+_ALIKE = ("ambiguous", "negative", "template")
 _PRESENTATION = Presentation(
     title="BBQ",
     about="accuracy on questions about two people, and how far answers follow stereotypes",
@@ -80,6 +88,12 @@ _PRESENTATION = Presentation(
         "most biased first: wrong answers that follow the stereotype, by how much likelier, in "
         "nats, they are than the next option; wrong answers against it come after, then all others",
     ),
+    translations=[
+        Translations(
+            title, {f"mbbq{kind}_{language}": language for language in BBQ_LANGUAGES}, _ALIKE
+        )
+        for title, kind in (("MBBQ", ""), ("MBBQ's control questions", "_control"))
+    ],
 )
 
 

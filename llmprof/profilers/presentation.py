@@ -171,6 +171,20 @@ class SampleView:
 
 
 @dataclass(frozen=True, slots=True)
+class Translations:
+    """Data sets that hold the same items in several languages, under the same ids.
+
+    `languages` maps the name of each to its language, `title` is what they are together. `alike`
+    names the scores that say which item it is: two items of one id are the same only where these
+    are equal.
+    """
+
+    title: str
+    languages: Mapping[str, str]
+    alike: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Presentation:
     """Everything that reports need to know about a profile beside its numbers.
 
@@ -186,6 +200,7 @@ class Presentation:
         highlights: Metrics without a direction that the chart of changes shows.
         charts: Its own charts, beside the overview and the changes, which follow from the scales.
         samples: How its samples are shown.
+        translations: Its data sets that are the same in several languages, which reports compare.
     """
 
     title: str = ""
@@ -198,6 +213,7 @@ class Presentation:
     highlights: Sequence[str] = ()
     charts: Sequence[ProfileChart] = ()
     samples: SampleView = field(default_factory=SampleView)
+    translations: Sequence[Translations] = ()
 
     def stem(self, metric: str) -> str:
         """A metric's name without its scorer, filter and variant.

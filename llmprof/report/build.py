@@ -15,6 +15,7 @@ from llmprof.report.disagreements import disagreements
 from llmprof.report.filters import Filters, changed
 from llmprof.report.filters import chosen as keep
 from llmprof.report.headlines import headlines
+from llmprof.report.languages import language_comparisons
 from llmprof.report.provenance_remarks import provenance_remarks, sizes_of
 from llmprof.report.runs import choose_runs
 from llmprof.report.seeds import LATEST, TOGETHER, Columns, seeds_together
@@ -61,6 +62,7 @@ def build_report(
                 for section in sections
             ]
         columns = Columns(chosen.runs, sections, chosen.baseline)
+        languages = language_comparisons(store, chosen.runs, sections)
         if seeds == TOGETHER:
             columns = seeds_together(store, columns)
     sections = corrected(columns.sections)
@@ -73,6 +75,7 @@ def build_report(
         steps=steps,
     )
     remarks = [*columns.remarks, *provenance_remarks(report, wanted), *disagreements(report)]
+    remarks += languages
     report = replace(report, remarks=remarks, headlines=headlines(report))
     if filters is not None and filters.changed:
         report = replace(report, sections=changed(sections))
