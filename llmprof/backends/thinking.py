@@ -60,7 +60,8 @@ def thinking_of(template: str, mode: str | None, model: str) -> Thinking | None:
         raise UsageError(
             f"--thinking is of a chat template, and model {model} has none; leave it out"
         )
-    switch = next((name for name in SWITCHES if re.search(rf"\b{name}\b", template)), None)
+    variables = _variables(template)
+    switch = next((name for name in SWITCHES if name in variables), None)
     end = next((mark for mark in MARKS if mark in template), None)
     if mode != STRIP and switch is None:
         raise UsageError(
@@ -73,6 +74,20 @@ def thinking_of(template: str, mode: str | None, model: str) -> Thinking | None:
             f"({', '.join(MARKS)}), so there is nothing to strip; leave --thinking out"
         )
     return Thinking(mode, end, {} if switch is None else {switch: mode != OFF})
+
+
+def _variables(template: str) -> set[str]:
+    """The variables that a template is given; all of its words where it is no plain Jinja."""
+    from jinja2 import Environment, TemplateSyntaxError, meta
+
+    words = set(re.findall(r"\w+", template))
+    extensions = ["jinja2.ext.loopcontrols", "jinja2.ext.do"]
+    try:
+        read = Environment(extensions=extensions).parse(template)
+    except TemplateSyntaxError:
+        return words
+    # One that the template itself may set is given to it too.
+    return meta.find_undeclared_variables(read) | ({SWITCHES[0]} & words)
 
 
 def split_thoughts(text: str, end: str | None = None, *, opened: bool = False) -> Split | None:

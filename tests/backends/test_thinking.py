@@ -25,6 +25,8 @@ SERVER = Server("the server", "http://localhost:1/v1", None, "OPENAI_API_KEY")
         (QWEN, "strip", {"enable_thinking": True}),
         (GRANITE, "on", {"thinking": True}),
         (ALWAYS, "strip", {}),
+        ("{% generation %}" + GRANITE, "off", {"thinking": False}),
+        (f"{{% set enable_thinking = true %}}{QWEN}", "off", {"enable_thinking": False}),
     ],
 )
 def test_the_switch_is_the_templates_own(
@@ -42,6 +44,7 @@ def test_the_switch_is_the_templates_own(
         ("", "off", "has none"),
         (ALWAYS, "off", "no switch for thinking.*leave it out"),
         (ALWAYS, "on", "no switch"),
+        ("{{ 'Say what you are thinking.' }}<think></think>", "off", "no switch"),
         ("{{ messages }}", "strip", "no mark that ends thinking"),
     ],
 )
