@@ -70,7 +70,7 @@ def _told(
         changed = None if after is None else difference(before, after)
         if isinstance(changed, Difference) and changed.value is not None:
             ends = f" [{number(changed.ci_low)}, {number(changed.ci_high)}]"
-            interval = ends if changed.ci_low is not None else ""
+            interval = ends if changed.ci_low is not None else " (no interval)"
             said.append(f"{presentation.label(name)} {changed.value:+.4g}{interval}")
     if said:
         first, second = (data.languages[section.dataset] for _, section in (one, other))
