@@ -191,7 +191,9 @@ def test_option_means_what_it_means_on_the_command_line(
     flag = f"--{name.replace('_', '-')}"
     arguments = [value] if name == "model" else [flag] if value is True else [flag, str(value)]
     beside = BESIDE.get(name, {})
-    arguments += [word for pair in beside.items() for word in (f"--{pair[0]}", str(pair[1]))]
+    arguments += [
+        word for pair in beside.items() for word in (f"--{pair[0].replace('_', '-')}", str(pair[1]))
+    ]
     made = job_of_python(monkeypatch, **{name: value}, **beside)
     assert made == job_of_command(monkeypatch, *arguments)
     if name != "quiet":
