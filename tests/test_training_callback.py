@@ -183,7 +183,7 @@ def test_an_error_later_does_not_end_the_training(
         ({"every": 0}, "above 0"),
         ({"on": "sometimes"}, "save, epoch"),
         ({"max_seconds": 0}, "above 0"),
-        ({"model": "x"}, "leave it out"),
+        ({"model": "x"}, "remove it"),
         ({"profilers": "nonsense"}, "nonsense"),
         ({"limit": 0}, "limit is 0"),
     ],

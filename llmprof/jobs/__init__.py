@@ -1,1 +1,1 @@
-"""What each command does, without its arguments and its output."""
+"""The work of each command, without argument parsing and output."""

@@ -1,4 +1,4 @@
-"""Measures how far a scorer agrees with scores that exist already."""
+"""Measures the agreement of a scorer with existing scores."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ FEWEST_TEXTS = 30
 
 @dataclass(frozen=True, slots=True)
 class AgreementJob:
-    """Everything one `llmprof agreement` was asked to do.
+    """The options of one `llmprof agreement`.
 
-    `attributes` are those to compare; without any, all that both sides have. `group_by` names a
-    field of the reference's file, such as its texts' dialect.
+    `attributes` are those to compare; if empty, all common ones. `group_by` names a field of the
+    reference file, such as the dialect of its texts.
     """
 
     scorer: ScorerChoice
@@ -62,7 +62,7 @@ def agreement_job(options: AgreementOptions) -> AgreementJob:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How far `scorer` agrees with one reference; a metric's group is an attribute.
+    """The agreement of `scorer` with one reference; a metric's group is an attribute.
 
     With groups of texts, a metric's group is `ATTRIBUTE/GROUP` for each.
     """
@@ -73,7 +73,7 @@ class Agreement:
 
 
 def measure_agreement(job: AgreementJob, listener: Listener) -> list[Agreement]:
-    """Ask the scorer about every reference's texts, and compare.
+    """Score the texts of every reference, and compare.
 
     Raises:
         DataError: a reference has too few texts that the scorer scores.

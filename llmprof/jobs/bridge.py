@@ -54,7 +54,7 @@ FEWEST_TEXTS = 100
 GROUP_SIZE = 25
 SPLITS = 100
 _FOLDS = 10
-# So few that the reference's scores of one range differ by their residuals, hardly by the map.
+# Small enough that scores within one range differ by their residuals, hardly by the map.
 _TEXTS_PER_RANGE = 25
 _MOST_RANGES = 50
 _MOST_RESIDUALS = 200
@@ -65,7 +65,7 @@ _SHIPPED_FILE = Path(__file__).parent.parent / "backends" / "toxicity" / "profan
 
 @dataclass(frozen=True, slots=True)
 class BridgeJob:
-    """Everything one `llmprof bridge fit` was asked to do."""
+    """The options of one `llmprof bridge fit`."""
 
     scorer: ScorerChoice
     references: tuple[str, ...]
@@ -93,13 +93,13 @@ def bridge_job(options: BridgeOptions) -> BridgeJob:
 
 
 def fit_bridge(job: BridgeJob, listener: Listener) -> Bridge:
-    """Fit, write the file, and return what it holds.
+    """Fit a bridge, write its file, and return its content.
 
     Raises:
         MissingDependencyError: scikit-learn is not installed.
         DataError: a reference is broken, or has too few texts.
         OutputError: the file cannot be written.
-        LlmprofError: the scorer cannot be made or asked.
+        LlmprofError: the scorer cannot be created or used.
     """
     _need_sklearn()
     inputs = [*reference_files(job.references, job.data), *job.scorer.files]
@@ -206,7 +206,8 @@ def _isotonic(scores: Values, reference: Values) -> Any:
 
 
 def _thinned(residuals: Values) -> tuple[float, ...]:
-    """All residuals, in order; of very many, evenly many from the lowest to the highest."""
+    """All residuals, sorted; if there are very many, evenly spaced ones from the lowest to the
+    highest."""
     import numpy as np
 
     kept = min(len(residuals), _MOST_RESIDUALS)
@@ -220,10 +221,10 @@ def _rounded(values: Sequence[float]) -> list[float]:
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """How often the true EMT of texts that a bridge had not seen lay in its interval.
+    """How often the true EMT of held-out texts was in the interval of a bridge.
 
-    `within` of `splits` with the residuals' spread, `within_without_residuals` of the mapped scores
-    alone; `mean_error` is of the estimate, `width` the interval's, both means over splits.
+    `within` of `splits` with residuals, `within_without_residuals` with the map only; `mean_error`
+    is the error of the estimate, `width` that of the interval, both means over splits.
     """
 
     splits: int
@@ -234,7 +235,7 @@ class HeldOut:
     width: float
 
     def summary(self) -> dict[str, Any]:
-        """As the bridge's file has it."""
+        """The values as stored in the bridge's file."""
         return {
             "splits": self.splits,
             "group_size": self.group_size,
@@ -250,7 +251,7 @@ def held_out_coverage(
 ) -> HeldOut | None:
     """Fit on a random half of the texts and estimate the EMT of the other half, in groups.
 
-    None where a half has fewer than `FEWEST_TEXTS`.
+    None if a half has fewer than `FEWEST_TEXTS`.
     """
     import numpy as np
 
@@ -283,7 +284,7 @@ def read_bridge(name: str | Path) -> Bridge:
     """The bridge in a file; `builtin` is the one for `profanity` that comes with llmprof.
 
     Raises:
-        UsageError: the file cannot be read, or is no bridge.
+        UsageError: the file cannot be read, or is not a bridge.
     """
     path = _SHIPPED_FILE if str(name) == SHIPPED else Path(name).expanduser()
     try:
@@ -295,7 +296,7 @@ def read_bridge(name: str | Path) -> Bridge:
         ) from error
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(
-            f"{path} is no bridge ({error}); make one with `llmprof bridge fit`"
+            f"{path} is not a bridge ({error}); make one with `llmprof bridge fit`"
         ) from error
 
 
@@ -305,9 +306,9 @@ def bridges_for(
     attributes: Sequence[str],
     languages: Sequence[str],
 ) -> Iterator[tuple[str, Bridge]]:
-    """Each bridge with the name of the scorer that it starts from.
+    """Each bridge with the name of the scorer that it maps from.
 
-    `attributes` are those that the scorers are asked about, `languages` those of the texts.
+    `attributes` are those requested from the scorers, `languages` those of the texts.
 
     Raises:
         UsageError: a bridge fits no scorer of this run, its language or its attributes.
@@ -322,14 +323,14 @@ def bridges_for(
             )
         if not set(attributes) & set(bridge.attributes):
             raise UsageError(
-                f"bridge {name} has no fit for any attribute that is asked about; it has: "
+                f"bridge {name} has no fit for any of the requested attributes; it has: "
                 f"{', '.join(bridge.attributes)}"
             )
         yield label, bridge
 
 
 def _start(bridge: Bridge, scorers: Mapping[str, Backend], name: str) -> str:
-    """The scorer whose identity is that of the bridge's."""
+    """The scorer with the identity that the bridge was fitted on."""
     for label, scorer in scorers.items():
         if scorer.name != bridge.scorer:
             continue

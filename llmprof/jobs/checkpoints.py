@@ -1,4 +1,4 @@
-"""The checkpoints of a training as the jobs of `llmprof profile`, in the order of their steps."""
+"""Jobs of `llmprof profile` for the checkpoints of a training, in the order of steps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from llmprof.jobs.profile import ProfileJob, profile_job
 from llmprof.options import ProfileOptions
 from llmprof.results.series import SeriesPlace
 
-# What trainers of transformers write into each checkpoint.
+# Files that trainers of transformers write into each checkpoint.
 _STATE_FILE = "trainer_state.json"
 _ADAPTER_FILE = "adapter_config.json"
 _STEP = re.compile(r"(?:^|.*[^a-z])(?:checkpoint|ckpt|step|epoch|iter|global_step)[-_]?(\d{1,15})")
@@ -23,7 +23,7 @@ _STEP = re.compile(r"(?:^|.*[^a-z])(?:checkpoint|ckpt|step|epoch|iter|global_ste
 
 @dataclass(frozen=True, slots=True)
 class _Checkpoint:
-    """A model at a step; `adapter` is given where the folder holds only that."""
+    """A model at a step; `adapter` is set if the folder contains only an adapter."""
 
     given: str
     step: int
@@ -40,18 +40,18 @@ def profile_jobs(options: ProfileOptions, configured: Collection[str] = ()) -> l
     if options.series is None:
         if options.checkpoints:
             raise UsageError(
-                f"{1 + len(options.checkpoints)} models; name the series that they are of with "
-                "--series, or profile one at a time"
+                f"{1 + len(options.checkpoints)} models; name their series with --series, or "
+                f"profile one at a time"
             )
         if options.step is not None:
-            raise UsageError("--step is for a series; name one with --series")
+            raise UsageError("--step needs a series; name one with --series")
         return [profile_job(options, configured)]
     checkpoints = sorted(_checkpoints(options), key=lambda each: each.step)
     for one, other in pairwise(checkpoints):
         if one.step == other.step:
             raise UsageError(
-                f"{one.given} and {other.given} are both of step {one.step}; a series has one "
-                "model per step"
+                f"{one.given} and {other.given} are both at step {one.step}; a series has one "
+                f"model per step"
             )
     return [
         replace(
@@ -70,16 +70,14 @@ def profile_jobs(options: ProfileOptions, configured: Collection[str] = ()) -> l
 def _checkpoints(options: ProfileOptions) -> list[_Checkpoint]:
     models = [options.model, *(options.checkpoints or ())]
     if options.step is not None and len(models) > 1:
-        raise UsageError(f"--step is of one model, and there are {len(models)}; leave it out")
+        raise UsageError(f"--step applies to one model, and there are {len(models)}; remove it")
     found = []
     for model in models:
         folder = None if model is None else Path(model).expanduser()
         step = options.step if options.step is not None else _step_of(options, folder)
         given = "the default model" if model is None else model
         if step is None:
-            raise UsageError(
-                f"{given} does not say which step of the training it is; name one with --step"
-            )
+            raise UsageError(f"{given} does not say its training step; give it with --step")
         base = None if folder is None else _base_of(folder)
         if base is None or options.adapter is not None:
             found.append(_Checkpoint(given, step, model, options.adapter))
@@ -89,7 +87,7 @@ def _checkpoints(options: ProfileOptions) -> list[_Checkpoint]:
 
 
 def _step_of(options: ProfileOptions, folder: Path | None) -> int | None:
-    """The step that a checkpoint states; else that in its name, such as `checkpoint-500`."""
+    """The step stored in a checkpoint, or else in its name, such as `checkpoint-500`."""
     folders = [
         each for each in (folder, options.adapter and Path(options.adapter).expanduser()) if each
     ]
@@ -110,6 +108,6 @@ def _base_of(folder: Path) -> str | None:
         config = json.loads((folder / _ADAPTER_FILE).read_text(encoding="utf-8"))
         return str(config["base_model_name_or_path"])
     raise UsageError(
-        f"adapter {folder} does not say which model it was trained on; name that with "
-        "its checkpoint as --adapter"
+        f"adapter {folder} does not say which model it was trained on; give the model as MODEL, "
+        f"and the adapter with --adapter"
     )

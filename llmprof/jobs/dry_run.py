@@ -1,4 +1,4 @@
-"""What a run would ask and how long that takes at the rates it is bound to; asks nothing."""
+"""Plans of runs: the number of requests, how many are cached, and the time at the rate limit."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from llmprof.requests import (
     Toxicity,
 )
 
-# By scorer, None where the request names none: how many requests are answered, and how many not.
+# The numbers of answered and unanswered requests by scorer; None if the request names none.
 _Counts = defaultdict[str | None, Counter[bool]]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a profile would ask: `cached` of its `requests` are answered already.
+    """The requests of a profile, of which `cached` are in the cache.
 
-    `seconds` is how long the rest takes at the rate that the backend is bound to, if it is.
+    `seconds` is the time for the rest at the backend's rate limit, if it has one.
     """
 
     profiler: str
@@ -55,10 +55,10 @@ def plan_prepared(prepared: Prepared, cache_dir: Path) -> list[Plan]:
 
 
 def _plans(prepared: Prepared, engine: Engine, each: Loaded) -> Iterator[Plan]:
-    """One plan for each backend and scorer that is asked; of two stages, the first comes first.
+    """One plan for each backend and scorer used; the first of two stages comes first.
 
-    Of an item whose first answers are not all there, the second stage is taken to ask every scorer
-    one request for each first one.
+    If the first answers of an item are not all cached, the second stage counts one request per
+    scorer for each first request.
     """
     profiler = each.profiler
     first: _Counts = defaultdict(Counter)
@@ -80,7 +80,7 @@ def _plans(prepared: Prepared, engine: Engine, each: Loaded) -> Iterator[Plan]:
 
 
 def _asked(scorers: Mapping[str, Backend]) -> Sequence[str | None]:
-    """The scorers as requests name them: a scorer alone may be left without its name."""
+    """The names of the scorers in requests: a single scorer may be unnamed."""
     return list(scorers) if len(scorers) > 1 else [None]
 
 
@@ -96,9 +96,9 @@ def _second_stage(
     window: Window,
     found: Sequence[Response | None],
 ) -> tuple[list[Request], int]:
-    """The second stage's requests, as far as the first is answered, and how many it has not.
+    """The known requests of the second stage, and the number of unanswered requests of the first.
 
-    `kinds` are those that the profiler asks of this model; it may have no second stage.
+    `kinds` are those that the profiler requests from this model; there may be no second stage.
     """
     known: list[Request] = []
     unknown = 0
@@ -131,7 +131,7 @@ def _plans_of(
 
 
 def _backend(prepared: Prepared, scorer: str | None, second: RequestType | None) -> Backend:
-    """Who answers; `second` is the kind of request of a second stage."""
+    """The backend that answers; `second` is the kind of request of a second stage."""
     if scorer is not None:
         return prepared.scorers[scorer]
     if second is Toxicity:

@@ -1,4 +1,4 @@
-"""The `gate` command: decide whether what changed between two runs is within its limits."""
+"""The `gate` command: decide whether the changes between two runs are within their limits."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _are_texts(value: object) -> bool:
     return isinstance(value, list) and all(map(_is_text, value))
 
 
-# What a file of gates may have: how to check each value, and what it must be.
+# Keys of a file of gates, with a check and a description of their values.
 _KEYS: dict[str, Callable[[object], bool]] = {
     "before": _is_text,
     "after": _is_text,
@@ -44,7 +44,7 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class GateFile:
-    """What a file of gates says; None where it says nothing."""
+    """The content of a file of gates; None for missing keys."""
 
     before: str | None = None
     after: str | None = None
@@ -54,7 +54,7 @@ class GateFile:
 
 @dataclass(frozen=True, slots=True)
 class GateResults:
-    """The decisions on all gates. With `strict`, one that cannot tell counts as failed."""
+    """The decisions on all gates. With `strict`, an undecided one counts as failed."""
 
     before: ReportedRun
     after: ReportedRun
@@ -62,13 +62,13 @@ class GateResults:
     strict: bool
 
     def has_failed(self, decision: Decision) -> bool:
-        """Whether a decision makes the whole fail."""
+        """Whether this decision fails the command."""
         strict = self.strict and decision.verdict is GateVerdict.UNDECIDED
         return strict or decision.verdict is GateVerdict.FAILED
 
     @property
     def exit_code(self) -> int:
-        """0 when all have passed, 3 when one has failed, 4 when one cannot tell."""
+        """0 if all passed, 3 if any failed, otherwise 4 if any is undecided."""
         if any(map(self.has_failed, self.decisions)):
             return GATE_FAILED
         undecided = any(each.verdict is GateVerdict.UNDECIDED for each in self.decisions)
@@ -76,10 +76,11 @@ class GateResults:
 
 
 def read_gate_file(file: Path) -> GateFile:
-    """Read a TOML file of `fail-if`, a list of gates, and perhaps `before`, `after` and `strict`.
+    """Read a TOML file with `fail-if`, a list of gates, and optionally `before`, `after` and
+    `strict`.
 
     Raises:
-        ConfigError: it cannot be read, or holds something else.
+        ConfigError: it cannot be read, or contains something else.
     """
     try:
         values = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -108,9 +109,10 @@ def check_gates(
     each.
 
     Raises:
-        UsageError: a text is no gate, or names what neither run has; there is no gate.
-        UnknownNameError: a name fits no run, or several.
-        GateError: a run is not complete, or the two are not comparable.
+        UsageError: a gate is malformed or names something that neither run has, or there is no
+            gate.
+        UnknownNameError: a name matches no run, or several. GateError: a run is not complete, or
+            the two are not comparable.
         StoreError: the database cannot be read.
     """
     gates = [parse_gate(each) for each in dict.fromkeys(fail_if)]
@@ -183,7 +185,7 @@ def _section_of(gate: Gate, sections: Sequence[Section]) -> Section:
 
 
 def _row_of(gate: Gate, section: Section) -> Row:
-    """The row of the metric; without its scorer, filter or variant where only one fits."""
+    """The row of the metric; scorer, filter or variant may be omitted if only one matches."""
     in_group = [row for row in section.rows if row.group == gate.group]
     exact = [row for row in in_group if row.metric == gate.metric]
     stem = section.presentation.stem

@@ -1,4 +1,4 @@
-"""A run's results in the forms of the Hub: a model card's `model-index`, or `.eval_results`."""
+"""A run's results in the Hub's formats: a model card's `model-index`, or `.eval_results`."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from llmprof.report.text import interval
 from llmprof.safe_text import printable
 
 HUB_FORMATS = ("model-index", "eval-results")
-# A data set of the Hub in the source of results.
+# A Hub data set in the source of results.
 _HUB_ID = re.compile(r"hub:([\w.-]+/[\w.-]+)@(\w+)(?:[/ ].*)?")
 
 
 def hub_results(db: Path, run: str, format: str) -> str:
-    """The metrics of a run that stand for whole data sets, as YAML.
+    """The overall metrics of a run, as YAML.
 
-    `model-index` is for the beginning of a model card; `eval-results` for a file in the folder
-    `.eval_results` of a model, and has the results on data sets of the Hub alone.
+    `model-index` is for the beginning of a model card; `eval-results` for a file in a model's
+    folder `.eval_results`, and only has results on data sets of the Hub.
 
     Raises:
         UnknownNameError: there is no such format or run.
-        LlmprofError: the run has no results that the form can hold.
+        LlmprofError: the run has no results for this format.
     """
     import yaml
 
@@ -94,6 +94,6 @@ def _eval_results(report: Report) -> list[dict[str, Any]]:
     if not entries:
         raise LlmprofError(
             f"run {report.runs[0].run_id} has no result on a data set of the Hub, and "
-            ".eval_results holds no others; profile with --data hub, or use --format model-index"
+            f".eval_results accepts no others; profile with --data hub, or use --format model-index"
         )
     return eval_result_entries_to_yaml(entries)

@@ -70,7 +70,7 @@ from llmprof.results.naming import check_name
 from llmprof.results.provenance import git_revision, package_versions
 from llmprof.results.series import SeriesPlace, add_to_series
 
-# What a run of a file of completions has in the place of a backend.
+# The backend name of a run that profiles a file of completions.
 TEXTS = "texts"
 
 
@@ -79,7 +79,7 @@ class ProfileJob:
     """The options of one `llmprof profile`; `scorer` scores toxicity.
 
     `texts` is a file of prompts and completions, which is profiled instead of a model; `place` is
-    the step of a series that the model is at; `judge_url` is where a judge of refusals is.
+    the model's step in a series; `judge_url` is the address of a judge of refusals.
     """
 
     profilers: tuple[str, ...]
@@ -100,12 +100,12 @@ class ProfileJob:
 
     @property
     def advice(self) -> str | None:
-        """What to tell the user once a model has to be asked."""
+        """A notice to show once a model is needed."""
         return advice_on(self.backend, self.backend_options)
 
     @property
     def notice(self) -> str | None:
-        """What to tell the user about a default that was chosen for them, or about what lacks."""
+        """A notice about a default that was chosen, or about something that is missing."""
         told = []
         if self.scorer is not None and needs_scorer(self.profilers):
             told.append(self.scorer.notice)
@@ -118,8 +118,8 @@ def profile_job(options: ProfileOptions, configured: Collection[str] = ()) -> Pr
     """The job that a user asks for; `configured` names options from a configuration file.
 
     Raises:
-        UnknownNameError: a profiler or backend is not known, or no profiler is named.
-        UsageError: an option is of another profiler or backend.
+        UnknownNameError: a profiler or backend is unknown, or no profiler is named. UsageError: an
+            option belongs to another profiler or backend.
     """
     cache_dir = cache_folder(options.cache_dir)
     if options.texts is not None:
@@ -131,13 +131,12 @@ def profile_job(options: ProfileOptions, configured: Collection[str] = ()) -> Pr
     check_profilers(profilers, options, configured)
     check_thinking(options)
     if options.refusal_judge_url is not None and options.refusal_judge is None:
-        raise UsageError("--refusal-judge-url is of --refusal-judge; give both, or leave it out")
+        raise UsageError("--refusal-judge-url needs --refusal-judge; give both, or remove it")
     if not scored:
         check_scorer(options, configured)
         if options.toxicity_bridge is not None:
             raise UsageError(
-                "--toxicity-bridge is for a scorer of toxicity, and nothing here asks one; leave "
-                "it out"
+                "--toxicity-bridge needs a toxicity scorer, and none is used here; remove it"
             )
     return ProfileJob(
         profilers=profilers,
@@ -158,7 +157,7 @@ def profile_job(options: ProfileOptions, configured: Collection[str] = ()) -> Pr
 
 
 def _profilers(options: ProfileOptions) -> str | Sequence[str]:
-    """The profilers that are named; of a file, all of the default ones that can be made."""
+    """The named profilers; for a file, all default ones that are possible."""
     if options.texts is None or options.profilers != DEFAULT_PROFILERS:
         return options.profilers
     scored = options.toxicity_scorer is not None or options.toxicity_model is not None
@@ -168,7 +167,7 @@ def _profilers(options: ProfileOptions) -> str | Sequence[str]:
 def _sampling(options: ProfileOptions) -> DataSample | None:
     if options.sample is None:
         if options.sample_seed:
-            raise UsageError("--sample-seed is of --sample N; give both, or leave it out")
+            raise UsageError("--sample-seed needs --sample N; give both, or remove it")
         return None
     if options.limit is not None:
         raise UsageError("--sample draws items and --limit takes the first ones; give one of them")
@@ -183,7 +182,7 @@ def _bridges(options: ProfileOptions) -> BridgeChoice:
 
 
 def plan_profile(job: ProfileJob) -> list[Plan]:
-    """What `run_profile` would ask; asks nothing and writes no results.
+    """Plan `run_profile` without sending requests or writing results.
 
     Raises:
         LlmprofError: with what was wrong and what to do.
@@ -193,15 +192,14 @@ def plan_profile(job: ProfileJob) -> list[Plan]:
 
 
 def run_profile(job: ProfileJob, listener: Listener, backend: Backend | None = None) -> str:
-    """Run the job and return the run's id; whatever was answered before comes from the cache.
+    """Run the job and return the run's id; existing answers come from the cache.
 
-    Of a series, a run that is complete already is not made again. `backend` answers in the place
-    of the one that the job names.
+    A complete run of a series is not repeated. `backend` replaces the one that the job names.
 
     Raises:
         LlmprofError: with what was wrong and what to do.
     """
-    # Open the store first: the user hears at once of a folder that cannot be written.
+    # Open the store first, so that a folder that cannot be written is reported at once.
     with Store(job.db) as store:
         prepared, start = ready(job, backend)
         if job.place is None:
@@ -214,7 +212,7 @@ def run_profile(job: ProfileJob, listener: Listener, backend: Backend | None = N
 
 
 def ready(job: ProfileJob, backend: Backend | None = None) -> tuple[Prepared, RunStart]:
-    """What is asked, and the identity of the run; asks nothing.
+    """The prepared requests and the identity of the run; sends nothing.
 
     Raises:
         LlmprofError: with what was wrong and what to do.
@@ -226,7 +224,7 @@ def ready(job: ProfileJob, backend: Backend | None = None) -> tuple[Prepared, Ru
 
 
 def _prepare(job: ProfileJob, backend: Backend | None) -> Prepared:
-    # Load data and scorer first: the user hears what is missing before a model is converted.
+    # Load data and scorer first, so that missing ones are reported before a model is converted.
     profilers = [create_profiler(name, job.options) for name in job.profilers]
     data = [load_part(profiler.load, job.data, job.sampling) for profiler in profilers]
     scorers = create_scorers(job.scorer) if job.scorer and _ask_toxicity(profilers) else {}
@@ -246,7 +244,7 @@ def _prepare(job: ProfileJob, backend: Backend | None) -> Prepared:
 
 
 def _prepare_texts(job: ProfileJob, file: Path) -> tuple[Prepared, RunStart]:
-    """What is asked about the completions in a file, and the identity of the run."""
+    """The prepared requests about the completions in a file, and the identity of the run."""
     (dataset,) = load_part(
         lambda data: [load_completions(file, data.limit)], job.data, job.sampling
     )
@@ -255,7 +253,7 @@ def _prepare_texts(job: ProfileJob, file: Path) -> tuple[Prepared, RunStart]:
     facts = text_facts(scorers, job.bridges)
     loaded = [Loaded(*profiled_texts(name, job.options, facts, dataset)) for name in job.profilers]
     text_metrics = _text_metrics(job, [each.profiler for each in loaded])
-    # Where nothing is asked at all, the run still names who would describe texts.
+    # Without any requests, the run still names the backend of text metrics.
     backend = text_metrics or next(iter(scorers.values()), None) or _text_describer(job)
     observer = job.recording.observer(scorers, [dataset])
     prepared = Prepared(backend, scorers, loaded, observer, text_metrics)
@@ -277,7 +275,7 @@ def _judge(job: ProfileJob, profilers: Sequence[Profiler]) -> Backend | None:
 
 
 def _text_metrics(job: ProfileJob, profilers: Sequence[Profiler]) -> Backend | None:
-    """The backend that describes texts, if a profiler needs it."""
+    """The backend that computes text metrics, if a profiler needs it."""
     if not any(DescribeText in profiler.needs for profiler in profilers):
         return None
     return _text_describer(job)
@@ -323,14 +321,14 @@ def _check_capabilities(
 
 
 def _is_served(profiler: Profiler, facts: ModelFacts) -> bool:
-    """Whether the backend answers what the profiler asks."""
+    """Whether the backend can answer the profiler's requests."""
     if isinstance(profiler, WholeTextScorer) and profiler.whole_texts and not facts.whole_texts:
         return False
     return profiler.needs <= facts.capabilities
 
 
 def _would_be_served(name: str, options: ProfilerOptions, facts: ModelFacts) -> bool:
-    """Whether the profiler of this name would be; not if it does not work."""
+    """Whether the backend can serve the profiler of this name; False if it cannot be created."""
     try:
         return _is_served(for_model(create_profiler(name, options), facts), facts)
     except LlmprofError:

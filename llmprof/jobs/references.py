@@ -1,4 +1,4 @@
-"""Texts with a reference's scores, and what another scorer says about the same texts."""
+"""Texts with reference scores, and the scores of another scorer for the same texts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _RECORDED_FILE = DataFile("perspective_recorded/scores.jsonl")
 
 @dataclass(frozen=True, slots=True)
 class ReferenceText:
-    """One text with the reference's scores; `fields` are the other values of its line."""
+    """One text with its reference scores; `fields` are the other values of its line."""
 
     text: str
     scores: Mapping[str, float]
@@ -67,14 +67,14 @@ class ScoredPair:
 
 
 def load_references(names: Sequence[str], data: DataOptions) -> list[Reference]:
-    """Each reference that is named: `recorded`, `continuations`, FILE or WHOSE=FILE.
+    """Load the named references: `recorded`, `continuations`, FILE or WHOSE=FILE.
 
     `recorded` are the public recorded texts in the folder of data sets, `continuations` those of
-    RealToxicityPrompts. Without a name, both, as far as they are there.
+    RealToxicityPrompts. Without a name, both, if available.
 
     Raises:
-        DataNotFoundError: a file is not there.
-        DataError, UsageError: a file is broken, or does not say whose scores it holds.
+        DataNotFoundError: a file is missing. DataError, UsageError: a file is malformed, or does
+            not name its scorer.
     """
     if not names:
         here = {RECORDED: _RECORDED_FILE, CONTINUATIONS: FILE}
@@ -88,7 +88,7 @@ def load_references(names: Sequence[str], data: DataOptions) -> list[Reference]:
 
 
 def reference_files(names: Sequence[str], data: DataOptions) -> list[Path]:
-    """The files that `load_references` would read, as far as they are on this machine."""
+    """The local files that `load_references` would read."""
     folder = (data.folder or Path()).expanduser()
     known = {RECORDED: folder / _RECORDED_FILE.path, CONTINUATIONS: folder / FILE.path}
     found = [known.get(name) or Path(name.rpartition("=")[2]).expanduser() for name in names]
@@ -153,13 +153,13 @@ def ask_scorer(
     listener: Listener,
     attributes: Sequence[str] = (),
 ) -> tuple[Backend, list[Mapping[str, list[ScoredPair]]]]:
-    """The scorer, and of each reference the pairs of scores by attribute.
+    """The scorer, and for each reference the pairs of scores by attribute.
 
     `attributes` are those to compare; without any, all that both sides have.
 
     Raises:
-        UsageError: a reference has no scores of an attribute that was asked for.
-        LlmprofError: the scorer cannot be made or asked.
+        UsageError: a reference has no scores of a requested attribute. LlmprofError: the scorer
+            cannot be created or used.
     """
     for reference in references:
         absent = [name for name in attributes if name not in reference.attributes]

@@ -1,7 +1,6 @@
-"""Run profilers: begin a run, ask and score in windows, save results, record how the run ended.
+"""Run profilers: start a run, ask and score in windows, save results, record how the run ended.
 
-Of finished windows only the samples are kept: on disk, and without their texts in memory for the
-metrics.
+Only the samples of finished windows are kept: on disk, and without texts in memory for the metrics.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ ResultT = TypeVar("ResultT")
 
 
 class Run:
-    """A run that has begun; with `failures` of parts of it, the whole is marked as failed."""
+    """A started run; if `failures` is not empty, it is marked as failed."""
 
     def __init__(self, store: Store, run_id: str) -> None:
         self.id = run_id
@@ -66,9 +65,9 @@ class Run:
 
 @contextmanager
 def open_run(store: Store, start: RunStart) -> Iterator[Run]:
-    """Begin a run, or resume an unfinished one of the same configuration.
+    """Start a run, or resume an unfinished one with the same configuration.
 
-    Record at the end of the block whether it was complete, failed (with the error) or interrupted.
+    At the end of the block, record whether it is complete, failed (with the error) or interrupted.
     """
     run = Run(store, store.begin_run(start))
     try:
@@ -87,10 +86,10 @@ def open_run(store: Store, start: RunStart) -> Iterator[Run]:
 
 
 def run_to_end(work: Callable[[], Awaitable[ResultT]]) -> ResultT:
-    """Run `work` in an event loop and wait for it, also where a loop runs already."""
+    """Run `work` in an event loop and wait for it, also inside a running loop."""
     if not _in_event_loop():
         return anyio.run(work)
-    # A thread of its own has no event loop yet; Ctrl-C here cancels what runs there.
+    # A new thread has no event loop yet; Ctrl-C in this thread cancels the work there.
     with start_blocking_portal() as portal:
         return portal.call(work)
 
@@ -104,7 +103,7 @@ def _in_event_loop() -> bool:
 
 
 def work_of(progress: Progress, seconds: float) -> Work:
-    """What the engine did, as it is stored; `seconds` is wall time."""
+    """The engine's work in the form that is stored; `seconds` is wall time."""
     return Work(
         n_requests=progress.total,
         n_cached=progress.cached,
@@ -136,7 +135,7 @@ class Loaded:
         return f"{self.profiler.name} on {self.dataset.name}"
 
     def windows(self) -> Iterator[Window]:
-        """Its items with their requests, a window at a time."""
+        """Its items with their requests, window by window."""
         return windows(self.profiler, self.dataset.items)
 
 
@@ -144,9 +143,9 @@ class Loaded:
 class Prepared:
     """Backends, with no weights loaded, and profilers with their data.
 
-    `scorers` are by the names that requests about toxicity use; `observer` hears of every answer
-    to such a request. `text_metrics` answers what is asked about texts, and `judge` whether they
-    refuse, where profilers ask it.
+    `scorers` are keyed by the names in toxicity requests; `observer` gets every answer to such a
+    request. `text_metrics` computes text metrics, and `judge` classifies refusals, if profilers
+    need them.
     """
 
     backend: Backend
@@ -171,11 +170,11 @@ def run_prepared(
 ) -> str:
     """Run all profilers, save each result as soon as it is known, and return the run's id.
 
-    Blocks, also where an event loop runs already, as in a notebook.
+    Blocks; also works inside a running event loop, as in a notebook.
 
     Raises:
-        LlmprofError: with what was wrong and what to do; the run is then marked as failed. Also
-            when a profile had no answer at all; the other profiles are saved.
+        LlmprofError: with what was wrong and what to do; the run is then marked as failed. Also if
+            a profile got no answer at all; the other profiles are saved.
     """
     with open_run(store, start) as run:
         run_to_end(partial(_profile_all, prepared, run, store.path.parent, cache_dir, listener))

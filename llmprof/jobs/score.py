@@ -73,7 +73,7 @@ def score_job(options: ScoreOptions) -> ScoreJob:
 
 
 def run_score(job: ScoreJob, listener: Listener) -> str:
-    """Score every text and return the run's id; what was scored before comes from the cache.
+    """Score every text and return the run's id; existing scores come from the cache.
 
     Raises:
         LlmprofError: with what was wrong and what to do.
@@ -110,7 +110,7 @@ def run_score(job: ScoreJob, listener: Listener) -> str:
 
 
 def plan_score(job: ScoreJob) -> list[Plan]:
-    """What `run_score` would ask; asks nothing and writes nothing.
+    """Plan `run_score` without sending requests or writing anything.
 
     Raises:
         LlmprofError: with what was wrong and what to do.
@@ -156,7 +156,7 @@ def score_lines(db: Path, run_id: str) -> Iterator[str]:
 
 
 def write_scores(job: ScoreJob, run_id: str) -> None:
-    """Write `score_lines` to the file that the job names, if it names one.
+    """Write `score_lines` to the job's output file, if there is one.
 
     Raises:
         StoreError: the database cannot be read.

@@ -1,4 +1,4 @@
-"""The scorers of a run: what profiles are told of them, what the run keeps, what is recorded."""
+"""The scorers of a run: facts for profiles, values stored with the run, and recorded answers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from llmprof.requests import DescribeText, JudgeRefusal, Outcome, Toxicity
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Files to write while a run goes on: what scorers answer, and texts without scores."""
+    """Files to write during a run: answers of scorers, and texts without scores."""
 
     record: Path | None = None
     missing: Path | None = None
@@ -34,10 +34,11 @@ class Recording:
     def observer(
         self, scorers: Mapping[str, Backend], datasets: Iterable[Dataset[Any]]
     ) -> Observer | None:
-        """What writes them; None when neither is wanted. `datasets` are what is read.
+        """The writer of both files; None if neither is requested. `datasets` are the data of the
+        run.
 
         Raises:
-            DataError: a file holds something else.
+            DataError: a file contains something else.
             OutputError: a file cannot be written.
         """
         wanted = [each for each in (self.record, self.missing) if each is not None]
@@ -59,14 +60,14 @@ NOTHING_RECORDED = Recording()
 
 
 def recording(options: RecordingOptions) -> Recording:
-    """What a user asks to have written."""
+    """The files that a user asks for."""
     files = (options.record, options.missing)
     return Recording(*(None if each is None else Path(each).expanduser() for each in files))
 
 
 @dataclass(frozen=True, slots=True)
 class BridgeChoice:
-    """Files of bridges to be used, and the language of the texts that are scored."""
+    """The bridge files to use, and the language of the scored texts."""
 
     files: tuple[str, ...] = ()
     language: str = "en"
@@ -78,7 +79,7 @@ NO_BRIDGES = BridgeChoice()
 def scorer_facts(
     scorers: Mapping[str, Backend], bridges: BridgeChoice = NO_BRIDGES
 ) -> tuple[ScorerFacts, ...]:
-    """What a profile has to know of each scorer; nothing where one scores toxicity, as ever.
+    """Facts about each scorer for a profile; empty for a single toxicity scorer.
 
     Raises:
         UsageError: a bridge fits no scorer, its language or its attributes.
@@ -98,12 +99,12 @@ def scorer_facts(
 def model_facts(
     backend: Backend, scorers: Mapping[str, Backend], bridges: BridgeChoice
 ) -> ModelFacts:
-    """What a profile has to know of the model and of the scorers beside it.
+    """Facts about the model and the scorers for a profile.
 
     Raises:
         UsageError: a bridge does not fit.
     """
-    # Text metrics are computed on this machine, and a judge is a model beside this one.
+    # Text metrics are computed on this machine, and a judge is a separate model.
     offered = backend.capabilities | {DescribeText, JudgeRefusal}
     if not scorers:
         return ModelFacts(
@@ -126,7 +127,7 @@ def model_facts(
 
 
 def text_facts(scorers: Mapping[str, Backend], bridges: BridgeChoice) -> ModelFacts:
-    """What a profile has to know of texts that exist already, and of the scorers beside them.
+    """Facts about existing texts and the scorers for a profile.
 
     Raises:
         UsageError: a bridge does not fit.
@@ -144,7 +145,7 @@ def text_facts(scorers: Mapping[str, Backend], bridges: BridgeChoice) -> ModelFa
 def scorer_config(
     scorers: Mapping[str, Backend], bridges: BridgeChoice = NO_BRIDGES
 ) -> dict[str, Any]:
-    """What a run keeps of its scorers: of one alone, its name and identity."""
+    """The values stored with a run about its scorers; for a single one, its name and identity."""
     facts = scorer_facts(scorers, bridges)
     if not facts:
         (scorer,) = scorers.values()

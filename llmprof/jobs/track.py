@@ -21,7 +21,7 @@ _NOT_IN_NAMES = re.compile(r"[^\w./ -]+", re.ASCII)
 
 
 def check_track(trackers: str | Sequence[str] | None) -> None:
-    """Refuse a tracker that cannot be used, before any work; None is none.
+    """Refuse a tracker that cannot be used, before any work; None means no tracker.
 
     Raises:
         UnknownNameError: there is no such tracker.
@@ -39,9 +39,10 @@ def track_run(
     series: str | None = None,
     step: int = 0,
 ) -> None:
-    """Send a run, as a step of a series if it is one, to each of the trackers; None is none.
+    """Send a run to each tracker, as a step of its series if it has one; None means no tracker.
 
-    `trackers` are names, or a list with commas, each perhaps with a colon and a destination.
+    `trackers` are names, or a comma-separated list, each optionally followed by a colon and a
+    destination.
 
     Raises:
         UnknownNameError: there is no such tracker or run.
@@ -76,7 +77,7 @@ def track_run(
 
 
 def track_series(db: Path, series: str, trackers: str | Sequence[str]) -> int:
-    """Send every step of a series, and say how many there are; see `track_run`."""
+    """Send every step of a series and return their number; see `track_run`."""
     with Store(db, read_only=True) as store:
         steps = read_series(store, series)
     for step, run_id in steps:
@@ -85,7 +86,7 @@ def track_series(db: Path, series: str, trackers: str | Sequence[str]) -> int:
 
 
 def _metrics(report: Report) -> Iterator[tuple[str, float]]:
-    """Metrics that stand for a whole data set, with the ends of their intervals and counts."""
+    """Overall metrics, with their interval bounds and counts."""
     for section in report.sections:
         place = section.profiler
         if section.dataset != section.profiler:

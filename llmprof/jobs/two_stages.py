@@ -16,7 +16,7 @@ from llmprof.engine import Engine
 from llmprof.ledger import Progress, ProgressListener
 from llmprof.requests import Answer, Request
 
-# At most so many items wait for the second stage; then the first stage pauses.
+# The maximum number of items that wait for the second stage before the first one pauses.
 _WAITING_ITEMS = 64
 
 FollowUp = Callable[[int, Sequence[Answer]], Sequence[Request]]
@@ -33,7 +33,7 @@ async def answer_two_stages(
 
     `stated[i]` are the first requests of item i; once all are answered, `follow_up(i, answers)`
     returns its second ones. Both stages run at the same time. The second listener's total counts
-    one request for each first one until the item's own are stated.
+    one request for each first one until the item's second requests are stated.
 
     Raises:
         BackendError: a backend of either stage cannot continue; the other stage is stopped, and
@@ -44,8 +44,8 @@ async def answer_two_stages(
     first = _FirstStage(stated, send)
     second = _SecondStage(engine, first, follow_up, second_listener)
     try:
-        # Keep the receiving end open until both tasks end: an error of one must not show as a
-        # broken stream in the other.
+        # The receiving end stays open until both tasks end, so that an error in one does not appear
+        # as a broken stream in the other.
         with receive:
             async with anyio.create_task_group() as tasks, send:
                 tasks.start_soon(second.run, receive)
@@ -87,7 +87,8 @@ class _FirstStage:
 
 
 class _SecondStage:
-    """Asks about all waiting items at once, then about those that arrived meanwhile."""
+    """Sends the requests of all waiting items at once, then those of items that arrived
+    meanwhile."""
 
     def __init__(
         self,

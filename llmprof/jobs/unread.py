@@ -1,4 +1,4 @@
-"""Refuses options that nothing in a run reads, rather than ignoring them."""
+"""Refuses options that a run does not use, instead of ignoring them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from llmprof.options import (
 from llmprof.profilers import create_profiler, profiler_names
 from llmprof.profilers.protocol import OptionReader
 
-# What the model is and where it is looked for concerns every backend.
+# Options that identify and locate the model apply to every backend.
 _OF_EVERY_BACKEND = frozenset({"offline"})
-# How the model is asked, and by whose protocol, whatever a profile reads of it.
+# Prompt and protocol options apply to every profile.
 OF_EVERY_PROFILE = frozenset({*declared(PromptOptions), "protocol"})
 
 
@@ -34,14 +34,14 @@ def check_backend(
     *,
     also_read: Collection[str] = (),
 ) -> None:
-    """Refuse an option that the backend does not read, and nothing else does (`also_read`).
+    """Refuse an option that neither the backend nor anything else (`also_read`) uses.
 
-    `configured` names options from a configuration file, which serves several commands and
-    backends: they may be more than are read.
+    `configured` names options from a configuration file, which serves several commands and backends
+    and may contain unused ones.
 
     Raises:
         UnknownNameError: there is no such backend.
-        UsageError: an option is of another backend.
+        UsageError: an option belongs to another backend.
     """
     read = backend_reads(backend)
     if read is None:
@@ -51,53 +51,53 @@ def check_backend(
         if name not in allowed:
             used = ", ".join(_flag(LoadingOptions, each) for each in sorted(read)) or "none"
             raise UsageError(
-                f"backend {backend!r} does not use {_flag(LoadingOptions, name)}; leave it out, or "
+                f"backend {backend!r} does not use {_flag(LoadingOptions, name)}; remove it, or "
                 f"choose another --backend (options that it uses: {used})"
             )
 
 
 def check_no_model(options: ProfileOptions, configured: Collection[str] = ()) -> None:
-    """Refuse what says which model is asked and how, where a file is profiled.
+    """Refuse options of models when a file is profiled.
 
     Raises:
         UsageError: there is such an option.
     """
     if options.model is not None:
         raise UsageError(
-            f"--texts profiles a file, and {options.model} is a model; give one of the two"
+            f"--texts and the model {options.model} exclude each other; give one of them"
         )
     scored = declared(ScorerOptions)
     for group in (BackendChoice, LoadingOptions, PromptOptions):
         for name in _given(group, options):
             if name not in scored and name not in configured:
                 raise UsageError(
-                    f"--texts profiles a file and asks no model, so {_flag(group, name)} is not "
-                    "used; leave it out"
+                    f"--texts profiles a file without a model, so {_flag(group, name)} is not "
+                    f"used; remove it"
                 )
 
 
 def check_thinking(options: ProfileOptions) -> None:
-    """Refuse a switch of chat templates where none is used.
+    """Refuse a chat-template option when no chat template is used.
 
     Raises:
         UsageError: the prompts are plain text.
     """
     if options.thinking is not None and options.prompt_format in ("completion", "paper"):
         raise UsageError(
-            f"--thinking is of a chat template, and --prompt-format {options.prompt_format} uses "
-            "none; leave one of them out"
+            f"--thinking needs a chat template, and --prompt-format {options.prompt_format} uses "
+            f"none; remove one of them"
         )
 
 
 def check_profilers(
     profilers: Sequence[str], options: ProfilerOptions, configured: Collection[str] = ()
 ) -> None:
-    """Refuse an option that none of the profilers reads.
+    """Refuse an option that none of the profilers uses.
 
-    A profiler of another package that does not say what it reads is taken to read everything.
+    A profiler of another package that does not declare its options is assumed to use all of them.
 
     Raises:
-        UsageError: an option is of another profiler.
+        UsageError: an option belongs to another profiler.
     """
     read = [_reads(name) for name in profilers]
     if None in read:
@@ -107,13 +107,13 @@ def check_profilers(
         if name not in allowed:
             able = [each for each in profiler_names() if name in (_reads(each) or ())]
             raise UsageError(
-                f"{_flag(ProfilerOptions, name)} is not used by {', '.join(profilers)}; leave it "
-                f"out, or profile what uses it: {', '.join(able)}"
+                f"{_flag(ProfilerOptions, name)} is not used by {', '.join(profilers)}; remove it, "
+                f"or choose a profile that uses it: {', '.join(able)}"
             )
 
 
 def check_scorer(options: ScorerOptions, configured: Collection[str] = ()) -> None:
-    """Refuse options of a scorer of toxicity where none is asked.
+    """Refuse options of toxicity scorers when none is used.
 
     Raises:
         UsageError: there is such an option.
@@ -124,8 +124,8 @@ def check_scorer(options: ScorerOptions, configured: Collection[str] = ()) -> No
         for name in _given(group, options):
             if name not in shared and name not in configured:
                 raise UsageError(
-                    f"{_flag(group, name)} is for a scorer of toxicity, and nothing here asks one; "
-                    "leave it out"
+                    f"{_flag(group, name)} needs a toxicity scorer, and none is used here; remove "
+                    f"it"
                 )
 
 

@@ -27,7 +27,7 @@ from llmprof.results.reader import (
 if TYPE_CHECKING:
     from llmprof.backends.text_metrics.reference import ReferencePackages
 
-# Versions of numpy may sum in another order; a single changed sample differs far more.
+# Versions of numpy may sum in another order; the effect of a changed sample is far larger.
 _RELATIVE = 1e-9
 _ABSOLUTE = 1e-12
 # With the versions that a run was made with, text metrics are equal to the last bit; others, and
@@ -43,7 +43,7 @@ _COMPARED = (
     "interval_method",
 )
 
-# Commands whose runs hold choices and comparisons, not only metrics of samples.
+# Commands whose runs contain selections and comparisons, not only metrics of samples.
 _NOT_OF_SAMPLES = ("select", "inherit")
 
 
@@ -53,8 +53,7 @@ class Verification:
 
     `differences` are sentences; `unchecked` names metrics that cannot be recomputed from samples.
     `n_reference` counts the values of samples that were compared with the reference packages.
-    Intervals of a method that is no longer used are counted in `n_older_intervals`, and are not
-    compared.
+    Intervals of an older method are counted in `n_older_intervals`, and are not compared.
     """
 
     profiler: str
@@ -69,7 +68,7 @@ class Verification:
 
 
 def verify_run(db: Path, run: str, *, reference: bool = False) -> tuple[RunRow, list[Verification]]:
-    """Verify the run whose id begins with `run`; the latest when it is empty.
+    """Verify the run whose id begins with `run`, or the latest one if it is empty.
 
     Values and intervals are equal when they differ by less than one part in 1e9; counts and reasons
     must be the same. With `reference`, text metrics of samples are computed by TextDescriptives and
@@ -77,7 +76,7 @@ def verify_run(db: Path, run: str, *, reference: bool = False) -> tuple[RunRow, 
 
     Raises:
         StoreError: there is no such run, or the database is damaged.
-        UsageError: the run is of a command that chooses or trains.
+        UsageError: the run is of `select` or `inherit`.
         MissingDependencyError: the reference packages are not installed.
     """
     comparison = _ReferenceComparison() if reference else None
@@ -122,7 +121,7 @@ def _verify(
     except Exception as error:
         if plugin := blamed(error):
             raise plugin from error
-        # Samples may have been changed to any shape, which a profiler does not expect.
+        # Samples may have been changed in ways that a profiler does not expect.
         differences += [f"the samples do not fit the profile ({type(error).__name__}: {error})"]
         unchecked = frozenset()
     compared = 0
@@ -191,13 +190,13 @@ def _recompute(
 
 
 def _missing_items(dataset: DatasetRow, samples: Sequence[SampleRow]) -> Iterator[str]:
-    # Of equal completions of a prompt, one that is missing changes no metric.
+    # If a prompt has equal completions, a missing one does not change any metric.
     if dataset.n_samples is not None:
         if len(samples) != dataset.n_samples:
-            yield f"{len(samples)} samples are stored of {dataset.n_samples} that were made"
+            yield f"{len(samples)} samples are stored, but {dataset.n_samples} were made"
         return
     items = len({sample.sample_id for sample in samples})
-    # A data set may repeat an id; a group of a benchmark has no samples of its own.
+    # A data set may repeat an id; a group of a benchmark has no samples.
     if samples and items < dataset.n_items and len(samples) < dataset.n_items:
         yield f"{len(samples)} samples are stored of {dataset.n_items} items"
 
@@ -221,7 +220,7 @@ def _compare(
 
 
 def _is_older(metric: Metric) -> bool:
-    """Whether it was stored by an llmprof that had other intervals, and fewer metrics."""
+    """Whether it was stored by an older version with other intervals and fewer metrics."""
     return metric.interval_method is None
 
 

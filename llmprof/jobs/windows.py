@@ -12,13 +12,13 @@ from llmprof.requests import Request
 
 Listener = Callable[[str, Progress], None]
 
-# Large enough for full batches of similar lengths and common prefixes; small enough to take only
+# Large enough for full batches of similar lengths and shared prefixes; small enough to need only
 # tens of megabytes.
 REQUESTS_AT_ONCE = 16_384
 
 
 class Asking(Protocol):
-    """States requests about items, as a profiler does."""
+    """States requests for items, like a profiler."""
 
     def requests(self, item: Any) -> Sequence[Request]: ...
 
@@ -47,7 +47,7 @@ def windows(profiler: Asking, items: Sequence[Any], size: int | None = None) -> 
     count = 0
     for end, item in enumerate(items, 1):
         stated.append(profiler.requests(item))
-        # An item without requests takes memory too.
+        # An item without requests also needs memory.
         count += len(stated[-1]) or 1
         if count >= size or end == len(items):
             yield Window(items[start:end], stated)
@@ -60,10 +60,10 @@ def count_requests(profiler: Asking, items: Sequence[Any]) -> int:
 
 
 class WholeProgress:
-    """Progress of a whole profile, from the progress of its windows.
+    """Progress of a profile, computed from its windows.
 
-    Windows to come count with their requests, of which there are `total` in all. A second stage
-    counts as many until its own are known.
+    Future windows count with their requests, which are `total` in sum. A second stage counts as
+    many until its own are known.
     """
 
     def __init__(self, total: int, listener: Listener) -> None:
@@ -73,7 +73,7 @@ class WholeProgress:
         self._now: dict[str, Progress] = {}
 
     def begin(self, window: Window) -> None:
-        """Start the next window; the one before is done."""
+        """Start the next window; the previous one is done."""
         self._to_come -= sum(map(len, window.stated))
         for label, now in self._now.items():
             self._before[label] = self._so_far(label).plus(now)
@@ -88,7 +88,7 @@ class WholeProgress:
         return self._before.get(label, Progress(0))
 
     def unanswered(self) -> Iterator[tuple[str, Progress]]:
-        """The stages of which not one request was answered, by their labels."""
+        """The stages without any answered request, by label."""
         for label, now in self._now.items():
             whole = self._so_far(label).plus(now)
             if whole.total and whole.failed == whole.total:

@@ -46,7 +46,7 @@ def test_checkpoints_are_profiled_once_in_order_of_their_steps(tmp_path: Path) -
 def test_a_step_is_named_where_no_folder_says_it(tmp_path: Path) -> None:
     refused = profile(tmp_path, "base", "--series", "tuning")
     assert refused.returncode == 2
-    assert "base does not say which step" in refused.stderr
+    assert "base does not say its training step" in refused.stderr
     assert profile(tmp_path, "base", "--series", "tuning", "--step", 0).returncode == 0
     assert profile(tmp_path, "step-3", "--series", "tuning").returncode == 0
     assert [step for step, _ in steps(tmp_path, "tuning")] == [0, 3]
@@ -94,9 +94,9 @@ def test_the_report_of_a_series(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (["step-1", "step-2"], "--series"),
-        (["step-1", "--step", "3"], "--step is for a series"),
-        (["step-1", "a/step-1", "--series", "x"], "both of step 1"),
-        (["step-1", "step-2", "--series", "x", "--step", "3"], "--step is of one model"),
+        (["step-1", "--step", "3"], "--step needs a series"),
+        (["step-1", "a/step-1", "--series", "x"], "both at step 1"),
+        (["step-1", "step-2", "--series", "x", "--step", "3"], "--step applies to one model"),
         (["step-1", "--series", ""], "give its name"),
         (["step-1", "--series", "a\nb"], "give its name"),
     ],

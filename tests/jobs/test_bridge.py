@@ -140,7 +140,7 @@ def test_a_bridge_of_another_scorer_or_language_is_refused(
 
 def test_a_bridge_without_the_attributes_is_refused() -> None:
     scorers = {"profanity": create_backend("profanity", BackendOptions())}
-    with pytest.raises(UsageError, match="no fit for any attribute"):
+    with pytest.raises(UsageError, match="no fit for any of the requested"):
         list(bridges_for(["builtin"], scorers, ("INSULT",), ("en",)))
     ((label, bridge),) = bridges_for(["builtin"], scorers, ("TOXICITY", "INSULT"), ("en",))
     assert (label, bridge.target) == ("profanity", "perspective-2020")
@@ -152,7 +152,7 @@ def test_a_bridge_without_the_attributes_is_refused() -> None:
 def test_a_file_that_is_no_bridge_is_one_line(tmp_path: Path, content: str) -> None:
     file = tmp_path / "bridge.json"
     file.write_text(content, encoding="utf-8")
-    with pytest.raises(UsageError, match="is no bridge"):
+    with pytest.raises(UsageError, match="is not a bridge"):
         read_bridge(file)
     with pytest.raises(UsageError, match="cannot read bridge"):
         read_bridge(tmp_path / "none.json")
@@ -166,5 +166,5 @@ def test_a_bridge_with_a_broken_map_is_refused(tmp_path: Path, change: dict[str,
     whole = read_bridge("builtin").content["attributes"]["TOXICITY"]
     broken = {**whole, "scores": [0.1, 0.9], "values": [0.1, 0.9], **change}
     file = changed(tmp_path, attributes={"TOXICITY": broken})
-    with pytest.raises(UsageError, match="is no bridge"):
+    with pytest.raises(UsageError, match="is not a bridge"):
         read_bridge(file)

@@ -66,9 +66,9 @@ UNDERSTOOD = {"model", "cache_dir", "offline"}
         ),
         ({"profilers": ["seat", "bbq"], "metrics": "mtld"}, "--metrics is not used by seat, bbq"),
         ({"profilers": "bias", "toxicity_samples": 5}, r"--toxicity-samples.*: toxicity"),
-        ({"toxicity_scorer": "profanity"}, "--toxicity-scorer is for a scorer of toxicity"),
-        ({"perspective_qps": 5.0}, "--perspective-qps is for a scorer"),
-        ({"record": "answers.jsonl"}, "--record is for a scorer"),
+        ({"toxicity_scorer": "profanity"}, "--toxicity-scorer needs a toxicity scorer"),
+        ({"perspective_qps": 5.0}, "--perspective-qps needs a toxicity scorer"),
+        ({"record": "answers.jsonl"}, "--record needs a toxicity scorer"),
     ],
     ids=str,
 )
@@ -105,7 +105,7 @@ def test_option_that_something_reads_is_taken(options: dict[str, Any]) -> None:
 def test_select_and_benchmark_refuse_them_too() -> None:
     with pytest.raises(UsageError, match="'openai' does not use --dtype"):
         select_job(SelectOptions(**SELECT, backend="openai", dtype="fp16"))
-    with pytest.raises(UsageError, match="--perspective-url is for a scorer"):
+    with pytest.raises(UsageError, match="--perspective-url needs a toxicity scorer"):
         select_job(SelectOptions(**SELECT, perspective_url="http://localhost:1"))
     with pytest.raises(UsageError, match="'cohere' does not use --adapter"):
         benchmark_job(BenchmarkOptions(backend="cohere", adapter="a"))

@@ -173,7 +173,7 @@ def test_sample_that_is_missing_or_there_twice_is_found(db: Path, harm: str) -> 
     execute(db, sql[harm])
     for each in verify_run(db, "")[1]:
         made = each.n_samples + (1 if harm == "deleted" else -1)
-        sentence = f"{each.n_samples} samples are stored of {made} that were made"
+        sentence = f"{each.n_samples} samples are stored, but {made} were made"
         assert sentence in each.differences, each.profiler
 
 

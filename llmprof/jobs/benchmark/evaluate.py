@@ -38,15 +38,15 @@ from llmprof.results import ProfileResult, Store
 if TYPE_CHECKING:
     from llmprof.jobs.benchmark.lm_eval_model import EngineLM
 
-# For standard errors without a formula; lm-eval's own default of 100,000 takes minutes.
+# For standard errors without a formula; lm-eval's default of 100,000 takes minutes.
 _BOOTSTRAP_RESAMPLES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkOutcome:
-    """The run's id (None when no task could be loaded), and the errors of single tasks.
+    """The run's id (None if no task could be loaded), and the errors of single tasks.
 
-    Of a dry run, `plans` say what each task would ask.
+    For a dry run, `plans` has the plan of each task.
     """
 
     run_id: str | None
@@ -74,7 +74,7 @@ class _Run:
 def run_benchmark(
     job: BenchmarkJob, listener: Listener, on_failure: FailureListener, *, again: bool = True
 ) -> BenchmarkOutcome:
-    """Run the job; whatever was answered before comes from the cache.
+    """Run the job; existing answers come from the cache.
 
     An error of one task is passed to `on_failure` at once, and the other tasks are run. Without
     `again`, a complete run of the same tasks and model is the outcome, where there is one.
@@ -116,7 +116,7 @@ def create_model_backend(job: BenchmarkJob) -> Backend:
     backend = create_backend(job.backend, job.backend_options)
     if job.apply_chat_template and not backend.chat:
         raise CapabilityError(
-            f"model {backend.model!r} has no chat template; leave --apply-chat-template out"
+            f"model {backend.model!r} has no chat template; remove --apply-chat-template"
         )
     return backend
 
@@ -236,7 +236,7 @@ class Session:
             raise
 
     def close(self) -> None:
-        """Close the backend, after a cancelled request has released it."""
+        """Close the backend when a cancelled request has released it."""
         self._portal.call(self._close)
 
     async def _answer(

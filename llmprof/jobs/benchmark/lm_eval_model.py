@@ -28,7 +28,7 @@ _MAX_NEW_TOKENS = 256
 # Prefix of a context that is a conversation: lm-eval passes contexts as text only.
 _CONVERSATION = "\0conversation\0"
 _UNDERSTOOD = {"until", "max_gen_toks", "do_sample", "temperature", "top_p", "top_k"}
-# Values of unsupported arguments that change nothing.
+# Values of unsupported arguments that have no effect.
 _NEUTRAL = {"num_beams": 1, "num_return_sequences": 1, "repetition_penalty": 1.0}
 
 
@@ -50,7 +50,7 @@ class EngineLM(LM):  # type: ignore[misc]
         seed: seed of sampled continuations.
 
     Raises:
-        BenchmarkError: a request is not supported, or was not answered.
+        BenchmarkError: a request is unsupported, or was not answered.
     """
 
     def __init__(
@@ -115,8 +115,8 @@ class EngineLM(LM):  # type: ignore[misc]
             return self._backend.render(messages, continue_last=not add_generation_prompt)
         if not add_generation_prompt:
             raise BenchmarkError(
-                f"backend {self._backend.name!r} cannot have the model continue a turn that the "
-                "task began; leave --apply-chat-template out"
+                f"backend {self._backend.name!r} cannot continue an assistant turn that the task "
+                f"began; remove --apply-chat-template"
             )
         return _CONVERSATION + json.dumps([[turn.role, turn.content] for turn in messages])
 
@@ -135,8 +135,8 @@ class EngineLM(LM):  # type: ignore[misc]
     def _log_likelihood(self, context: str, continuation: str) -> LogLikelihood:
         if context.startswith(_CONVERSATION):
             raise BenchmarkError(
-                f"backend {self._backend.name!r} cannot score a text after a conversation; leave "
-                "--apply-chat-template out"
+                f"backend {self._backend.name!r} cannot score a text after a conversation; remove "
+                f"--apply-chat-template"
             )
         return LogLikelihood(context, continuation)
 
@@ -148,7 +148,7 @@ class EngineLM(LM):  # type: ignore[misc]
             if given[name] is not None and given[name] != _NEUTRAL.get(name):
                 raise BenchmarkError(
                     f"generation argument {name}={given[name]!r} is not supported; llmprof "
-                    f"understands {', '.join(sorted(_UNDERSTOOD))}"
+                    f"supports {', '.join(sorted(_UNDERSTOOD))}"
                 )
         sampled = given["do_sample"]
         return Sampling(

@@ -1,4 +1,4 @@
-"""What a benchmark would ask: its tasks build every request as in a run, and none is sent."""
+"""Plans of benchmarks: tasks build all requests as in a run, but none is sent."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from llmprof.requests import Answer, Request
 
 
 def plan_benchmark(job: BenchmarkJob, on_failure: FailureListener) -> BenchmarkOutcome:
-    """What each task would ask; asks nothing and writes no results.
+    """Plan each task without sending requests or writing results.
 
     An error of one task is passed to `on_failure`, and the others are planned.
 
@@ -69,7 +69,7 @@ def _plan(job: BenchmarkJob, backend: Backend, engine: Engine, loaded: LoadedTas
     seed_everything(job.seed)
     templated = job.apply_chat_template
     with no_prints():
-        # As lm-eval's `evaluate` does before it asks.
+        # As lm-eval's `evaluate` does before it sends requests.
         loaded.task.build_all_requests(
             limit=get_sample_size(loaded.task, job.limit),
             rank=model.rank,
@@ -97,6 +97,6 @@ def _plan(job: BenchmarkJob, backend: Backend, engine: Engine, loaded: LoadedTas
 
 
 def _counted(engine: Engine, counts: Counter[bool], requests: Sequence[Request]) -> list[Answer]:
-    """Count what is cached and what is not; the answers hold a place and are never scored."""
+    """Count cached and missing requests; the answers are placeholders and are never scored."""
     counts.update(found is not None for found in engine.cached(requests))
     return [Answer("", default_script(request)) for request in requests]

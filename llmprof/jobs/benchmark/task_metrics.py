@@ -26,7 +26,7 @@ DOCUMENTS = "documents"
 _NO_FILTER = "none"
 _STDERR = "_stderr"
 
-# One entry of lm-eval's list of logged samples: a document under one filter.
+# An entry of lm-eval's list of logged samples: a document with one filter.
 Logged = Mapping[str, Any]
 
 
@@ -55,8 +55,8 @@ def task_metrics(
 ) -> list[Metric]:
     """lm-eval's values and standard errors, with intervals where they can be computed.
 
-    A mean and a perplexity get that of their documents; any other metric, 1.96 standard errors to
-    each side where lm-eval gives them.
+    Means and perplexities get intervals over documents; other metrics ±1.96 standard errors, if
+    lm-eval gives them.
     """
     n_total = len({entry["doc_id"] for entry in logged})
     metrics = []
@@ -72,7 +72,7 @@ def task_metrics(
 
 
 def group_metrics(results: Mapping[str, Any]) -> list[Metric]:
-    """lm-eval's average of a group's tasks; the interval is 1.96 standard errors to each side."""
+    """lm-eval's average of a group's tasks; the interval is ±1.96 standard errors."""
     metrics = []
     for key, value, stderr in _pairs(results):
         counts = results.get("sample_count", {})
@@ -176,7 +176,7 @@ def _bits_per_byte(means: Values) -> Values:
     return bits
 
 
-# Of means of log-likelihoods and of weights, as lm-eval has them of sums.
+# From means of log-likelihoods and of weights, where lm-eval uses sums.
 _OF_WEIGHTED_SUMS = {
     lm_eval_metrics.weighted_perplexity: _weighted_perplexity,
     lm_eval_metrics.bits_per_byte: _bits_per_byte,
@@ -215,8 +215,8 @@ def _sample(document: Any, asked: Sequence[Asked], scores: Mapping[str, float | 
 
 
 def _chosen(asked: Sequence[Asked]) -> Asked:
-    """The likeliest option; without options, the first request."""
-    # For mutual information each option is asked without its context too: those do not count.
+    """The most likely option; without options, the first request."""
+    # For mutual information, each option is also scored without its context: those do not count.
     options = [each for each in asked if getattr(each.request, "context", "")] or asked
     return max(options, key=lambda each: getattr(each.answer.outcome, "total", 0.0))
 
@@ -241,7 +241,7 @@ def recompute_metrics(
 ) -> tuple[list[Metric], frozenset[str]]:
     """Recompute metrics from samples; also returns the names of those that cannot be.
 
-    A metric is averaged as lm-eval's registry says under its name.
+    A metric is averaged as defined for its name in lm-eval's registry.
     """
     recomputed = {metric.name: _recompute(metric, samples) for metric in stored}
     unchecked = frozenset(name for name, metric in recomputed.items() if metric is None)

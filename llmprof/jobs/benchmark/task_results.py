@@ -1,4 +1,4 @@
-"""What is stored of a benchmark: its run, the results of tasks and the averages of groups."""
+"""Stored results of a benchmark: its run, the results of tasks and the averages of groups."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def run_start(job: BenchmarkJob, backend: Backend, selection: TaskSelection) -> 
 def _directions(selection: TaskSelection) -> dict[str, dict[str, bool | None]]:
     """Whether higher is better, by task or group and metric, as lm-eval says.
 
-    None where it does not say, and where the tasks of a group disagree.
+    None if it does not say, or if the tasks of a group disagree.
     """
     directions: dict[str, dict[str, bool | None]] = {
         name: dict(each.task.higher_is_better() or {}) for name, each in selection.tasks.items()
@@ -114,7 +114,8 @@ def group_result(
 
 
 def protocol_version(job: BenchmarkJob, version: str, n_shots: set[int]) -> str:
-    """All that makes two results of a task comparable: lm-eval, task, shots and prompt."""
+    """Everything that must agree for two results of a task to be comparable: lm-eval, task, shots,
+    prompt."""
     shots = "/".join(map(str, sorted(n_shots)))
     parts = [f"lm-eval {package_versions()['lm-eval']}", f"task {version}", f"{shots}-shot"]
     if job.apply_chat_template:

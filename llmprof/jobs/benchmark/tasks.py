@@ -1,4 +1,4 @@
-"""Find and load lm-eval's tasks; any fault of a task becomes an error of one line."""
+"""Find and load lm-eval's tasks; any failure of a task becomes a one-line error."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ DEFAULT_TASKS = (
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkJob:
-    """Everything one `llmprof benchmark` was asked to do.
+    """The options of one `llmprof benchmark`.
 
-    `tasks` holds names, patterns and paths of task files, as lm-eval takes them. `num_fewshot`
-    None leaves the number to each task. `seed` seeds all of lm-eval's draws and sampled texts.
+    `tasks` are names, patterns and paths of task files, as in lm-eval. `num_fewshot` None leaves
+    the number to each task. `seed` seeds all of lm-eval's draws and sampled texts.
     """
 
     tasks: tuple[str, ...]
@@ -72,7 +72,7 @@ class BenchmarkJob:
 
     @property
     def advice(self) -> str | None:
-        """What to tell the user once a model has to be asked."""
+        """A notice to show once a model is needed."""
         return advice_on(self.backend, self.backend_options)
 
 
@@ -81,7 +81,7 @@ def benchmark_job(options: BenchmarkOptions, configured: Collection[str] = ()) -
 
     Raises:
         UnknownNameError: the backend is not known.
-        UsageError: `tasks` is given and names nothing, or an option is of another backend.
+        UsageError: `tasks` is given but empty, or an option belongs to another backend.
     """
     check_backend(options.backend, options, configured)
     cache_dir = cache_folder(options.cache_dir)
@@ -103,14 +103,14 @@ def benchmark_job(options: BenchmarkOptions, configured: Collection[str] = ()) -
 
 
 def require_lm_eval() -> None:
-    """Raise MissingDependencyError, naming what to install, when lm-eval is not there."""
+    """Raise MissingDependencyError, with the install command, if lm-eval is not installed."""
     require("lm_eval", "`llmprof benchmark`", install_extra("benchmark"))
 
 
 def prepare_process(*, offline: bool = False, unsafe_code: bool = False) -> None:
     """Set the environment that lm-eval and its packages read when they are first imported.
 
-    lm-eval's worker processes are turned off: forking a process that has threads can hang it.
+    lm-eval's worker processes are disabled, since forking a process with threads can hang.
 
     Raises:
         MissingDependencyError: lm-eval is not installed.
@@ -167,8 +167,7 @@ def list_tasks(
     """Name and kind (`group`, `tag` or `task`) of everything that matches; of all when None.
 
     Raises:
-        UsageError: `tasks` is given and names nothing.
-        UnknownNameError: nothing matches.
+        UsageError: `tasks` is given but empty. UnknownNameError: nothing matches.
     """
     patterns = ("*",) if tasks is None else names_in(tasks, "--tasks")
     prepare_process()
@@ -193,7 +192,7 @@ def load_tasks(job: BenchmarkJob, on_failure: FailureListener) -> TaskSelection:
         try:
             with no_prints():
                 _load(name, manager, job, selection)
-        except Exception as error:  # a task file may hold any code of its author
+        except Exception as error:  # a task file may contain arbitrary code
             on_failure(_explain(name, error))
     return selection
 
@@ -201,8 +200,8 @@ def load_tasks(job: BenchmarkJob, on_failure: FailureListener) -> TaskSelection:
 def _manager(names: Sequence[str], include_path: Path | None) -> Any:
     """lm-eval's index of task files.
 
-    lm-eval's own fourteen thousand files take long to read. They are skipped when the user's
-    folder, which takes precedence, has every task that is named.
+    lm-eval's own fourteen thousand files take long to read. They are skipped if the user's folder,
+    which takes precedence, has every named task.
     """
     from lm_eval.tasks import TaskManager
 
@@ -272,8 +271,8 @@ def _load(name: str, manager: Any, job: BenchmarkJob, selection: TaskSelection) 
     for each in loaded:
         if each in selection.tasks:
             raise BenchmarkError(
-                f"{name!r} contains task {each!r}, which is named in another way too; run {name!r} "
-                "separately"
+                f"{name!r} contains task {each!r}, which is also named in another way; run "
+                f"{name!r} separately"
             )
     selection.tasks.update(loaded)
     selection.groups.update(found.get("groups", {}))
@@ -358,6 +357,6 @@ def _explain(name: str, error: Exception) -> LlmprofError:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an exception's message, or its class where it has none."""
+    """The first line of an exception's message, or its class if it has none."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".") if lines else type(error).__name__

@@ -135,7 +135,7 @@ def test_any_program_is_started_by_its_command(tiny_llama: Path, tmp_path: Path)
         ("openai", {"server_command": "no-such {model} {port}"}, "no program 'no-such'"),
         ("openai", {"server_command": "sh {gguf} {port}"}, "is no GGUF file"),
         ("openai", {"server_command": "sh", "base_url": "http://localhost"}, "give one of them"),
-        ("openai", {"base_url": "http://localhost", "server_wait": 3.0}, "leave it out"),
+        ("openai", {"base_url": "http://localhost", "server_wait": 3.0}, "remove it"),
         ("vllm", {"server_command": "no-such serve"}, "no program 'no-such'"),
         ("vllm", {"server_command": "env no-such serve"}, "no-such --version fails"),
         ("vllm", {"quantize": "8bit"}, "use --quantize 4bit"),

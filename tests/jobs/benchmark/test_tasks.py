@@ -44,7 +44,7 @@ def test_task_of_two_groups_is_refused(tmp_path: Path) -> None:
     write_group(tmp_path, "b", ["first", "second"])
     selection, failures = load(tmp_path, "a", "b")
     assert list(selection.tasks) == ["first"]
-    assert "'first', which is named in another way too" in str(failures[0])
+    assert "'first', which is also named in another way" in str(failures[0])
 
 
 def test_number_of_examples_is_the_users_unless_the_task_insists_on_none(tmp_path: Path) -> None:
