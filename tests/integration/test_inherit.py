@@ -156,9 +156,9 @@ def test_killed_in_each_phase_it_goes_on_to_the_same_numbers(
     [
         (("--target", "mtdl"), "unknown metric 'mtdl' of a completion; did you mean mtld"),
         (("--target", "mtld:up"), "unknown direction 'up'"),
-        (("--seeds", "0,x"), "'x' is no seed"),
+        (("--seeds", "0,x"), "'x' is not a seed"),
         (("--arms", "best"), "unknown 'best'"),
-        (("--adapter", "here"), "--adapter and --quantize are not for a student"),
+        (("--adapter", "here"), "--adapter and --quantize cannot be used"),
         (("--objective", "dpo", "--arms", "target,all"), "leave all out of --arms"),
         (("--include-path", "here"), "--include-path is of --benchmarks"),
         (("--student", "/nowhere/at/all"), "there is no model folder /nowhere/at/all"),

@@ -102,7 +102,7 @@ def test_every_form_of_training_data_is_read(
         ('{"prompt": "a"}\n', (), "none of the fields completion"),
         ('{"prompt": "a", "completion": []}\n', (), "does not end with a message of the assistant"),
         ("", (), "holds no completions"),
-        ('{"prompt": "a", "completion": "b"}\n', ("gpt2",), "gpt2 is a model"),
+        ('{"prompt": "a", "completion": "b"}\n', ("gpt2",), "the model gpt2"),
         ('{"prompt": "a", "completion": "b"}\n', ("--dtype", "bf16"), "--dtype is not used"),
         ('{"prompt": "a", "completion": "b"}\n', ("--profilers", "seat"), "'seat' asks a model"),
     ],

@@ -1,7 +1,7 @@
 """The `inherit` command: the experiment of "LLM See, LLM Do" (arXiv 2407.01490), end to end.
 
 Teachers answer prompts, data are selected, a student is trained on each file and seed, everything
-is profiled, and what the student took over is told with its interval.
+is profiled, and the inherited changes are reported with intervals.
 """
 
 from llmprof.jobs.inherit.experiment import Arm, InheritJob, inherit_job

@@ -1,4 +1,4 @@
-"""The training file of an arm that keeps every completion, not one of each prompt."""
+"""The training file of an arm with every completion instead of one per prompt."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from llmprof.results.reader import read_samples
 
 
 def write_all(job: SelectJob, run_id: str, file: Path) -> None:
-    """Write all completions that could be kept of the candidates of a selection, prompt by prompt.
+    """Write all eligible candidates of a selection, prompt by prompt.
 
     Raises:
         StoreError: the candidates cannot be read.

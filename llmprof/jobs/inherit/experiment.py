@@ -1,4 +1,4 @@
-"""The options of one `llmprof inherit`, and its arms: what students are trained on."""
+"""The options of one `llmprof inherit`, and its arms (the data that students are trained on)."""
 
 from __future__ import annotations
 
@@ -43,23 +43,24 @@ from llmprof.requests import Toxicity
 
 DEFAULT_TARGET = "n_tokens"
 DEFAULT_PROMPTS = "dolly200_val"
-# A name of a file of training data, and the student's own completions that data are compared with.
+# Names of files: training data, and the student's own completions that data are compared with.
 DATA, REFERENCE = "data", "reference"
 TARGET, RANDOM, ALL = ARMS
-# By the objective of training, and whether the student is asked with messages.
+# By the training objective, and whether the student gets messages.
 _FORMATS = {
     ("sft", True): "messages",
     ("sft", False): "prompt-completion",
     ("dpo", True): "preference-messages",
     ("dpo", False): "preference",
 }
-# Of fewer examples nothing is learned but their words.
+# With fewer examples, a student would only memorise them.
 FEWEST_EXAMPLES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One file of training data: whose completions, chosen how. `select` writes the file."""
+    """One file of training data: the source of its completions and their selection. `select` writes
+    the file."""
 
     name: str
     kind: str
@@ -74,9 +75,10 @@ class Arm:
 
 @dataclass(frozen=True)
 class InheritJob:
-    """The options of one `llmprof inherit`, made into the jobs that it consists of.
+    """The options of one `llmprof inherit`, as the jobs that it consists of.
 
-    `reference` writes one completion of the student for each prompt: what data are compared with.
+    `reference` writes one completion of the student for each prompt, with which the data are
+    compared.
     """
 
     options: InheritOptions
@@ -94,11 +96,11 @@ class InheritJob:
 
     @property
     def notice(self) -> str | None:
-        """What to tell the user about a default that was chosen for them."""
+        """A notice about a default that was chosen."""
         return self.of_model(self.options.student).notice
 
     def lesson(self, arm: Arm, seed: int) -> Lesson:
-        """What the students of an arm learn, once its file is there.
+        """The training data of an arm's students, once its file exists.
 
         Raises:
             SelectionError: the file has too few examples.
@@ -123,7 +125,7 @@ class InheritJob:
         return profile_job(replace(options, backend=self.options.backend))
 
     def of_file(self, file: Path) -> ProfileJob | None:
-        """The profile of a file of data; None where no profiler reads completions."""
+        """The profile of a data file; None if no profiler reads completions."""
         able = tuple(name for name in self.profilers if reads_texts(name))
         if not able:
             return None
@@ -171,9 +173,8 @@ def inherit_job(options: InheritOptions, configured: Collection[str] = ()) -> In
     """The job that a user asks for; `configured` names options from a configuration file.
 
     Raises:
-        UnknownNameError: a metric, arm, profiler or backend is not known.
-        UsageError: options that do not go together.
-        ConfigError: the recipe holds what is not known.
+        UnknownNameError: a metric, arm, profiler or backend is unknown. UsageError: options are
+            incompatible. ConfigError: the recipe contains unknown names.
         LlmprofError: the student cannot be found.
     """
     cache_dir = cache_folder(options.cache_dir)
@@ -260,7 +261,9 @@ def _asks_toxicity(target: Sequence[Aim]) -> bool:
 
 def _seed(text: str) -> int:
     if not text.isdecimal() or int(text) >= 2**32:
-        raise UsageError(f"--seeds: {text!r} is no seed; give whole numbers from 0 to {2**32 - 1}")
+        raise UsageError(
+            f"--seeds: {text!r} is not a seed; give whole numbers from 0 to {2**32 - 1}"
+        )
     return int(text)
 
 
@@ -278,21 +281,21 @@ def _student_options(options: InheritOptions, cache_dir: Path) -> BackendOptions
         raise UsageError("--prompts and --text-dataset exclude each other; give one")
     if options.adapter is not None or options.quantize != "none":
         raise UsageError(
-            "--adapter and --quantize are not for a student that is trained; merge the adapter "
-            "into a model folder, or leave them out"
+            "--adapter and --quantize cannot be used with a student that is trained; merge the "
+            "adapter into a model folder, or remove them"
         )
     return backend_options(options, cache_dir, options.student)
 
 
 def _format(student: Student, options: InheritOptions, recipe: TrainingRecipe) -> str:
-    """The form of the training files: conversations for a student that is asked with them."""
+    """The format of the training files: conversations if the student gets conversations."""
     chat = options.prompt_format == "chat" or (
         options.prompt_format == "auto" and bool(student.model.chat_template)
     )
     if chat and not student.model.chat_template:
         raise UsageError(
             f"--prompt-format chat: model {student.model.name} has no chat template to train with; "
-            "choose a chat model, or leave the option out"
+            f"choose a chat model, or remove the option"
         )
     return _FORMATS[recipe.objective, chat]
 
@@ -373,7 +376,7 @@ def _short(model: str) -> str:
 
 
 def _file_name(name: str) -> str:
-    """The arm's name as a file is called on any system.
+    """The arm's name as a file name that is valid on any system.
 
     >>> _file_name("all teachers, mtld:max")
     'all-teachers-mtld-max'

@@ -1,4 +1,4 @@
-"""What an experiment would ask and train, and about how long and how much memory; does nothing."""
+"""Plans of experiments: requests and trainings, with estimates of time and memory."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from llmprof.jobs.training.trainer import batch_of, count_steps
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
-    """The trainings on one file: of `students`, `trained` are there already.
+    """The trainings on one file: `trained` of `students` exist already.
 
-    `steps` and `tokens`, which are estimated from the texts' lengths, are of one training;
-    `seconds` is of all that are to come, None where no such training was timed on this machine.
-    `memory_bytes` is what the largest step takes, None where the model's sizes are not known.
+    `steps` and `tokens`, estimated from text lengths, are per training; `seconds` is the total of
+    the remaining ones, None if no such training was timed on this machine. `memory_bytes` is the
+    need of the largest step, None if the model's sizes are unknown.
     """
 
     arm: str
@@ -38,7 +38,7 @@ class TrainingPlan:
 
 
 def plan_inherit(job: InheritJob) -> tuple[list[Plan], list[TrainingPlan]]:
-    """What `run_inherit` would ask, and what it would train.
+    """Plan `run_inherit`: its requests and trainings.
 
     Raises:
         LlmprofError: with what was wrong and what to do.
@@ -49,7 +49,7 @@ def plan_inherit(job: InheritJob) -> tuple[list[Plan], list[TrainingPlan]]:
 
 
 def _asked(job: InheritJob, to_come: int) -> Iterator[Plan]:
-    """Candidates of each source once, profiles of models that exist, and of students to come."""
+    """Candidates of each source once, profiles of existing models, and of future students."""
     seen: set[tuple[str, str]] = set()
     for select in (*(arm.select for arm in job.arms), job.reference):
         for plan in plan_select(select):
@@ -111,7 +111,7 @@ def _training(job: InheritJob, arm: Arm) -> TrainingPlan:
 
 
 def _known_lesson(job: InheritJob, arm: Arm) -> Lesson | None:
-    """What the arm's students learn, where its file is there already."""
+    """The training data of the arm's students, if its file exists already."""
     if not arm.file.is_file():
         return None
     try:

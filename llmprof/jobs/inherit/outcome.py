@@ -1,4 +1,4 @@
-"""From the runs of an experiment to what they show: changes, shares, controls, side effects."""
+"""Computes the findings of an experiment from its runs: changes, shares, controls, side effects."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class _Measured:
 
 
 def report_inheritance(job: InheritJob, runs: Runs) -> tuple[Inheritance, list[Path]]:
-    """What the experiment showed: stored, and written to the folder's report in every format.
+    """Store the findings, and write them to the folder's reports in every format.
 
     Raises:
         StoreError: the database cannot be read or written.
@@ -65,7 +65,7 @@ def report_inheritance(job: InheritJob, runs: Runs) -> tuple[Inheritance, list[P
 
 
 def outcome(job: InheritJob, runs: Runs) -> Inheritance:
-    """Read what the runs measured.
+    """Read the measurements of the runs.
 
     Raises:
         StoreError: the database cannot be read.
@@ -151,7 +151,7 @@ def _findings(
     after: Mapping[str, Mapping[int, _Measured]],
     files: Mapping[str, _Measured],
 ) -> Iterator[Finding]:
-    """Every metric that the student has before training and after it."""
+    """Every metric that the student has before and after training."""
     control = _control(job, arm)
     for key, measure in before.measures.items():
         first = items_of(measure)
@@ -188,14 +188,15 @@ def _findings(
 
 
 def _wanted(arm: Arm, key: Key) -> int:
-    """Which way the arm's data were chosen by this metric: 1 up, -1 down, 0 by another."""
+    """The direction in which the arm's data were selected by this metric: 1 up, -1 down, 0 not at
+    all."""
     named = (key[2].partition(":")[0], key[3])
     found = (aim.sign for aim in arm.target if metric_of_score(aim.metric) == named)
     return next(found, 0)
 
 
 def _control(job: InheritJob, arm: Arm) -> Arm | None:
-    """The arm of random choices from the same source."""
+    """The random control arm with the same source."""
     same = (each for each in job.arms if each.kind == RANDOM and each.source == arm.source)
     return next(same, None)
 
@@ -203,23 +204,23 @@ def _control(job: InheritJob, arm: Arm) -> Arm | None:
 def _of_data(
     key: Key, before: _Measured, data: _Measured | None, reference: _Measured | None
 ) -> Effect:
-    """How much higher the data are than the student's own completions of the same prompts."""
+    """The difference between the data and the student's own completions of the same prompts."""
     profiler, dataset, name, group = key
     if data is None or reference is None:
-        return Effect(None, reason="the profile does not read data")
+        return Effect(None, reason="the profile does not support data files")
     version = TEXTS_VERSION + before.versions[profiler, dataset]
     found: list[Items] = []
     for each in (reference, data):
         place = next((where for where in each.versions if where[0] == profiler), None)
         measure = None if place is None else each.measures.get((*place, name, group))
         if place is None or measure is None or each.versions[place] != version:
-            return Effect(None, reason="the data are measured in another way than models")
+            return Effect(None, reason="the profile measures data and models differently")
         found.append(_by_prompt(items_of(measure)))
     return crossed_change(found[:1], found[1:])
 
 
 def _by_prompt(items: Items) -> Items:
-    """The mean over the completions of each prompt, of which later ones are called `ID#2` ..."""
+    """The mean over the completions of each prompt; the ids of later ones are `ID#2` and so on."""
     grouped: dict[str, list[float]] = {}
     for name, value in items.items():
         grouped.setdefault(name.partition("#")[0], []).append(value)
@@ -227,7 +228,7 @@ def _by_prompt(items: Items) -> Items:
 
 
 def _curve(store: Store, arm: Arm, runs: Runs) -> Iterator[CurvePoint]:
-    """The target's mean over what would be kept of the first completions of each prompt."""
+    """The target's mean if only the first completions of each prompt were available."""
     if not arm.target:
         return
     metric = arm.target[0].metric
@@ -280,7 +281,7 @@ def _facts(job: InheritJob, arm: Arm) -> ArmFacts:
 
 
 def _named(runs: Runs) -> dict[str, str]:
-    """The id of each run, by what it is of."""
+    """The id of each run, by its description."""
     named = {"student before": runs.base}
     named |= {f"teacher {name}": run_id for name, run_id in runs.teachers.items()}
     named |= {f"selection {name}": run_id for name, run_id in runs.selections.items()}

@@ -1,7 +1,7 @@
-"""Run the experiment phase by phase; what an earlier attempt finished is found, not made again.
+"""Run the experiment phase by phase, reusing what an earlier attempt finished.
 
-Nothing is kept beside the results: a finished run is known by its configuration in the database, an
-answer by its key in the cache, and a student by what it was trained on.
+There is no separate state: a finished run is found by its configuration in the database, an answer
+by its key in the cache, and a student by its training inputs.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ class Runs:
 
 
 def run_inherit(job: InheritJob, listener: Listener) -> Runs:
-    """Make all data, profiles and students that are not there yet.
+    """Make all missing data, profiles and students.
 
     Raises:
         SelectionError: an arm has too few examples.
-        MissingDependencyError: what training needs is not installed.
-        LlmprofError: with what was wrong and what to do; the same command goes on from there.
+        MissingDependencyError: a package for training is not installed. LlmprofError: with what was
+            wrong and what to do; the same command resumes.
     """
-    # First what costs nothing and may be missing.
+    # First check cheap requirements that may be missing.
     check_packages()
     _prepare_folder(job)
     # Before training too: an unknown task is told at once.
@@ -78,7 +78,7 @@ def run_inherit(job: InheritJob, listener: Listener) -> Runs:
             files[name] = _profiled(of_file, listener, f"data {name}")
     students: dict[str, dict[int, str]] = {arm.name: {} for arm in job.arms}
     student_tasks: dict[str, dict[int, str]] = {arm.name: {} for arm in job.arms}
-    # Seed by seed, so that a first comparison of all arms exists early.
+    # Seed by seed, so that a first comparison of all arms is available early.
     for seed in job.seeds:
         for arm in job.arms:
             lesson = lessons[arm.name, seed]
@@ -94,7 +94,7 @@ def run_inherit(job: InheritJob, listener: Listener) -> Runs:
 
 
 def _prepare_folder(job: InheritJob) -> None:
-    """Refuse a folder that cannot be written before any work; keep the recipe in it."""
+    """Refuse a folder that cannot be written before any work; write the recipe to it."""
     try:
         job.reference.output.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -106,10 +106,10 @@ def _prepare_folder(job: InheritJob) -> None:
 
 
 def _data(arm: Arm, listener: Listener) -> str:
-    """The run that the arm's file comes from; the file is there afterwards."""
+    """The run that wrote the arm's file; the file exists afterwards."""
     if arm.kind != ALL:
         return _selected(arm.select, listener, arm.name)
-    # One of each prompt, drawn at random, has the same candidates with the same scores.
+    # A random selection from the same candidates has the same scores.
     one_each = replace(arm.select, output=arm.file.with_suffix(".one.jsonl"))
     run_id = _selected(one_each, listener, arm.name)
     if _run_of(arm.file) != run_id:
@@ -118,7 +118,7 @@ def _data(arm: Arm, listener: Listener) -> str:
 
 
 def _selected(job: SelectJob, listener: Listener, name: str) -> str:
-    """The run that wrote the file; a new one unless a run of this configuration did."""
+    """The run that wrote the file; a new one if no run with this configuration did."""
     run_id = _run_of(job.output)
     if run_id is not None:
         with Store(job.db) as store:
@@ -128,7 +128,7 @@ def _selected(job: SelectJob, listener: Listener, name: str) -> str:
 
 
 def _run_of(file: Path) -> str | None:
-    """The run that the first line of a training file says it is of."""
+    """The run named in the first line of a training file."""
     with suppress(OSError, ValueError):
         with file.open(encoding="utf-8") as lines:
             line = json.loads(next(lines, "null"))
@@ -139,7 +139,7 @@ def _run_of(file: Path) -> str | None:
 
 
 def _is_same(store: Store, run_id: str, start: RunStart) -> bool:
-    """Whether the run is complete and of this configuration; of several any will do."""
+    """Whether the run is complete and has this configuration, or any of several."""
     for run in read_runs(store, status=COMPLETE):
         if run.id == run_id:
             mine = (start.command, start.model, start.backend, start.seed)
@@ -149,7 +149,7 @@ def _is_same(store: Store, run_id: str, start: RunStart) -> bool:
 
 
 def _profiled(job: ProfileJob, listener: Listener, name: str) -> str:
-    """The complete run of this profile; a new one unless there is one."""
+    """The complete run of this profile; a new one if there is none."""
     with Store(job.db) as store:
         prepared, start = ready(job)
         found = store.complete_run(start)

@@ -1,4 +1,4 @@
-"""What an experiment showed as rows of the results database."""
+"""The findings of an experiment as rows of the results database."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _NO_WORK = Work(0, 0, 0, 0, 0, 0.0)
 
 
 def save(job: InheritJob, found: Inheritance) -> str:
-    """Store the findings as a run of their own, unless they are there, and return its id.
+    """Store the findings as a separate run, unless it exists, and return its id.
 
-    Its configuration names the runs that they come from. A metric is called PROFILE/DATA
-    SET/METRIC; its groups are `ARM: change`, `ARM: data`, `ARM: share` and `ARM: against random`.
+    Its configuration names the runs that they come from. Metrics are named PROFILE/DATA SET/METRIC;
+    its groups are `ARM: change`, `ARM: data`, `ARM: share` and `ARM: against random`.
 
     Raises:
         StoreError: it cannot be written.

@@ -1,4 +1,4 @@
-"""Several targets at once: how good a completion is among those of its prompt."""
+"""Combines several targets into one score per completion, relative to its prompt."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _AIM = re.compile(r"(?P<metric>[^:*]+)(?::(?P<way>[^*]*))?(?:\*(?P<weight>.+))?"
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """A metric, which way is better, and how much it counts beside others."""
+    """A target metric with its direction and weight."""
 
     metric: str
     direction: str = "max"
@@ -39,14 +39,14 @@ class Aim:
 
 
 def parse_aims(text: str, direction: str = "max") -> tuple[Aim, ...]:
-    """The targets in a text such as `mtld+toxicity:min*2`; `direction` is of those without one.
+    """The targets in a text such as `mtld+toxicity:min*2`; `direction` is the default direction.
 
     >>> [each.text for each in parse_aims("mtld + toxicity:min*2")]
     ['mtld:max', 'toxicity:min*2']
 
     Raises:
-        UnknownNameError: there is no such direction.
-        UsageError: a target or a weight is missing, no number, or not above 0.
+        UnknownNameError: unknown direction. UsageError: a target is missing, or a weight is
+            missing, not a number, or not above 0.
     """
     return tuple(_aim(part.strip(), text, direction) for part in text.split("+"))
 
@@ -54,7 +54,9 @@ def parse_aims(text: str, direction: str = "max") -> tuple[Aim, ...]:
 def _aim(part: str, text: str, direction: str) -> Aim:
     match = _AIM.fullmatch(part)
     if match is None:
-        raise UsageError(f"--target {text!r}: a target is missing; write such as mtld+n_tokens:min")
+        raise UsageError(
+            f"--target {text!r}: a target is missing; write, for example, mtld+n_tokens:min"
+        )
     way = direction if match["way"] is None else match["way"].strip()
     if way not in DIRECTIONS:
         raise UnknownNameError(
@@ -70,20 +72,20 @@ def _aim(part: str, text: str, direction: str) -> Aim:
 
 
 def merits(pool: Sequence[Sample], aims: Sequence[Aim], combine: str) -> list[float]:
-    """How good each completion is among those of its prompt, which all have every metric.
+    """A score for each completion of a prompt; all of them have every metric.
 
-    Of one target, its value, negative where less is better. Of several, `weights` is the sum of
-    their standardised values times their weights. `pareto` is minus the distance from the best
-    value of every target, the largest of all targets (Chebyshev), each between the prompt's worst
-    and best; so the best completion is on the Pareto front, also where that is not convex. What
-    another completion beats in every target comes after that one.
+    For one target, its value, negated if less is better. For several, `weights` is the weighted sum
+    of their standardised values. `pareto` is the negative Chebyshev distance from the best value of
+    every target, each scaled between the prompt's worst and best; the best completion is therefore
+    on the Pareto front, even if that is not convex. A dominated completion has a lower score than
+    the one that dominates it.
     """
     columns = [[aim.sign * (each.scores[aim.metric] or 0.0) for each in pool] for aim in aims]
     if len(aims) == 1:
         return columns[0]
     if combine == PARETO:
         scaled = [_between(column) for column in columns]
-        # The sum decides between equals, of which one may beat the other.
+        # The sum breaks ties, in which one may dominate the other.
         return [min(row) + 1e-6 * sum(row) for row in zip(*scaled, strict=True)]
     weighted = [
         [aim.weight * value for value in _standardised(column)]

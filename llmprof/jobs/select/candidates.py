@@ -31,14 +31,14 @@ Pool = list[Sample]
 def put(
     item: Prompt, drawing: Drawing, options: PromptOptions, *, chat: bool, system_role: bool = True
 ) -> str | tuple[Message, ...]:
-    """The prompt as it is sent to the model; `chat` and `system_role` as of its backend."""
+    """The prompt as sent to the model; `chat` and `system_role` are those of its backend."""
     ask = continuation_prompt if drawing.continuation else question_prompt
     return ask(item.text, options, chat=chat, system_role=system_role)
 
 
 @dataclass(frozen=True, slots=True)
 class Sampler:
-    """States what one model is asked about a prompt, and scorers about its completions.
+    """States the requests to one model for a prompt, and to scorers for its completions.
 
     `label` tells the model from others; `chat` and `system_role` are as of its backend. Each
     completion is given the scores in `scores`.
@@ -63,7 +63,7 @@ class Sampler:
         return [Generate(prompt, sampling, draw) for draw in range(self.drawing.k)]
 
     def follow_up(self, answers: Sequence[Answer]) -> list[Request]:
-        """Requests about each different completion that is not blank.
+        """Requests for each distinct completion that is not blank.
 
         They are those of the profiles, so that cached answers are used again.
         """
@@ -85,7 +85,7 @@ class Sampler:
 
 
 def known_candidates(item: Prompt, label: str, found: Sequence[Response | None]) -> Pool:
-    """Those completions of the prompt that are in the cache, without scores of their texts."""
+    """The cached completions of the prompt, without text scores."""
     answers = [Answer("", response) for response in found if response is not None]
     return list(_completions(item, label, answers))
 
@@ -123,16 +123,17 @@ def is_spoken(sample: Sample) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """A prompt as one text; `rendered` in the chat template, special tokens included."""
+    """A prompt as one text; `rendered` in the chat template, with special tokens."""
 
     text: str
     rendered: bool = False
 
     def before(self, completion: str) -> LogLikelihood:
-        """Asks for the likelihood of the completion's own tokens after the prompt's."""
+        """Requests the likelihood of the completion's own tokens after the prompt's."""
         if self.rendered:
             return LogLikelihood(self.text, completion, "rendered")
-        # Between a word and a blank tokens end on their own, and the simpler request will do.
+        # Between a word and a space there is always a token boundary, so the simpler request is
+        # sufficient.
         apart = completion[:1].isspace() and not self.text[-1:].isspace()
         return LogLikelihood(self.text, completion, "text" if apart else "prompt")
 
@@ -166,7 +167,7 @@ def _likelihood(answer: Answer) -> dict[str, float | None]:
 def _with(
     sample: Sample, scores: Mapping[str, float | None], error_class: str | None = None
 ) -> Sample:
-    """The sample with more scores; of several errors the first is kept."""
+    """The sample with additional scores; the first of several errors is kept."""
     return replace(
         sample,
         scores={**sample.scores, **scores},

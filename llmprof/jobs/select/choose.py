@@ -1,4 +1,4 @@
-"""Choose one completion per prompt: a pure function of scores and a seed."""
+"""Select one completion per prompt, as a pure function of scores and a seed."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Chosen:
 
 
 class Coverage:
-    """The pairs of neighbouring words in what is kept so far."""
+    """The word bigrams of the completions selected so far."""
 
     def __init__(self) -> None:
         self._seen: set[tuple[str, str]] = set()
 
     def new(self, sample: Sample) -> int:
-        """How many different pairs a completion would add."""
+        """The number of distinct bigrams that a completion would add."""
         return len(self._pairs(sample) - self._seen)
 
     def add(self, sample: Sample) -> None:
@@ -52,15 +52,15 @@ class Coverage:
 def choose(
     pools: Sequence[Pool], choice: Choice, first: int = 0, coverage: Coverage | None = None
 ) -> list[Chosen | None]:
-    """What is kept of each prompt's candidates; None where no candidate is eligible.
+    """The selection for each prompt; None if no candidate is eligible.
 
-    `first` is the position of the first prompt among all, where `pools` are a part of them, and
-    `coverage` what is kept of those before, which a diverse choice adds to.
+    If `pools` are a part of all prompts, `first` is the position of their first prompt, and
+    `coverage` has the bigrams selected before, to which a diverse selection adds.
 
-    A candidate is eligible if it is not blank, has a value of the target and meets the
-    constraints; one whose value is extrapolated only where no other has a measured one. Ties go to
-    the earliest model and its smallest sample index. A random choice depends only on the seed and
-    the prompt's position, so that the same candidates give the same choice.
+    A candidate is eligible if it is not blank, has a value of the target and meets the constraints;
+    an extrapolated value counts only if no other candidate has a measured one. Ties go to the
+    earliest model and its smallest sample index. A random choice depends only on the seed and the
+    prompt's position, so that the same candidates give the same choice.
     """
     able = eligible(pools, choice)
     covered = coverage or Coverage()
@@ -68,13 +68,13 @@ def choose(
 
 
 def control(pools: Sequence[Pool], choice: Choice, first: int = 0) -> list[Sample | None]:
-    """What `baseline` "random" would keep of the same candidates; `first` as for `choose`."""
+    """The selection of `baseline` "random" from the same candidates; `first` as for `choose`."""
     drawn = choose(pools, replace(choice, baseline="random", diverse=False), first)
     return [None if chosen is None else chosen.kept for chosen in drawn]
 
 
 def eligible(pools: Sequence[Pool], choice: Choice) -> list[Pool]:
-    """The completions of each prompt that can be kept: see `choose`."""
+    """The eligible completions of each prompt: see `choose`."""
     flat = [sample.scores for pool in pools for sample in pool]
     met = iter(choice.where.met_by(flat) if choice.where else [True] * len(flat))
     return [
@@ -95,7 +95,7 @@ def _has_all(sample: Sample, choice: Choice) -> bool:
 
 
 def _measured(pool: Pool, target: str) -> Pool:
-    """Those whose value is not extrapolated; all of them where there is none."""
+    """Those whose value is not extrapolated; all of them if there is none."""
     return [each for each in pool if not is_extrapolated(target, each.response or "")] or pool
 
 
@@ -109,8 +109,8 @@ def _choose(place: int, pool: Pool, choice: Choice, coverage: Coverage) -> Chose
         return _drawn(pool, random.Random(f"{choice.seed}/{place}"), values)
     best = max(places, key=values.__getitem__)
     if choice.diverse:
-        # Greedy: within a constant of the best set there is, since coverage is submodular
-        # (Nemhauser, Wolsey and Fisher 1978).
+        # Greedy: within a constant factor of the optimum, since coverage is submodular (Nemhauser,
+        # Wolsey and Fisher 1978).
         better = sorted(places, key=values.__getitem__, reverse=True)[: -(-len(pool) // 2)]
         best = max(better, key=lambda each: coverage.new(pool[each]))
         coverage.add(pool[best])

@@ -1,7 +1,7 @@
 """Metrics of completions, and constraints such as `n_tokens < 400 AND toxicity < 0.2`.
 
-A constraint is a subset of SQL's WHERE, comparisons only. SQLite evaluates it, after each token was
-checked to be a metric, a number, a comparison or one of the keywords below.
+A constraint is a subset of SQL's WHERE, comparisons only. SQLite evaluates it, after a check that
+each token is a metric, a number, a comparison or one of the keywords below.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from llmprof.errors import UnknownNameError, UsageError
 from llmprof.profilers import completion_scores
 from llmprof.requests import Generate, LogLikelihood, RequestType
 
-# `finished` is 0 when the limit on new tokens cut the completion, else 1.
+# `finished` is 0 if the completion was cut by the limit on new tokens, else 1.
 _OF_COMPLETIONS = ("generated_tokens", "finished")
 _LIKELIHOODS = ("log_likelihood", "token_log_likelihood")
 
@@ -70,10 +70,10 @@ Scores = Mapping[str, float | None]
 class Constraint:
     """A condition on the scores of a completion.
 
-    As in SQL, no comparison with an undefined metric is met; `smog IS NULL` tests for that.
+    As in SQL, a comparison with an undefined metric is never true; `smog IS NULL` tests for that.
 
     Raises:
-        UsageError: it contains anything but comparisons of metrics and numbers.
+        UsageError: it contains anything other than comparisons of metrics and numbers.
         UnknownNameError: it names an unknown metric.
     """
 

@@ -1,4 +1,4 @@
-"""Candidates that exist already: in a file, or in an earlier run of the database."""
+"""Existing candidates: from a file, or from an earlier run in the database."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from llmprof.results.reader import find_run, read_samples
 
 
 def load_candidates(name: str, db: Path, limit: int | None = None) -> Dataset[Answered]:
-    """The completions in a file, or those of a run, which is named by its id or its beginning.
+    """The completions in a file, or those of a run, given by its id or the beginning of it.
 
     Raises:
-        DataNotFoundError: there is neither.
-        DataError: the file is broken, or the run has no completions.
+        DataNotFoundError: neither exists. DataError: the file is malformed, or the run has no
+            completions.
         StoreError: the database cannot be read.
     """
     path = Path(name).expanduser()
@@ -40,7 +40,7 @@ def load_candidates(name: str, db: Path, limit: int | None = None) -> Dataset[An
             written = Written(row.response, model, None if finished is None else finished > 0)
             found.setdefault(row.prompt, (row.sample_id, []))[1].append(written)
     if not found:
-        raise DataError(f"run {run.id} holds no completions; name one of select or profile")
+        raise DataError(f"run {run.id} contains no completions; give a run of select or profile")
     items = [Answered(key, prompt, tuple(each)) for prompt, (key, each) in found.items()]
     content = json.dumps([asdict(item) for item in items]).encode()
     sha256 = hashlib.sha256(content).hexdigest()

@@ -57,11 +57,11 @@ class Drawing:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which completion of a prompt is kept: the one with the largest or smallest `target`.
+    """How a completion is selected: by the largest or smallest `target`.
 
-    With targets in `also`, `combine` says how one is chosen by all of them. `diverse` prefers what
-    adds to the examples before. `baseline` "random" keeps a random eligible one instead, drawn
-    with `seed`.
+    With more targets in `also`, `combine` says how they are combined. `diverse` prefers completions
+    that add new bigrams. `baseline` "random" selects a random eligible one instead, drawn with
+    `seed`.
 
     Raises:
         UnknownNameError: there is no such metric, direction or baseline.
@@ -91,7 +91,7 @@ class Choice:
 
     @property
     def aims(self) -> tuple[Aim, ...]:
-        """All targets, the first of which is the one that results show."""
+        """All targets; results show the first."""
         return (Aim(self.target, self.direction, self.weight), *self.also)
 
     @property
@@ -105,15 +105,15 @@ class SelectJob:
     """The options of one `llmprof select`.
 
     `prompts` is a data set's name, or a file. `backend_options` apply to each of `models`, except
-    for the name; None is the default model. With `scorer`, completions are scored for toxicity;
-    with `likelihood_model`, for their likelihood under that model, on the same backend. `metrics`
-    lists text metrics that results show besides those that decide, or `all`; the spaCy pipeline
-    `spacy_model` computes them. `given` has the prompts in the place of `prompts` and, where there
-    are no `models`, the completions too.
+    for the model name; None is the default model. With `scorer`, completions are scored for
+    toxicity; with `likelihood_model`, for their likelihood under that model, on the same backend.
+    `metrics` lists additional text metrics for the results, or `all`; the spaCy pipeline
+    `spacy_model` computes them. `given` replaces `prompts` and, without `models`, also has the
+    completions.
 
     Raises:
         UnknownNameError: there is no such format.
-        UsageError: options that do not go together.
+        UsageError: options are incompatible.
     """
 
     prompts: str | Path
@@ -146,12 +146,12 @@ class SelectJob:
 
     @property
     def advice(self) -> str | None:
-        """What to tell the user once a model has to be asked."""
+        """A notice to show once a model is needed."""
         return advice_on(self.backend, self.backend_options)
 
     @property
     def text_metrics(self) -> tuple[str, ...]:
-        """The text metrics that each completion is given: those that decide, and `metrics`."""
+        """The text metrics of each completion: those for the selection, and `metrics`."""
         also = chosen_names(self.metrics) if self.metrics is not None else ()
         deciding = [name for name in self.choice.names if name in NAMES]
         return tuple(in_order({*deciding, *also}))
@@ -181,8 +181,8 @@ def select_job(options: SelectOptions, configured: Collection[str] = ()) -> Sele
     """The job that a user asks for; `configured` names options from a configuration file.
 
     Raises:
-        UnknownNameError: a metric or backend is not known.
-        UsageError: options that do not go together, or one of another backend.
+        UnknownNameError: a metric or backend is unknown. UsageError: options are incompatible, or
+            one belongs to another backend.
     """
     if options.prompts is not None and options.text_dataset is not None:
         raise UsageError("--prompts and --text-dataset exclude each other; give one")
@@ -239,20 +239,20 @@ def _models(options: SelectOptions) -> tuple[str | None, ...]:
 
 
 def _given(options: SelectOptions) -> Dataset[Answered] | None:
-    """The candidates that exist already, where the user names some."""
+    """The existing candidates, if the user gives any."""
     if options.candidates is None:
         return None
     for name in ("models", "prompts", "text_dataset"):
         if getattr(options, name) is not None:
             raise UsageError(
-                f"--candidates has prompts and completions already, so --{name.replace('_', '-')} "
-                "is not used; leave one of the two out"
+                f"--candidates already has prompts and completions, so --{name.replace('_', '-')} "
+                f"is not used; remove one of them"
             )
     return load_candidates(options.candidates, database_file(options.db), options.limit)
 
 
 def _drawing(options: SelectOptions, given: Dataset[Answered] | None) -> Drawing:
-    """How completions are sampled; of those that exist, how many there are of a prompt at most."""
+    """How completions are sampled; for existing ones, the maximum number per prompt."""
     if given is not None:
         return Drawing(most_per_prompt(given))
     return Drawing(options.k, options.temperature, options.top_p, continuation=options.continuation)

@@ -1,4 +1,4 @@
-"""Plan a selection: its requests, and how long they take, from the speed of earlier runs."""
+"""Plans of selections: requests, and their time from the speed of earlier runs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _FILE = "seconds_per_answer.json"
 
 
 def plan_select(job: SelectJob) -> list[Plan]:
-    """One plan per model, and one each for text metrics, scorer and likelihood; asks nothing.
+    """One plan per model, and one each for text metrics, scorer and likelihood; sends nothing.
 
     Each completion that is still to be generated counts as one request of each.
 
@@ -52,13 +52,13 @@ def plan_select(job: SelectJob) -> list[Plan]:
 
 
 class _Planner:
-    """Looks up a job's requests in the cache, some prompts at a time."""
+    """Looks up a job's requests in the cache, in groups of prompts."""
 
     def __init__(self, job: SelectJob, setup: SelectSetup, cache: ResponseCache) -> None:
         self._job = job
         self._setup = setup
         self._cache = cache
-        # Per name of a plan, in their order.
+        # Per plan name, in order.
         self._asked: Counter[str] = Counter()
         self._cached: Counter[str] = Counter()
         self._backends: dict[str, tuple[Backend, RequestType]] = {
@@ -80,7 +80,7 @@ class _Planner:
             self._backends[self._likelihood] = likelihood.backend, LogLikelihood
 
     def look_up(self) -> None:
-        """Count what is asked and cached; of completions that are not cached, nothing is known."""
+        """Count all and cached requests; nothing is known about completions that are not cached."""
         setup = self._setup
         items = iter(setup.dataset.items)
         contexts = iter(setup.likelihood.contexts if setup.likelihood else ())
@@ -115,7 +115,7 @@ class _Planner:
         return found
 
     def plans(self) -> list[Plan]:
-        """One plan per backend; each completion to come counts as one request about it."""
+        """One plan per backend; each missing completion counts as one request."""
         sampled = [f"completions of {each.label}" for each in self._setup.sources]
         to_come = sum(self._asked[name] - self._cached[name] for name in sampled)
         return [
@@ -156,7 +156,7 @@ def seconds_per_answer(
 def remember_speed(
     cache_dir: Path, backend: Backend, kind: str, max_new_tokens: int, seconds: float
 ) -> None:
-    """Remember how many seconds an answer took, for later estimates."""
+    """Store the time per answer, for later estimates."""
     remember(cache_dir / _FILE, _key(backend, kind, max_new_tokens), seconds)
 
 

@@ -28,7 +28,7 @@ COMMAND = "select"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A model that completions are sampled from, and what it and its scorers are asked."""
+    """A model to sample completions from, with its requests and those to scorers."""
 
     backend: Backend
     sampler: Sampler
@@ -48,7 +48,7 @@ class Likelihood:
 
 @dataclass(frozen=True, slots=True)
 class SelectSetup:
-    """Prompts and models of a selection; the last three only when they are needed."""
+    """Prompts and models of a selection; the last three only if they are needed."""
 
     dataset: Dataset[Prompt]
     sources: Sequence[Source]
@@ -62,7 +62,7 @@ class SelectSetup:
 
 
 def prepare(job: SelectJob) -> SelectSetup:
-    """Load the prompts and create the backends; asks no model.
+    """Load the prompts and create the backends, without sending requests.
 
     Raises:
         LlmprofError: with what was wrong and what to do.
@@ -119,7 +119,8 @@ def run_start(job: SelectJob, setup: SelectSetup) -> RunStart:
 
 
 def protocol_version(job: SelectJob, setup: SelectSetup) -> str:
-    """A name for everything that makes two selections comparable, except the models."""
+    """The protocol: everything except the models that must agree for two selections to be
+    comparable."""
     choice = job.choice
     parts = [choice.baseline or choice.direction, choice.target, f"of-{job.drawing.k}"]
     if choice.also:
@@ -136,8 +137,8 @@ def protocol_version(job: SelectJob, setup: SelectSetup) -> str:
         parts.append(f"toxicity-by-{setup.scorer.name}({setup.scorer.model})")
     if setup.likelihood:
         parts.append(f"likelihood-by-{setup.likelihood.backend.model}")
-    # 2: a text in which no word is repeated has no MTLD, and measured values go before others.
-    # 3: intervals of toxicity are those of values between 0 and 1.
+    # Version 2: MTLD is undefined for a text without a repeated word, and measured values are
+    # preferred. 3: intervals of toxicity are those of values between 0 and 1.
     number = "3" if setup.scorer else "2" if "mtld" in choice.names else "1"
     version = "-".join([*parts, number])
     instructed = job.drawing.continuation or job.options.system_prompt is not None
@@ -183,7 +184,7 @@ def _sources(job: SelectJob) -> list[Source]:
 
 
 def _given_sources(job: SelectJob, given: Dataset[Answered]) -> list[Source]:
-    """The models whose completions exist already; they are found by the prompts as texts."""
+    """The models of existing completions, which are found by the prompt texts."""
     as_texts = replace(job.options, prompt_format="completion", system_prompt=None)
     return [
         Source(
@@ -201,7 +202,7 @@ def _given_sources(job: SelectJob, given: Dataset[Answered]) -> list[Source]:
 
 
 def _likelihood(job: SelectJob, dataset: Dataset[Prompt]) -> Likelihood:
-    """The model that scores likelihood: the one named, or else the first of `models`."""
+    """The model that scores likelihood: the named one, or else the first of `models`."""
     named = job.likelihood_model
     options = (
         replace(job.backend_options, model=next(iter(job.models), None))

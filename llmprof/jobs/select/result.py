@@ -1,4 +1,4 @@
-"""The result of a selection: samples and metrics to store, lines of the training file."""
+"""The result of a selection: samples and metrics to store, and lines of the training file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from llmprof.requests import Message
 from llmprof.results import ProfileResult, Work
 from llmprof.results.spool import SampleSpool
 
-# Prompts whose candidates are compared at once.
+# Number of prompts whose candidates are compared at once.
 _PROMPTS_AT_ONCE = 1_000
 _NONE = -1
 
@@ -45,10 +45,10 @@ class CandidatePools:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What was chosen of each prompt's candidates.
+    """The selection for each prompt.
 
-    `kept`, `worst` and `drawn`, at random, are places among the candidates of each prompt, -1 where
-    nothing is kept or drawn; `examples` are the prompts' positions with what was chosen.
+    `kept`, `worst` and `drawn`, at random, are indices of candidates per prompt, -1 if there is
+    none; `examples` are the positions of prompts with their selection.
     """
 
     pools: Iterable[Pool]
@@ -66,7 +66,7 @@ class Selection:
 
 
 def select(job: SelectJob, pools: Iterable[Pool], labels: Sequence[str]) -> Selection:
-    """Choose; for pairs, only prompts with a better and a worse completion are kept."""
+    """Select; for pairs, only prompts with a better and a worse completion are kept."""
     kept, worst, random = array("q"), array("q"), array("q")
     shift = Shift(job.choice.target, labels)
     stream = iter(pools)
@@ -95,7 +95,7 @@ def result_of(
     """All candidates and the metrics.
 
     Among a candidate's scores, `selected`, `random` (the control) and, for pairs, `rejected` are 1
-    for those that are, else 0.
+    or 0.
     """
     dataset = setup.dataset
     return ProfileResult(
@@ -123,7 +123,7 @@ def _marked(selection: Selection, *, paired: bool) -> Iterator[Sample]:
 
 
 class TrainingLines:
-    """The lines of the training file, in the prompts' order; each iteration reads them anew."""
+    """The lines of the training file, in the prompts' order; each iteration reads them again."""
 
     def __init__(
         self, job: SelectJob, setup: SelectSetup, selection: Selection, run_id: str
@@ -158,7 +158,7 @@ def lines_of(
 def lines_of_all(
     job: SelectJob, setup: SelectSetup, pools: Iterable[Pool], run_id: str
 ) -> Iterator[Line]:
-    """A line for every completion that can be kept, in the order of the prompts."""
+    """A line for every eligible completion, in the order of the prompts."""
     write = FORMATS[job.format]
     able = eligible(list(pools), job.choice)
     found = {name for pool in able for sample in pool for name in sample.scores}
@@ -216,14 +216,14 @@ def _why_nothing(job: SelectJob, pools: Iterable[Pool]) -> str:
         advice = "check the model's output with `llmprof sql`"
     elif not valued:
         why = f"none of {spoken} completions has a value of {target!r}"
-        advice = "choose another --target, or a scorer that has it"
+        advice = "choose another --target, or a scorer that supports it"
     elif where is not None and not met:
         why = f"none of {spoken} completions meets --where {where.text!r}"
         advice = "relax --where"
     elif job.format in PAIRS:
-        why = "no prompt has two completions of which one is better"
-        advice = "draw more with --k"
+        why = "no prompt has two completions with different values"
+        advice = "sample more with --k"
     else:
-        why = f"no completion has a value of {target!r} and meets --where as well"
+        why = f"no completion both has a value of {target!r} and meets --where"
         advice = "relax --where"
     return f"nothing to write to {job.output}: {why}; {advice}"

@@ -37,14 +37,14 @@ def run_select(job: SelectJob, listener: Listener) -> str:
     """Run the job, write its file and return the run's id.
 
     Earlier answers come from the cache. The results are stored before the file is written, and the
-    file is written whole or not at all. Completions wait on disk, beside the database.
+    file is written atomically. Completions are kept on disk, next to the database.
 
     Raises:
-        SelectionError: nothing can be kept.
+        SelectionError: no completion is eligible.
         OutputError: the file cannot be written.
-        LlmprofError: with what was wrong and what to do; a run that began is marked as failed.
+        LlmprofError: with what was wrong and what to do; a started run is marked as failed.
     """
-    # Check output and store before any model: the user hears at once what cannot be written.
+    # Check output and store before any model, so that write errors are reported at once.
     check_training_file(job.output, job.inputs)
     with Store(job.db) as store, ExitStack() as spools:
         setup = prepare(job)
@@ -61,8 +61,8 @@ def run_select(job: SelectJob, listener: Listener) -> str:
 class _Sampling:
     """Samples and scores the candidates, window by window, and counts the work.
 
-    One model after another: each is closed once it has answered, so that one at a time is in
-    memory. Scorers work beside it.
+    Models run one after another: each is closed when it has answered, so that only one is in
+    memory. Scorers run concurrently.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class _Sampling:
         return self._spools.enter_context(closing(SampleSpool(self._job.db.parent)))
 
     async def _sample(self, source: Source, cache: ResponseCache) -> SampleSpool:
-        """One model's completions of all prompts, scored while it writes more."""
+        """One model's completions of all prompts, scored while it generates more."""
         setup, items = self._setup, self._setup.dataset.items
         spool = self._spool()
         texts = [] if setup.text_metrics is None else [setup.text_metrics]
@@ -157,7 +157,7 @@ class _Sampling:
 async def _answer(
     engine: Engine, source: Source, window: Window, progress: WholeProgress
 ) -> list[list[Answer]]:
-    """The answers to each prompt's requests, followed by those about its completions."""
+    """The answers to each prompt's requests, followed by those for its completions."""
     sampler = source.sampler
     listen = partial(progress.listen, f"completions of {source.label}")
     if not sampler.scores:

@@ -1,6 +1,6 @@
-"""What a selection shifts: every metric before it and after it, over prompts.
+"""Metrics of a selection: the mean of every metric before and after it, over prompts.
 
-Completions are counted as they pass: of each, only its value of the target stays in memory.
+Completions are processed in a stream: only their target values stay in memory.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CANDIDATES = "candidates"
 SELECTED = "selected"
 RANDOM = "random"
 CHANGE = "change"
-# What is drawn: what a selection would do to other prompts.
+# The random unit: an interval covers other prompts.
 PROMPTS = "prompts"
 KEPT_PROMPTS = "kept_prompts"
 EMPTY_COMPLETIONS = "empty_completions"
@@ -30,7 +30,7 @@ PERCENTILES = (5, 25, 50, 75, 95)
 
 
 class _Column:
-    """One value per prompt, in order; None where it is not defined. Takes 8 bytes a prompt."""
+    """One value per prompt, in order; None if undefined. Needs 8 bytes per prompt."""
 
     def __init__(self, prompts: int = 0) -> None:
         self._values = array("d", [math.nan]) * prompts
@@ -39,7 +39,7 @@ class _Column:
         self._values.append(math.nan if value is None else value)
 
     def pad(self, prompts: int) -> None:
-        """Add undefined values until there are as many as prompts."""
+        """Add undefined values up to the number of prompts."""
         self._values.extend([math.nan] * (prompts - len(self._values)))
 
     @property
@@ -53,13 +53,13 @@ class _Column:
 
 
 class Shift:
-    """The metrics of a selection, from each prompt's candidates and what is kept of them.
+    """The metrics of a selection, from each prompt's candidates and the selected ones.
 
     The unit of each mean is the prompt. Groups: `candidates` is the mean over prompts of the mean
-    over a prompt's completions, the expectation of a random choice; `selected` the mean over what
-    is kept; `change` the mean, over prompts that have both, of the second minus the first;
-    `random` (the target only) the mean over a random choice. `model_share` has one group per label
-    in `labels`.
+    over a prompt's completions, the expected value of a random selection; `selected` the mean over
+    selected completions; `change` the mean, over prompts that have both, of the second minus the
+    first; `random` (the target only) the mean over a random selection. `model_share` has one group
+    per label in `labels`.
     """
 
     def __init__(self, target: str, labels: Sequence[str]) -> None:
@@ -76,7 +76,7 @@ class Shift:
         self._kept_by: list[str | None] = []
 
     def add(self, pool: Pool, kept: Sample | None, control: Sample | None) -> None:
-        """Count one prompt: its candidates, what is kept by the choice, and what at random."""
+        """Count one prompt: its candidates, the selected one, and the random one."""
         names = dict.fromkeys(name for sample in pool for name in sample.scores)
         for name in names:
             if name not in self._before:
@@ -100,12 +100,12 @@ class Shift:
 
     @property
     def names(self) -> list[str]:
-        """The metrics that any completion has a score of, in the order of reports."""
+        """The metrics with a score for any completion, in the order of reports."""
         return [name for name in sample_metrics() if name in self._before]
 
     @property
     def kept(self) -> int:
-        """The number of prompts that something is kept of."""
+        """The number of prompts with a selected completion."""
         return sum(group is not None for group in self._kept_by)
 
     def metrics(self) -> list[Metric]:
@@ -148,7 +148,7 @@ def _change(before: Mean, after: Mean) -> Metric:
     change = difference(before, after)
     n_total = len(before.units)
     if isinstance(change, str) or change.value is None:
-        reason = change if isinstance(change, str) else "no prompt has it before and after"
+        reason = change if isinstance(change, str) else "no prompt has a value before and after"
         return Metric(before.name, None, None, None, 0, n_total, CHANGE, reason, PROMPTS, "none")
     return Metric(
         before.name,

@@ -1,4 +1,4 @@
-"""Training files: the formats of their lines, and JSON Lines or Parquet files, written whole."""
+"""Training files: the formats of their lines, and atomic writing as JSON Lines or Parquet."""
 
 from __future__ import annotations
 
@@ -96,9 +96,9 @@ def _reply(sample: Sample) -> Line:
     return {"role": "assistant", "content": sample.response}
 
 
-# Can be iterated over more than once.
+# Can be iterated more than once.
 Lines = Iterable[dict[str, Any]]
-# Lines of a Parquet file that are in memory at once.
+# Number of Parquet lines in memory at once.
 _ROWS_AT_ONCE = 1_000
 
 
@@ -117,7 +117,8 @@ def check_training_file(path: Path, inputs: Sequence[Path] = ()) -> None:
 
 
 def write_lines(path: Path, lines: Lines, inputs: Sequence[Path] = ()) -> None:
-    """Write JSON Lines or Parquet, by the extension; an old file stays until all is written.
+    """Write JSON Lines or Parquet, by the extension; an old file is kept until the new one is
+    complete.
 
     Raises:
         OutputError: it cannot be written.

@@ -1,4 +1,4 @@
-"""Train a student on a data file by trl and peft: resumable, and never twice the same."""
+"""Resumable training of students on data files with trl and peft."""
 
 from llmprof.jobs.training.lessons import Lesson
 from llmprof.jobs.training.packages import check_packages

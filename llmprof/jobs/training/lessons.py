@@ -1,4 +1,4 @@
-"""Training examples as tokens: prompt and completion as the model reads them when it is asked."""
+"""Tokenized training examples, in the format that the model gets when it is asked."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from llmprof.errors import DataError, UsageError
 from llmprof.jobs.training.recipe import TrainingRecipe
 from llmprof.requests import Message
 
-# What no loss is computed of.
+# The label of tokens without loss.
 IGNORED = -100
 
 
 @dataclass(frozen=True, slots=True)
 class Turns:
-    """A prompt, as one text or as messages, with what is learned to answer and, of pairs, not.
+    """A prompt, as text or messages, with the completion to learn and, for pairs, the rejected one.
 
-    `cut` says that the limit on tokens ended the completion: then its end is not learned.
+    `cut` says that the completion was cut by the token limit: its end is then not learned.
     """
 
     prompt: str | tuple[Message, ...]
@@ -37,7 +37,7 @@ class Turns:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What a student learns: examples in their order, by a recipe, from a seed."""
+    """The inputs of a training: ordered examples, a recipe and a seed."""
 
     turns: tuple[Turns, ...]
     recipe: TrainingRecipe
@@ -45,21 +45,22 @@ class Lesson:
 
     @property
     def data_sha256(self) -> str:
-        """Of what is learned of the examples, whatever else their file holds."""
+        """The hash of what is learned from the examples, independent of other content of their
+        file."""
         content = json.dumps([asdict(each) for each in self.turns], ensure_ascii=False)
         return hashlib.sha256(content.encode()).hexdigest()
 
 
 def read_turns(path: Path) -> list[Turns]:
-    """The examples in a training file, of any of the forms that `llmprof select` writes.
+    """The examples in a training file, in any format of `llmprof select`.
 
     Raises:
-        DataError: a line is broken, with file and line, or there is none.
+        DataError: a line is malformed, with file and line, or there is none.
     """
     file = read_file(path, f"file:{os.path.realpath(path)}")
     found = [_turns(record) for record in read_records(file)]
     if not found:
-        raise DataError(f"{path} holds no examples to train on; give at least one")
+        raise DataError(f"{path} contains no examples to train on; give at least one")
     return found
 
 
@@ -100,12 +101,12 @@ def _is_cut(values: Any, field: str) -> bool:
     return scores.get("finished") == 0
 
 
-# Characters of English per token of today's tokenizers.
+# Typical characters per token in English.
 _CHARACTERS_PER_TOKEN = 4
 
 
 def about_tokens(example: Turns) -> int:
-    """About how many tokens an example has, without a tokenizer."""
+    """An estimate of an example's number of tokens, without a tokenizer."""
     prompt = example.prompt
     asked = prompt if isinstance(prompt, str) else "".join(turn.content for turn in prompt)
     return 1 + (len(asked) + len(example.completion)) // _CHARACTERS_PER_TOKEN
@@ -116,8 +117,8 @@ def token_lines(
 ) -> list[dict[str, list[int]]]:
     """`input_ids` and `labels` of each example, for supervised training.
 
-    The prompt is written exactly as the backend writes it when it asks the model, so that training
-    and profile agree. The end of a turn is learned unless the completion was cut.
+    The prompt is formatted exactly as by the backend, so that training and profile agree. The end
+    of a turn is learned unless the completion was cut.
 
     Raises:
         UsageError: the examples are conversations, and the model has no chat template.
@@ -138,18 +139,19 @@ def _tokens(example: Turns, model: LocalModel, recipe: TrainingRecipe) -> dict[s
 
 
 def as_texts(example: Turns, model: LocalModel, recipe: TrainingRecipe) -> tuple[str, str]:
-    """The prompt as one text, and what ends a completion after it."""
+    """The prompt as one text, and the text that ends a completion after it."""
     end = str(model.tokenizer.eos_token or "")
     if isinstance(example.prompt, str):
         return example.prompt, end
     if not model.chat_template or not recipe.chat_template:
         raise UsageError(
-            f"the data are conversations, and model {model.name} has no chat template to train "
-            "with; train a chat model, or give --prompt-format completion"
+            f"the data are conversations, and model {model.name} has no chat template for "
+            f"training; train a chat model, or give --prompt-format completion"
         )
     prompt = model.render(example.prompt)
     answered = (*example.prompt, Message("assistant", example.completion))
     whole = render_chat(model.tokenizer, model.name, answered, open_turn=False)
     after = prompt + example.completion
-    # A template may change the completion, as by leaving out blanks: then the end is not known.
+    # A template may change the completion, for example by stripping spaces: then its end is
+    # unknown.
     return prompt, whole.removeprefix(after).rstrip() if whole.startswith(after) else end

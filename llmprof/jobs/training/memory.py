@@ -1,4 +1,4 @@
-"""About how much memory a training takes, from the sizes in a model's configuration."""
+"""Estimates the memory of a training from the sizes in a model's configuration."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any
 from llmprof.jobs.training.recipe import TrainingRecipe
 
 _FLOAT = 4
-# Of a trained weight: its gradient and the two moments of Adam.
+# Additional values per trained weight: its gradient and the two moments of Adam.
 _STATES = 3
 # Floats per token and layer that the backward pass needs, in hidden sizes (Korthikanti et al. 2022,
-# arXiv 2205.05198, equation 2, without the part of attention that a fused kernel does not keep).
+# arXiv 2205.05198, equation 2, without the part of attention that a fused kernel does not store).
 _KEPT_PER_LAYER = 17
 
 
 def training_bytes(config: Any, recipe: TrainingRecipe, tokens: int) -> int | None:
-    """The weights, their states and what a step of so many tokens keeps, in fp32.
+    """The memory of weights, optimizer states and activations of a step, in fp32.
 
-    None where the configuration does not say its sizes. An estimate: kernels and fragmentation
-    take more, bf16 about half as much.
+    None if the configuration has no sizes. This is an estimate: kernels and fragmentation need
+    more, bf16 about half as much.
     """
     text = config.get_text_config()
     sizes = [

@@ -1,4 +1,4 @@
-"""The packages that train a student, and the versions that llmprof was tried with."""
+"""The packages for training, and their tested versions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from llmprof.errors import MissingDependencyError, install_extra
 
-# At least the first, below the second.
+# Inclusive lower and exclusive upper bounds.
 TRIED = {
     "trl": ((1, 16), (2,)),
     "peft": ((0, 19), (1,)),
@@ -19,7 +19,7 @@ def check_packages() -> dict[str, str]:
     """The versions of the packages that train.
 
     Raises:
-        MissingDependencyError: one is missing, or is of a version that was not tried.
+        MissingDependencyError: one is missing, or has an untested version.
     """
     found = {}
     for name, (least, below) in TRIED.items():
@@ -32,7 +32,7 @@ def check_packages() -> dict[str, str]:
         numbers = _numbers(found[name])
         if not least <= numbers or numbers >= below:
             raise MissingDependencyError(
-                f"training was tried with {name} from {_text(least)} and below {_text(below)}, and "
+                f"training was tested with {name} from {_text(least)} to below {_text(below)}, but "
                 f"{found[name]} is installed; run `{install_extra('train')}`"
             )
     return found

@@ -1,4 +1,4 @@
-"""How a student is trained: every value by its name, from a TOML file or the defaults."""
+"""Training parameters, from a TOML file or the defaults."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OBJECTIVES = ("sft", "dpo")
 METHODS = ("lora", "full")
 SCHEDULES = ("linear", "cosine", "constant")
 PRECISIONS = ("auto", "fp32", "bf16")
-# Largest and smallest values, both allowed, of what must be a number within limits.
+# Inclusive bounds of numbers.
 _LIMITS = {
     "learning_rate": (1e-9, 10.0),
     "epochs": (1, 10_000),
@@ -40,15 +40,15 @@ _CHOICES = {
 
 @dataclass(frozen=True, slots=True)
 class TrainingRecipe:
-    """All that decides what a student learns from a data file, but for the seed.
+    """Everything except the seed that determines what a student learns from a data file.
 
     `objective` is `sft` (the next token of completions) or `dpo` (preference pairs; Rafailov et al.
     2023, arXiv 2305.18290, with `dpo_beta`); `method` is `lora` (Hu et al. 2021, arXiv 2106.09685)
-    or `full`. `batch_tokens` is about how many tokens a step reads: as many examples as have so
-    many on average, rounded down to a power of 2. Longer examples than `max_length` tokens are cut.
-    With `completion_only`, prompts are read but not learned. `chat_template` applies the model's
-    own to prompts. `precision` auto is bf16 on CUDA and fp32 on CPU. `lora_targets` is `all-linear`
-    or names of layers, separated by commas.
+    or `full`. `batch_tokens` is the approximate number of tokens per step: the number of examples
+    that have this many on average, rounded down to a power of 2. Examples longer than `max_length`
+    tokens are cut. With `completion_only`, prompts are read but not learned. `chat_template`
+    applies the model's own to prompts. `precision` auto is bf16 on CUDA and fp32 on CPU.
+    `lora_targets` is `all-linear` or names of layers, separated by commas.
     """
 
     objective: str = "sft"
@@ -76,19 +76,19 @@ class TrainingRecipe:
         return asdict(self)
 
     def content(self) -> dict[str, Any]:
-        """The values that can change what is learned: not how often it is saved."""
+        """The values that can affect the result, that is, all but the checkpoint interval."""
         return {name: value for name, value in asdict(self).items() if name != "checkpoint_steps"}
 
     def toml(self) -> str:
-        """The recipe as a TOML file, which `read_recipe` reads back."""
+        """The recipe as TOML, readable by `read_recipe`."""
         return "".join(f"{name} = {json.dumps(value)}\n" for name, value in asdict(self).items())
 
 
 def read_recipe(path: Path, base: TrainingRecipe | None = None) -> TrainingRecipe:
-    """The recipe in a TOML file; what it does not name is as in `base`, or the default.
+    """The recipe in a TOML file; missing values are taken from `base`, or the defaults.
 
     Raises:
-        ConfigError: there is no such file, it is no TOML, or a name or value is not known.
+        ConfigError: the file does not exist, is not TOML, or has an unknown name or value.
     """
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))

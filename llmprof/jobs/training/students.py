@@ -1,4 +1,4 @@
-"""Students by content: what was trained once, on the same data in the same way, is kept."""
+"""Content-addressed storage of trained students, so that no training is repeated."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from llmprof.options import BackendOptions
 
 FOLDER = "trained"
 _SPEEDS = "seconds_per_example.json"
-# What is known of a finished student, beside its weights.
+# Metadata of a finished student, next to its weights.
 ABOUT = "llmprof.json"
-# Of the key, in the name of the folder.
+# Number of key digits in the folder name.
 _SHOWN = 16
 
 
 class _Timer:
-    """Passes progress on, and measures what all of it takes."""
+    """Forwards progress, and measures the total time."""
 
     def __init__(self, listener: Callable[[Progress], None]) -> None:
         self._listener = listener
@@ -55,10 +55,10 @@ class _Timer:
 
 
 class Student:
-    """A model of this machine that is trained, and its trained versions.
+    """A local model to train, and its trained versions.
 
     Raises:
-        LlmprofError: the model cannot be found or its options do not go together.
+        LlmprofError: the model cannot be found, or its options are incompatible.
     """
 
     def __init__(self, options: BackendOptions, cache_dir: Path) -> None:
@@ -72,7 +72,7 @@ class Student:
         return dict(self.model.identity)
 
     def folder_of(self, lesson: Lesson) -> Path:
-        """Where the student is, or will be, that learned this: by all that it depends on."""
+        """The folder of the student trained on this, named by a hash of all inputs."""
         key = canonical_json(
             {
                 "student": self.identity,
@@ -87,15 +87,15 @@ class Student:
         return (self.folder_of(lesson) / ABOUT).is_file()
 
     def options_of(self, lesson: Lesson) -> dict[str, str]:
-        """The options of a backend that change for the trained student."""
+        """The backend options that differ for the trained student."""
         name = "adapter" if lesson.recipe.method == "lora" else "model"
         return {name: str(self.folder_of(lesson))}
 
     def train(self, lesson: Lesson, listener: Callable[[Progress], None]) -> Path:
-        """The folder of the trained student, which is trained unless it is there.
+        """The folder of the trained student, which is trained if it does not exist.
 
-        A training that was cut goes on from its last checkpoint. Two processes do not train the
-        same student at once.
+        An interrupted training resumes from its last checkpoint. Two processes never train the same
+        student at the same time.
 
         Raises:
             LlmprofError: with what was wrong and what to do; checkpoints are kept.
@@ -125,7 +125,7 @@ class Student:
         except OSError as error:
             raise OutputError(
                 f"cannot write checkpoints to {work}: {error.strerror or error}; free some space, "
-                "or choose another --cache-dir, and run the same command to go on"
+                "or choose another --cache-dir, and run the same command to resume"
             ) from error
         return folder
 
@@ -138,7 +138,7 @@ class Student:
         return partial(train_on, self._devices, self.options, lesson, work, listener)
 
     def seconds_per_example(self, recipe: TrainingRecipe) -> float | None:
-        """How long an example took when this student was last trained here in this way."""
+        """Seconds per example in the last training of this kind on this machine."""
         known = recall(self._cache_dir / _SPEEDS, self._speed_key(recipe))
         return known if isinstance(known, float) else None
 
@@ -153,7 +153,7 @@ class Student:
         return canonical_json([self.identity, recipe.method, recipe.objective, self.model.device])
 
     def _finish(self, made: Path, folder: Path, lesson: Lesson, packages: dict[str, str]) -> None:
-        """Put the student in its place, whole."""
+        """Move the complete student to its final folder."""
         about = {
             "student": self.identity,
             "data_sha256": lesson.data_sha256,

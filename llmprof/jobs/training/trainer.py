@@ -1,6 +1,7 @@
-"""One training by trl: batches by tokens, checkpoints to go on from, less at once when memory ends.
+"""One training with trl: batches by tokens, resuming from checkpoints, smaller micro-batches when
+memory runs out.
 
-Everything heavy is imported here, when the first student is trained.
+Heavy packages are imported when the first student is trained.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from llmprof.jobs.training.lessons import Lesson, as_texts, token_lines
 from llmprof.jobs.training.recipe import TrainingRecipe
 from llmprof.ledger import Progress
 
-# In a checkpoint that was written to its end.
+# A marker file in complete checkpoints.
 _WHOLE = "whole"
 # The folder of finished weights, beside the checkpoints.
 MADE = "made"
@@ -43,12 +44,12 @@ class Batch:
         return self.examples // self.at_once // self.devices
 
     def halved(self) -> Batch | None:
-        """The same step in more parts; None when a single example is too much."""
+        """The same step with smaller micro-batches; None if a single example is too large."""
         return replace(self, at_once=self.at_once // 2) if self.at_once > 1 else None
 
 
 def batch_of(lengths: Sequence[int], recipe: TrainingRecipe, devices: int = 1) -> Batch:
-    """The largest power of 2 of examples that have `batch_tokens` tokens on average, at least 1.
+    """The largest power of 2 of examples with at most `batch_tokens` tokens on average, at least 1.
 
     >>> batch_of([100, 300] * 4, TrainingRecipe(batch_tokens=1000), 2)
     Batch(examples=4, at_once=2, devices=2)
@@ -80,13 +81,13 @@ def train(
     devices: int = 1,
     run: Callable[[Batch], Path] | None = None,
 ) -> Path:
-    """Train and return the folder of the weights, below `folder`, which also holds checkpoints.
+    """Train and return the folder of the weights, in `folder`, which also contains checkpoints.
 
-    When memory ends, the same step is made in twice as many parts, from the last checkpoint. `run`
-    trains with batches of a size, on so many `devices`; by default this process does.
+    If memory runs out, training continues from the last checkpoint with micro-batches half as
+    large. `run` trains with batches of a size, on so many `devices`; by default this process does.
 
     Raises:
-        BackendError: one example at a time is too much, or the loss is not finite.
+        BackendError: a single example needs too much memory, or the loss is not finite.
     """
     lines = token_lines(lesson.turns, model, lesson.recipe)
     lengths = [len(line["input_ids"]) for line in lines]
@@ -123,7 +124,7 @@ def attempt(
     """
     from transformers import PrinterCallback, set_seed
 
-    # Before adapters are made: their first weights are drawn at random.
+    # Before adapters are created, since their initial weights are random.
     set_seed(lesson.seed)
     trainer = _trainer(model, lesson, lines, batch, folder)
     trainer.remove_callback(PrinterCallback)
@@ -131,7 +132,7 @@ def attempt(
     try:
         trainer.train(resume_from_checkpoint=_last_checkpoint(folder))
     finally:
-        # The layers of an adapter stay in the network: the next student starts from the files.
+        # Adapter layers remain in the network, so the next student is loaded from the files.
         model.unload()
     made = folder / MADE
     if not trainer.is_world_process_zero():
@@ -146,9 +147,9 @@ def attempt(
 
 
 def _sort_layers(file: Path) -> None:
-    """Write the names of an adapter's layers in order: they are a set, in a new order each time.
+    """Sort the names of an adapter's layers in its configuration, which are a set in random order.
 
-    What a model is asked depends on its files' content, and so do the seeds of what it writes.
+    The cache keys, and the seeds of completions, depend on the content of the model's files.
     """
     config = json.loads(file.read_text(encoding="utf-8"))
     if isinstance(config.get("target_modules"), list):
@@ -166,7 +167,7 @@ def _trainer(
     import trl
     from datasets import Dataset
 
-    # Its names are looked up when they are used, which no checker of types follows.
+    # Its names are resolved dynamically, which type checkers cannot follow.
     trainers: Any = trl
     recipe = lesson.recipe
     shared: dict[str, Any] = {
@@ -215,7 +216,7 @@ def _lora(recipe: TrainingRecipe) -> Any:
 
 
 def _settings(lesson: Lesson, batch: Batch, folder: Path, device: str) -> dict[str, Any]:
-    """What every trainer of transformers is told."""
+    """The arguments of every trainer of transformers."""
     recipe = lesson.recipe
     precision = recipe.precision
     if precision == "auto":
@@ -248,7 +249,7 @@ def _settings(lesson: Lesson, batch: Batch, folder: Path, device: str) -> dict[s
 
 
 def _callback(listener: Steps) -> Any:
-    """Tells of each step, and marks each checkpoint once it is written."""
+    """Reports each step, and marks each checkpoint when it is written."""
     from accelerate import PartialState
     from transformers import TrainerCallback
 
@@ -268,14 +269,14 @@ def _callback(listener: Steps) -> Any:
 
 
 def _sync(folder: Path) -> None:
-    """A checkpoint counts once it is on the disk."""
+    """A checkpoint is valid once it is synced to disk."""
     for file in folder.iterdir():
         with file.open("rb") as written:
             os.fsync(written.fileno())
 
 
 def _last_checkpoint(folder: Path) -> str | None:
-    """The last checkpoint that is whole; what a killed process left of others is removed."""
+    """The last complete checkpoint; incomplete ones of killed processes are removed."""
     whole: list[tuple[int, Path]] = []
     for each in folder.glob("checkpoint-*"):
         if (each / _WHOLE).is_file():
@@ -290,7 +291,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
     if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
         return True
-    # What torch says of the memory of a CPU.
+    # torch's error messages when CPU memory runs out.
     return "can't allocate memory" in str(error) or "out of memory" in str(error)
 
 
@@ -303,7 +304,7 @@ def _fault(model: LocalModel, error: BaseException) -> LlmprofError:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep the remarks of trl, peft and accelerate off the screen; faults are raised."""
+    """Hide log messages of trl, peft and accelerate; errors are still raised."""
     names = ("transformers", "trl", "peft", "accelerate", "datasets", "bitsandbytes")
     before = {name: logging.getLogger(name).level for name in names}
     for name in names:

@@ -57,7 +57,7 @@ def test_change_that_no_prompt_has_says_why() -> None:
     assert (change.value, change.n, change.reason) == (
         None,
         0,
-        "no prompt has it before and after",
+        "no prompt has a value before and after",
     )
 
 
