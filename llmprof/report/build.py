@@ -17,9 +17,8 @@ from llmprof.report.filters import chosen as keep
 from llmprof.report.headlines import headlines
 from llmprof.report.languages import language_comparisons
 from llmprof.report.provenance_remarks import provenance_remarks, sizes_of
-from llmprof.report.runs import choose_runs
+from llmprof.report.runs import choose_runs, choose_series
 from llmprof.report.seeds import LATEST, TOGETHER, Columns, seeds_together
-from llmprof.report.steps import choose_series
 from llmprof.report.verdicts import corrected
 from llmprof.requests import Toxicity
 from llmprof.results import COMPLETE, Store

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from posixpath import normpath
 
 from llmprof.results.reader import RunRow
+
+# Between the folders of a path, and between a model and its adapter.
+_BOUNDARY = re.compile(r"/| \+ ")
 
 
 def short_name(model: str) -> str:
@@ -14,7 +19,40 @@ def short_name(model: str) -> str:
     >>> short_name("HuggingFaceTB/SmolLM2-135M"), short_name("checkpoints/step-100/")
     ('SmolLM2-135M', 'step-100')
     """
-    return model.rstrip("/").rsplit("/", 1)[-1] or model
+    return _endings(model)[0] or model
+
+
+def is_short_for(name: str, model: str) -> bool:
+    """Whether a name is a model's id or path, or the end of it in whole parts.
+
+    >>> is_short_for("runA/step-100/", "out/runA/step-100"), is_short_for("A/step-1", "runA/step-1")
+    (True, False)
+    """
+    return normpath(name) in _endings(model)
+
+
+def tell_apart(models: Iterable[str]) -> dict[str, str]:
+    """For each model the shortest end of its id or path, in whole parts, that no other of them has.
+
+    >>> tell_apart(["out/runA/step-100", "out/runB/step-100", "org/base"])
+    {'out/runA/step-100': 'runA/step-100', 'out/runB/step-100': 'runB/step-100', 'org/base': 'base'}
+    """
+    endings = {model: _endings(model) for model in models}
+    found: dict[str, str] = {}
+    for depth in range(max(map(len, endings.values()), default=0)):
+        at_depth = {model: each[min(depth, len(each) - 1)] for model, each in endings.items()}
+        count = Counter(at_depth.values())
+        for model, ending in at_depth.items():
+            if ending and count[ending] == 1:
+                found.setdefault(model, ending)
+    return {model: found.get(model, model) for model in endings}
+
+
+def _endings(model: str) -> list[str]:
+    """Every end of an id or path in whole parts, the shortest first; an adapter is the last."""
+    path = model.rstrip("/")
+    starts = [0, *(each.end() for each in _BOUNDARY.finditer(path))]
+    return [path[start:] for start in reversed(starts)]
 
 
 def label_runs(runs: Sequence[RunRow]) -> list[str]:
@@ -31,7 +69,8 @@ def label_runs(runs: Sequence[RunRow]) -> list[str]:
 
 
 def _told_apart(runs: Sequence[RunRow]) -> list[str]:
-    names = _model_names(runs)
+    short = tell_apart(run.model for run in runs)
+    names = [short[run.model] for run in runs]
     if len(set(names)) == len(names):
         return names
     one_model = len(set(names)) == 1
@@ -43,15 +82,6 @@ def _told_apart(runs: Sequence[RunRow]) -> list[str]:
     if one_model:
         return details
     return [f"{name} {detail}".strip() for name, detail in zip(names, details, strict=True)]
-
-
-def _model_names(runs: Sequence[RunRow]) -> list[str]:
-    """Short names; full names where two models share a short one."""
-    models = {run.model for run in runs}
-    shared = Counter(map(short_name, models))
-    return [
-        short_name(run.model) if shared[short_name(run.model)] == 1 else run.model for run in runs
-    ]
 
 
 def _details(runs: Sequence[RunRow]) -> list[str]:

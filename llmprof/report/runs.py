@@ -11,10 +11,11 @@ from posixpath import normpath
 
 from llmprof.errors import UnknownNameError
 from llmprof.report.contents import Omission, ReportedRun, ResultSource
-from llmprof.report.labels import label_runs, short_name
+from llmprof.report.labels import is_short_for, label_runs, tell_apart
 from llmprof.report.seeds import LATEST, TOGETHER
 from llmprof.results import COMPLETE, Store
 from llmprof.results.reader import RunRow, read_datasets, read_run, read_runs
+from llmprof.results.series import read_series
 
 # Parts of an identity that change with a model's weights, not with the way it is run.
 _STATE = frozenset({"fingerprint", "revision", "chat_template", "own_code", "sha256"})
@@ -43,9 +44,6 @@ class _Known:
     results: Mapping[tuple[str, str], int]
     name: str | None
     tags: Sequence[str]
-
-    def is_called(self, name: str) -> bool:
-        return name in (self.model, short_name(self.model)) or normpath(name) == self.model
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +109,19 @@ def choose_run(store: Store, name: str) -> str:
     return _only(name, _find(name, known, [])).run_id if name else known[-1].run_id
 
 
+def choose_series(store: Store, name: str) -> tuple[ChosenRuns, list[int]]:
+    """The latest complete run of each step of a series, called by its step, and the steps.
+
+    Raises:
+        UnknownNameError: there is no such series.
+    """
+    found = read_series(store, name)
+    # One at a time: two steps of equal weights may be of one run.
+    by_id = {run_id: choose_runs(store, (run_id,), None).runs[0] for _, run_id in found}
+    runs = [replace(by_id[run_id], label=f"step {step}") for step, run_id in found]
+    return ChosenRuns(runs, 0, ()), [step for step, _ in found]
+
+
 def _no_run(store: Store) -> UnknownNameError:
     return UnknownNameError(f"{store.path} holds no run yet; run `llmprof profile` first")
 
@@ -152,7 +163,7 @@ def _find(name: str, known: Sequence[_Known], omissions: list[Omission]) -> list
         return [_Pick(known[-back].run_id)]
     if named := [run for run in known if name and run.name == name]:
         return [_Pick(named[-1].run_id)]
-    if of_model := [run for run in known if run.is_called(name)]:
+    if of_model := _of_model(name, known):
         configurations = dict.fromkeys(run.configuration for run in of_model)
         picks = [
             _latest([run for run in of_model if run.configuration == each], omissions)
@@ -167,6 +178,12 @@ def _find(name: str, known: Sequence[_Known], omissions: list[Omission]) -> list
     if not matching:
         raise _unknown(name, known)
     return [_only(name, list(map(_Pick, matching)))]
+
+
+def _of_model(name: str, known: Sequence[_Known]) -> list[_Known]:
+    """The runs of the model that has exactly this name; else of all whose path ends so."""
+    exact = [run for run in known if run.model in (name, normpath(name))]
+    return exact or [run for run in known if is_short_for(name, run.model)]
 
 
 def _latest_with_results(known: Sequence[_Known], omissions: list[Omission]) -> str:
@@ -235,7 +252,7 @@ def _find_baseline(
     labels = {run.label: run.run_id for run in runs}
     if name in labels:
         return [pick for pick in dict.fromkeys(picks) if pick.run_id == labels[name]]
-    named = {run.run_id for run in runs if name in (run.model, short_name(run.model))}
+    named = {run.run_id for run in runs if is_short_for(name, run.model)}
     among = [pick for pick in dict.fromkeys(picks) if pick.run_id in named]
     return among or _find(name, known, omissions)
 
@@ -251,11 +268,9 @@ def _only(name: str, picks: Sequence[_Pick], labels: Sequence[str] = ()) -> _Pic
 
 
 def _unknown(name: str, known: Sequence[_Known]) -> UnknownNameError:
+    short = tell_apart(run.model for run in known)
     names = dict.fromkeys(
-        word
-        for run in known
-        for word in (run.model, short_name(run.model), run.name, *run.tags)
-        if word
+        word for run in known for word in (run.model, short[run.model], run.name, *run.tags) if word
     )
     close = difflib.get_close_matches(name, [*names, *(run.run_id for run in known)], n=3)
     hint = f"did you mean {' or '.join(close)}? " if close else ""

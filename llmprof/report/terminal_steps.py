@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from llmprof.report.contents import Report, Row, Section
-from llmprof.report.steps import sparkline
 from llmprof.report.text import columns_of, coverage, interval, number, signed
 from llmprof.report.verdicts import mark
 from llmprof.safe_text import printable
@@ -13,6 +13,8 @@ from llmprof.safe_text import printable
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+_SPARKS = "▁▂▃▄▅▆▇█"
 
 
 def print_course(section: Section, report: Report, console: Console) -> None:
@@ -54,3 +56,23 @@ def _add(table: Table, row: Row, places: list[int]) -> None:
         "" if new is None else coverage(new),
     ]
     table.add_row(*map(printable, cells))
+
+
+def sparkline(values: Sequence[float | None]) -> str:
+    """Values as bars from the smallest to the largest; a dot where there is none.
+
+    >>> sparkline([0.0, 0.5, None, 1.0]), sparkline([2.0, 2.0])
+    ('▁▄·█', '▄▄')
+    """
+    known = [value for value in values if value is not None]
+    low, high = min(known, default=0.0), max(known, default=0.0)
+    marks = []
+    for value in values:
+        if value is None:
+            marks.append("·")
+        elif high == low:
+            marks.append("▄")
+        else:
+            place = int((value - low) / (high - low) * (len(_SPARKS) - 1))
+            marks.append(_SPARKS[place])
+    return "".join(marks)

@@ -8,7 +8,7 @@ import pytest
 from llmprof.errors import UsageError
 from llmprof.report.build import build_report
 from llmprof.report.figures import write_figures
-from llmprof.report.figures.run_styles import colour, marker
+from llmprof.report.figures.chart_drawing import colour, marker
 from llmprof.report.figures.venues import VENUES
 from tests.report.databases import add_run, pairs, texts
 

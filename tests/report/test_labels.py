@@ -1,11 +1,12 @@
 """Labels: short, and no two equal."""
 
+from posixpath import normpath
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmprof.report.labels import label_runs
+from llmprof.report.labels import is_short_for, label_runs, tell_apart
 from llmprof.results.reader import RunRow
 
 
@@ -46,6 +47,46 @@ def config(quantization: str = "none", dtype: str = "fp32", **values: Any) -> di
 def test_models_go_by_the_last_part_of_their_names() -> None:
     assert labels(("org/a", config()), ("runs/b/", config("4bit"))) == ["a", "b"]
     assert labels(("org/a", config()), ("other/a", config())) == ["org/a", "other/a"]
+
+
+def test_folders_of_one_name_show_as_much_of_their_paths_as_differs() -> None:
+    folders = ("/x/runA/out/step-5", "/x/runB/out/step-5", "step-5", "/x/runB/out/step-6")
+    assert labels(*((folder, config()) for folder in folders)) == [
+        "runA/out/step-5", "runB/out/step-5", "step-5", "step-6",
+    ]  # fmt: skip
+    adapters = ("base + runA/step-5", "base + runB/step-5")
+    assert labels(*((each, config()) for each in adapters)) == ["runA/step-5", "runB/step-5"]
+    assert is_short_for("runA/step-5", adapters[0]) and not is_short_for("base", adapters[0])
+
+
+PATHS = st.builds(
+    lambda root, parts, slash: root + "/".join(parts) + slash,
+    st.sampled_from(["", "/"]),
+    st.lists(st.sampled_from(["runA", "runB", "step-5"]), min_size=1, max_size=4),
+    st.sampled_from(["", "/"]),
+)
+
+
+@given(st.sets(PATHS, max_size=8))
+def test_models_are_told_apart_by_the_shortest_ends_of_their_paths(models: set[str]) -> None:
+    short = tell_apart(models)
+    assert len(set(short.values())) == len(models)
+    for model, label in short.items():
+        others = [each for each in models if each != model]
+        if label != model.rstrip("/"):
+            assert model.rstrip("/").endswith(f"/{label}") or label == model
+        _, _, shorter = label.lstrip("/").rstrip("/").partition("/")
+        # With a part less it would be the end of another path too.
+        assert not shorter or any(is_short_for(shorter, each.rstrip("/")) for each in others)
+
+
+@given(PATHS, st.integers(1, 4))
+def test_a_model_is_found_by_every_end_of_its_path(model: str, parts: int) -> None:
+    path = normpath(model)
+    ending = "/".join(path.split("/")[-parts:])
+    assert is_short_for(ending, path) and is_short_for(f"{ending}/", path)
+    assert not is_short_for(f"other/{ending}", path)
+    assert not is_short_for(ending.lstrip("/")[1:], path)
 
 
 def test_runs_of_one_model_go_by_what_differs() -> None:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from llmprof.report.contents import Report
-from llmprof.report.figures.run_styles import colour, marker
 from llmprof.report.html.charts.plotting import Chart
 
 if TYPE_CHECKING:
@@ -19,6 +18,11 @@ if TYPE_CHECKING:
 _INCHES = 1 / 140
 _LEAST_HEIGHT = 1.6
 _TAG = re.compile(r"<[^>]+>")
+# Okabe and Ito's, safe for colour-blind readers.
+COLOURS = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8A8F00",
+)  # fmt: skip
+MARKERS = ("o", "s", "D", "P", "X", "p", "h", "*")
 
 
 def draw_chart(chart: Chart, report: Report, width: float) -> Figure:
@@ -116,3 +120,13 @@ def _plain(text: str) -> str:
     """A label of the page as text; a dollar sign begins no formula."""
     lines = text.replace("<br>", "\n")
     return html.unescape(_TAG.sub("", lines)).replace("$", r"\$")
+
+
+def colour(run: int) -> str:
+    """The colour of a run; those of later runs are shifted, so that no two of 64 look alike."""
+    return COLOURS[(run + 3 * (run // len(COLOURS))) % len(COLOURS)]
+
+
+def marker(run: int) -> str:
+    """The sign of a run."""
+    return MARKERS[run % len(MARKERS)]

@@ -10,9 +10,8 @@ from llmprof.report.contents import Report, Section
 from llmprof.report.html.charts.by_group import group_charts
 from llmprof.report.html.charts.change_bars import changes
 from llmprof.report.html.charts.choices import choice_charts
-from llmprof.report.html.charts.course import course_charts
 from llmprof.report.html.charts.distributions import distribution_charts
-from llmprof.report.html.charts.overview import overview
+from llmprof.report.html.charts.overview import course_charts, overview
 from llmprof.report.html.charts.plotting import Chart
 from llmprof.report.html.charts.reliability import reliability_charts
 from llmprof.results import Store
