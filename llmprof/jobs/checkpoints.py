@@ -17,18 +17,19 @@ from llmprof.results.series import SeriesPlace
 
 # Files that trainers of transformers write into each checkpoint.
 _STATE_FILE = "trainer_state.json"
-_ADAPTER_FILE = "adapter_config.json"
 _STEP = re.compile(r"(?:^|.*[^a-z])(?:checkpoint|ckpt|step|epoch|iter|global_step)[-_]?(\d{1,15})")
 
 
 @dataclass(frozen=True, slots=True)
 class _Checkpoint:
-    """A model at a step; `adapter` is set if the folder contains only an adapter."""
+    """A model at a step."""
 
-    given: str
-    step: int
     model: str | None
-    adapter: str | None
+    step: int
+
+    @property
+    def given(self) -> str:
+        return "the default model" if self.model is None else self.model
 
 
 def profile_jobs(options: ProfileOptions, configured: Collection[str] = ()) -> list[ProfileJob]:
@@ -56,10 +57,7 @@ def profile_jobs(options: ProfileOptions, configured: Collection[str] = ()) -> l
     return [
         replace(
             profile_job(
-                replace(
-                    options, model=each.model, adapter=each.adapter, checkpoints=None, step=None
-                ),
-                configured,
+                replace(options, model=each.model, checkpoints=None, step=None), configured
             ),
             place=SeriesPlace(options.series, each.step),
         )
@@ -75,14 +73,12 @@ def _checkpoints(options: ProfileOptions) -> list[_Checkpoint]:
     for model in models:
         folder = None if model is None else Path(model).expanduser()
         step = options.step if options.step is not None else _step_of(options, folder)
-        given = "the default model" if model is None else model
         if step is None:
-            raise UsageError(f"{given} does not say its training step; give it with --step")
-        base = None if folder is None else _base_of(folder)
-        if base is None or options.adapter is not None:
-            found.append(_Checkpoint(given, step, model, options.adapter))
-        else:
-            found.append(_Checkpoint(given, step, base, model))
+            raise UsageError(
+                f"{model or 'the default model'} does not say its training step; give it with "
+                "--step"
+            )
+        found.append(_Checkpoint(model, step))
     return found
 
 
@@ -98,16 +94,3 @@ def _step_of(options: ProfileOptions, folder: Path | None) -> int | None:
         if found := _STEP.fullmatch(name.lower()):
             return int(found[1])
     return None
-
-
-def _base_of(folder: Path) -> str | None:
-    """The model that an adapter alone was trained on, as its own configuration says."""
-    if not (folder / _ADAPTER_FILE).is_file() or (folder / "config.json").is_file():
-        return None
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        config = json.loads((folder / _ADAPTER_FILE).read_text(encoding="utf-8"))
-        return str(config["base_model_name_or_path"])
-    raise UsageError(
-        f"adapter {folder} does not say which model it was trained on; give the model as MODEL, "
-        f"and the adapter with --adapter"
-    )

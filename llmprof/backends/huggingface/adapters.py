@@ -1,16 +1,19 @@
-"""PEFT adapters: checks one and puts its layers into a loaded network."""
+"""PEFT adapters: finds the base of one, checks it and puts its layers into a loaded network."""
 
 from __future__ import annotations
 
 import json
 import warnings
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from llmprof.backends.huggingface.foreign_code import first_line, one_line_errors
 from llmprof.backends.huggingface.model_files import ModelFiles
-from llmprof.backends.huggingface.weights import ADAPTER, check_pickles
-from llmprof.errors import BackendError, LlmprofError, UsageError
+from llmprof.backends.huggingface.weights import ADAPTER, MODEL, check_pickles
+from llmprof.backends.protocol import BackendOptions
+from llmprof.errors import BackendError, LlmprofError, ModelNotFoundError, UsageError
 
 # Megatron's module, which PEFT imports by name, and the adapters that X-LoRA mixes.
 _FOREIGN_PARTS = ("megatron_config", "adapters")
@@ -59,6 +62,30 @@ def apply_adapter(network: Any, adapter: ModelFiles) -> Any:
             "was trained on this model"
         ) from error
     return wrapped.get_base_model()
+
+
+def with_base(options: BackendOptions) -> BackendOptions:
+    """Where `model` is a folder that holds an adapter alone, its base with the adapter.
+
+    The base is the model that the adapter's own configuration names.
+
+    Raises:
+        ModelNotFoundError: it names none.
+    """
+    folder = Path(options.model or "").expanduser()
+    alone = not (folder / MODEL.config).is_file() and (folder / ADAPTER.config).is_file()
+    if options.model is None or options.adapter is not None or not alone:
+        return options
+    base = None
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        config = json.loads((folder / ADAPTER.config).read_text(encoding="utf-8"))
+        base = config["base_model_name_or_path"]
+    if not isinstance(base, str) or not base:
+        raise ModelNotFoundError(
+            f"adapter {options.model} does not say which model it was trained on; name that model, "
+            "and the adapter with --adapter"
+        )
+    return replace(options, model=base, adapter=options.model)
 
 
 def _refuse_foreign_parts(folder: Path, name: str) -> None:

@@ -11,6 +11,7 @@ import anyio
 import anyio.to_thread
 from platformdirs import user_cache_path
 
+from llmprof.backends.huggingface.adapters import with_base
 from llmprof.backends.huggingface.batch_size import Budget, halving_batches
 from llmprof.backends.huggingface.decoder import Decoder
 from llmprof.backends.huggingface.embedding import embed
@@ -92,6 +93,7 @@ class HuggingFaceBackend:
 
     def __init__(self, options: BackendOptions, model: LiveModel | None = None) -> None:
         """Answer with the model that the options name, or with one that is in memory already."""
+        options = with_base(options)
         self._model: LocalModel | LiveModel = LocalModel(options) if model is None else model
         self._options = options
         self._one_at_a_time = anyio.CapacityLimiter(1)

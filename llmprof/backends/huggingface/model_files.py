@@ -168,6 +168,11 @@ def _default_gguf() -> Path:
 def _weights_in(folder: Path, layout: CheckpointLayout, allow_pickle: bool) -> str:
     """The weights of `folder` that will be read."""
     if not (folder / layout.config).is_file():
+        if (folder / ADAPTER.config).is_file():
+            raise ModelNotFoundError(
+                f"folder {folder} holds an adapter alone, and {layout.what} is needed here; merge "
+                "the adapter into its model, and name the folder of that"
+            )
         raise ModelNotFoundError(
             f"folder {folder} holds no {layout.config}; give the folder of {layout.what}"
         )

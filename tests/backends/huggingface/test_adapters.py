@@ -72,6 +72,27 @@ def test_identity_follows_the_adapters_weights(
     assert LocalModel(BackendOptions(model=str(tiny_llama))).identity["adapter"] is None
 
 
+def test_a_folder_of_an_adapter_alone_is_put_on_its_base(
+    tiny_llama: Path, adapter: Path, ask: Ask, tmp_path: Path
+) -> None:
+    both = BackendOptions(model=str(tiny_llama), adapter=str(adapter))
+    alone = create_backend("huggingface", BackendOptions(model=str(adapter)))
+    apart = create_backend("huggingface", both)
+    assert (alone.model, alone.identity) == (apart.model, apart.identity)
+    assert ask(alone, REQUESTS[:1]) == ask(apart, REQUESTS[:1])
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    for base, words in (
+        (None, "does not say which model it was trained on"),
+        ("/gone", "there is no model folder /gone"),
+    ):
+        config["base_model_name_or_path"] = base
+        (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+        with pytest.raises(ModelNotFoundError, match=rf"^[^\n]*{words}[^\n]*$"):
+            create_backend("huggingface", BackendOptions(model=str(tmp_path)))
+    with pytest.raises(ModelNotFoundError, match="holds an adapter alone"):
+        LocalModel(BackendOptions(model=str(adapter)))
+
+
 def test_adapter_of_another_model_is_refused(adapter: Path, tmp_path: Path) -> None:
     wider = save_llama(tmp_path, hidden_size=128)
     model = LocalModel(BackendOptions(model=str(wider), adapter=str(adapter)))
