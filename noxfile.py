@@ -80,6 +80,14 @@ def reference(session: nox.Session) -> None:
 
 
 @nox.session
+def trackers(session: nox.Session) -> None:
+    """Read back by its own client what each experiment tracker was told; none is left out."""
+    install(session, *group("tests"), extras="[all,mlflow,tensorboard,trackio,wandb]")
+    required = {"LLMPROF_REQUIRE_ALL": "1", "LLMPROF_REQUIRE_TRACKERS": "1"}
+    session.run("pytest", "tests/trackers", *session.posargs, env=required)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, format and the direction of imports."""
     session.install(*group("lint"))

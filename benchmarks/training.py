@@ -9,9 +9,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from llmprof import ProfileCallback
+from llmprof.backends.huggingface.model_files import find_model
+from llmprof.options import cache_folder
+from tests.trainings import train
 
 
 def parse() -> argparse.Namespace:
@@ -35,57 +43,29 @@ def texts(folder: Path) -> list[str]:
     return [f"{instructions[each]}\n{answers[each]}" for each in instructions]
 
 
-def train(arguments: argparse.Namespace, callbacks: list[Any]) -> tuple[list[float], float]:
-    """The losses, and the seconds that the training took."""
+def with_lora(network: Any) -> Any:
     from peft import LoraConfig, get_peft_model
-    from transformers import (
-        AutoModelForCausalLM,
-        AutoTokenizer,
-        DataCollatorForLanguageModeling,
-        Trainer,
-        TrainingArguments,
-        set_seed,
-    )
 
-    from llmprof.backends.huggingface.model_files import find_model
-    from llmprof.options import cache_folder
+    config = LoraConfig(r=8, lora_alpha=32, lora_dropout=0.05, task_type="CAUSAL_LM")
+    return get_peft_model(network, config)
 
-    set_seed(0)
+
+def timed(arguments: argparse.Namespace, *callbacks: Any) -> tuple[list[float], float]:
+    """The losses, and the seconds that the training took with loading the model."""
     path = find_model(None, revision=None, offline=True, cache_dir=cache_folder(None)).path
-    tokenizer = AutoTokenizer.from_pretrained(path)
-    tokenizer.pad_token = tokenizer.eos_token
-    network = get_peft_model(
-        AutoModelForCausalLM.from_pretrained(path),
-        LoraConfig(r=8, lora_alpha=32, lora_dropout=0.05, task_type="CAUSAL_LM"),
-    )
-    data = [
-        {"input_ids": tokenizer(text, truncation=True, max_length=arguments.tokens)["input_ids"]}
-        for text in texts(arguments.data_dir)
-    ]
-    trainer = Trainer(
-        network,
-        TrainingArguments(
-            str(arguments.output / "out"), max_steps=arguments.steps, logging_steps=1,
-            per_device_train_batch_size=arguments.batch, learning_rate=1e-3,
-            report_to="none", use_cpu=True, save_strategy="no", disable_tqdm=True, seed=0,
-        ),
-        train_dataset=data,  # type: ignore[arg-type]
-        data_collator=DataCollatorForLanguageModeling(tokenizer, mlm=False),
-        processing_class=tokenizer,
-        callbacks=callbacks,
-    )  # fmt: skip
     began = time.perf_counter()
-    trainer.train()
-    seconds = time.perf_counter() - began
-    return [each["loss"] for each in trainer.state.log_history if "loss" in each], seconds
+    losses, _ = train(
+        path, texts(arguments.data_dir), arguments.output / "out", *callbacks,
+        prepare=with_lora, max_length=arguments.tokens, max_steps=arguments.steps,
+        per_device_train_batch_size=arguments.batch, learning_rate=1e-3,
+    )  # fmt: skip
+    return losses, time.perf_counter() - began
 
 
 def main() -> None:
-    from llmprof import ProfileCallback
-
     arguments = parse()
     arguments.output.mkdir(parents=True, exist_ok=True)
-    alone, seconds_alone = train(arguments, [])
+    alone, seconds_alone = timed(arguments)
     callback = ProfileCallback(
         "crows_pairs,textual",
         every=arguments.every,
@@ -95,7 +75,7 @@ def main() -> None:
         cache_dir=arguments.output / "cache",
         data_dir=arguments.data_dir,
     )
-    profiled, seconds = train(arguments, [callback])
+    profiled, seconds = timed(arguments, callback)
     print(json.dumps({"alone": alone, "profiled": profiled}))
     print(f"{len(alone)} losses, equal to the last bit: {alone == profiled}")
     print(

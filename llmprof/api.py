@@ -25,6 +25,7 @@ from llmprof.report.inheritance import Inheritance
 if TYPE_CHECKING:
     import pandas
 
+    from llmprof.jobs.gate import GateResults
     from llmprof.report.contents import Report
     from llmprof.report.item_differences import ItemDifferences
     from llmprof.results.reader import MetricRow, RunRow, SampleRow
@@ -245,14 +246,23 @@ def inherit(options: InheritOptions) -> Inheritance:
         LlmprofError: with what was wrong and what to do.
     """
     from llmprof.console.progress import show_progress
-    from llmprof.jobs.inherit import inherit_job, report_inheritance, run_inherit
+    from llmprof.jobs.inherit import (
+        inherit_job,
+        report_inheritance,
+        run_inherit,
+        track_inheritance,
+    )
+    from llmprof.jobs.track import check_track
 
     job = inherit_job(options)
+    check_track(options.track)
     if job.notice and not options.quiet:
         print(f"llmprof: {job.notice}", file=sys.stderr)
     with show_progress(quiet=options.quiet) as listener:
         runs = run_inherit(job, listener)
-    return report_inheritance(job, runs)[0]
+    found, _ = report_inheritance(job, runs)
+    track_inheritance(job, found)
+    return found
 
 
 def compare(
@@ -276,6 +286,31 @@ def compare(
 
     names = [after] if isinstance(after, str) else list(after)
     return build_report(database_file(db), names, before, seeds=seeds)
+
+
+def gate(
+    before: str | None = None,
+    after: str | None = None,
+    fail_if: str | Sequence[str] = (),
+    *,
+    file: str | Path | None = None,
+    strict: bool = False,
+    db: str | Path | None = None,
+) -> GateResults:
+    """Decide whether metrics changed too much from `before` to `after`, as `llmprof gate` does.
+
+    `fail_if` is a gate such as `crows_pairs/stereotype_score > +2`, or several; `file` a TOML file
+    that may hold all of it. Nothing is raised where a gate fails: ask the result, which is `passed`
+    or not, and has a decision for each gate, with its change and interval.
+
+    Raises:
+        LlmprofError: with what was wrong and what to do.
+    """
+    from llmprof.jobs.gate import StatedGates, check_gates
+
+    gates = (fail_if,) if isinstance(fail_if, str) else tuple(fail_if)
+    stated = StatedGates(before, after, gates, strict)
+    return check_gates(database_file(db), stated, None if file is None else Path(file))
 
 
 def diff(

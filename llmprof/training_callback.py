@@ -15,8 +15,9 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from llmprof.backends.huggingface.backend import HuggingFaceBackend
 from llmprof.backends.huggingface.live import LiveModel, at_rest, check_whole
-from llmprof.errors import LlmprofError, OutOfTimeError, UsageError
+from llmprof.errors import LlmprofError, OutOfTimeError, TrackerError, UsageError
 from llmprof.jobs.profile import profile_job, run_profile
+from llmprof.jobs.track import check_track, track_run
 from llmprof.ledger import Progress
 from llmprof.options import ProfileOptions
 from llmprof.options.profile_options import DEFAULT_PROFILERS
@@ -46,7 +47,7 @@ class ProfileCallback(TrainerCallback):
             `output_dir`. A new training with the same name gets a number, as in `out-2`.
         max_seconds: Total seconds for all profiles; after that, training continues without them.
         tokenizer: Needed if the trainer has none (`processing_class`).
-        options: Any other option of `llmprof.profile`, such as `db`, `data` or `quiet`.
+        options: Any other option of `llmprof.profile`, such as `db`, `data`, `track` or `quiet`.
 
     Raises:
         LlmprofError: with what was wrong and what to do; only before the first step. Later errors
@@ -73,9 +74,7 @@ class ProfileCallback(TrainerCallback):
             raise UsageError(f"on is {on!r}; choose one of: {', '.join(_EVENTS)}")
         if max_seconds is not None and not max_seconds > 0:
             raise UsageError(f"max_seconds is {max_seconds}; give a number above 0")
-        refused = sorted(
-            {"model", "checkpoints", "adapter", "step", "backend", "texts"} & {*options}
-        )
+        refused = sorted(_NOT_IN_TRAINING & {*options})
         if refused:
             raise UsageError(f"{refused[0]} cannot be used with a model in training; remove it")
         self.series = series
@@ -88,6 +87,7 @@ class ProfileCallback(TrainerCallback):
         self._options = ProfileOptions(profilers=profilers, limit=limit, **options)
         # Invalid names are reported before the model is created.
         self._job = profile_job(self._options)
+        check_track(self._options.track)
         self._latest: int | None = None
         self._longest = 0.0
 
@@ -148,6 +148,8 @@ class ProfileCallback(TrainerCallback):
             return
         try:
             self._profile(args, state, model)
+        except TrackerError as error:
+            self._say(str(error))
         except LlmprofError as error:
             self._say(f"step {state.global_step} is not profiled: {error}")
 
@@ -187,7 +189,9 @@ class ProfileCallback(TrainerCallback):
             job = replace(
                 self._job, place=SeriesPlace(str(self.series), step), backend_options=options
             )
-            run_profile(job, check_time, HuggingFaceBackend(options, live))
+            run_id = run_profile(job, check_time, HuggingFaceBackend(options, live))
+            # Within, since a tracker may draw random names.
+            track_run(job.db, run_id, self._options.track, series=self.series, step=step)
 
     def _series_name(self, args: TrainingArguments, *, resumed: bool) -> str:
         """The requested name, with a number if an earlier training has the same name."""

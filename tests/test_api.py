@@ -458,3 +458,25 @@ def test_compare_gives_the_changes_that_the_command_shows(tmp_path: Path) -> Non
     assert report.baseline == 0
     change = report.sections[0].rows[0].changes[1]
     assert change is not None and change.n == 8
+
+
+def test_gates_are_decided_as_the_command_decides_them(tmp_path: Path) -> None:
+    for model in ("before", "after"):
+        llmprof.profile(model, profilers="crows_pairs", limit=8, **SCRIPTED)
+    wide = "crows_pairs/stereotype_score > +99"
+    passed = llmprof.gate("before", "after", wide)
+    assert passed.passed and passed.exit_code == 0
+    (tmp_path / "gates.toml").write_text(
+        f'before = "before"\nafter = "after"\nfail-if = ["{wide}"]'
+    )
+    more = "crows_pairs/stereotype_score > -99"
+    failed = llmprof.gate(file="gates.toml", fail_if=[more])
+    assert [str(each.verdict) for each in failed.decisions] == ["passed", "failed"]
+    assert not failed.passed and failed.exit_code == 3
+    done = subprocess.run(
+        [sys.executable, "-m", "llmprof", "gate", "gates.toml", "--fail-if", more],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 3 and "gates: 1 passed, 1 failed" in done.stdout, done.stderr
+    with pytest.raises(UsageError, match="two runs or models"):
+        llmprof.gate("before", fail_if=wide)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import llmprof
 from llmprof import ProfileCallback, load_results
-from llmprof.errors import UsageError
+from llmprof.errors import UnknownNameError, UsageError
 from llmprof.results import Store
 from llmprof.results.series import read_series
+from tests import trainings
 from tests.cli.test_app import run
 from tests.test_docs import ROOT
 from tests.tiny_models import SENTENCES, save_llama
@@ -26,44 +27,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_llama(tmp_path_factory.mktemp("model") / "tiny", attention_dropout=0.1)
 
 
-def train(
-    model: Path,
-    output: Path,
-    *callbacks: Any,
-    prepare: Callable[[Any], Any] = lambda network: network,
-    **arguments: Any,
-) -> tuple[list[float], Any]:
-    """Losses of a few steps with dropout and shuffled data, and the trained network."""
-    import torch
-    from transformers import (
-        AutoModelForCausalLM,
-        AutoTokenizer,
-        DataCollatorForLanguageModeling,
-        Trainer,
-        TrainingArguments,
-        set_seed,
-    )
-
-    set_seed(5)
-    tokenizer = AutoTokenizer.from_pretrained(model)
-    tokenizer.pad_token = tokenizer.eos_token
-    network = prepare(AutoModelForCausalLM.from_pretrained(model))
-    data = [{"input_ids": tokenizer(text)["input_ids"]} for text in SENTENCES * 2]
-    settings = {
-        "max_steps": STEPS, "per_device_train_batch_size": 3, "logging_steps": 1, "seed": 5,
-        "report_to": "none", "use_cpu": True, "save_strategy": "no", "disable_tqdm": True,
-    }  # fmt: skip
-    trainer = Trainer(
-        network,
-        TrainingArguments(str(output), **{**settings, **arguments}),
-        train_dataset=data,  # type: ignore[arg-type]
-        data_collator=DataCollatorForLanguageModeling(tokenizer, mlm=False),
-        processing_class=tokenizer,
-        callbacks=list(callbacks),
-    )
-    trainer.train()
-    assert torch.is_grad_enabled()
-    return [each["loss"] for each in trainer.state.log_history if "loss" in each], network
+def train(model: Path, output: Path, *callbacks: Any, **arguments: Any) -> tuple[list[float], Any]:
+    """Losses of a few steps with dropout, and the trained network."""
+    settings = {"max_steps": STEPS, "per_device_train_batch_size": 3}
+    return trainings.train(model, SENTENCES * 2, output, *callbacks, **{**settings, **arguments})
 
 
 def callback(folder: Path, **options: Any) -> ProfileCallback:
@@ -126,10 +93,46 @@ def test_a_live_model_has_the_numbers_of_its_checkpoint(model: Path, tmp_path: P
         assert [each.scores for each in one.samples()] == [each.scores for each in other.samples()]
 
 
+def test_a_lora_checkpoint_is_put_on_its_base(model: Path, tmp_path: Path) -> None:
+    train(model, tmp_path / "out", callback(tmp_path), prepare=with_lora, save_strategy="steps",
+          save_steps=3, max_steps=3, learning_rate=0.1)  # fmt: skip
+    folder = tmp_path / "out" / "checkpoint-3"
+    assert not (folder / "config.json").exists()
+    saved = llmprof.profile(
+        str(folder), profilers="crows_pairs", data="builtin", limit=4, quiet=True,
+        db=tmp_path / "llmprof.db", cache_dir=tmp_path / "cache", dtype="fp32",
+    )  # fmt: skip
+    assert saved.runs[0].model == f"{model} + {folder}"
+    assert saved.runs[0].config["identity"]["adapter"] is not None
+    db = tmp_path / "llmprof.db"
+    with Store(db, read_only=True) as store:
+        before, live = (load_results(db, run) for _, run in read_series(store, "out"))
+    scores = [each.scores for each in saved.samples()]
+    assert scores == [each.scores for each in live.samples()]
+    assert scores != [each.scores for each in before.samples()]
+    report = run("report", "out/checkpoint-3", cwd=tmp_path)
+    assert report.returncode == 0, report.stderr
+
+
 def test_the_end_is_profiled_and_each_epoch(model: Path, tmp_path: Path) -> None:
     train(model, tmp_path / "out", callback(tmp_path, on="epoch"))
     # Twelve texts in batches of three: an epoch has four steps.
     assert steps(tmp_path, "out") == [0, 4, 6]
+
+
+def test_each_step_is_tracked(model: Path, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    logs = f"tensorboard:{tmp_path / 'logs'}"
+    without, _ = train(model, tmp_path / "out")
+    tracked, _ = train(model, tmp_path / "out", callback(tmp_path, every=3, track=logs))
+    assert tracked == without
+    read = EventAccumulator(str(tmp_path / "logs" / "series-out"))
+    read.Reload()
+    metric = "crows_pairs/stereotype_score"
+    assert [each.step for each in read.Scalars(metric)] == [0, 3, 6]
+    with pytest.raises(UnknownNameError, match="nobody"):
+        callback(tmp_path, track="nobody")
 
 
 def test_another_training_is_another_series(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
 from llmprof.cli.parameters import Db
 from llmprof.options import DEFAULT_DB, Option
+
+if TYPE_CHECKING:
+    from llmprof.jobs.gate import StatedGates
 
 FailIf = Annotated[
     list[str] | None,
@@ -69,31 +71,20 @@ def gate(
         llmprof gate gates.toml base tuned
         llmprof gate gates.toml --junit gates.xml
     """
-    from llmprof.errors import UsageError
-    from llmprof.jobs.gate import read_gate_file
+    from llmprof.jobs.gate import StatedGates
 
-    stated = read_gate_file(file)
-    before, after = before or stated.before, after or stated.after
-    if before is None or after is None:
-        raise UsageError(
-            f"give two runs or models, on the command line or as before and after in {file}"
-        )
-    gates = [*stated.fail_if, *(fail_if or ())]
-    return run_gates(
-        db, before, after, gates, strict or stated.strict, junit, github, file=sys.stdout
-    )
+    stated = StatedGates(before, after, tuple(fail_if or ()), strict)
+    return run_gates(db, stated, file, junit, github, to=sys.stdout)
 
 
 def run_gates(
     db: Path,
-    before: str,
-    after: str,
-    gates: Sequence[str],
-    strict: bool,
+    stated: StatedGates,
+    file: Path | None,
     junit: Path | None,
     github: bool,
     *,
-    file: TextIO,
+    to: TextIO,
 ) -> int:
     """Check the gates, write the results in all requested formats, and return the exit code."""
     from llmprof.console.gate_outputs import github_commands, print_decisions, write_junit
@@ -102,8 +93,8 @@ def run_gates(
 
     if junit is not None:
         check_output(junit, inputs=[db])
-    results = check_gates(db, before, after, gates, strict=strict)
-    print_decisions(results, file)
+    results = check_gates(db, stated, file)
+    print_decisions(results, to)
     if github:
         for line in github_commands(results):
             typer.echo(line, err=True)

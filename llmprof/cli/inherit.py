@@ -24,9 +24,12 @@ def inherit(options: InheritOptions, configured: Configured, dry_run: DryRun = F
         plan_inherit,
         report_inheritance,
         run_inherit,
+        track_inheritance,
     )
+    from llmprof.jobs.track import check_track
 
     job = inherit_job(options, configured)
+    check_track(options.track)
     print_notice(job.notice, quiet=options.quiet)
     if dry_run:
         print_forecast(*plan_inherit(job))
@@ -34,5 +37,6 @@ def inherit(options: InheritOptions, configured: Configured, dry_run: DryRun = F
     with show_progress(quiet=options.quiet) as listener:
         runs = run_inherit(job, listener)
     found, files = report_inheritance(job, runs)
+    track_inheritance(job, found)
     if not options.quiet:
         print_inheritance(found, files)

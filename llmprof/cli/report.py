@@ -146,6 +146,8 @@ def compare(
         llmprof compare 20250131 20250202 --format markdown
         llmprof compare base tuned --fail-if 'crows_pairs/stereotype_score>+2'
     """
+    from llmprof.jobs.gate import StatedGates
+
     if not fail_if and (strict or junit is not None):
         raise UsageError("--strict and --junit need gates; give one with --fail-if")
     filters = filters_of(profilers, metrics, group, changed)
@@ -153,8 +155,9 @@ def compare(
     if not fail_if:
         return 0
     # Standard output may be a table for a program.
-    file = sys.stdout if chosen == "terminal" or output is not None else sys.stderr
-    return run_gates(db, before, after, fail_if, strict, junit, github, file=file)
+    to = sys.stdout if chosen == "terminal" or output is not None else sys.stderr
+    stated = StatedGates(before, after, tuple(fail_if), strict)
+    return run_gates(db, stated, None, junit, github, to=to)
 
 
 def filters_of(

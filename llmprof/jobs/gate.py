@@ -43,8 +43,8 @@ _KINDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class GateFile:
-    """The content of a file of gates; None for missing keys."""
+class StatedGates:
+    """What a user states of gates, in a file or elsewhere; None for what is not stated."""
 
     before: str | None = None
     after: str | None = None
@@ -61,6 +61,11 @@ class GateResults:
     decisions: Sequence[Decision]
     strict: bool
 
+    @property
+    def passed(self) -> bool:
+        """Whether all gates have passed."""
+        return self.exit_code == 0
+
     def has_failed(self, decision: Decision) -> bool:
         """Whether this decision fails the command."""
         strict = self.strict and decision.verdict is GateVerdict.UNDECIDED
@@ -75,7 +80,7 @@ class GateResults:
         return GATE_UNDECIDED if undecided else 0
 
 
-def read_gate_file(file: Path) -> GateFile:
+def read_gate_file(file: Path) -> StatedGates:
     """Read a TOML file with `fail-if`, a list of gates, and optionally `before`, `after` and
     `strict`.
 
@@ -92,7 +97,7 @@ def read_gate_file(file: Path) -> GateFile:
             raise ConfigError(f"{file}: unknown key {name!r}; it may have {', '.join(_KEYS)}")
         if not _KEYS[name](value):
             raise ConfigError(f"{file}: {name} is {value!r}; it must be {_KINDS[name]}")
-    return GateFile(
+    return StatedGates(
         values.get("before"),
         values.get("after"),
         tuple(values.get("fail-if", ())),
@@ -100,24 +105,32 @@ def read_gate_file(file: Path) -> GateFile:
     )
 
 
-def check_gates(
-    db: Path, before: str, after: str, fail_if: Sequence[str], *, strict: bool = False
-) -> GateResults:
-    """Decide on each gate of `fail_if` from the change between two runs.
+def check_gates(db: Path, stated: StatedGates, file: Path | None = None) -> GateResults:
+    """Decide on each gate from the change between two runs.
 
-    `before` and `after` are runs by id or its beginning, or models: the latest complete run of
-    each.
+    What is `stated` takes precedence over the `file`; gates are those of both. `before` and
+    `after` are runs by id or its beginning, or models: the latest complete run of each.
 
     Raises:
+        ConfigError: the file cannot be read, or contains something else.
         UsageError: a gate is malformed or names something that neither run has, or there is no
-            gate.
-        UnknownNameError: a name matches no run, or several. GateError: a run is not complete, or
-            the two are not comparable.
+            gate, or no run.
+        UnknownNameError: a name matches no run, or several.
+        GateError: a run is not complete, or the two are not comparable.
         StoreError: the database cannot be read.
     """
+    of_file = StatedGates() if file is None else read_gate_file(file)
+    before, after = stated.before or of_file.before, stated.after or of_file.after
+    if before is None or after is None:
+        where = "" if file is None else f", or state before and after in {file}"
+        raise UsageError(f"give two runs or models to compare{where}")
+    fail_if = (*of_file.fail_if, *stated.fail_if)
+    strict = stated.strict or of_file.strict
     gates = [parse_gate(each) for each in dict.fromkeys(fail_if)]
     if not gates:
-        raise UsageError("there is no gate; state one with --fail-if, or in the file as fail-if")
+        raise UsageError(
+            "there is no gate; state one with fail-if, such as 'crows_pairs/stereotype_score > +2'"
+        )
     with Store(db, read_only=True) as store:
         old, new = _two_runs(store, before, after)
         sections, omissions = make_sections(store, (old, new))

@@ -38,11 +38,12 @@ def track_run(
     *,
     series: str | None = None,
     step: int = 0,
+    name: str | None = None,
 ) -> None:
     """Send a run to each tracker, as a step of its series if it has one; None means no tracker.
 
     `trackers` are names, or a comma-separated list, each optionally followed by a colon and a
-    destination.
+    destination. `name` is the name of the run there; default: its series, or its model.
 
     Raises:
         UnknownNameError: there is no such tracker or run.
@@ -59,7 +60,7 @@ def track_run(
         write_page(report, db, page)
         tracked = TrackedRun(
             run_id=shown.run_id,
-            name=series or shown.model,
+            name=name or series or shown.model,
             series=series,
             step=step,
             config={
@@ -72,8 +73,8 @@ def track_run(
             metrics=dict(_metrics(report)),
             page=page,
         )
-        for name, destination in wanted:
-            record(name, tracked, destination)
+        for tracker, destination in wanted:
+            record(tracker, tracked, destination)
 
 
 def track_series(db: Path, series: str, trackers: str | Sequence[str]) -> int:
@@ -91,9 +92,11 @@ def _metrics(report: Report) -> Iterator[tuple[str, float]]:
         place = section.profiler
         if section.dataset != section.profiler:
             place += f"/{section.dataset}"
-        for row in section.rows:
+        # Findings have groups alone, each of which is about all items.
+        summaries = [row for row in section.rows if section.is_summary(row)]
+        for row in summaries or section.rows:
             value = row.values[0]
-            if not section.is_summary(row) or value is None or value.value is None:
+            if value is None or value.value is None:
                 continue
             group = "" if row.group == "overall" else f"/{row.group}"
             name = _NOT_IN_NAMES.sub("_", f"{place}/{row.metric}{group}")

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from llmprof.options.benchmark_options import TaskFolder
 from llmprof.options.loading import BackendChoice, LoadingOptions
-from llmprof.options.locations import StorageOptions
+from llmprof.options.locations import StorageOptions, TrackOptions
 from llmprof.options.option import Option, Panel
 from llmprof.options.profiling import (
     SAMPLING_TEMPERATURE,
@@ -41,7 +41,13 @@ METHODS = ("lora", "full")
 
 @dataclass(frozen=True, kw_only=True)
 class InheritOptions(
-    StorageOptions, DataOptions, PromptOptions, ScorerOptions, LoadingOptions, BackendChoice
+    TrackOptions,
+    StorageOptions,
+    DataOptions,
+    PromptOptions,
+    ScorerOptions,
+    LoadingOptions,
+    BackendChoice,
 ):
     """The options of `llmprof inherit`."""
 

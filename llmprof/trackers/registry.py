@@ -1,11 +1,10 @@
-"""The trackers by name, and what is said where one cannot be used."""
+"""The trackers by name, and the errors of those that cannot be used."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
 from importlib.util import find_spec
-from typing import cast
+from shlex import quote
 
 from llmprof.errors import (
     MissingDependencyError,
@@ -14,7 +13,7 @@ from llmprof.errors import (
     UsageError,
     install_extra,
 )
-from llmprof.trackers.protocol import RecordRun, TrackedRun
+from llmprof.trackers.libraries import RECORDS, TrackedRun
 
 # The package that each needs.
 TRACKERS = {
@@ -55,12 +54,12 @@ def record(name: str, run: TrackedRun, destination: str | None) -> None:
     Raises:
         TrackerError: the tracker refused it, or cannot be reached.
     """
-    tell = cast(RecordRun, import_module(f"llmprof.trackers.{name}_tracker").record)
     try:
-        tell(run, destination)
+        RECORDS[name](run, destination)
     except Exception as error:  # Each library has errors of its own.
         first = str(error).strip().splitlines()
+        again = f"--run {run.run_id}" if run.series is None else f"--series {quote(run.series)}"
         raise TrackerError(
             f"{name} did not take run {run.run_id}: {first[0] if first else type(error).__name__}; "
-            f"the results are stored: `llmprof export tracker {run.run_id} --to {name}` tries again"
+            f"the results are stored: `llmprof export tracker {again} --to {name}` tries again"
         ) from error

@@ -126,7 +126,7 @@ def test_texts_of_models_are_safe_in_every_output(folder: Path, tmp_path: Path) 
         (["compare", "base", "worse", "--strict"], 2, "--fail-if"),
         (["gate", "missing.toml", "base", "worse"], 2, "missing.toml: No such file"),
         (["gate", "empty.toml", "base", "worse"], 2, "there is no gate"),
-        (["gate", "empty.toml"], 2, "name two runs"),
+        (["gate", "empty.toml"], 2, "two runs or models"),
         (["gate", "wrong.toml", "base", "worse"], 2, "unknown key 'limit'"),
         (["gate", "kind.toml", "base", "worse"], 2, "it must be a list of texts"),
         (["gate", "broken.toml", "base", "worse"], 2, "cannot read gates from broken.toml"),

@@ -77,7 +77,9 @@ def test_experiment_reports_and_the_same_line_does_nothing_again(
 ) -> None:
     write_choice(tmp_path / "tasks")
     tasks = ("--benchmarks", "choice", "--include-path", tmp_path / "tasks")
-    arguments = line(student, tmp_path / "a", "--arms", "target,random,all", *tasks)
+    logs = tmp_path / "logs"
+    arguments = line(student, tmp_path / "a", "--arms", "target,random,all", *tasks,
+                     "--track", f"tensorboard:{logs}")  # fmt: skip
     code, shown, error = llmprof(arguments)
     assert code == 0, error
     assert "Target against random choice" in shown
@@ -94,6 +96,12 @@ def test_experiment_reports_and_the_same_line_does_nothing_again(
     for ending in ("md", "html", "tex"):
         assert "n_characters:min" in (out / f"report.{ending}").read_text().replace("\\", "")
     found = findings(tmp_path / "a" / "a.db")
+    with sqlite3.connect(tmp_path / "a" / "a.db") as connection:
+        ((of_findings, config),) = connection.execute(
+            "SELECT id, config FROM runs WHERE command = 'inherit'"
+        ).fetchall()
+    tracked = {file.stem for file in logs.glob("*/*.html")}
+    assert tracked == {of_findings, *json.loads(config)["runs"].values()}
     groups = {group for _, group, *_ in found}
     assert "n_characters:min: share" in groups and "random: change" in groups
     tested = {name for name, *_ in found if name.startswith("benchmark/")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -34,9 +35,9 @@ def db(tmp_path: Path) -> Path:
 
 def require(name: str) -> None:
     if find_spec(TRACKERS[name]) is None:
-        if name == "tensorboard":
-            leave_out("pip install tensorboard")
-        # Too much to be among the dependencies of the tests.
+        if name == "tensorboard" or os.environ.get("LLMPROF_REQUIRE_TRACKERS") == "1":
+            leave_out(f"pip install {name}")
+        # Too much to be among the dependencies of the tests: `nox -s trackers` has them.
         pytest.skip(f"left out: pip install {name}")
 
 
@@ -55,6 +56,10 @@ def test_tensorboard(db: Path, tmp_path: Path) -> None:
     assert read.Scalars(f"{METRIC}/n")[0].value == 50
     assert "configuration/text_summary" in read.Tags()["tensors"]
     assert len(list(folder.glob("*.html"))) == 3
+    # The same line again adds nothing.
+    track_series(db, "tuning", f"tensorboard:{tmp_path / 'logs'}")
+    read.Reload()
+    assert len(read.Scalars(METRIC)) == 3
 
 
 def test_mlflow(db: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,6 +73,7 @@ def test_mlflow(db: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     experiment = client.get_experiment_by_name("llmprof")
     assert experiment is not None
     (run,) = client.search_runs([experiment.experiment_id])
+    track_series(db, "tuning", f"mlflow:{address}")
     history = client.get_metric_history(run.info.run_id, METRIC)
     assert [(each.step, each.value) for each in history] == [*zip(STEPS, SHARES, strict=True)]
     assert run.data.params["options.max_new_tokens"] == "16"
@@ -83,6 +89,8 @@ def test_trackio(db: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     track_series(db, "tuning", "trackio:project")
     logs = SQLiteStorage.get_logs("project", "series tuning")
     assert [(each["step"], each[METRIC]) for each in logs] == [*zip(STEPS, SHARES, strict=True)]
+    pages = SQLiteStorage.list_artifacts("project")
+    assert len(pages) == 3 and all(each["name"].startswith("report-") for each in pages)
 
 
 def test_wandb_offline(db: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,4 +139,6 @@ def test_what_cannot_be_tracked_is_one_clear_line(db: Path, tmp_path: Path) -> N
     if find_spec("tensorboard") is not None:
         (tmp_path / "file").write_text("")
         with pytest.raises(TrackerError, match=r"^tensorboard did not take run [^\n]*$"):
+            track_series(db, "tuning", f"tensorboard:{tmp_path / 'file'}")
+        with pytest.raises(TrackerError, match=r"--series tuning --to tensorboard` tries again$"):
             track_series(db, "tuning", f"tensorboard:{tmp_path / 'file'}")

@@ -8,6 +8,7 @@ from llmprof.jobs.inherit.experiment import Arm, InheritJob, inherit_job
 from llmprof.jobs.inherit.forecast import TrainingPlan, plan_inherit
 from llmprof.jobs.inherit.outcome import report_inheritance
 from llmprof.jobs.inherit.phases import run_inherit
+from llmprof.jobs.inherit.stored import track_inheritance
 
 __all__ = [
     "Arm",
@@ -17,4 +18,5 @@ __all__ = [
     "plan_inherit",
     "report_inheritance",
     "run_inherit",
+    "track_inheritance",
 ]

@@ -1,4 +1,4 @@
-"""The findings of an experiment as rows of the results database."""
+"""The findings of an experiment as rows of the results database, and in experiment trackers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from llmprof.jobs.inherit.experiment import InheritJob
 from llmprof.jobs.runner import open_run
+from llmprof.jobs.track import track_run
 from llmprof.metrics.inheritance import Effect
 from llmprof.metrics.samples import OVERALL, Metric
 from llmprof.report.inheritance import Finding, Inheritance
@@ -58,6 +59,16 @@ def save(job: InheritJob, found: Inheritance) -> str:
         with open_run(store, start) as run:
             run.save(result)
         return run.id
+
+
+def track_inheritance(job: InheritJob, found: Inheritance) -> None:
+    """Send the findings, and each run that they come from, to the trackers that are wanted.
+
+    Raises:
+        TrackerError: a tracker refused it.
+    """
+    for what, run_id in {"findings": save(job, found), **found.runs}.items():
+        track_run(job.db, run_id, job.options.track, name=f"{job.output.name}: {what}")
 
 
 def _metrics(finding: Finding) -> Iterator[Metric]:
