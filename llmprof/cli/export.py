@@ -155,7 +155,11 @@ def tracker(
 @with_options
 def hub(
     format: Annotated[
-        str, Option("model-index, of a model card, or eval-results.", metavar="FORMAT")
+        str,
+        Option(
+            "model-index, of a model card, or eval-results.",
+            choices=("model-index", "eval-results"),
+        ),
     ] = "model-index",
     output: Annotated[
         Path | None,
@@ -169,8 +173,8 @@ def hub(
 ) -> None:
     """Write results in the Hub's formats.
 
-    Nothing is uploaded. model-index belongs at the beginning of a model's README.md, eval-results
-    in a file in its folder .eval_results.
+    Nothing is uploaded: see `llmprof push`. model-index belongs at the beginning of a model's
+    README.md, eval-results in a file in its folder .eval_results.
 
     Examples:
 
@@ -185,3 +189,46 @@ def hub(
         typer.echo(text, nl=False)
     else:
         write_output(output, text, inputs=[db])
+
+
+@app.command()
+@with_options
+def every_eval_ever(
+    organization: Annotated[str, Option("Who made the run.", metavar="NAME")],
+    relationship: Annotated[
+        str,
+        Option(
+            "Theirs to whoever made the model: first_party, third_party, collaborative or other.",
+            choices=("first_party", "third_party", "collaborative", "other"),
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        Option("File to write. Default: standard output.", flags=("--output", "-o")),
+    ] = None,
+    run: Annotated[
+        str,
+        Option("A run's id or its beginning. Default: the latest run.", completion="runs"),
+    ] = "",
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Write results in the schema of Every Eval Ever.
+
+    Metrics of which neither higher nor lower is better have no place in it;
+    what is left out is told.
+
+    Examples:
+
+        llmprof export every-eval-ever --organization Lab --relationship other
+    """
+    from llmprof.cli.messages import print_notice
+    from llmprof.jobs.every_eval_ever import evaluation_record
+    from llmprof.outputs import write_output
+
+    made = evaluation_record(db, run, organization=organization, relationship=relationship)
+    if output is None:
+        typer.echo(made.text, nl=False)
+    else:
+        write_output(output, made.text, inputs=[db])
+    if made.left_out:
+        print_notice(f"left out, since they have no direction: {', '.join(made.left_out)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmprof.errors import LlmprofError, UnknownNameError
 from llmprof.report.build import build_report
@@ -14,7 +14,10 @@ from llmprof.report.labels import short_name
 from llmprof.report.text import interval
 from llmprof.safe_text import printable
 
-HUB_FORMATS = ("model-index", "eval-results")
+if TYPE_CHECKING:
+    from huggingface_hub import EvalResult
+
+MODEL_INDEX, EVAL_RESULTS = HUB_FORMATS = ("model-index", "eval-results")
 # A Hub data set in the source of results.
 _HUB_ID = re.compile(r"hub:([\w.-]+/[\w.-]+)@(\w+)(?:[/ ].*)?")
 
@@ -35,11 +38,18 @@ def hub_results(db: Path, run: str, format: str) -> str:
         choices = ", ".join(HUB_FORMATS)
         raise UnknownNameError(f"unknown format {format!r}; choose one of: {choices}")
     report = build_report(db, (run,) if run else (), None)
-    content = _model_index(report) if format == "model-index" else _eval_results(report)
+    content = _model_index(report) if format == MODEL_INDEX else _entries(report)
     return str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 
 
-def _summaries(report: Report) -> Iterator[tuple[Section, Row, Value]]:
+def hub_data_set(section: Section) -> tuple[str, str] | None:
+    """The data set of the Hub that the results are on, and its revision, if it is one."""
+    found = _HUB_ID.fullmatch(section.source)
+    return None if found is None else (found[1], found[2])
+
+
+def summaries(report: Report) -> Iterator[tuple[Section, Row, Value]]:
+    """The values of a report's only run that stand for whole data sets."""
     for section in report.sections:
         for row in section.rows:
             value = row.values[0]
@@ -47,9 +57,18 @@ def _summaries(report: Report) -> Iterator[tuple[Section, Row, Value]]:
                 yield section, row, value
 
 
-def _model_index(report: Report) -> dict[str, Any]:
+def eval_results(db: Path, run: str) -> list[EvalResult]:
+    """The metrics of a run that stand for whole data sets, as a model card holds them.
+
+    Raises:
+        UnknownNameError: there is no such run.
+        LlmprofError: the run has no results.
+    """
+    return _card_results(build_report(db, (run,) if run else (), None))
+
+
+def _card_results(report: Report) -> list[EvalResult]:
     from huggingface_hub import EvalResult
-    from huggingface_hub.repocard_data import eval_results_to_model_index
 
     results = [
         EvalResult(
@@ -62,20 +81,26 @@ def _model_index(report: Report) -> dict[str, Any]:
             metric_value=value.value,
             metric_args={"ci_low": value.ci_low, "ci_high": value.ci_high, "n": value.n},
         )
-        for section, row, value in _summaries(report)
+        for section, row, value in summaries(report)
     ]
     if not results:
         raise LlmprofError(f"run {report.runs[0].run_id} has no result to export")
+    return results
+
+
+def _model_index(report: Report) -> dict[str, Any]:
+    from huggingface_hub.repocard_data import eval_results_to_model_index
+
     name = printable(short_name(report.runs[0].model))
-    return {"model-index": eval_results_to_model_index(name, results)}
+    return {"model-index": eval_results_to_model_index(name, _card_results(report))}
 
 
-def _eval_results(report: Report) -> list[dict[str, Any]]:
+def _entries(report: Report) -> list[dict[str, Any]]:
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 
     entries = []
-    for section, row, value in _summaries(report):
-        found = _HUB_ID.fullmatch(section.source)
+    for section, row, value in summaries(report):
+        found = hub_data_set(section)
         if found is None:
             continue
         ends = interval(value.ci_low, value.ci_high)
@@ -83,8 +108,8 @@ def _eval_results(report: Report) -> list[dict[str, Any]]:
         notes += [f"95% interval {ends}"] if ends else []
         entries.append(
             EvalResultEntry(
-                dataset_id=found[1],
-                dataset_revision=found[2],
+                dataset_id=found[0],
+                dataset_revision=found[1],
                 task_id=f"{section.dataset}/{row.metric}",
                 value=value.value,
                 date=report.runs[0].started_at,

@@ -38,8 +38,10 @@ before = "before"
 after = "after"
 fail-if = ["crows_pairs/stereotype_score > +200"]
 """
-# These ask a model or a scorer, which needs to write, or read no results.
-OTHERS = {"profile", "benchmark", "score", "agreement", "bridge", "select", "inherit", "cache"}
+# These ask a model, a scorer or the Hub, or read no results.
+OTHERS = {
+    *("profile", "benchmark", "score", "agreement", "bridge", "select", "inherit", "cache", "push")
+}
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
 
 

@@ -1,0 +1,61 @@
+"""`llmprof push`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from llmprof.cli.parameters import Db
+from llmprof.options import DEFAULT_DB, Option
+from llmprof.safe_text import printable
+
+
+def push(
+    repository: Annotated[
+        str, Option("The model's repository, as OWNER/NAME.", is_argument=True, metavar="REPO")
+    ],
+    format: Annotated[
+        str,
+        Option(
+            "Where results go: model-index is part of the model card, eval-results a file of the "
+            "folder .eval_results.",
+            choices=("model-index", "eval-results"),
+        ),
+    ] = "model-index",
+    run: Annotated[
+        str,
+        Option("A run's id or its beginning. Default: the latest run.", completion="runs"),
+    ] = "",
+    pull_request: Annotated[
+        bool, Option("Open a pull request, which needs no right to write.")
+    ] = False,
+    dry_run: Annotated[bool, Option("Show what would be sent, and send nothing.")] = False,
+    yes: Annotated[bool, Option("Do not ask.")] = False,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Send results to a model on the Hub.
+
+    Shows first what will be sent, and asks. The token is that of
+    `hf auth login`, or HF_TOKEN.
+
+    Examples:
+
+        llmprof push OWNER/MODEL --dry-run
+        llmprof push OWNER/MODEL --format eval-results --pull-request --yes
+    """
+    from llmprof.errors import UsageError
+    from llmprof.jobs.hub_push import plan_push, send
+
+    change = plan_push(db, repository, run, format)
+    typer.echo(change.shown, nl=False)
+    what = "a pull request for" if pull_request else "a commit to"
+    typer.echo(printable(f"the above goes to {change.file} as {what} {repository}"), err=True)
+    if dry_run:
+        return
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UsageError("nothing was sent; confirm with --yes")
+        typer.confirm("Send it?", abort=True)
+    typer.echo(printable(f"sent: {send(change, pull_request=pull_request)}"))
