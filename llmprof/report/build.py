@@ -36,14 +36,14 @@ def build_report(
 ) -> Report:
     """The report on the runs that `wanted` names, compared with `baseline` if there is one.
 
-    `wanted` holds run ids, their beginnings, or models; the latest run when it is empty. See
+    `wanted` contains run ids, their beginnings, or models; if empty, the latest run is used. See
     `choose_runs`. The baseline is the report's first run. Of a `series`, the runs are its steps,
-    compared with the first. `seeds` says what a model stands for: its latest seed, each of
-    them, or all together in one column.
+    compared with the first. `seeds` says what a model stands for: its latest seed, each of them, or
+    all together in one column.
 
     Raises:
         StoreError: the database cannot be read.
-        UnknownNameError: a name fits no run, or several where one is needed; or a filter fits
+        UnknownNameError: a name matches no run, or several if one is needed; or a filter matches
             nothing.
     """
     with Store(db, read_only=True) as store:
@@ -95,7 +95,7 @@ def _unfinished(run: ReportedRun) -> Omission:
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """The result of one run (by its place) on one data set; `way` is all that it depends on.
+    """The result of one run (by its index) on one data set; `way` is everything that must agree.
 
     Results with equal ways are comparable. The names in `way` are shown to the user.
     """
@@ -147,7 +147,7 @@ def _results(store: Store, place: int, run: ReportedRun) -> list[_Result]:
 
 
 def _datasets(store: Store, run: ReportedRun) -> list[DatasetRow]:
-    """What a column shows: the results of its run, but those that another run stands in for."""
+    """The results of a column: those of its run, except those replaced by another run's."""
     rows = [
         row
         for row in read_datasets(store, run.run_id)
@@ -163,16 +163,16 @@ def _datasets(store: Store, run: ReportedRun) -> list[DatasetRow]:
 
 
 def _scorer(run: ReportedRun, profiler: str) -> Mapping[str, Any] | None:
-    """Name and identity of what scored the texts, for a profile that asks about toxicity.
+    """Name and identity of the scorer, for a profile with toxicity requests.
 
-    In a run that has no scorer beside its backend, the backend is the scorer.
+    In a run without a separate scorer, the backend is the scorer.
     """
     asking = stored_profile(run, profiler)
     if asking is None or Toxicity not in asking.needs:
         return None
     own = {"name": run.backend, "identity": run.config.get("identity", {})}
     scorer: Mapping[str, Any] = run.config.get("scorer", own)
-    # A bridge adds numbers of its own, and changes none of the scorer's.
+    # A bridge adds numbers and does not change those of the scorer.
     return {"name": scorer["name"], "identity": scorer.get("identity", {})}
 
 
@@ -181,19 +181,20 @@ def _scorer_name(scorer: Mapping[str, Any]) -> str:
 
 
 def _settings(run: ReportedRun, name: str) -> Mapping[str, Any]:
-    """The options that this profiler follows: all and the seed, where it does not say."""
+    """The settings of this profiler; all options and the seed if it declares none."""
     profiler = stored_profile(run, name)
     options = {"seed": run.seed, **run.config.get("options", {})}
     if not isinstance(profiler, Comparable):
-        # An option that was not given is stored as None, or not at all by another version.
+        # Depending on the version, an option that was not given is stored as None or not at all.
         return {name: value for name, value in options.items() if value is not None}
-    # Another seed draws other samples, but in the same way.
+    # Results with different seeds are comparable.
     followed = sorted(profiler.settings - {"seed"})
     return {option: options.get(option) for option in followed}
 
 
 def _section(store: Store, runs: Sequence[ReportedRun], results: Sequence[_Result]) -> Section:
-    """The runs' metrics side by side, in the order of the first run's; then the others."""
+    """The metrics of the runs side by side: those of the first run in its order, then the
+    others."""
     found: dict[tuple[str, str], list[Value | None]] = {}
     for result in results:
         row = result.row
@@ -248,7 +249,7 @@ def _fit(row: DatasetRow) -> Fit | None:
 def _scale(
     presentation: Presentation, metric: str, higher_is_better: Mapping[str, bool | None]
 ) -> Scale | None:
-    """The scale of a metric, with the direction that the run itself stored, where it has one."""
+    """The scale of a metric, with the direction stored in the run, if there is one."""
     scale, stem = presentation.scale(metric), presentation.stem(metric)
     if stem not in higher_is_better:
         return scale

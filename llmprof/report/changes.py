@@ -1,4 +1,4 @@
-"""How far each metric is from the baseline's, over the items that both runs have."""
+"""Changes of metrics from the baseline, over the items that both runs have."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _Measures = Mapping[tuple[str, str], Measure]
 def compare_with_baseline(
     store: Store, runs: Sequence[ReportedRun], baseline: int, section: Section
 ) -> Section:
-    """The section with the changes of every run but the baseline."""
+    """The section with the changes of every run except the baseline."""
     present = [
         place
         for place in range(len(runs))
@@ -53,7 +53,7 @@ def compare_with_baseline(
 
 
 def _made_anew(section: Section, place: int, measures: _Measures) -> Section:
-    """The section, where intervals of an older method in one run are made by that of today."""
+    """The section with intervals of an older method recomputed with the present one."""
 
     def value_of(row: Row) -> Sequence[Value | None]:
         value, measure = row.values[place], measures.get((row.metric, row.group))
@@ -69,7 +69,7 @@ def _made_anew(section: Section, place: int, measures: _Measures) -> Section:
 
 
 def _measures(store: Store, run: ReportedRun, section: Section) -> _Measures:
-    """What the run's metrics are made of, by metric and group; those that are known."""
+    """The known measures behind the run's metrics, by metric and group."""
     run = run.source(section.profiler, section.dataset)
     samples = read_samples(
         store, run.run_id, profiler=section.profiler, dataset=section.dataset, prompts=False
@@ -87,7 +87,7 @@ def _measures(store: Store, run: ReportedRun, section: Section) -> _Measures:
 
 
 def _means(section: Section, samples: Sequence[Scored]) -> list[Measure]:
-    """Of scores that are called like a metric, as those of lm-eval's tasks are, the means."""
+    """Means of scores that have the name of a metric, as in lm-eval's tasks."""
     units = [sample.sample_id for sample in samples]
     measures: list[Measure] = []
     for row in section.rows:
@@ -101,7 +101,7 @@ def _means(section: Section, samples: Sequence[Scored]) -> list[Measure]:
 def _change(
     row: Row, baseline: int, place: int, measures_before: _Measures, measures_after: _Measures
 ) -> Change | None:
-    """The change of one metric; None where a run does not have it, or it is not defined."""
+    """The change of one metric; None if a run does not have it, or it is undefined."""
     old, new = row.values[baseline], row.values[place]
     if old is None or new is None or old.value is None or new.value is None:
         return None
@@ -139,7 +139,7 @@ def _p_value(found: Difference) -> float | None:
 
 
 def _is_ratio(section: Section, row: Row) -> bool:
-    """Whether a change in percent means something: not for p-values, nor around zero."""
+    """Whether a change in percent is meaningful: not for p-values, nor for scores around zero."""
     p_values = {
         chart.p_value for chart in section.presentation.charts if isinstance(chart, GroupChart)
     }
@@ -153,7 +153,7 @@ def _without_percent(change: Change | None) -> Change | None:
 
 
 def _agrees(measure: Measure, stored: Value) -> bool:
-    """Whether the stored value is the one that its items give now."""
+    """Whether the stored value equals the one recomputed from its items."""
     value = measure.value
     if value is None or stored.value is None:
         return False
@@ -161,7 +161,7 @@ def _agrees(measure: Measure, stored: Value) -> bool:
 
 
 def _coverage(before: Measure, after: Measure, found: Difference) -> str | None:
-    """What is to be said of an interval, or why there is none."""
+    """A note about an interval, or the reason why there is none."""
     if found.ci_low is None:
         return found.reason
     said = []
@@ -169,9 +169,7 @@ def _coverage(before: Measure, after: Measure, found: Difference) -> str | None:
     if found.n != max(covered):
         said.append(f"over the {found.n} items that have a value in both runs")
     if excludes_zero(found.ci_low, found.ci_high) and found.differing < FEWEST_DIFFERING:
-        said.append(
-            f"not marked: {found.differing} {found.unit} differ, of which chance can be all"
-        )
+        said.append(f"not marked: {found.differing} {found.unit} differ, which can be chance")
     return "; ".join(said) or None
 
 
@@ -187,7 +185,7 @@ def _percent(absolute: float, before: float) -> float | None:
 def stored_profile(run: ReportedRun, name: str) -> Profiler | None:
     """The profiler called `name`, with the options of the run.
 
-    None where that is not known: a benchmark, or a profiler of a package that is not installed.
+    None if unknown: for a benchmark, or a profiler of a package that is not installed.
     """
     try:
         return stored_profiler(name, backend=run.backend, model=run.model, config=run.config)
@@ -198,9 +196,9 @@ def stored_profile(run: ReportedRun, name: str) -> Profiler | None:
 def difference_finder(
     store: Store, before: ReportedRun, after: ReportedRun, section: Section
 ) -> Callable[[str, str, float], Difference | str]:
-    """A function that gives the change of a metric with an interval of any confidence.
+    """A function that returns the change of a metric with an interval of any confidence.
 
-    It says in words why there is none, such as values of items that are not stored.
+    If there is none, it returns the reason, such as values of items that are not stored.
     """
     of_before = _measures(store, before, section)
     of_after = _measures(store, after, section)

@@ -19,8 +19,8 @@ from llmprof.results.reader import MetricRow
 class ReportedRun:
     """A run in a report; `label` is a short name, unique in the report.
 
-    `made_by` says in words what made it: command line, Python, device, processor and scorer, as far
-    as they are known. `sources` are results that earlier runs of the same model have.
+    `made_by` describes its environment: command line, Python, device, processor and scorer, as far
+    as known. `sources` are results from earlier runs of the same model.
     """
 
     run_id: str
@@ -47,7 +47,7 @@ class ReportedRun:
 
 @dataclass(frozen=True, slots=True)
 class ResultSource:
-    """Results of a column that an earlier run of the same model has."""
+    """Results of a column from an earlier run of the same model."""
 
     profiler: str
     dataset: str
@@ -74,7 +74,7 @@ class Value:
 
     @classmethod
     def of(cls, row: MetricRow | Metric) -> Value:
-        """The number in a stored row, or one that was made now."""
+        """The number in a stored row, or a recomputed one."""
         return cls(
             row.value, row.ci_low, row.ci_high, row.n, row.n_total, row.reason, row.unit,
             row.interval_method,
@@ -90,13 +90,13 @@ class Value:
 class Change:
     """A run's value minus the baseline's, over the `n` items that both runs have.
 
-    `percent` is of the baseline's absolute value; None where that is zero. The interval is a 95%
-    paired interval of `absolute`, about other `unit` like these. Without one, `reason` says why,
-    and `absolute` is the difference of the values as they are shown; with one, `reason` says which
-    items it leaves out. What counts as an item is what the metric averages over, such as a prompt
-    or a target term. `differing` counts the units that are not the same in both runs; None where
-    nobody counted. `p_value` is of no change and `adjusted_p_value` the same after Benjamini and
-    Hochberg's correction over all changes of the report; `effect` is the size of the change.
+    `percent` is of the baseline's absolute value; None if that is zero. The interval is a 95%
+    paired interval of `absolute`, over `unit`. Without one, `reason` says why, and `absolute` is
+    the difference of the displayed values; with one, `reason` says which items are left out. An
+    item is what the metric averages over, such as a prompt or a target term. `differing` is the
+    number of units that differ between the runs; None if unknown. `p_value` is of no change and
+    `adjusted_p_value` the same after Benjamini and Hochberg's correction over all changes of the
+    report; `effect` is the size of the change.
     """
 
     absolute: float
@@ -114,13 +114,13 @@ class Change:
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether there is a change: the interval says so, of enough units that differ."""
+        """Whether there is a change, according to its interval, with enough differing units."""
         differing = self.n if self.differing is None else self.differing
         return differing >= FEWEST_DIFFERING and excludes_zero(self.ci_low, self.ci_high)
 
     @property
     def is_clear(self) -> bool:
-        """Whether there is a change also after the correction, where one was made."""
+        """Whether there is a change after the correction, if there was one."""
         adjusted = self.adjusted_p_value
         return self.excludes_zero and (adjusted is None or adjusted <= FALSE_DISCOVERY_RATE)
 
@@ -147,10 +147,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How many of a run's requests did not fit the model's context whole.
+    """The number of a run's requests that did not fit into the model's context.
 
     `prompts_cut` lost the beginning of their prompt; `answers_shortened` ended because the context
-    was full. `thinking_tokens` are those that the model thought with.
+    was full. `thinking_tokens` are reasoning tokens.
     """
 
     requests: int
@@ -165,11 +165,11 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Results made in one way: one profiler, protocol, data set (by content) and scorer.
+    """Comparable results: with the same profiler, protocol, data set (by content) and scorer.
 
-    `presentation` is what the profile says about how they are shown, `size` how many of the items
-    were used, such as `20 of 1,508 items`; empty where all were. `fits` follows `Report.runs`; None
-    where a run has no such results, or did not count.
+    `presentation` is declared by the profile, `size` is the number of items used, such as
+    `20 of 1,508 items`, or empty if all were used. `fits` follows `Report.runs`; None if a run has
+    no such results or counts.
     """
 
     profiler: str
@@ -186,7 +186,7 @@ class Section:
 
     @property
     def title(self) -> str:
-        """Profile and data set, as a heading; the data set only where it adds something."""
+        """Profile and data set, as a heading; without the data set if it has the same name."""
         name = self.presentation.title or self.profiler
         if self.dataset != self.profiler:
             name += f" on {self.dataset}"
@@ -194,17 +194,17 @@ class Section:
         return f"{name} ({', '.join(said)})" if said else name
 
     def has(self, place: int) -> bool:
-        """Whether the run at this place has a value here."""
+        """Whether the run at this index has a value here."""
         return any(row.values[place] is not None for row in self.rows)
 
     def is_summary(self, row: Row) -> bool:
-        """Whether a row stands for the whole data set."""
+        """Whether a row covers the whole data set."""
         return row.group == OVERALL or row.metric in self.presentation.summaries
 
 
 @dataclass(frozen=True, slots=True)
 class Omission:
-    """Results that are not shown beside the others, and why."""
+    """Results that are left out, and the reason."""
 
     what: str
     why: str

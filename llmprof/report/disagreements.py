@@ -1,4 +1,4 @@
-"""Changes that one scorer sees and another of the same run does not, or sees the other way."""
+"""Changes on which the scorers of a run disagree."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _NOT_A_SCORER = ("~", "&")
 def disagreements(report: Report) -> list[str]:
     """One sentence for each metric, group and run whose change depends on the scorer.
 
-    Two scorers disagree when one's 95% interval of the change leaves zero out and the other's does
-    not, or lies on its other side.
+    Two scorers disagree if the 95% interval of one excludes zero and that of the other does not, or
+    lies on the other side.
     """
     return [
         sentence
@@ -28,7 +28,7 @@ def disagreements(report: Report) -> list[str]:
 
 
 def _by_quantity(section: Section) -> dict[tuple[str, str], dict[str, Row]]:
-    """The rows of what several scorers measured, by the scorer's name."""
+    """The rows of metrics with several scorers, by scorer name."""
     found: dict[tuple[str, str], dict[str, Row]] = {}
     for row in section.rows:
         stem, colon, scorer = row.metric.partition(":")
@@ -53,7 +53,7 @@ def _told(section: Section, rows: Mapping[str, Row], place: int, report: Report)
 
 
 def _direction(change: Change) -> int:
-    """1 for a rise, -1 for a fall, 0 where the interval leaves both possible."""
+    """1 for a rise, -1 for a fall, 0 if the interval includes zero."""
     if not change.excludes_zero:
         return 0
     return 1 if change.absolute > 0 else -1

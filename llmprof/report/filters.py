@@ -25,10 +25,10 @@ class Filters:
 
 
 def chosen(sections: Sequence[Section], filters: Filters) -> list[Section]:
-    """The sections with the rows that are wanted by name; `changed` is not looked at.
+    """The sections with the rows selected by name; `changed` is ignored.
 
     Raises:
-        UnknownNameError: a pattern fits nothing.
+        UnknownNameError: a pattern matches nothing.
     """
     sections = [section for section in sections if _fits(section.profiler, filters.profilers)]
     if not sections and filters.profilers:
@@ -69,4 +69,4 @@ def _fits(name: str, patterns: Sequence[str]) -> bool:
 
 
 def _nothing(option: str, patterns: Sequence[str], why: str) -> UnknownNameError:
-    return UnknownNameError(f"{option} {','.join(patterns)} fits nothing: {why}")
+    return UnknownNameError(f"{option} {','.join(patterns)} matches nothing: {why}")

@@ -25,7 +25,7 @@ _BY_ENDING = {
     ".tex": "latex",
     ".typ": "typst",
 }
-# Formats that list omissions; the tables for programs have no place for them.
+# Formats that list omissions; CSV cannot contain them.
 TELLS_OMISSIONS = frozenset({TERMINAL, "markdown", "json", HTML})
 FILES_ONLY = frozenset({"parquet", HTML})
 # The width of tables where the output is not a terminal.
@@ -33,7 +33,7 @@ _WIDTH = 160
 
 
 def choose_format(format: str | None, output: Path | None) -> str:
-    """The format that is named; else by the output's extension; else `terminal`.
+    """The named format, or the one of the output's extension, or `terminal`.
 
     Raises:
         UnknownNameError: there is no such format, or the extension is unknown.

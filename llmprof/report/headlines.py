@@ -12,7 +12,7 @@ from llmprof.report.text import interval, number, signed
 from llmprof.report.verdicts import BETTER, DIFFERENT, WORSE, direction
 
 MOST = 5
-# A profile with many alike metrics does not take all lines.
+# A limit per profile, so that one with many similar metrics does not fill all lines.
 _PER_SECTION = 2
 _WORDS = {BETTER: "better", WORSE: "worse", DIFFERENT: ""}
 
@@ -34,7 +34,7 @@ class _Moved:
 
     @property
     def is_chosen(self) -> bool:
-        """Whether its profile names it among those to look at first."""
+        """Whether its profile names it as a highlight."""
         return self.row.scale is not None or self.row.metric in self.section.presentation.highlights
 
 

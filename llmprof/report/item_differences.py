@@ -23,7 +23,7 @@ from llmprof.results.row_types import fitting_samples
 
 _WORD = re.compile(r"\s+|\w+|[^\w\s]")
 EQUAL, REMOVED, ADDED = "equal", "removed", "added"
-# Beyond, a comparison of two texts word by word would take seconds.
+# For longer texts, a comparison word by word would take seconds.
 _LONGEST = 4_000
 
 
@@ -45,7 +45,7 @@ class ItemDifference:
 
     @property
     def difference(self) -> float:
-        """The value in the second run less that in the first."""
+        """The value in the second run minus that in the first."""
         return self.after - self.before
 
     @property
@@ -88,7 +88,7 @@ def compare_items(
 
     Raises:
         StoreError: the database cannot be read.
-        UnknownNameError: a name fits no run or several, or the runs share no such profile.
+        UnknownNameError: a name matches no run or several, or the runs share no such profile.
         UsageError: the metric is not a mean over items.
     """
     from llmprof.report.build import make_sections
@@ -122,7 +122,7 @@ def section_items(
     top: int = 20,
     places: tuple[int, int] = (0, 1),
 ) -> ItemDifferences | None:
-    """The items of one section; None where no such metric is a mean over items of both runs."""
+    """The items of one section; None if no such metric is a mean over items of both runs."""
     found = []
     for place in places:
         run = runs[place].source(section.profiler, section.dataset)
@@ -189,7 +189,7 @@ def _chosen(section: Section, names: Sequence[str], wanted: str | None) -> str |
 
 
 def _first_in_order(samples: Sequence[SampleRow], section: Section) -> dict[str, SampleRow]:
-    """Of each item the sample with the highest rank; the first of equals."""
+    """The sample with the highest rank of each item, or the first of several."""
     rank = section.presentation.samples.rank
     found: dict[str, tuple[float, SampleRow]] = {}
     for sample in samples:

@@ -58,7 +58,7 @@ def _endings(model: str) -> list[str]:
 def label_runs(runs: Sequence[RunRow]) -> list[str]:
     """One unique label per run: the model's name, and what differs between runs of a model.
 
-    When all runs are of one model, its name is left out. A run that was given a name is called so.
+    When all runs are of one model, its name is left out. A named run is labelled by its name.
     """
     found = _told_apart(runs)
     given = Counter(run.name for run in runs if run.name)
@@ -85,7 +85,7 @@ def _told_apart(runs: Sequence[RunRow]) -> list[str]:
 
 
 def _details(runs: Sequence[RunRow]) -> list[str]:
-    """What differs between runs of one model, in as few parts as possible."""
+    """The differences between runs of one model, with as few parts as possible."""
     labels = [""] * len(runs)
     for part in (*_PARTS, *_option_parts(runs), _started, _run_id):
         if len(set(labels)) == len(labels):

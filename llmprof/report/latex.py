@@ -39,8 +39,8 @@ _HEAD = r"""% Made by llmprof. The preamble needs:
 def to_latex(report: Report) -> str:
     """One table per section, to be put into a paper with `\\input`.
 
-    Bold is only what is certainly best: the baseline's rivals by their paired intervals after
-    correction. Without a baseline nothing is bold.
+    A value is bold only if the paired intervals, after the correction, show that it is best.
+    Without a baseline no value is bold.
     """
     parts = ["\n".join(_table(section, report)) for section in report.sections]
     return "\n".join([_HEAD, *parts])

@@ -13,7 +13,7 @@ from llmprof.report.contents import Report, Row, Section, Value
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A metric with a direction; `values` follow the report's runs, None where a run has none."""
+    """A metric with a direction; `values` follow the report's runs, None if a run has none."""
 
     section: Section
     row: Row
@@ -27,7 +27,7 @@ class Column:
     def z_scores(self) -> list[float | None]:
         """Each run's value in standard deviations of the runs, higher being better.
 
-        None for a run without a value; all are 0 where the runs do not differ.
+        None for a run without a value; all are 0 if the runs do not differ.
         """
         turned = [self._turned(value) for value in self.values]
         known = [each for each in turned if each is not None]
@@ -41,7 +41,7 @@ class Column:
         ]
 
     def _turned(self, value: Value | None) -> float | None:
-        """The value, turned so that higher is better."""
+        """The value, with a sign such that higher is better."""
         if value is None or value.value is None:
             return None
         if math.isinf(self.scale.ideal):
@@ -72,8 +72,8 @@ class Leaderboard:
 def leaderboard(report: Report, sort: str | None = None) -> Leaderboard:
     """Runs by their mean z-score over all columns, or by the one metric that `sort` names.
 
-    Columns are the first metrics with a direction of each profile and data set. A run that lacks
-    columns is ordered by those it has, and `Place.of` says how many.
+    Columns are the first metrics with a direction of each profile and data set. A run with missing
+    columns is ranked by those it has, whose number is `Place.of`.
 
     Raises:
         UnknownNameError: `sort` names no column.

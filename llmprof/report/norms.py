@@ -1,4 +1,4 @@
-"""Norms: the numbers of reference models in one file, and where a run stands among them."""
+"""Norms: a file with the numbers of reference models, and comparisons of runs with them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from llmprof.outputs import write_output
 from llmprof.report.contents import Report, ReportedRun, Row, Section, Value
 from llmprof.report.verdicts import BETTER, WORSE, direction
 
-# What two numbers must share to be compared.
+# Fields that must agree for two numbers to be compared.
 _WAY = ("profiler", "protocol_version", "dataset", "sha256", "scorer", "metric", "group")
 _TEXTS = (*_WAY, "model", "label")
 _NUMBERS = ("value", "ci_low", "ci_high")
@@ -25,9 +25,9 @@ _FEWEST = 2
 
 @dataclass(frozen=True, slots=True)
 class Norms:
-    """Reference numbers as records, and the SHA-256 of all of them, by which a paper can name them.
+    """Reference numbers as records, and their SHA-256, which can be cited in a paper.
 
-    `example` says that they are there to try the command, and no norm of anything.
+    `example` marks them as an example, not as real norms.
     """
 
     records: Sequence[Mapping[str, Any]]
@@ -51,7 +51,7 @@ def write_norms(report: Report, output: Path, db: Path, *, example: bool = False
     from pyarrow import parquet
 
     if len(report.runs) < _FEWEST:
-        raise UsageError("norms are of several models; name two runs or more")
+        raise UsageError("norms need several models; name two runs or more")
     records = list(_records(report))
     norms = Norms(records, _hash(records), example)
     schema = pyarrow.schema(
@@ -69,10 +69,10 @@ def write_norms(report: Report, output: Path, db: Path, *, example: bool = False
 
 
 def read_norms(path: Path) -> Norms:
-    """The norms in a file, whose content must be that which was written.
+    """The norms in a file, whose content must be unchanged.
 
     Raises:
-        DataError: it is not there, not such a file, or its content was changed.
+        DataError: it is missing, not such a file, or was changed.
     """
     import pyarrow
     from pyarrow import parquet
@@ -85,20 +85,22 @@ def read_norms(path: Path) -> Norms:
     metadata = table.schema.metadata or {}
     stated = metadata.get(b"llmprof_norms", b"").decode(errors="replace")
     if not stated or not {*_TEXTS, *_NUMBERS, "n"} <= set(table.column_names):
-        raise DataError(f"{path} holds no norms; make them with `llmprof export norms`")
+        raise DataError(f"{path} contains no norms; make them with `llmprof export norms`")
     records = [
         {name: record[name] for name in (*_TEXTS, *_NUMBERS, "n")} for record in table.to_pylist()
     ]
     if _hash(records) != stated:
-        raise DataError(f"{path} was changed after it was made: its SHA-256 is not {stated[:12]}…")
+        raise DataError(
+            f"{path} was changed after it was written: its SHA-256 is not {stated[:12]}…"
+        )
     return Norms(records, stated, metadata.get(b"example") == b"true")
 
 
 def places_among(report: Report, norms: Norms) -> list[str]:
-    """Where each run stands among the reference models, a sentence per summary metric.
+    """Compare each run with the reference models, one sentence per summary metric.
 
-    Only numbers that were made in the same way are compared. A difference counts as clear where
-    the interval of the two as independent estimates excludes zero.
+    Only comparable numbers are used. A difference is clear if its interval, with the two as
+    independent estimates, excludes zero.
     """
     kind = "example norms, no norm of anything: " if norms.example else "norms "
     said = [f"{kind}SHA-256 {norms.sha256[:12]}, of {', '.join(norms.models)}"]
@@ -110,7 +112,7 @@ def places_among(report: Report, norms: Norms) -> list[str]:
                 if value is not None and value.value is not None:
                     said += _sentence(section, row, run, value, norms)
     if len(said) == 1:
-        said.append("none of these numbers was made in the way of the norms")
+        said.append("none of these numbers is comparable with the norms")
     return said
 
 
@@ -178,6 +180,6 @@ def _way(section: Section, row: Row) -> dict[str, Any]:
 
 
 def _hash(records: Sequence[Mapping[str, Any]]) -> str:
-    """Of the records as canonical JSON, so that it does not depend on how Parquet packs them."""
+    """The SHA-256 of the records as canonical JSON, independent of Parquet's encoding."""
     lines = sorted(json.dumps(dict(record), sort_keys=True) for record in records)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

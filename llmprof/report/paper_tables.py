@@ -1,4 +1,4 @@
-"""What the tables of a report for a paper hold: numbers of equal precision, and which is best."""
+"""Cells of tables for papers: numbers with consistent precision, and the best values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from llmprof.report.verdicts import BETTER, WORSE, direction, mark
 
 @dataclass(frozen=True, slots=True)
 class PaperRow:
-    """A metric or group as texts, by the place of the run; what is not there has no entry."""
+    """A metric or group as texts, by run index; missing values have no entry."""
 
     row: Row | None
     name: str
@@ -26,7 +26,7 @@ class PaperRow:
 
 
 def rows_of(section: Section) -> list[PaperRow]:
-    """The rows of a section, each with as many decimals as its interval is certain of."""
+    """The rows of a section, with the number of decimals determined by the intervals."""
     return [_paper_row(section, line.row, line.name, line.is_group) for line in lines_of(section)]
 
 
@@ -79,7 +79,7 @@ def _interval(low: float, high: float, decimals: int) -> str:
 
 
 def best_of(row: Row | None, baseline: int | None) -> set[int]:
-    """The runs that are certainly best: better than the baseline where one is, or the baseline.
+    """The runs that are clearly best: one better than the baseline, or the baseline.
 
     The baseline is best when every other run is clearly worse. Another run is best when it is
     clearly better than the baseline, and no other run is.
@@ -99,7 +99,7 @@ def best_of(row: Row | None, baseline: int | None) -> set[int]:
 
 
 def caption_of(section: Section, report: Report) -> str:
-    """The title of a section with what a reader of a paper has to know."""
+    """The title of a section with the details that a paper needs."""
     labels = [report.runs[place].label for place in columns_of(section)]
     parts = [f"{section.title}, protocol {section.protocol_version}"]
     if section.scorer:

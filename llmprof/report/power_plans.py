@@ -1,4 +1,5 @@
-"""From the variances of two runs: how many items or samples another comparison needs."""
+"""Power analysis: the number of items or samples a comparison needs, from the variances of two
+runs."""
 
 from __future__ import annotations
 
@@ -25,12 +26,12 @@ from llmprof.results.row_types import fitting_samples
 
 @dataclass(frozen=True, slots=True)
 class PowerPlan:
-    """What it takes to find a change of one metric, from `n` items that both runs have.
+    """The items needed to detect a change of one metric, from `n` items that both runs have.
 
     `deviation` is the standard deviation of the items' differences. `smallest` is the change that
-    `n` items find with the wanted chance. `needed` items find the wanted change, with as many
-    samples per item as now, and `needed_more_samples` with twice as many; None where a profile has
-    one sample per item, or where no number of items is enough.
+    `n` items detect with the requested power. `needed` items detect the requested change with the
+    present number of samples per item, and `needed_more_samples` with twice as many; None if a
+    profile has one sample per item, or if no number of items is enough.
     """
 
     profiler: str
@@ -52,7 +53,7 @@ def plan_power(
 
     Raises:
         StoreError: the database cannot be read.
-        UnknownNameError: a name fits no run, or the runs share nothing that a plan can be made of.
+        UnknownNameError: a name matches no run, or the runs share no usable metric.
     """
     from llmprof.report.build import make_sections
 
@@ -67,8 +68,8 @@ def plan_power(
         ]
     if not plans:
         raise UnknownNameError(
-            f"{before} and {after} share no metric that is a mean over items, so there is nothing "
-            "to plan from"
+            f"{before} and {after} share no metric that is a mean over items, so no estimate is "
+            f"possible"
         )
     return plans
 
@@ -150,8 +151,8 @@ def _means(run: ReportedRun, section: Section, samples: Sequence[SampleRow]) -> 
 def _with_twice(deviation: float, of_half: float, samples: int, half: int) -> float:
     """The deviation with twice the samples per item.
 
-    The variance is that between items and a part that falls with the number of samples, which two
-    numbers of samples tell apart.
+    The variance has a part between items and a part that decreases with the number of samples; two
+    numbers of samples separate them.
     """
     falling = max(0.0, (of_half**2 - deviation**2) / (1 / half - 1 / samples))
     between = max(0.0, deviation**2 - falling / samples)

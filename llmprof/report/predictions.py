@@ -15,17 +15,17 @@ from llmprof.results.reader import read_datasets, read_samples
 def export_predictions(db: Path, name: str, run: str, output: Path) -> int:
     """Write the predictions of the profile called `name` to a JSON file; return their number.
 
-    Those of the latest run when `run` is empty, else of the run with that id or beginning of it.
+    Those of the latest run if `run` is empty, else of the run with that id or beginning of it.
 
     Raises:
         UnknownNameError: there is no such profile.
-        UsageError: the profile has no format of its own.
+        UsageError: the profile has no such format.
         StoreError: there is no such run, or an item of it has no score.
         OutputError: `output` cannot be written.
     """
     profiler = create_profiler(name, ProfilerOptions())
     if not isinstance(profiler, Exportable):
-        raise UsageError(f"profiler {name!r} has no format of its own; use `llmprof sql`")
+        raise UsageError(f"profiler {name!r} has no prediction format; use `llmprof sql`")
     check_output(output, inputs=[db])
     with Store(db, read_only=True) as store:
         runs = {each.run_id for each in read_datasets(store, profiler=name)}

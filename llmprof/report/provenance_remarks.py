@@ -1,4 +1,4 @@
-"""What a reader must know of how the columns of a report came about."""
+"""Remarks on the origin of a report's columns."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def provenance_remarks(report: Report, wanted: Sequence[str]) -> Iterator[str]:
             )
     yield from _repeats(report.runs)
     if report.baseline is not None and len(report.runs) == 1 and wanted:
-        yield f"{report.runs[0].label} is compared with itself, so nothing can have changed"
+        yield f"{report.runs[0].label} is compared with itself, so there are no changes"
     for section in report.sections:
         yield from _without_shared_items(section, report)
 
@@ -34,14 +34,14 @@ def _by_source(run: ReportedRun) -> dict[str, list[str]]:
 
 
 def _repeats(runs: Sequence[ReportedRun]) -> Iterator[str]:
-    """Runs of one configuration and seed, whose numbers differ by the machine alone."""
+    """Runs with the same configuration and seed, which differ only in the machine."""
     for place, run in enumerate(runs):
         for before in runs[:place]:
             same = (before.command, before.model, before.backend, before.seed, before.config)
             if same == (run.command, run.model, run.backend, run.seed, run.config):
                 yield (
                     f"{run.label} repeats {before.label}: the same model, configuration and seed, "
-                    "so a difference is one of the machine or of the server"
+                    "so differences are due to the machine or the server"
                 )
                 break
 
@@ -58,7 +58,7 @@ def _without_shared_items(section: Section, report: Report) -> Iterator[str]:
 
 
 def sizes_of(store: Store, runs: Sequence[ReportedRun], profiler: str, dataset: str) -> str:
-    """How many items of a data set the runs used, such as `20 of 1,508 items`; "" for all."""
+    """The number of items that the runs used, such as `20 of 1,508 items`; "" for all."""
     found: dict[str, None] = {}
     for run in runs:
         source = run.source(profiler, dataset)

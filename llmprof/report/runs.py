@@ -17,7 +17,7 @@ from llmprof.results import COMPLETE, Store
 from llmprof.results.reader import RunRow, read_datasets, read_run, read_runs
 from llmprof.results.series import read_series
 
-# Parts of an identity that change with a model's weights, not with the way it is run.
+# Parts of an identity that depend on a model's weights, not on how it is run.
 _STATE = frozenset({"fingerprint", "revision", "chat_template", "own_code", "sha256"})
 # `@1` is the latest run, `@2` the one before.
 _COUNTED = re.compile(r"@(\d{1,9})")
@@ -25,7 +25,7 @@ _COUNTED = re.compile(r"@(\d{1,9})")
 
 @dataclass(frozen=True, slots=True)
 class ChosenRuns:
-    """The runs of a report in order, the baseline first, and the runs that were passed over."""
+    """The runs of a report in order, the baseline first, and the runs that were left out."""
 
     runs: Sequence[ReportedRun]
     baseline: int | None
@@ -34,7 +34,7 @@ class ChosenRuns:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What is needed of a stored run to choose it; `results` maps profile and data to items."""
+    """The data of a stored run for choosing it; `results` maps profile and data to items."""
 
     run_id: str
     model: str
@@ -48,7 +48,7 @@ class _Known:
 
 @dataclass(frozen=True, slots=True)
 class _Pick:
-    """A run to show; `sources` are profile, data and run of results that another run has."""
+    """A run to show; `sources` are profile, data and run of results from another run."""
 
     run_id: str
     sources: Sequence[tuple[str, str, str]] = ()
@@ -57,7 +57,7 @@ class _Pick:
 def choose_runs(
     store: Store, wanted: Sequence[str], baseline: str | None, *, seeds: str = LATEST
 ) -> ChosenRuns:
-    """The runs that are named, each once; without names, the latest run that has results.
+    """The named runs, each once; without names, the latest run that has results.
 
     A name is that of a run, `@1` for the latest run and `@2` for the one before, a tag, a run's id,
     its beginning or its last part, or a model: then, for each configuration (backend, number
@@ -66,7 +66,7 @@ def choose_runs(
     its latest results with each seed, and together a baseline may be several.
 
     Raises:
-        UnknownNameError: a name fits no run, or several where one is needed.
+        UnknownNameError: a name matches no run, or several if one is needed.
     """
     known = _known_runs(store, each_seed=seeds != LATEST)
     if not known:
@@ -85,10 +85,10 @@ def choose_runs(
 
 
 def choose_two_runs(store: Store, before: str, after: str) -> Sequence[ReportedRun]:
-    """The runs that are named, `before` first.
+    """The two named runs, `before` first.
 
     Raises:
-        UnknownNameError: a name fits no run or several, or both name the same one.
+        UnknownNameError: a name matches no run or several, or both name the same one.
     """
     runs = choose_runs(store, [after], before).runs
     if len(runs) != 2:
@@ -98,10 +98,10 @@ def choose_two_runs(store: Store, before: str, after: str) -> Sequence[ReportedR
 
 
 def choose_run(store: Store, name: str) -> str:
-    """The id of the run that is called so (see `choose_runs`); of the latest run for "".
+    """The id of the run with this name (see `choose_runs`), or of the latest run for "".
 
     Raises:
-        UnknownNameError: the name fits no run, or several.
+        UnknownNameError: the name matches no run, or several.
     """
     known = _known_runs(store)
     if not known:
@@ -123,7 +123,7 @@ def choose_series(store: Store, name: str) -> tuple[ChosenRuns, list[int]]:
 
 
 def _no_run(store: Store) -> UnknownNameError:
-    return UnknownNameError(f"{store.path} holds no run yet; run `llmprof profile` first")
+    return UnknownNameError(f"{store.path} contains no runs yet; run `llmprof profile` first")
 
 
 def _known_runs(store: Store, *, each_seed: bool = False) -> list[_Known]:
@@ -187,7 +187,7 @@ def _of_model(name: str, known: Sequence[_Known]) -> list[_Known]:
 
 
 def _latest_with_results(known: Sequence[_Known], omissions: list[Omission]) -> str:
-    """The latest run that has results of some profile; the latest of all when none has."""
+    """The latest run with results of any profile, or the latest of all if none has."""
     chosen = next((run for run in reversed(known) if run.results), known[-1])
     for run in known[known.index(chosen) + 1 :]:
         why = f"it is {run.status} and has no results"
@@ -196,10 +196,10 @@ def _latest_with_results(known: Sequence[_Known], omissions: list[Omission]) -> 
 
 
 def _latest(runs: Sequence[_Known], omissions: list[Omission]) -> _Pick:
-    """The latest complete run, with what earlier ones of the same weights have beside it.
+    """The latest complete run, with additional results of earlier runs of the same weights.
 
-    Of a profile on equal data that several have, the latest of those with most items is taken. The
-    latest run of all when none is complete.
+    If several have a profile on equal data, the latest of those with the most items is used. If no
+    run is complete, the latest of all.
     """
     complete = [run for run in runs if run.status == COMPLETE]
     latest = (complete or runs)[-1]

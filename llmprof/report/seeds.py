@@ -1,4 +1,5 @@
-"""Runs that differ by their seed alone, as one column: mean, spread and interval over the seeds."""
+"""Combines runs that differ only in their seed into one column: mean, spread and interval over
+seeds."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from llmprof.report.labels import label_runs
 from llmprof.results import Store
 from llmprof.results.reader import read_run
 
-# What a model's name stands for: its latest seed, each seed, or all as one column.
+# Columns of a model: its latest seed, each seed, or all seeds together.
 LATEST, EACH, TOGETHER = "latest", "each", "together"
 _UNIT = "seeds"
 _ONE_SEED = "one of the two has a value of one seed only"
@@ -25,7 +26,7 @@ Groups = Sequence[Sequence[int]]
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns of a report, and what is to be said of them; `baseline` is a place in `runs`."""
+    """The columns of a report, with remarks; `baseline` is an index into `runs`."""
 
     runs: Sequence[ReportedRun]
     sections: Sequence[Section]
@@ -34,11 +35,11 @@ class Columns:
 
 
 def seeds_together(store: Store, columns: Columns) -> Columns:
-    """One column for all runs of a model that differ by their seed alone.
+    """One column for all runs of a model that differ only in their seed.
 
     A value that depends on the seed becomes the mean over seeds, with their standard deviation and
     Student's interval of the mean; its change is that of the means, with Welch's interval. A value
-    that is the same for every seed keeps the interval and the change that it has.
+    that is the same for every seed keeps its interval and change.
     """
     runs, baseline = columns.runs, columns.baseline
     groups = _groups(runs)
@@ -63,7 +64,7 @@ def seeds_together(store: Store, columns: Columns) -> Columns:
 
 
 def _groups(runs: Sequence[ReportedRun]) -> list[list[int]]:
-    """The places of runs that differ by their seed alone, in the order of the first of each."""
+    """The indices of runs that differ only in their seed, in the order of the first of each."""
     found: dict[str, list[int]] = {}
     for place, run in enumerate(runs):
         options = {**run.config.get("options", {}), "seed": None}
@@ -113,7 +114,7 @@ def _row(row: Row, groups: Groups, baseline: int | None) -> Row:
     for place, group in enumerate(groups):
         if baseline is not None and place != baseline:
             before, after = _numbers(of_groups[baseline]), _numbers(of_groups[place])
-            # Of equal values of all seeds, the items say more than the seeds.
+            # If the values of all seeds are equal, the interval over items is more informative.
             change = row.changes[group[0]] if group else None
             if _vary(before) or _vary(after):
                 change = _change(before, after, _has_percent(change))

@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 
 _BAR, _INTERVAL_BAR = 10, 17
-# A number and the blank beside it.
+# A number and the space next to it.
 _NARROWEST_COLUMN = 4
 
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """What is shown side by side; `stacked` intervals are below their numbers."""
+    """The runs shown side by side; `stacked` intervals are below their numbers."""
 
     bars: bool
     stacked: bool
@@ -49,7 +49,7 @@ def print_report(report: Report, console: Console) -> None:
     """Print the runs, one table per section, and the omissions."""
 
     def say(text: str) -> None:
-        # A file's lines stay whole; a terminal's break between words.
+        # Lines are not wrapped in files; on a terminal they wrap between words.
         whole = not console.is_terminal
         console.print(printable(text), markup=False, highlight=False, soft_wrap=whole)
 
@@ -114,7 +114,7 @@ def _fitting(
     baseline = report.baseline if report.baseline in places else None
     others = [place for place in places if place != baseline]
     most = max(1, len(others))
-    # More runs than this cannot fit, whatever their numbers are.
+    # More runs than this never fit.
     room = min(most, max(1, console.width // _NARROWEST_COLUMN))
 
     def tables(layout: _Layout) -> list[Table]:
@@ -262,7 +262,7 @@ def _bar_cell(value: Value | None, limit: float) -> Text:
 def _limits(lines: Sequence[Line], places: Sequence[int]) -> dict[str, tuple[float, float]]:
     """Per metric: the largest value, and the end of a change's interval farthest from zero.
 
-    They scale the bars of a metric. The first is 0 (no bars) where there is only one value.
+    They scale the bars of a metric. The first is 0 (no bars) if there is only one value.
     """
     values: dict[str, list[float]] = {}
     ends: dict[str, list[float]] = {}

@@ -1,4 +1,4 @@
-"""The course of a training on the terminal: a line per metric, from the first step to the last."""
+"""A training on the terminal: one line per metric, from the first step to the last."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ _SPARKS = "▁▂▃▄▅▆▇█"
 
 
 def print_course(section: Section, report: Report, console: Console) -> None:
-    """Print how the metrics of a section went: a sparkline, both ends, and the change."""
+    """Print the metrics of a section over steps: a sparkline, the first and last value, and the
+    change."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text

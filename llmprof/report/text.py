@@ -58,7 +58,7 @@ def lines_of(section: Section) -> list[Line]:
 
 
 def words_of(section: Section) -> list[str]:
-    """What the profile says of itself and its metrics: which way is better, and names in words."""
+    """The profile's description: the directions of its metrics, and their names in words."""
     shown = section.presentation
     labels: dict[str, str] = {}
     directions: dict[str, dict[str, None]] = {}
@@ -94,7 +94,7 @@ def notes_of(section: Section, report: Report) -> list[str]:
 
 
 def general_notes(section: Section, report: Report) -> list[str]:
-    """Notes on all numbers of a section: what did not fit, and what the intervals are."""
+    """Notes on all numbers of a section: truncated requests, and the units of intervals."""
     places = columns_of(section)
     return [
         *_cut(section, report, places),
@@ -105,7 +105,7 @@ def general_notes(section: Section, report: Report) -> list[str]:
 
 
 def _cut(section: Section, report: Report, places: Sequence[int]) -> Iterator[str]:
-    """Of which runs prompts or answers were cut to fit the model's context."""
+    """The runs in which prompts or answers were cut to fit the model's context."""
     for place, fit in enumerate(section.fits):
         if place not in places or fit is None or fit.is_whole:
             continue
@@ -119,7 +119,7 @@ def _cut(section: Section, report: Report, places: Sequence[int]) -> Iterator[st
 
 
 def _thinking(section: Section, report: Report, places: Sequence[int]) -> Iterator[str]:
-    """Of which runs the model thought before its answers, and for how many tokens."""
+    """The runs with reasoning, and the number of reasoning tokens."""
     for place, fit in enumerate(section.fits):
         if place in places and fit is not None and fit.thinking_tokens:
             of = "" if len(report.runs) == 1 else f"{report.runs[place].label}: "
@@ -127,7 +127,7 @@ def _thinking(section: Section, report: Report, places: Sequence[int]) -> Iterat
 
 
 def _drawn(section: Section, places: Sequence[int]) -> Iterator[str]:
-    """What the intervals are about."""
+    """The units of the intervals."""
     by_unit: dict[str, dict[str, None]] = {}
     for row in _to_read(section):
         for place in places:
@@ -140,13 +140,13 @@ def _drawn(section: Section, places: Sequence[int]) -> Iterator[str]:
 
 
 def _older(section: Section, report: Report, places: Sequence[int]) -> Iterator[str]:
-    """Whose intervals are not of today's method."""
+    """The runs with intervals of an older method."""
     for place in places:
         values = [row.values[place] for row in section.rows]
         if any(value is not None and value.has_older_interval for value in values):
             yield (
                 f"intervals of {report.runs[place].label} are of an older method, the percentile "
-                "bootstrap over items: too narrow where items are few, and not to be compared"
+                "bootstrap over items: too narrow if there are few items, and not comparable"
             )
 
 
@@ -155,7 +155,7 @@ def _to_read(section: Section) -> list[Row]:
 
 
 def _said_of(row: Row, report: Report, places: Sequence[int]) -> Iterator[str]:
-    """Each note with the runs that it is about; a note that names none is about all."""
+    """Each note with the runs that it applies to; without runs, it applies to all."""
     said: dict[tuple[str, str], list[str]] = {}
     for place in places:
         label = report.runs[place].label
@@ -178,7 +178,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def number(value: float | None) -> str:
-    """Four significant digits; large numbers rounded to integers.
+    """A number with four significant digits; large ones rounded to integers.
 
     >>> number(0.123456), number(54321.5), number(None)
     ('0.1235', '54,322', '-')

@@ -1,4 +1,4 @@
-"""Which way a metric went, and the signs that say so: the same in every format."""
+"""Verdicts on changes, and their signs, for all formats."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def verdict(value: Value, change: Change, base: Value | None, scale: Scale | Non
     """Whether a run is better than the baseline, worse, different, or not clearly changed.
 
     A change is clear when its interval excludes zero, also after the correction for the number of
-    comparisons; it is only "different" for a metric without a direction, and where the ideal lies
+    comparisons; it is only "different" for a metric without a direction, or if the ideal lies
     between the two values.
     """
     return direction(value, base, scale) if change.is_clear else UNCLEAR
 
 
 def direction(value: Value, base: Value | None, scale: Scale | None) -> str:
-    """Which way a value went from the baseline's, clearly or not."""
+    """The direction of a change from the baseline, clear or not."""
     if scale is None or base is None or value.value is None or base.value is None:
         return DIFFERENT
     if (value.value - scale.ideal) * (base.value - scale.ideal) < 0:
@@ -33,7 +33,7 @@ def direction(value: Value, base: Value | None, scale: Scale | None) -> str:
 
 
 def mark(change: Change) -> str:
-    """Up or down where a change is clear; hollow where only its own interval excludes zero."""
+    """Up or down for a clear change; hollow if only its own interval excludes zero."""
     if not change.excludes_zero:
         return ""
     up, down = _CLEAR if change.is_clear else _ALONE
@@ -41,7 +41,7 @@ def mark(change: Change) -> str:
 
 
 def legend(report: Report) -> str:
-    """What the signs mean."""
+    """The legend of the signs."""
     count = sum(change.p_value is not None for change in changes_of(report.sections))
     return (
         "▲ rose, ▼ fell: the 95% interval of the change excludes zero, also after "
@@ -62,7 +62,7 @@ def changes_of(sections: Sequence[Section]) -> list[Change]:
 
 
 def corrected(sections: Sequence[Section]) -> list[Section]:
-    """The sections, where each change with a p-value has the adjusted one too."""
+    """The sections with adjusted p-values."""
     known = [change.p_value for change in changes_of(sections) if change.p_value is not None]
     found = iter(adjusted(known))
 

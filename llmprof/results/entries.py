@@ -1,4 +1,4 @@
-"""What is stored: how a run starts, the work of a profile, and its result."""
+"""Data to store: the start of a run, the work of a profile, and its result."""
 
 from __future__ import annotations
 
@@ -20,19 +20,18 @@ class RunStart:
     seed: int
     versions: Mapping[str, str]
     git_revision: str | None = None
-    # No part of its identity: what its user calls it, and what computes.
+    # Not part of its identity: its name, and the machine.
     name: str | None = None
     device: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What the engine did for a profile: counts of requests, and wall time in seconds.
+    """The engine's work for a profile: counts of requests, and wall time in seconds.
 
     `n_truncated` counts prompts that were cut to fit the model's context, `n_shortened` answers
-    that ended because it was full, `n_thinking_tokens` the tokens that models thought with.
-    `failures` maps each class of failure, and each parameter that a server does not take, to its
-    first message.
+    that ended because it was full, `n_thinking_tokens` the reasoning tokens. `failures` maps each
+    class of failure, and each parameter that a server does not take, to its first message.
     """
 
     n_requests: int

@@ -1,4 +1,4 @@
-"""What users call runs: names and tags; and removing a run."""
+"""Names and tags of runs, and removing runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ def check_name(name: str, what: str = "name") -> str:
     """The name or tag without blanks around it.
 
     Raises:
-        UsageError: it is empty, long, begins like `@1` or `-`, or holds what cannot be printed.
+        UsageError: it is empty, long, begins like `@1` or `-`, or contains characters that cannot
+            be printed.
     """
     name = name.strip()
     if not name or len(name) > _LONGEST or name[0] in "@-" or not name.isprintable():
@@ -24,13 +25,12 @@ def check_name(name: str, what: str = "name") -> str:
 
 
 def rename_run(store: Store, run_id: str, name: str | None) -> None:
-    """Give a run a name, or take it away; an earlier run of that name keeps it too.
+    """Set or remove the name of a run; an earlier run with that name keeps it.
 
-    The name then means the latest run that has it.
+    The name then refers to the latest run that has it.
 
     Raises:
-        UsageError: it is no name.
-        StoreError: it cannot be written.
+        UsageError: the name is invalid. StoreError: it cannot be written.
     """
     name = None if name is None else check_name(name)
     with store.writing() as db:
@@ -38,11 +38,10 @@ def rename_run(store: Store, run_id: str, name: str | None) -> None:
 
 
 def tag_run(store: Store, run_id: str, tag: str, *, remove: bool = False) -> None:
-    """Add a tag to a run, or take it away.
+    """Add a tag to a run, or remove it.
 
     Raises:
-        UsageError: it is no tag.
-        StoreError: it cannot be written.
+        UsageError: the tag is invalid. StoreError: it cannot be written.
     """
     tag = check_name(tag, "tag")
     with store.writing() as db:
@@ -53,7 +52,7 @@ def tag_run(store: Store, run_id: str, tag: str, *, remove: bool = False) -> Non
 
 
 def remove_run(store: Store, run_id: str) -> None:
-    """Remove a run with its samples and metrics; cached responses stay.
+    """Remove a run with its samples and metrics; cached responses are kept.
 
     Raises:
         UsageError: the run has not ended.

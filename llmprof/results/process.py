@@ -17,7 +17,7 @@ def identify(pid: int) -> str:
     """Boot of the machine, namespace of process ids and start time of a running process.
 
     Together with the process id this names one process: ids are used again after a while, and each
-    container and each boot counts its own. Each part is empty where the system does not tell.
+    container and each boot counts its own. Each part is empty if the system does not provide it.
 
     Raises:
         ProcessLookupError: there is no such process.
@@ -30,11 +30,11 @@ def identify(pid: int) -> str:
 
 
 def may_be_running(pid: int | None, host: str | None, process: str | None) -> bool:
-    """Whether the process that began a run may still be running.
+    """Whether the process that started a run may still be running.
 
-    `process` is what `identify` said of it; None in runs of older versions. A process that cannot
-    be seen from here, in another container or on another machine, may be running. This process is
-    done with its earlier runs.
+    `process` is what `identify` said of it; None in runs of older versions. A process that is not
+    visible, in another container or on another machine, may be running. Earlier runs of this
+    process have ended.
     """
     if pid is None:
         return False
@@ -42,7 +42,7 @@ def may_be_running(pid: int | None, host: str | None, process: str | None) -> bo
         return pid != os.getpid() and (host != socket.gethostname() or _exists(pid))
     here, there = identify(os.getpid()).rsplit("/", 1), process.rsplit("/", 1)
     if here[0].partition("/")[0] != there[0].partition("/")[0]:
-        # Another boot: of this machine, or of one that is called otherwise.
+        # Another boot of this machine, or of one with another name.
         return host != socket.gethostname()
     if here[0] != there[0]:
         return True
@@ -52,7 +52,7 @@ def may_be_running(pid: int | None, host: str | None, process: str | None) -> bo
 
 
 def _start_time(pid: int) -> str:
-    """When a process began: clock ticks after the boot on Linux, elsewhere Unix time."""
+    """The start time of a process: clock ticks after the boot on Linux, elsewhere Unix time."""
     if sys.platform == "linux":
         try:
             stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")

@@ -30,14 +30,14 @@ _PACKAGES = (
 _GIT_SECONDS = 5
 _PROCESSORS = Path("/proc/cpuinfo")
 _HIDDEN = "***"
-# How the name of an option or of an environment variable ends whose value is a secret.
+# Endings of the names of options and environment variables with secret values.
 _SECRET = r"(?:key|token|secret|password|passwd|credentials?)"
 _SECRET_NAME = re.compile(rf"{_SECRET}$", re.IGNORECASE)
 _SECRET_VALUE = re.compile(
     rf"({_SECRET}(?:=|:\s*)|-\S*{_SECRET}\s+|\bbearer\s+)[^\s'\"]+", re.IGNORECASE
 )
 _USER_OF_ADDRESS = re.compile(r"(?<=://)[^/@\s]*(?=@)")
-# A shorter value may stand in any text by chance.
+# A shorter value may occur in any text by chance.
 _SHORTEST_SECRET = 6
 
 
@@ -72,7 +72,7 @@ def git_revision() -> str | None:
 def this_process() -> dict[str, str]:
     """The command line, Python, system and processor of this process, by their columns in `runs`.
 
-    The command line has `***` in the place of what looks like a secret.
+    Secrets in the command line are replaced by `***`.
     """
     return {
         "command_line": command_line(sys.argv, os.environ),
@@ -83,10 +83,10 @@ def this_process() -> dict[str, str]:
 
 
 def command_line(words: Sequence[str], environment: Mapping[str, str]) -> str:
-    """A command as it could be typed again, without its folder, and without secrets.
+    """A command that could be typed again, without its folder and without secrets.
 
-    Hidden are the values of options called like `--api-key`, user names and passwords in
-    addresses, and the values of environment variables that are called like a secret.
+    Hidden are the values of options called like `--api-key`, user names and passwords in addresses,
+    and the values of environment variables with such names.
 
     >>> command_line(["/usr/bin/llmprof", "profile", "--base-url", "http://me:pw@host/v1"], {})
     "llmprof profile --base-url 'http://***@host/v1'"
@@ -110,7 +110,7 @@ def command_line(words: Sequence[str], environment: Mapping[str, str]) -> str:
 
 
 def _processor() -> str:
-    """The processor's name; its architecture where the system does not tell."""
+    """The processor's name, or its architecture if the system does not provide it."""
     try:
         lines = _PROCESSORS.read_text(errors="replace").splitlines()
     except OSError:

@@ -15,16 +15,16 @@ from llmprof.results.store import Store
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """One command. `config` holds everything that can change its numbers.
+    """One command. `config` contains everything that can change its numbers.
 
-    `command_line` to `device` say what made it, last if it was resumed: None in runs of older
-    versions, and `device` where a server computes. `name` and `tags` are what a user calls it; they
-    can change later.
+    `command_line` to `device` describe its environment, the last one if it was resumed: None in
+    runs of older versions, and `device` None if a server computes. `name` and `tags` are set by
+    users and can change later.
     """
 
     @property
     def scorers(self) -> list[str]:
-        """What scored toxicity: each scorer with its model or service; empty where nothing did."""
+        """The toxicity scorers with their models or services; empty if there is none."""
         scorer: Mapping[str, Any] = self.config.get("scorer", {})
         identity = scorer.get("identity", {})
         several = identity if "scorers" in scorer else {scorer.get("name"): identity}
@@ -56,11 +56,11 @@ class RunRow:
 class DatasetRow:
     """One profile on one data set, with the work it took.
 
-    `n_items` counts items, of `n_available` that the data set has (None where nobody counted);
-    `n_samples` the samples that were stored; `n_requests` and the other counts are of requests,
-    `seconds` is wall time. `protocol_version` is None where the profile has no metric; the counts
-    and the time are None in databases of early versions. `failures` maps each class of failure to
-    the first message of that class.
+    `n_items` counts items, of `n_available` in the data set (None if unknown); `n_samples` the
+    samples that were stored; `n_requests` and the other counts are of requests, `seconds` is wall
+    time. `protocol_version` is None if the profile has no metric; the counts and the time are None
+    in databases of early versions. `failures` maps each class of failure to the first message of
+    that class.
     """
 
     run_id: str
@@ -88,10 +88,10 @@ class DatasetRow:
 class MetricRow:
     """One number with its 95% interval; `n` of `n_total` items have a value.
 
-    `value` is None when it is not defined: `reason` then says why. With a value, `reason` is a
-    caution about it. `unit` is what the interval is about and `interval_method` how it was made,
-    both None where an llmprof stored it that knew one method only. `sha256` is of the data set's
-    file, and `demonstration` says that the numbers are not comparable with published ones.
+    `value` is None if undefined: `reason` then says why. With a value, `reason` is a warning about
+    it. `unit` is the unit of the interval and `interval_method` its method, both None in results of
+    older versions. `sha256` is of the data set's file, and `demonstration` says that the numbers
+    are not comparable with published ones.
     """
 
     run_id: str
@@ -114,7 +114,7 @@ class MetricRow:
     interval_method: str | None
 
     def as_metric(self) -> Metric:
-        """The number alone, as profilers make it."""
+        """The number alone, as computed by profilers."""
         return Metric(
             self.metric, self.value, self.ci_low, self.ci_high, self.n, self.n_total,
             self.group, self.reason, self.unit, self.interval_method,
@@ -140,11 +140,11 @@ class SampleRow:
 
     @property
     def empty(self) -> bool | None:
-        """Whether the response is nothing but blanks; None when there is none."""
+        """Whether the response is empty or only whitespace; None if there is none."""
         return None if self.response is None else not self.response.strip()
 
 
-# What tells a scorer from others of its kind, in the identity of its backend.
+# Keys of a backend's identity that distinguish scorers of one kind.
 _TELLING = ("model", "family", "revision", "fingerprint", "dtype", "base_url", "host", "sha256")
 
 
@@ -187,7 +187,7 @@ SELECT id, sample_id, sample_index, "group", prompt, response, error_class FROM 
 WHERE id IN (SELECT value FROM json_each(?))
 """
 _RUN_FIELDS = [each.name for each in fields(RunRow)]
-# Places of what SQLite has no type for, and of what names a sample.
+# Columns without an SQLite type, and those that identify a sample.
 _DEMONSTRATION = 7
 _ID, _SCORES = 4, 9
 
@@ -198,10 +198,11 @@ def read_runs(store: Store, *, status: str | None = None) -> list[RunRow]:
 
 
 def find_run(store: Store, name: str) -> RunRow:
-    """The run whose id begins with `name`; the latest of several, and of all when it is empty.
+    """The run whose id begins with `name`, the latest if there are several; the latest of all if it
+    is empty.
 
     Raises:
-        StoreError: there is none, or what is stored of it cannot be read.
+        StoreError: there is none, or its data cannot be read.
     """
     for run in _runs(store, "AND substr(id, 1, ?) = ? ORDER BY id DESC LIMIT 1", len(name), name):
         return run
@@ -218,7 +219,7 @@ def read_run(store: Store, run_id: str) -> RunRow:
 def read_datasets(
     store: Store, run_id: str | None = None, *, profiler: str | None = None
 ) -> list[DatasetRow]:
-    """What a run profiled, or all runs, in the order it was saved."""
+    """The profiles of a run, or of all runs, in the order they were saved."""
     rows = _select(store, _DATASETS, "ORDER BY t.rowid", run_id=run_id, profiler=profiler)
     datasets = []
     check_rows(store.path, DatasetRow, [row[:-1] for row in rows])
@@ -250,7 +251,7 @@ def read_samples(
 ) -> list[SampleRow]:
     """The samples of a run, of one profiler or data set or of all, in the order they were saved.
 
-    Without `prompts`, which are long and of which no metric is made, each `prompt` is empty.
+    Without `prompts`, which are long and not used by metrics, each `prompt` is empty.
 
     Raises:
         StoreError: what is stored cannot be read.
@@ -314,7 +315,7 @@ def _select(
 
 def _all_scores(store: Store, rows: Sequence[tuple[Any, ...]]) -> list[Mapping[str, float | None]]:
     """The scores in each pair of a sample's id and its scores as JSON."""
-    # All at once: a call for each would take longer than its work.
+    # Parsed all at once: one call per row would be slower.
     try:
         joined = ",".join(text for _, text in rows)
         scores: list[Mapping[str, float | None]] = json.loads(f"[{joined}]")
@@ -322,7 +323,7 @@ def _all_scores(store: Store, rows: Sequence[tuple[Any, ...]]) -> list[Mapping[s
             return scores
     except (TypeError, ValueError, RecursionError):
         pass
-    # One of them is damaged: say which.
+    # One of them is damaged: find out which.
     return [_parsed(store, text, f"the scores of sample {name!r}") for name, text in rows]
 
 

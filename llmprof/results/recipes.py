@@ -42,10 +42,10 @@ def recipes() -> dict[str, Recipe]:
 
 
 def find_recipe(query: str) -> Recipe | None:
-    """The recipe that `query` names; None for a query that is SQL.
+    """The recipe named by `query`; None if it is SQL.
 
     Raises:
-        UnknownNameError: it is one word, and no recipe.
+        UnknownNameError: it is a single word, but not a recipe.
     """
     if not query.isidentifier():
         return None
@@ -57,9 +57,9 @@ def find_recipe(query: str) -> Recipe | None:
 
 
 def datasette_metadata(db: Path) -> str:
-    """What datasette shows of the database file `db`, as YAML.
+    """The datasette metadata of the database file `db`, as YAML.
 
-    Datasette names a database by its file, without the ending.
+    Datasette names a database by its file name without the extension.
     """
     name = json.dumps(db.stem)  # Any text is then one YAML key.
     return _METADATA.read_text(encoding="utf-8").replace(f"\n  {_DATABASE}:\n", f"\n  {name}:\n", 1)

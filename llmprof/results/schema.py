@@ -34,8 +34,8 @@ _READING_PRAGMAS = {
 }
 _STEPS: list[Callable[[Database], None]] = []
 
-# Each migration runs in a transaction of its own, so statements are executed one by one:
-# `executescript` would commit it.
+# Each migration runs in its own transaction, so statements are executed one by one: `executescript`
+# would commit it.
 _TABLES = (
     """
 CREATE TABLE runs (
@@ -118,7 +118,7 @@ JOIN runs s ON s.id = b.run_id
 
 @contextmanager
 def without_pandas() -> Iterator[None]:
-    """Keep sqlite-utils from importing pandas, which takes longer than all of its own work here."""
+    """Keep sqlite-utils from importing pandas, which would take longer than its own work here."""
     hidden = "pandas" not in sys.modules
     if hidden:
         sys.modules["pandas"] = None  # type: ignore[assignment]
@@ -166,7 +166,7 @@ def add_sample_index(db: Database) -> None:
 
 @_step
 def add_work_counts(db: Database) -> None:
-    """Counts of requests and the time they took; NULL in runs of older versions."""
+    """Counts of requests, and their time; NULL in runs of older versions."""
     for column in _WORK_COUNTS:
         db.execute(f"ALTER TABLE run_datasets ADD COLUMN {column} INTEGER")
     db.execute("ALTER TABLE run_datasets ADD COLUMN seconds REAL")
@@ -191,13 +191,13 @@ def add_failures(db: Database) -> None:
 
 @_step
 def add_process(db: Database) -> None:
-    """The process of a run, beside its id: see `llmprof.results.process`."""
+    """The process of a run, in addition to its id: see `llmprof.results.process`."""
     db.execute("ALTER TABLE runs ADD COLUMN process TEXT")
 
 
 @_step
 def add_interval_methods(db: Database) -> None:
-    """What intervals are about and how they were made; NULL in runs of older versions."""
+    """Units and methods of intervals; NULL in runs of older versions."""
     for column in ("unit", "interval_method"):
         db.execute(f"ALTER TABLE metrics ADD COLUMN {column} TEXT")
     db.execute("DROP VIEW latest_metrics")
@@ -216,7 +216,7 @@ def create_series(db: Database) -> None:
 
 @_step
 def add_names_and_tags(db: Database) -> None:
-    """What users call a run, beside its id."""
+    """Names and tags of runs."""
     db.execute("ALTER TABLE runs ADD COLUMN name TEXT")
     db.execute(
         "CREATE TABLE run_tags (run_id TEXT NOT NULL REFERENCES runs(id) ON DELETE CASCADE, "
@@ -226,7 +226,7 @@ def add_names_and_tags(db: Database) -> None:
 
 @_step
 def add_sizes_of_data(db: Database) -> None:
-    """How many items a data set has, of which a run may use some; NULL where nobody counted."""
+    """The number of items in a data set, of which a run may use some; NULL if unknown."""
     db.execute("ALTER TABLE run_datasets ADD COLUMN n_available INTEGER")
 
 
@@ -251,7 +251,8 @@ def add_shortened(db: Database) -> None:
 
 @_step
 def add_makers(db: Database) -> None:
-    """What made a run: see `llmprof.results.provenance`; NULL in runs of older versions."""
+    """The environment of a run: see `llmprof.results.provenance`; NULL in runs of older
+    versions."""
     for column in ("command_line", "python", "system", "processor", "device"):
         db.execute(f"ALTER TABLE runs ADD COLUMN {column} TEXT")
 
@@ -264,7 +265,7 @@ def add_counts_of_samples(db: Database) -> None:
 
 @_step
 def add_thinking_tokens(db: Database) -> None:
-    """Tokens that models thought with; NULL in runs of older versions, which did not count them."""
+    """Reasoning tokens; NULL in runs of older versions, which did not count them."""
     db.execute("ALTER TABLE run_datasets ADD COLUMN n_thinking_tokens INTEGER")
 
 
@@ -272,7 +273,7 @@ def check_schema(connection: sqlite3.Connection, name: str) -> bool:
     """Whether migrations are pending; `name` is the file's, for messages.
 
     Raises:
-        StoreError: the database is of another program, or of a newer llmprof.
+        StoreError: the database belongs to another program, or to a newer llmprof.
     """
     known = {step.__name__ for step in _STEPS}
     found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
@@ -282,8 +283,8 @@ def check_schema(connection: sqlite3.Connection, name: str) -> bool:
     columns = {row[1] for row in connection.execute("PRAGMA table_info(runs)")}
     if tables and not applied and not columns >= _COLUMNS_OF_RUNS:
         raise StoreError(
-            f"{name} is an SQLite database of another program, and is left as it is; use another "
-            "file with --db"
+            f"{name} is an SQLite database of another program, and was not changed; use another "
+            f"file with --db"
         )
     unknown = sorted(applied - known)
     if unknown:
@@ -295,13 +296,14 @@ def check_schema(connection: sqlite3.Connection, name: str) -> bool:
 
 
 def authorize_reading(action: int, first: str | None, *others: str | None) -> int:
-    """Allow a statement to read, and nothing else: not to write, attach or copy to a file.
+    """Allow a statement only to read: not to write, attach or copy to a file.
 
-    SQLite's own flag for reading only leaves `ATTACH` and `VACUUM INTO`, which write other files.
+    SQLite's own read-only flag still allows `ATTACH` and `VACUUM INTO`, which write other files.
     """
     if action in _READING or (action == sqlite3.SQLITE_PRAGMA and first in _READING_PRAGMAS):
         return sqlite3.SQLITE_OK
-    # What `json_each` and its like do to declare their columns; SQLite itself refuses more.
+    # `json_each` and similar functions need these to declare their columns; SQLite itself refuses
+    # more.
     if action == sqlite3.SQLITE_UPDATE and first == "sqlite_master":
         return sqlite3.SQLITE_OK
     return sqlite3.SQLITE_DENY

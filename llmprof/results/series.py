@@ -17,10 +17,10 @@ WHERE s.name = ? AND r.status = '{COMPLETE}' GROUP BY s.step ORDER BY s.step
 
 @dataclass(frozen=True, slots=True)
 class SeriesPlace:
-    """A step of a series, which a run is of; steps count from 0.
+    """A step of a series that a run belongs to; steps count from 0.
 
     Raises:
-        UsageError: the name is empty, long, or holds what cannot be printed.
+        UsageError: the name is empty, long, or contains characters that cannot be printed.
     """
 
     name: str
@@ -35,7 +35,7 @@ class SeriesPlace:
 
 
 def add_to_series(store: Store, place: SeriesPlace, run_id: str) -> None:
-    """Say that a run is of this step; a later run of the same step stands for it in reports.
+    """Assign a run to this step; in reports, a later run of the same step replaces it.
 
     Raises:
         StoreError: it cannot be written.

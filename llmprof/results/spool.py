@@ -20,7 +20,7 @@ class SampleSpool:
     """Samples in the order they were added, in little memory, however many there are.
 
     What exceeds a megabyte is in an unnamed file in `folder` that disappears with the process: the
-    database never holds a part of a profile, and a killed process leaves nothing behind.
+    database never contains a partial profile, and a killed process leaves no file behind.
 
     Raises:
         StoreError: the file cannot be written or read.

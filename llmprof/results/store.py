@@ -25,14 +25,14 @@ from llmprof.results.schema import authorize_reading, check_schema, migrations, 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-# What a run's status says; `started` until its end is known.
+# Values of a run's status; `started` until it ends.
 STARTED, COMPLETE, FAILED, INTERRUPTED = "started", "complete", "failed", "interrupted"
 _BUSY_TIMEOUT_SECONDS = 60.0
 _STEPS_BETWEEN_SIGNALS = 100_000
 _ID_TIME = "%Y%m%dT%H%M%S%fZ"
-# In SQLite's messages about a damaged file; the last when the list of migrations is lost.
+# Parts of SQLite's messages about a damaged file; the last if the list of migrations is lost.
 _DAMAGE = ("not a database", "malformed", "decode", "already exists")
-# SQLite's primary error codes that are about the file or its disk, not the statement.
+# SQLite's primary error codes for problems of the file or its disk, not of the statement.
 _FAULTS_OF_FILE = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_CANTOPEN,
@@ -47,7 +47,7 @@ class Store:
     """An open results database, closed at the end of a `with` block.
 
     Raises:
-        StoreError: the file cannot be read or written, is locked, or is of a newer llmprof.
+        StoreError: the file cannot be read or written, is locked, or belongs to a newer llmprof.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
@@ -88,7 +88,7 @@ class Store:
                     migrations().apply(self._db)
 
     def _migrated_copy(self) -> sqlite3.Connection:
-        """A temporary copy in the schema of this version; the file stays as it is."""
+        """A temporary copy in the schema of this version; the file is not changed."""
         with without_pandas():
             from sqlite_utils import Database
 
@@ -134,7 +134,7 @@ class Store:
                 raise
 
     def _check_file(self) -> None:
-        """Refuse to write to a file that is no longer where it was opened: nobody would find it."""
+        """Refuse to write to a file that was moved or removed, since its data would be lost."""
         if _file_id(self.path) != self._file:
             raise StoreError(
                 f"results database {self.path} was moved, removed or replaced during the run; "
@@ -142,10 +142,10 @@ class Store:
             )
 
     def begin_run(self, start: RunStart) -> str:
-        """The id of a run to fill: an unfinished one of the same configuration, or a new one.
+        """The id of a run to use: an unfinished one with the same configuration, or a new one.
 
-        A run marked `started` counts as unfinished when its process has ended. The results of an
-        unfinished run stay until `save_profile` replaces them.
+        A run marked `started` counts as unfinished if its process has ended. The results of an
+        unfinished run are kept until `save_profile` replaces them.
         """
         same = _identity(start)
         now = datetime.now(UTC)
@@ -179,7 +179,7 @@ class Store:
         return run_id
 
     def complete_run(self, start: RunStart) -> str | None:
-        """The id of the latest complete run of the same configuration; None where there is none."""
+        """The id of the latest complete run with the same configuration; None if there is none."""
         same = _identity(start)
         where = " AND ".join(f"{column} = :{column}" for column in same)
         sql = f"SELECT max(id) FROM runs WHERE status = '{COMPLETE}' AND {where}"
@@ -201,8 +201,8 @@ class Store:
     def save_profile(self, run_id: str, result: ProfileResult) -> bool:
         """Store the samples and metrics of one profiler, all or nothing.
 
-        They replace those of an earlier attempt at the run, unless more requests have failed now:
-        then the earlier results stay, and the answer is False.
+        They replace those of an earlier attempt, unless more requests have failed now: then the
+        earlier results are kept, and False is returned.
         """
         place = {"run_id": run_id, "profiler": result.profiler, "dataset": result.dataset}
         where = "run_id = :run_id AND profiler = :profiler AND dataset = :dataset"
@@ -257,7 +257,7 @@ class Store:
         """Column names and rows of a SELECT.
 
         Raises:
-            UsageError: the SQL is wrong or would write.
+            UsageError: the SQL is invalid or would write.
             StoreError: the file cannot be read.
             KeyboardInterrupt: a signal stopped it.
         """
@@ -295,7 +295,7 @@ class Store:
 
 
 def _identity(start: RunStart) -> dict[str, Any]:
-    """The columns of a run that say what it is of; equal ones are of the same."""
+    """The columns that identify a run's configuration; equal ones mean equal configurations."""
     return {
         "command": start.command,
         "model": start.model,
@@ -306,7 +306,7 @@ def _identity(start: RunStart) -> dict[str, Any]:
 
 
 def _reading(path: Path) -> str:
-    """How to open a file that is only read, as parameters of its URI; statements cannot write.
+    """URI parameters to open a file for reading; statements cannot write.
 
     To read a write-ahead log SQLite makes files beside the database, and only a connection that may
     write removes them when it is closed. Who may not write could leave files there that the owner
@@ -345,7 +345,7 @@ def _file_id(path: Path) -> tuple[int, int] | None:
 
 
 def _new_id(now: datetime, latest: str | None) -> str:
-    """An id that sorts after all others, also after one that a wrong clock dated in the future."""
+    """An id that sorts after all others, even if a wrong clock dated one in the future."""
     if latest is not None and latest >= f"{now:{_ID_TIME}}":
         with suppress(ValueError, OverflowError):
             now = datetime.strptime(latest.partition("-")[0], _ID_TIME) + timedelta(microseconds=1)
@@ -358,7 +358,7 @@ def _work_row(work: Work) -> dict[str, Any]:
 
 
 def _sample_row(sample: Sample) -> dict[str, Any]:
-    # `asdict` would deep-copy every score, which is most of the time it takes to save a profile.
+    # `asdict` would deep-copy every score, which would take most of the time of saving a profile.
     row = {field.name: getattr(sample, field.name) for field in fields(sample)}
     return {**row, "scores": canonical_json(dict(sample.scores))}
 

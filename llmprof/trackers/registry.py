@@ -49,14 +49,14 @@ def check_trackers(names: Sequence[str]) -> list[tuple[str, str | None]]:
 
 
 def record(name: str, run: TrackedRun, destination: str | None) -> None:
-    """Tell a tracker of a run, through its own library.
+    """Send a run to a tracker, through its own library.
 
     Raises:
         TrackerError: the tracker refused it, or cannot be reached.
     """
     try:
         RECORDS[name](run, destination)
-    except Exception as error:  # Each library has errors of its own.
+    except Exception as error:  # Each library has its own error classes.
         first = str(error).strip().splitlines()
         again = f"--run {run.run_id}" if run.series is None else f"--series {quote(run.series)}"
         raise TrackerError(

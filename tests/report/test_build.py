@@ -83,7 +83,7 @@ def test_runs_of_other_sizes_are_compared_on_the_items_that_both_have(db: Path) 
 def test_a_run_beside_itself_or_one_that_shares_nothing_is_told(db: Path) -> None:
     add_run(db, "a", texts([5.0, 7.0]))
     report = build_report(db, ["a"], "a")
-    assert report.remarks == ["a is compared with itself, so nothing can have changed"]
+    assert report.remarks == ["a is compared with itself, so there are no changes"]
     other = [
         replace(each, sample_id=f"other {each.sample_id}") for each in texts([1.0, 2.0]).samples
     ]

@@ -40,7 +40,7 @@ def test_numbers_of_other_data_are_not_compared(db: Path, tmp_path: Path) -> Non
     write_norms(build_report(db, ["fair", "worst"], None), file, db)
     add_run(db, "other", replace(pairs([1.0, 0.0]), sha256="b" * 64))
     said = places_among(build_report(db, ["other"], None), read_norms(file))
-    assert said[-1] == "none of these numbers was made in the way of the norms"
+    assert said[-1] == "none of these numbers is comparable with the norms"
 
 
 def test_a_changed_file_and_what_is_no_file_are_refused(db: Path, tmp_path: Path) -> None:
@@ -53,10 +53,10 @@ def test_a_changed_file_and_what_is_no_file_are_refused(db: Path, tmp_path: Path
     column = table.column_names.index("value")
     changed = pyarrow.array([each.as_py() and each.as_py() + 1 for each in table["value"]])
     parquet.write_table(table.set_column(column, table.schema.field("value"), changed), file)
-    with pytest.raises(DataError, match="was changed after it was made"):
+    with pytest.raises(DataError, match="was changed after it was written"):
         read_norms(file)
     parquet.write_table(pyarrow.table({"a": [1]}), file)
-    with pytest.raises(DataError, match="holds no norms"):
+    with pytest.raises(DataError, match="contains no norms"):
         read_norms(file)
     file.write_text("nonsense")
     with pytest.raises(DataError, match="cannot be read as norms"):

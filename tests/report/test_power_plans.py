@@ -54,5 +54,5 @@ def test_shares_are_planned_in_percent(db: Path) -> None:
 def test_nothing_to_plan_is_one_line(db: Path) -> None:
     with pytest.raises(UnknownNameError, match="the same run"):
         plan_power(db, "base", "base", 1.0)
-    with pytest.raises(UnknownNameError, match="fits nothing"):
+    with pytest.raises(UnknownNameError, match="matches nothing"):
         plan_power(db, "base", "tuned", 1.0, filters=Filters(metrics=["nothing"]))

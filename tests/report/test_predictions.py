@@ -93,7 +93,7 @@ def test_no_such_run_and_a_folder_that_cannot_be_written(
 def test_a_profile_without_such_a_format_is_refused(
     profiled: tuple[Path, str], tmp_path: Path
 ) -> None:
-    with pytest.raises(UsageError, match="no format of its own"):
+    with pytest.raises(UsageError, match="no prediction format"):
         export_predictions(profiled[0], "textual", "", tmp_path / "a.json")
 
 

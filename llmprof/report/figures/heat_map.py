@@ -1,4 +1,4 @@
-"""A heat map of runs and metrics: where each value is between the worst possible and the ideal."""
+"""A heat map of runs and metrics, with colours from the worst possible value to the ideal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Widths and fonts that venues ask for."""
+"""Figure widths and fonts of venues."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Venue:
     size: float
 
 
-# From the authors' kits of 2025 and 2026.
+# From the venues' author kits of 2025 and 2026.
 VENUES: Mapping[str, Venue] = {
     "acl": Venue(3.03, 6.30, _SERIF, 8),
     "neurips": Venue(5.50, 5.50, _SERIF, 8),

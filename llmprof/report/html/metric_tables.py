@@ -22,7 +22,7 @@ from llmprof.report.verdicts import direction, mark, verdict
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A change as text, with its verdict; `alone` is that of its own interval, where it differs."""
+    """A change as text, with its verdict; `alone` is that of its own interval, if it differs."""
 
     change: str
     interval: str
@@ -46,7 +46,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """One metric of one group; None where a run has no such number."""
+    """One metric of one group; None if a run has no such number."""
 
     metric: str
     group: str

@@ -22,7 +22,7 @@ _COLUMNS = ("id", "set", "item", "index", "group", "prompt", "response", "scores
 
 @dataclass(frozen=True, slots=True)
 class SampleSet:
-    """The samples of one run, profile and data set. `run` is a place in the report's runs."""
+    """The samples of one run, profile and data set. `run` is an index into the report's runs."""
 
     run: int
     run_id: str
@@ -33,7 +33,7 @@ class SampleSet:
 
 @dataclass(frozen=True, slots=True)
 class _RankedSample:
-    """A sample without its texts; `set` is the place of its set."""
+    """A sample without its texts; `set` is the index of its set."""
 
     id: int
     set: int
@@ -62,10 +62,9 @@ def packed_samples(
 ) -> dict[str, Any]:
     """At most `limit` samples as columns of equal length, in the order they are shown.
 
-    Where there are too many, each set keeps as many of its first ones as the others. Texts are
-    stored once and named by their place in `texts`; one longer than MAXIMUM_CHARACTERS is cut, and
-    `lengths` holds its whole length by that place. The scores of a sample follow the names in its
-    set.
+    If there are too many, each set keeps an equal number of its first ones. Texts are stored once
+    and referenced by their index in `texts`; one longer than MAXIMUM_CHARACTERS is cut, and
+    `lengths` has its full length by that index. The scores of a sample follow the names in its set.
     """
     ranked = [_ranked(store, place, each) for place, each in enumerate(sets)]
     shown = list(islice(_in_turn(ranked), limit))
@@ -90,7 +89,7 @@ def _ranked(store: Store, place: int, each: SampleSet) -> list[_RankedSample]:
 
 
 def _rank(view: SampleView, scores: Mapping[str, float | None]) -> float | None:
-    """The rank that the profile gives; None where a score is missing that it needs."""
+    """The rank given by the profile; None if a necessary score is missing."""
     try:
         rank = view.rank(scores)
     except (KeyError, TypeError, ArithmeticError):
@@ -99,7 +98,7 @@ def _rank(view: SampleView, scores: Mapping[str, float | None]) -> float | None:
 
 
 def _readable(view: SampleView, response: str) -> str:
-    """The response as the profile shows it; unchanged where the profile cannot read it."""
+    """The response as shown by the profile; unchanged if the profile cannot read it."""
     try:
         return view.text(response)
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -1,4 +1,4 @@
-"""Write the HTML page: one file that holds everything and fetches nothing."""
+"""Write the HTML page: one self-contained file without network requests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from llmprof.results import Store
 from llmprof.results.provenance import package_versions
 from llmprof.safe_text import printable
 
-# Items per profile and run, and how many such lists a page holds.
+# Items per profile and run, and the maximum number of such lists in a page.
 _ITEMS, _MOST_LISTS = 10, 40
 
 
@@ -38,8 +38,8 @@ class _ItemList:
 def write_page(report: Report, db: Path, output: Path) -> None:
     """Write one HTML file that shows the report and opens without a network.
 
-    It holds up to 50,000 samples of the runs in `db`, and runs no script but its own: its
-    Content-Security-Policy names them by hash.
+    It contains up to 50,000 samples of the runs in `db`, and only runs its own scripts, which its
+    Content-Security-Policy lists by hash.
 
     Raises:
         StoreError: the database cannot be read.
@@ -61,11 +61,11 @@ def _render(report: Report, store: Store) -> str:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        # Control characters, such as those that turn the direction of writing, become visible.
+        # Control characters, such as those that change the direction of writing, are made visible.
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
-    # Samples first: they can be used while the large chart library is still being read.
+    # Samples first: they are usable while the large chart library is still being parsed.
     scripts = [_asset("samples.js"), get_plotlyjs(), _asset("paint.js"), _asset("page.js")]
     groups = chart_groups(report, store)
     items = _changed_items(report, store)
@@ -120,7 +120,7 @@ def _asset(name: str) -> str:
 
 
 def _policy(scripts: list[str]) -> str:
-    """The Content-Security-Policy: no network at all, and no script but these.
+    """The Content-Security-Policy: no network, and only these scripts.
 
     Plotly sets styles from its code, so that styles cannot be named by hash; no style can fetch
     anything.

@@ -31,12 +31,12 @@ td + td, th + th { font-variant-numeric: tabular-nums; }
 p { max-width: 50rem; } .note { color: #555; }
 td.sure { font-weight: 600; }
 """
-# Blue for less and orange for more: told apart with any colour vision.
+# Blue for less and orange for more, which are safe for colour-blind readers.
 _LESS, _MORE = (33, 102, 172), (217, 95, 2)
 
 
 def write_documents(found: Inheritance, folder: Path) -> list[Path]:
-    """Write report.md, report.html and report.tex, each whole or not at all.
+    """Write report.md, report.html and report.tex, each atomically.
 
     Raises:
         OutputError: a file cannot be written.
@@ -100,7 +100,7 @@ def _latex_cell(cell: HeatCell) -> str:
 
 
 def to_html(found: Inheritance) -> str:
-    """One page that needs nothing beside it; its heat map has every metric."""
+    """One self-contained page; its heat map has every metric."""
     parts = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',

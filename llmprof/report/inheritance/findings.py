@@ -1,4 +1,4 @@
-"""What an experiment on inheritance found, for any format."""
+"""The findings of an inheritance experiment, independent of the format."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class ArmFacts:
 class Finding:
     """One metric of the students of one arm.
 
-    `before` is the student's value before training. `change` is the mean of its students less
-    that, over items and seeds; `of_data` how much higher the arm's data are than what the student
-    wrote to the same prompts before; `share` the one in terms of the other. `against_random` is the
-    students of the arm less those of the control, paired by item and seed; None of the control
-    itself. `is_target` says that the arm's data were chosen by this metric, and `wanted` which way:
-    1 for up, -1 for down.
+    `before` is the student's value before training. `change` is the mean of its students minus
+    `before`, over items and seeds; `of_data` is the arm's data minus the untrained student's
+    answers to the same prompts; `share` is `change` divided by `of_data`. `against_random` is the
+    students of the arm minus those of the control, paired by item and seed; None for the control
+    itself. `is_target` says that the arm's data were selected by this metric, and `wanted` in which
+    direction: 1 for up, -1 for down.
     """
 
     arm: str
@@ -54,20 +54,20 @@ class Finding:
 
     @property
     def percent(self) -> Effect:
-        """The change in percent of the size of the value before; without one where that is 0."""
+        """The change in percent of the absolute value before; undefined if that is 0."""
         if self.before == 0:
             return Effect(None, n=self.change.n, seeds=self.change.seeds, reason="it was 0 before")
         return self.change.scaled(100 / abs(self.before))
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """What tells the metric from others."""
+        """The key of the metric."""
         return self.profiler, self.dataset, self.metric, self.group
 
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
-    """The target's mean over what is kept of the first `k` completions of each prompt."""
+    """The target's mean if selected from the first `k` completions of each prompt."""
 
     arm: str
     k: int
@@ -93,12 +93,12 @@ class Inheritance:
 
     @property
     def targets(self) -> list[Finding]:
-        """The metrics that data were chosen by, each in its own arm."""
+        """The target metrics, each in its own arm."""
         return [each for each in self.findings if each.is_target]
 
     @property
     def side_effects(self) -> list[Finding]:
-        """Other metrics in which an arm's students differ from the control's, the surest first.
+        """Other metrics in which an arm's students differ from the control's, by p-value.
 
         Only those whose p-value, corrected for the number of all such tests, is below 5%.
         """
@@ -115,7 +115,7 @@ class Inheritance:
         return sum(not each.is_target and _corrected(each) is not None for each in self.findings)
 
     def of_arm(self, name: str) -> Iterator[Finding]:
-        """What was found of one arm."""
+        """The findings of one arm."""
         return (each for each in self.findings if each.arm == name)
 
 
@@ -134,4 +134,4 @@ def verdict(finding: Finding) -> str:
     if not found.excludes_zero:
         return "no difference from the control outside the interval"
     right = found.value * finding.wanted > 0
-    return "moved as chosen" if right else "moved the other way"
+    return "moved as selected" if right else "moved the other way"

@@ -10,13 +10,13 @@ from llmprof.report.inheritance.findings import Finding, Inheritance, verdict
 from llmprof.report.text import interval, number, signed, with_interval
 
 NOTHING = "-"
-# Side effects on the screen and on paper; the page and the database have all.
+# Number of side effects on the terminal and in LaTeX; the page and the database have all.
 MOST_SIDE_EFFECTS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class HeatCell:
-    """A text and, in a heat map, how far it is from 0: from -1 to 1, and whether surely."""
+    """A text and, in a heat map, its colour from -1 to 1, and whether it is significant."""
 
     text: str
     heat: float | None = None
@@ -25,7 +25,7 @@ class HeatCell:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A table with its heading and what is to be said of it."""
+    """A table with its heading and note."""
 
     title: str
     header: Sequence[str]
@@ -99,8 +99,8 @@ def _targets(found: Inheritance) -> Sheet:
         header,
         rows,
         "Intervals are 95%, over items and training seeds. The inherited share is the students' "
-        "change in parts of the data's difference, and has a value where that difference's "
-        "interval excludes zero.",
+        "change divided by the data's difference; it is defined if the interval of that difference "
+        "excludes zero.",
     )
 
 
@@ -126,8 +126,8 @@ def _controls(found: Inheritance) -> Sheet:
         "Target against random choice",
         ["data", "metric", "students less those of random data", "p", ""],
         rows,
-        "Paired by item and seed: both were trained on the same prompts, and differ by the choice "
-        "alone.",
+        "Paired by item and seed: both were trained on the same prompts, and differ only in the "
+        "selection.",
     )
 
 
@@ -186,8 +186,8 @@ def _side_effects(found: Inheritance) -> Sheet:
         title,
         ["data", "metric", "before", "students less those of random data", "corrected p"],
         rows,
-        "Of all metrics but each arm's own target; p-values are corrected for the number of tests "
-        "by Holm's method.",
+        "Over all metrics except each arm's own target; p-values are corrected for the number of "
+        "tests by Holm's method.",
     )
 
 
@@ -201,7 +201,7 @@ def _curve(found: Inheritance) -> Sheet:
         "Mean of the target in the data, by completions per prompt",
         ["data", *(f"best of {k}" for k in ks)],
         rows,
-        "Of the completions that exist already: no student was trained on the smaller choices.",
+        "Computed from the existing completions: no student was trained on the smaller selections.",
     )
 
 

@@ -14,12 +14,11 @@ _INTERVALS = (
 )
 _DIRECTED = (
     "How far each model moved towards the ideal (right: better) or away from it (left: worse), on "
-    "metrics that have a better and a worse end; an arrow says which way the metric itself is "
-    "better."
+    "metrics with a direction; an arrow shows which direction of the metric is better."
 )
 _UNDIRECTED = (
-    "How far each model moved, as a share of the baseline's own value, on a choice of the metrics "
-    "that have no better or worse end. All are in the tables."
+    "How far each model moved, as a share of the baseline's value, on a selection of metrics "
+    "without a direction. All are in the tables."
 )
 
 

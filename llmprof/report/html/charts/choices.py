@@ -1,4 +1,4 @@
-"""Histograms of a score among all samples of a run, and among those that were chosen."""
+"""Histograms of a score over all samples of a run, and over the selected ones."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def _chart(section: Section, parts: dict[str, Values], title: str, axis: str) ->
         for place, (name, values) in enumerate(parts.items())
     ]
     explanation = (
-        f"{section.title}, share of completions by bin: of all candidates, and of what was chosen. "
-        "The outer bins hold what is beyond the axis too."
+        f"{section.title}, share of completions by bin: for all candidates, and for the selected "
+        f"ones. The outer bins include values beyond the axis."
     )
     return Chart(title, explanation, axis, histogram(curves, None), keys, HEIGHT)
 

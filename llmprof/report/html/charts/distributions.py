@@ -48,13 +48,13 @@ def distribution_charts(
     figure = histogram(curves, wanted.reference)
     beyond = int(((pooled < low) | (pooled > high)).sum())
     explanation = f"{section.title}, share of samples by bin." + (
-        f" The outer bins hold the {beyond:,} beyond the axis too." if beyond else ""
+        f" The outer bins include the {beyond:,} values beyond the axis." if beyond else ""
     )
     return [Chart(wanted.title, explanation, wanted.axis, figure, keys, HEIGHT, wide=False)]
 
 
 def axis_ends(values: Values) -> tuple[float, float]:
-    """What an axis shows of the values: all but a few outliers."""
+    """The range of an axis: all values except a few outliers."""
     import numpy as np
 
     low, high = np.percentile(values, _TRIM)

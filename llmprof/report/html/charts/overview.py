@@ -17,9 +17,9 @@ from llmprof.report.html.charts.plotting import (
 from llmprof.report.text import interval, signed
 
 _AT_A_GLANCE = (
-    "Each value is placed between the worst that its metric can be and the ideal, by the metric's "
-    "definition and not by the models shown; lines are 95% intervals. An arrow says which way the "
-    "metric itself is better. 0 does not mean chance, and equal places of different metrics do not "
+    "Each value is placed between the worst possible value of its metric and the ideal, "
+    "independent of the models shown; lines are 95% intervals. An arrow shows which direction of "
+    "the metric is better. 0 does not mean chance, and equal positions of different metrics do not "
     "mean equal quality. Metrics without a direction, such as length, are not here."
 )
 
