@@ -123,7 +123,7 @@ def test_a_profile_whose_items_are_more_than_prompts_reads_no_file(
     (tmp_path / "texts.jsonl").write_text('{"prompt": "a", "completion": "b"}\n')
     scorer = ("--toxicity-scorer", "scripted") if profiler == "counterfactual" else ()
     code, _, error = llmprof("profile", "--texts", "texts.jsonl", "--profilers", profiler, *scorer)
-    assert code == 1
+    assert code == 2
     assert f"profile {profiler!r} asks a model more than completions" in error
 
 
