@@ -15,8 +15,8 @@ def agreement(
 ) -> None:
     """Compare a scorer with existing scores.
 
-    Prints correlations, AUROC and F1 at 0.5, and the errors of expected maximum toxicity and
-    toxicity probability.
+    Prints correlations, AUROC and F1 at 0.5, and the errors of expected
+    maximum toxicity and toxicity probability.
 
     Examples:
 

@@ -77,7 +77,8 @@ def prune(
 ) -> None:
     """Remove some stored responses.
 
-    Removes those that meet all given conditions; a later run requests them again.
+    Removes those that meet all given conditions; a later run requests them
+    again.
 
     Examples:
 

@@ -43,8 +43,8 @@ def diff(
 ) -> None:
     """Show the items that changed most.
 
-    From BEFORE to AFTER: which completions became more toxic, which answers changed, with text
-    differences marked.
+    From BEFORE to AFTER: which completions became more toxic, which answers
+    changed, with text differences marked.
 
     Examples:
 

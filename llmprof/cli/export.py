@@ -90,8 +90,8 @@ def norms(
 ) -> None:
     """Write norms of reference models.
 
-    `llmprof report --against FILE` then compares a run with them. The file contains a SHA-256 of
-    its numbers, and is refused if it was changed.
+    `llmprof report --against FILE` then compares a run with them. The file
+    contains a SHA-256 of its numbers, and is refused if it was changed.
 
     Examples:
 
@@ -173,8 +173,9 @@ def hub(
 ) -> None:
     """Write results in the Hub's formats.
 
-    Nothing is uploaded: see `llmprof push`. model-index belongs at the beginning of a model's
-    README.md, eval-results in a file in its folder .eval_results.
+    Nothing is uploaded: see `llmprof push`. model-index belongs at the
+    beginning of a model's README.md, eval-results in a file in its folder
+    .eval_results.
 
     Examples:
 

@@ -10,7 +10,8 @@ from llmprof.options import InheritOptions
 def inherit(options: InheritOptions, configured: Configured, dry_run: DryRun = False) -> None:
     """Train students on selected data and compare.
 
-    Samples, selects, trains and profiles; run the same command again to resume.
+    Samples, selects, trains and profiles; run the same command again to
+    resume.
 
     Examples:
 

@@ -36,8 +36,8 @@ def leaderboard(
 ) -> None:
     """Rank many runs in one table.
 
-    One column per profile and data set, the best run first. A mean z-score depends on the runs
-    shown: it gives an order, not an absolute quality.
+    One column per profile and data set, the best run first. A mean z-score
+    depends on the runs shown: it gives an order, not an absolute quality.
 
     Examples:
 

@@ -34,8 +34,9 @@ def power(
 ) -> None:
     """Estimate how many items a comparison needs.
 
-    The estimate uses the differences between the items of two runs. Also shows the smallest change
-    that these runs could have detected, and the effect of twice the samples per item.
+    The estimate uses the differences between the items of two runs. Also
+    shows the smallest change that these runs could have detected, and the
+    effect of twice the samples per item.
 
     Examples:
 

@@ -27,7 +27,8 @@ def existing(db: Path) -> Path:
 def runs(context: typer.Context, db: Db = DEFAULT_DB) -> None:
     """List the runs, the latest first.
 
-    `llmprof runs show` shows the details of one; rename, tag and rm change the list.
+    `llmprof runs show` shows the details of one; rename, tag and rm change
+    the list.
 
     Examples:
 
@@ -58,7 +59,8 @@ def show(
 ) -> None:
     """Show the details of a run.
 
-    Configuration, versions, times, and the number of requests, cached answers and retries.
+    Configuration, versions, times, and the number of requests, cached answers
+    and retries.
 
     Examples:
 
@@ -148,8 +150,8 @@ def rm(
 ) -> None:
     """Remove runs from the database.
 
-    Their samples and metrics are removed too; cached responses are kept, so that the same command
-    recreates the run without a model.
+    Their samples and metrics are removed too; cached responses are kept, so
+    that the same command recreates the run without a model.
 
     Examples:
 

@@ -13,7 +13,8 @@ from llmprof.safe_text import printable
 def select(options: SelectOptions, configured: Configured, dry_run: DryRun = False) -> None:
     """Write training data selected by a metric.
 
-    The completion of each prompt with the best value of the metric is selected.
+    The completion of each prompt with the best value of the metric is
+    selected.
 
     Examples:
 
