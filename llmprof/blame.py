@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
@@ -35,7 +36,7 @@ def blaming_plugins() -> Iterator[None]:
 
 def blamed(error: BaseException) -> PluginError | None:
     """The PluginError for an error; None if no plug-in is involved."""
-    if not _is_fault(error):
+    if not is_fault(error):
         return None
     frames = _frames(error)
     # Within a group, the first error is the cause of the others.
@@ -83,8 +84,19 @@ def _distribution(point: EntryPoint) -> str:
     return (point.dist.name if point.dist else None) or point.value
 
 
-def _is_fault(error: BaseException) -> bool:
-    """Whether an error is a plug-in's failure: any exception, SystemExit, or a panic in Rust."""
+def unexpected(error: BaseException) -> str:
+    """An unexpected error in one line, with the last line of llmprof that ran."""
+    own = [
+        f"{frame.f_globals['__name__']}, line {line}"
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if str(frame.f_globals.get("__name__")).startswith(f"{_OWN}.")
+    ]
+    place = f" ({own[-1]})" if own else ""
+    return f"unexpected {first_line(error)}{place}"
+
+
+def is_fault(error: BaseException) -> bool:
+    """Whether an error is a failure: any exception, SystemExit, or a panic in Rust."""
     if isinstance(error, LlmprofError):
         return False
     fault = isinstance(error, Exception | SystemExit | BaseExceptionGroup)

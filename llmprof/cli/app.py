@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from llmprof.blame import blaming_plugins
+from llmprof.blame import blaming_plugins, is_fault, unexpected
 from llmprof.cli.commands import CommandGroup
 from llmprof.cli.interrupts import INTERRUPTED, handle_interrupts, leave_to_the_watcher
 from llmprof.cli.messages import print_error, print_notice
@@ -103,6 +103,11 @@ def main() -> None:
     except typer.Abort:
         print_notice("nothing was done")
         sys.exit(1)
+    except BaseException as error:
+        if not is_fault(error) or isinstance(error, SystemExit) or "--debug" in arguments:
+            raise
+        print_error(LlmprofError(f"{unexpected(error)}; --debug shows where: please report that"))
+        sys.exit(LlmprofError.exit_code)
     if code == INTERRUPTED:
         leave_to_the_watcher()
         print_notice("interrupted; run the same command to resume")

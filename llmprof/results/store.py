@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # Values of a run's status; `started` until it ends.
 STARTED, COMPLETE, FAILED, INTERRUPTED = "started", "complete", "failed", "interrupted"
 _BUSY_TIMEOUT_SECONDS = 60.0
+# No answer is as long; a query could make a text of gigabytes.
+_LONGEST_VALUE = 2**27
 _STEPS_BETWEEN_SIGNALS = 100_000
 _ID_TIME = "%Y%m%dT%H%M%S%fZ"
 # Parts of SQLite's messages about a damaged file; the last if the list of migrations is lost.
@@ -78,6 +80,7 @@ class Store:
             if pending:
                 self._connection = self._migrated_copy()
             self._connection.set_authorizer(authorize_reading)
+            self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
             # Lets Python handle a signal while SQLite is busy.
             self._connection.set_progress_handler(lambda: 0, _STEPS_BETWEEN_SIGNALS)
         else:

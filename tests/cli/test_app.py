@@ -206,6 +206,25 @@ def test_traceback_only_with_debug(tmp_path: Path) -> None:
     assert "Traceback" in run(*arguments, "--debug").stderr
 
 
+@pytest.mark.parametrize("debug", [False, True])
+def test_error_that_nobody_foresaw_is_one_line_too(tmp_path: Path, debug: bool) -> None:
+    script = (
+        "import sys; from llmprof.cli.app import main; from llmprof.console import listings\n"
+        "def fail(*given): raise KeyError('a\\nb\\x1b[31m')\n"
+        f"listings.print_runs = fail; sys.argv = {['llmprof', 'runs', *['--debug'] * debug]}\n"
+        "main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 1
+    assert ("Traceback" in done.stderr) == debug
+    if not debug:
+        assert len(done.stderr.splitlines()) == 1
+        assert done.stderr.startswith("llmprof: error: unexpected KeyError: 'a")
+        assert "llmprof.cli.runs, line " in done.stderr
+
+
 def test_results_folder_that_cannot_be_written_shows_before_any_work(tmp_path: Path) -> None:
     done = run(
         *("profile", "--backend", "scripted", "--data", "builtin", "--db", "/proc/a.db"),

@@ -372,6 +372,14 @@ def test_query_writes_no_file(db: Path, sql: str, monkeypatch: pytest.MonkeyPatc
     assert after == before
 
 
+@pytest.mark.parametrize("made", ["zeroblob(900000000)", "hex(zeroblob(100000000))"])
+def test_query_makes_no_value_of_gigabytes(db: Path, made: str) -> None:
+    with Store(db):
+        pass
+    with Store(db, read_only=True) as store, pytest.raises(UsageError, match="too big"):
+        store.query(f"SELECT {made}")
+
+
 def test_query_may_read_json_and_the_schema(db: Path) -> None:
     save(db)
     assert rows(db, "SELECT value FROM json_each('[1, 2]')") == [(1,), (2,)]

@@ -169,7 +169,8 @@ class Server:
             RequestFault: the server reports an error, or the response is not JSON.
         """
         content = response.content
-        if response.is_error:
+        # Also 600 and above, which no standard knows.
+        if response.status_code >= 400:
             try:
                 body = _parse_json(content)
             except ValueError:

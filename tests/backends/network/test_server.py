@@ -286,7 +286,7 @@ def test_content_that_is_no_answer_is_a_failure(content: bytes, charset: str) ->
 
 
 @pytest.mark.parametrize("body", [DEEP, b"\xff", b"", b'{"error": {"message": {"a": [NaN]}}}'])
-@pytest.mark.parametrize("status", [400, 500])
+@pytest.mark.parametrize("status", [400, 500, 600])
 def test_error_with_any_content_is_a_failure(body: bytes, status: int) -> None:
     async def answer(request: web.Request) -> web.Response:
         if request.method == "GET":
