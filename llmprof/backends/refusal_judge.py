@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
+from llmprof.backends.huggingface.foreign_code import one_line_errors
 from llmprof.backends.huggingface.model import LocalModel
 from llmprof.backends.huggingface.tokenization import pad
 from llmprof.backends.protocol import Backend, BackendOptions, Sink
@@ -189,9 +190,10 @@ class RefusalClassifier:
             texts.append(request.completion)
         for start in range(0, len(texts), _ROWS_AT_ONCE):
             some = texts[start : start + _ROWS_AT_ONCE]
-            outcomes = await anyio.to_thread.run_sync(
-                self._classify, some, limiter=self._one_at_a_time
-            )
+            with one_line_errors(f"judge {self.model} failed", "--debug shows where"):
+                outcomes = await anyio.to_thread.run_sync(
+                    self._classify, some, limiter=self._one_at_a_time
+                )
             await sink.deliver(list(enumerate(outcomes, start)))
 
     def _classify(self, texts: Sequence[str]) -> list[Outcome]:

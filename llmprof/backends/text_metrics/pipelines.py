@@ -119,7 +119,9 @@ def named_pipeline(name: str, language: str = ENGLISH) -> Pipeline:
 
 def _folder(package: str) -> Path | None:
     """Where an installed package is; None where there is none of that name."""
-    spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    # The module that runs has no place where it would be found.
+    findable = package.isidentifier() and package != "__main__"
+    spec = importlib.util.find_spec(package) if findable else None
     places = list(spec.submodule_search_locations or ()) if spec else []
     if spec and not places:
         return Path(spec.origin or ".").parent / package

@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
+from llmprof.backends.huggingface.foreign_code import one_line_errors
 from llmprof.backends.huggingface.load_options import device_name
 from llmprof.backends.huggingface.model import LocalModel
 from llmprof.backends.huggingface.tokenization import pad
@@ -116,9 +117,10 @@ class ClassifierBackend:
         )
         for start in range(0, len(places), self._batch_size):
             batch = places[start : start + self._batch_size]
-            outcomes = await anyio.to_thread.run_sync(
-                self._score, [asked[place] for place in batch], limiter=self._one_at_a_time
-            )
+            with one_line_errors(f"scorer {self.model} failed", "--debug shows where"):
+                outcomes = await anyio.to_thread.run_sync(
+                    self._score, [asked[place] for place in batch], limiter=self._one_at_a_time
+                )
             await sink.deliver(list(zip(batch, outcomes, strict=True)))
 
     def _score(self, requests: Sequence[Toxicity]) -> list[Outcome]:

@@ -313,6 +313,20 @@ def test_broken_values_of_a_configuration_are_one_line(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "changes", [{"model_max_length": "long"}, {"added_tokens_decoder": {"x": 1}}, {"bos_token": 3}]
+)
+def test_broken_values_of_a_tokenizer_are_one_line(
+    copy: Path, ask: Ask, changes: dict[str, object]
+) -> None:
+    file = copy / "tokenizer_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+    with pytest.raises(LlmprofError, match="copy") as caught:
+        local = create_backend("huggingface", options(copy))
+        ask(local, [LogLikelihood("a", " b"), Generate("a")])
+    assert "\n" not in str(caught.value)
+
+
 def test_the_scorers_model_is_named_as_the_scorers(tmp_path: Path) -> None:
     asked = BackendOptions(model="someone/some-scorer", offline=True, cache_dir=tmp_path)
     with pytest.raises(ModelNotFoundError, match="toxicity scorer's model: 'someone/"):

@@ -70,6 +70,8 @@ def test_what_is_no_pipeline_for_english_is_refused(site: Path) -> None:
         named_pipeline("json")
     with pytest.raises(MissingDependencyError, match="is not the name of a spaCy pipeline"):
         named_pipeline("../en_core_web_sm")
+    with pytest.raises(MissingDependencyError, match="__main__"):
+        named_pipeline("__main__")
     install(site, "de_core_news_sm", language="de")
     with pytest.raises(UsageError, match="reads 'de', and text metrics are of texts in 'en'"):
         named_pipeline("de_core_news_sm")

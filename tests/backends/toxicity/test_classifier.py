@@ -125,6 +125,19 @@ def test_model_without_a_classifying_head_is_refused(tmp_path: Path, ask: Ask) -
         ask(backend, [Toxicity("fox", SIX)])
 
 
+def test_tokenizer_with_more_tokens_than_the_model_is_one_line(tmp_path: Path, ask: Ask) -> None:
+    from transformers import AutoTokenizer
+
+    folder = save_classifier(tmp_path, ("neutral", "toxic"))
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens(["zzz"])
+    tokenizer.save_pretrained(folder)
+    backend = create_backend("classifier", BackendOptions(model=str(folder)))
+    with pytest.raises(BackendError, match="scorer .* failed: .*--debug") as caught:
+        ask(backend, [Toxicity("a zzz fox", SIX)])
+    assert "\n" not in str(caught.value)
+
+
 def test_schemes_map_only_labels_that_exist_to_different_attributes() -> None:
     for scheme in SCHEMES:
         assert set(scheme.attributes) <= scheme.labels
