@@ -133,7 +133,7 @@ def test_tokenizer_with_more_tokens_than_the_model_is_one_line(tmp_path: Path, a
     tokenizer.add_tokens(["zzz"])
     tokenizer.save_pretrained(folder)
     backend = create_backend("classifier", BackendOptions(model=str(folder)))
-    with pytest.raises(BackendError, match="scorer .* failed: .*--debug") as caught:
+    with pytest.raises(BackendError, match=r"scorer .* failed: .*--debug") as caught:
         ask(backend, [Toxicity("a zzz fox", SIX)])
     assert "\n" not in str(caught.value)
 
