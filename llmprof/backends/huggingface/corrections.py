@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmprof.backends.huggingface.architecture import Task, may_look_ahead
+from llmprof.backends.huggingface.foreign_code import one_line_errors
 from llmprof.backends.huggingface.tokenization import Encoder, special_tokens
 from llmprof.requests import Embed, Generate, PseudoLogLikelihood, Request
 
@@ -20,8 +21,12 @@ def correction_facts(
 ) -> dict[str, Any]:
     """What the marks depend on, as JSON values; `own_code` says whether the model's own runs."""
     continues = task in _CONTINUING
+    with one_line_errors(
+        f"the tokenizer of {tokenizer.name_or_path} failed", "get the model again"
+    ):
+        tokens_after_text = continues and Encoder(tokenizer).tokens_after_text
     return {
-        "tokens_after_text": continues and Encoder(tokenizer).tokens_after_text,
+        "tokens_after_text": tokens_after_text,
         "may_look_ahead": continues and may_look_ahead(config, own_code=own_code),
         # The token that ends a text always stopped it, whether it was asked for or not.
         "unseen_stops": sorted(special_tokens(tokenizer) - {tokenizer.eos_token}),

@@ -31,7 +31,6 @@ from llmprof.backends.huggingface.foreign_code import (
     first_line,
     is_foreign,
     named_as_scorer,
-    one_line_errors,
     quiet_transformers,
 )
 from llmprof.backends.huggingface.hub import pickle_folder
@@ -284,8 +283,7 @@ class LocalModel:
             "transformers": version("transformers"),
             "facts": _FACTS,
         }
-        with one_line_errors(f"cannot read model {self.name}", "check that its files are complete"):
-            return remembered(self._cache_dir / "facts", json.dumps(seen), self._read_facts)
+        return remembered(self._cache_dir / "facts", json.dumps(seen), self._read_facts)
 
     def _read_facts(self) -> Mapping[str, Any]:
         from transformers import PreTrainedConfig
