@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -85,3 +86,15 @@ def test_only_profilers_name_a_profile() -> None:
         ("cli/export.py", "stereoset"),  # The format that the authors' evaluation script reads.
         ("options/profile_options.py", "textual"),  # What is profiled where nothing is said.
     }
+
+
+def test_sql_names_profiles_that_exist_in_two_files_only() -> None:
+    """The recipes and one view may; see docs/decisions/sql-that-names-profiles.md."""
+    named = {
+        (str(file.relative_to(PACKAGE)), name)
+        for pattern in ("*.py", "*.yml")
+        for file in PACKAGE.rglob(pattern)
+        for name in re.findall(r"\bprofiler = '(\w+)'", file.read_text(encoding="utf-8"))
+    }
+    assert {file for file, _ in named} == {"results/metadata.yml", "results/schema.py"}
+    assert {name for _, name in named} <= BUILT_IN.keys()

@@ -23,7 +23,7 @@ app = typer.Typer(
 @app.command("fit")
 @with_options
 def fit(options: BridgeOptions) -> None:
-    """Fit a map from one scorer's scores to another's.
+    """Fit a map between two scorers.
 
     The map is monotone, and its file names both scorers. Use it with
     `llmprof profile --toxicity-bridge BRIDGE.json`.

@@ -213,7 +213,7 @@ def every_eval_ever(
     ] = "",
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Write results in the schema of Every Eval Ever.
+    """Write results as Every Eval Ever records.
 
     Metrics of which neither higher nor lower is better have no place in it;
     what is left out is told.
