@@ -2,11 +2,7 @@
 
 import json
 import os
-import signal
 import sqlite3
-import subprocess
-import sys
-import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -15,46 +11,16 @@ import pytest
 from sqlite_utils import Database, Migrations
 
 from llmprof.errors import StoreError, UsageError
-from llmprof.metrics.samples import Metric, Sample
-from llmprof.results import ProfileResult, RunStart, Store, Work
+from llmprof.results import Store
 from llmprof.results.process import identify
 from llmprof.results.reader import read_datasets, read_runs, read_samples
 from llmprof.results.schema import create_tables, migrations
-
-START = RunStart("profile", "m", "b", {"limit": 3}, 0, {"llmprof": "0"}, "abc")
-RESULT = ProfileResult(
-    "textual",
-    "v1",
-    "d",
-    "builtin",
-    "f" * 64,
-    True,
-    2,
-    [
-        Sample("1", "p", "text \x00 '; DROP TABLE runs", {"mtld": 1.5, "smog": None}),
-        Sample("2", "p", None, {}, error_class="Refused"),
-    ],
-    [Metric("mtld", 1.5, None, None, 1, 2), Metric("smog", None, None, None, 0, 2, reason="short")],
-    Work(2, 1, 1, 0, 3, 0.5),
-)
+from tests.results.saved_runs import RESULT, START, rows, save
 
 
 @pytest.fixture
 def db(tmp_path: Path) -> Path:
     return tmp_path / "results.db"
-
-
-def rows(db: Path, sql: str) -> list[tuple[object, ...]]:
-    with Store(db, read_only=True) as store:
-        return store.query(sql)[1]
-
-
-def save(db: Path, start: RunStart = START, status: str = "complete") -> str:
-    with Store(db) as store:
-        run_id = store.begin_run(start)
-        store.save_profile(run_id, RESULT)
-        store.finish_run(run_id, status)
-        return run_id
 
 
 def test_samples_and_metrics_come_back(db: Path) -> None:
@@ -196,14 +162,6 @@ def test_reading_what_does_not_exist_creates_nothing(db: Path) -> None:
     with pytest.raises(StoreError, match="llmprof profile"):
         Store(db, read_only=True)
     assert not db.exists()
-
-
-@pytest.mark.parametrize("sql", ["DELETE FROM runs", "DROP TABLE runs", "SELECT nothing FROM runs"])
-def test_query_reads_only(db: Path, sql: str) -> None:
-    save(db)
-    with pytest.raises(UsageError):
-        rows(db, sql)
-    assert rows(db, "SELECT count(*) FROM runs") == [(1,)]
 
 
 def damage(db: Path, step: int) -> None:
@@ -352,60 +310,9 @@ def test_database_of_another_program_is_refused_and_left_alone(
     assert db.read_bytes() == before
 
 
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "ATTACH 'other.db' AS other",
-        "VACUUM INTO 'copy.db'",
-        "PRAGMA journal_mode = DELETE",
-        "CREATE TEMP TABLE t (a)",
-        "SELECT load_extension('x')",
-    ],
-)
-def test_query_writes_no_file(db: Path, sql: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    save(db)
-    monkeypatch.chdir(db.parent)
-    before = {path.name for path in db.parent.iterdir()}
-    with pytest.raises(UsageError, match=r"for reading only|not authorized"):
-        rows(db, sql)
-    after = {path.name for path in db.parent.iterdir()}
-    assert after == before
-
-
 @pytest.mark.parametrize("made", ["zeroblob(900000000)", "hex(zeroblob(100000000))"])
 def test_query_makes_no_value_of_gigabytes(db: Path, made: str) -> None:
     with Store(db):
         pass
     with Store(db, read_only=True) as store, pytest.raises(UsageError, match="too big"):
         store.query(f"SELECT {made}")
-
-
-def test_query_may_read_json_and_the_schema(db: Path) -> None:
-    save(db)
-    assert rows(db, "SELECT value FROM json_each('[1, 2]')") == [(1,), (2,)]
-    assert ("id",) in rows(db, "SELECT name FROM pragma_table_info('runs')")
-    with pytest.raises(UsageError):
-        rows(db, "UPDATE sqlite_master SET sql = ''")
-
-
-ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
-
-
-def test_signal_stops_a_query_that_does_not_end(db: Path) -> None:
-    save(db)
-    code = (
-        "import sys, pathlib, signal\nfrom llmprof.results import Store\n"
-        "signal.signal(signal.SIGTERM, signal.default_int_handler)\n"
-        "print('ready', flush=True)\n"
-        "try:\n    Store(pathlib.Path(sys.argv[1]), read_only=True).query(sys.argv[2])\n"
-        "except KeyboardInterrupt:\n    sys.exit(7)\n"
-    )
-    child = subprocess.Popen(
-        [sys.executable, "-c", code, str(db), ENDLESS], stdout=subprocess.PIPE, text=True
-    )
-    assert child.stdout is not None
-    with child.stdout as said:
-        assert said.readline() == "ready\n"
-        time.sleep(0.5)
-        child.send_signal(signal.SIGTERM)
-        assert child.wait(timeout=30) == 7

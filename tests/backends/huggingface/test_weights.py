@@ -14,7 +14,6 @@ from packaging.version import Version
 
 from llmprof.backends import BackendOptions, create_backend
 from llmprof.backends.huggingface.model import LocalModel
-from llmprof.backends.huggingface.model_files import find_model
 from llmprof.cli.app import main
 from llmprof.errors import (
     BackendError,
@@ -23,37 +22,14 @@ from llmprof.errors import (
     ModelNotFoundError,
     UsageError,
 )
-from llmprof.requests import LogLikelihood
-from llmprof.responses import TokenLogProbs
 from tests.backends.conftest import Ask
+from tests.backends.huggingface.pickled_weights import allowed, answers, to_pickle
 from tests.backends.huggingface.test_adapters import save_adapter
 from tests.tiny_models import SENTENCES, save_classifier
 
 pytestmark = pytest.mark.skipif(
     Version(version("torch")) < Version("2.10"), reason="older torch reads no pickle here"
 )
-REQUESTS = [LogLikelihood(SENTENCES[0], " She was good."), LogLikelihood("The", " men were known")]
-HUB_ID = "someone/some-model"
-
-
-def to_pickle(folder: Path, safetensors: str, name: str, shards: int = 1) -> Path:
-    """Replace the safetensors of `folder` by the same weights in `shards` pickles."""
-    import torch
-    from safetensors.torch import load_file
-
-    weights = load_file(folder / safetensors)
-    (folder / safetensors).unlink()
-    if shards == 1:
-        torch.save(weights, folder / name)
-        return folder
-    places: dict[str, str] = {}
-    for number in range(shards):
-        file = f"{Path(name).stem}-{number + 1:05d}-of-{shards:05d}.bin"
-        part = dict(list(weights.items())[number::shards])
-        torch.save(part, folder / file)
-        places |= dict.fromkeys(part, file)
-    (folder / f"{name}.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
-    return folder
 
 
 @pytest.fixture
@@ -75,16 +51,6 @@ def adapter(tiny_llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pickled_adapter(adapter: Path, tmp_path: Path) -> Path:
     folder = Path(shutil.copytree(adapter, tmp_path / "pickled_adapter"))
     return to_pickle(folder, "adapter_model.safetensors", "adapter_model.bin")
-
-
-def allowed(model: Path | str, **changes: Any) -> BackendOptions:
-    return BackendOptions(model=str(model), allow_pickle=True, **changes)
-
-
-def answers(ask: Ask, options: BackendOptions) -> list[tuple[float, ...]]:
-    found = ask(create_backend("huggingface", options), REQUESTS)
-    assert all(isinstance(each, TokenLogProbs) for each in found)
-    return [tuple(each.per_token) for each in found if isinstance(each, TokenLogProbs)]
 
 
 class Malicious:
@@ -289,117 +255,6 @@ def test_pickled_adapter_within_the_model_is_refused(
     asked = BackendOptions(model=str(copy), allow_pickle=allow)
     with pytest.raises(ModelNotFoundError, match="beside its weights"):
         create_backend("huggingface", asked)
-
-
-@pytest.fixture
-def hub_cache(pickled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A Hub's cache that holds the pickled model; the commit that it is at."""
-    commit = "0123456789abcdef0123456789abcdef01234567"
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    folder = snapshot(tmp_path, commit)
-    refs = folder.parents[1] / "refs"
-    refs.mkdir(parents=True)
-    (refs / "main").write_text(commit)
-    shutil.copytree(pickled, folder)
-    return commit
-
-
-def snapshot(tmp_path: Path, commit: str) -> Path:
-    """Where the Hub's cache has the model's files."""
-    return tmp_path / "hub" / f"models--{HUB_ID.replace('/', '--')}" / "snapshots" / commit
-
-
-def test_pickled_model_in_the_hubs_cache(
-    hub_cache: str, tiny_llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def find(allow_pickle: bool) -> Any:
-        return find_model(
-            HUB_ID, revision=None, offline=True, cache_dir=tmp_path, allow_pickle=allow_pickle
-        )
-
-    with pytest.raises(ModelNotFoundError, match="--allow-pickle"):
-        find(allow_pickle=False)
-    found = find(allow_pickle=True)
-    assert found.identity == {
-        "model": HUB_ID,
-        "revision": hub_cache,
-        "weights": "pytorch_model.bin",
-    }
-    shutil.copy(tiny_llama / "model.safetensors", snapshot(tmp_path, hub_cache))
-    assert find(allow_pickle=True).identity == {"model": HUB_ID, "revision": hub_cache}
-
-
-@pytest.mark.parametrize("safetensors", [False, True])
-def test_model_in_the_hubs_cache_asks_nothing_of_the_network(
-    hub_cache: str,
-    ask: Ask,
-    tiny_llama: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    safetensors: bool,
-) -> None:
-    """Of a pickle transformers would have a service on the Hub convert the weights."""
-    asked: list[object] = []
-
-    def no_network(*arguments: object, **settings: object) -> None:
-        asked.append(arguments)
-        raise OSError("there is no network")
-
-    if safetensors:
-        shutil.copy(tiny_llama / "model.safetensors", snapshot(tmp_path, hub_cache))
-    monkeypatch.setattr("transformers.modeling_utils.has_file", no_network)
-    monkeypatch.setattr("transformers.modeling_utils.auto_conversion", no_network)
-    monkeypatch.setattr("socket.getaddrinfo", no_network)
-    found = answers(ask, allowed(HUB_ID))
-    assert found == answers(ask, BackendOptions(model=str(tiny_llama)))
-    assert asked == []
-
-
-def test_what_the_hubs_cache_lacks_is_asked_of_the_hub(
-    hub_cache: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[object] = []
-
-    def no_network(*arguments: object, **settings: object) -> None:
-        asked.append(arguments)
-        raise OSError("there is no network")
-
-    for file in snapshot(tmp_path, hub_cache).glob("tokenizer*"):
-        file.unlink()
-    monkeypatch.setattr("socket.getaddrinfo", no_network)
-    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
-    with pytest.raises(BackendError, match="cannot load the tokenizer"):
-        LocalModel(BackendOptions(model=HUB_ID, allow_pickle=True, cache_dir=tmp_path))
-    assert asked
-
-
-@pytest.mark.parametrize(
-    ("files", "allow", "expected"),
-    [
-        (["model.safetensors", "pytorch_model.bin"], True, "model.safetensors"),
-        (["pytorch_model.bin"], True, "pytorch_model.bin"),
-        (["pytorch_model.bin.index.json"], True, "pytorch_model.bin"),
-        (["pytorch_model.bin"], False, "--allow-pickle"),
-        (["pytorch_model.bin.index.json"], False, "--allow-pickle"),
-        (["flax_model.msgpack"], True, "has no model.safetensors or pytorch_model.bin"),
-        (["flax_model.msgpack"], False, "has no model.safetensors:"),
-    ],
-)
-def test_weights_on_the_hub(
-    files: list[str], allow: bool, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from huggingface_hub import HfApi, ModelInfo
-
-    siblings = [{"rfilename": name} for name in files]
-    info = ModelInfo(id=HUB_ID, sha="abc", siblings=siblings, private=False, tags=[])
-    monkeypatch.setattr(HfApi, "model_info", lambda *_, **__: info)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    settings: dict[str, Any] = {"revision": None, "offline": False, "cache_dir": tmp_path}
-    if expected in ("model.safetensors", "pytorch_model.bin"):
-        assert find_model(HUB_ID, allow_pickle=allow, **settings).weights == expected
-        return
-    with pytest.raises(ModelNotFoundError, match=expected):
-        find_model(HUB_ID, allow_pickle=allow, **settings)
 
 
 RunLine = Callable[..., tuple[int, str]]
