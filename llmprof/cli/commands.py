@@ -43,7 +43,7 @@ COMMANDS: Mapping[str, _Place] = {
     "verify": _Place("Recompute a run's metrics from its samples.", "verify", "verify"),
     "cache": _Place("Inspect or clear the cache of responses.", "cache"),
     "export": _Place("Write results in the formats of other tools.", "export"),
-    "push": _Place("Send results to a model on the Hub.", "push", "push"),
+    "push": _Place("Upload results to a model on the Hub.", "push", "push"),
 }
 
 

@@ -199,7 +199,7 @@ def every_eval_ever(
     relationship: Annotated[
         str,
         Option(
-            "Theirs to whoever made the model: first_party, third_party, collaborative or other.",
+            "Relation to the model's developer: first_party, third_party, collaborative or other.",
             choices=("first_party", "third_party", "collaborative", "other"),
         ),
     ],
@@ -215,8 +215,8 @@ def every_eval_ever(
 ) -> None:
     """Write results as Every Eval Ever records.
 
-    Metrics of which neither higher nor lower is better have no place in it;
-    what is left out is told.
+    Metrics without a direction are left out, with a message, because the
+    schema requires one.
 
     Examples:
 
@@ -232,4 +232,4 @@ def every_eval_ever(
     else:
         write_output(output, made.text, inputs=[db])
     if made.left_out:
-        print_notice(f"left out, since they have no direction: {', '.join(made.left_out)}")
+        print_notice(f"left out, because they have no direction: {', '.join(made.left_out)}")

@@ -19,8 +19,8 @@ def push(
     format: Annotated[
         str,
         Option(
-            "Where results go: model-index is part of the model card, eval-results a file of the "
-            "folder .eval_results.",
+            "Where to put the results: model-index is part of the model card, eval-results a file "
+            "in the folder .eval_results.",
             choices=("model-index", "eval-results"),
         ),
     ] = "model-index",
@@ -29,15 +29,15 @@ def push(
         Option("A run's id or its beginning. Default: the latest run.", completion="runs"),
     ] = "",
     pull_request: Annotated[
-        bool, Option("Open a pull request, which needs no right to write.")
+        bool, Option("Open a pull request, which needs no write access.")
     ] = False,
-    dry_run: Annotated[bool, Option("Show what would be sent, and send nothing.")] = False,
+    dry_run: Annotated[bool, Option("Show the results and upload nothing.")] = False,
     yes: Annotated[bool, Option("Do not ask.")] = False,
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Send results to a model on the Hub.
+    """Upload results to a model on the Hub.
 
-    Shows first what will be sent, and asks. The token is that of
+    Shows the results first and asks for confirmation. The token is the one of
     `hf auth login`, or HF_TOKEN.
 
     Examples:
@@ -50,12 +50,12 @@ def push(
 
     change = plan_push(db, repository, run, format)
     typer.echo(change.shown, nl=False)
-    what = "a pull request for" if pull_request else "a commit to"
-    typer.echo(printable(f"the above goes to {change.file} as {what} {repository}"), err=True)
+    how = "a pull request" if pull_request else "a commit"
+    typer.echo(printable(f"to {change.file} of {repository}, by {how}"), err=True)
     if dry_run:
         return
     if not yes:
         if not sys.stdin.isatty():
-            raise UsageError("nothing was sent; confirm with --yes")
-        typer.confirm("Send it?", abort=True)
-    typer.echo(printable(f"sent: {send(change, pull_request=pull_request)}"))
+            raise UsageError("nothing was uploaded; confirm with --yes")
+        typer.confirm("Upload?", abort=True)
+    typer.echo(printable(f"uploaded: {send(change, pull_request=pull_request)}"))

@@ -24,7 +24,7 @@ from llmprof.safe_text import printable
 
 SCHEMA_VERSION = "0.3.0"
 RELATIONSHIPS = ("first_party", "third_party", "collaborative", "other")
-# Parts of an identity that only a model on the user's own machine has.
+# Parts of the identity of a model that runs on the user's own machine.
 _OWN_WEIGHTS = ("fingerprint", "revision", "live")
 
 
@@ -42,20 +42,20 @@ def evaluation_record(
 ) -> EvaluationRecord:
     """The metrics of a run that stand for whole data sets, with their intervals.
 
-    `organization` is who made the run, and `relationship` theirs to whoever made the model. The
-    schema wants to know of every metric whether lower is better, so that one without a direction,
-    or with an ideal between its bounds, has no place in it.
+    `organization` made the run, and `relationship` is theirs to the model's developer. The schema
+    requires for each metric whether lower is better. Metrics without a direction, or with an ideal
+    between their bounds, are therefore left out.
 
     Raises:
         UnknownNameError: there is no such run or relationship.
-        LlmprofError: no metric of the run has a place in the schema.
+        LlmprofError: the schema accepts no metric of the run.
     """
     if relationship not in RELATIONSHIPS:
         raise UnknownNameError(
             f"unknown relationship {relationship!r}; choose one of: {', '.join(RELATIONSHIPS)}"
         )
     if not organization.strip():
-        raise UsageError("the schema wants the name of an organization; give --organization")
+        raise UsageError("the organization is empty; give its name with --organization")
     report = build_report(db, (run,) if run else (), None)
     shown = report.runs[0]
     results, left_out = [], []
@@ -67,8 +67,8 @@ def evaluation_record(
             results.append(_result(section, row, value, scale, shown))
     if not results:
         raise LlmprofError(
-            f"run {shown.run_id} has no metric of which higher or lower is better, and the schema "
-            "of Every Eval Ever has no place for others"
+            f"run {shown.run_id} has no metric for which higher or lower is better, and the schema "
+            "of Every Eval Ever accepts no others"
         )
     began = str(int(datetime.fromisoformat(shown.started_at).timestamp()))
     record = {
@@ -99,7 +99,7 @@ def _model(run: ReportedRun) -> dict[str, Any]:
         "id": name,
         "additional_details": {
             "deployment_type": "self_deployed" if own else "unknown",
-            # Only of the Hub is it known that others have the weights too.
+            # A revision is of the Hub, where others find the weights too.
             "model_availability": "open_weights" if identity.get("revision") else "unknown",
             "backend": run.backend,
             **_texts(identity),
@@ -166,7 +166,7 @@ def _bound(bound: float) -> float | str:
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:
-    """Values as the texts that the schema wants of further details; without those that are None."""
+    """Values as strings, which the schema requires for details; without those that are None."""
     return {
         name: printable(value) if isinstance(value, str) else json.dumps(value)
         for name, value in values.items()

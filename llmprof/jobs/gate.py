@@ -44,7 +44,7 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class StatedGates:
-    """What a user states of gates, in a file or elsewhere; None for what is not stated."""
+    """Gates and the runs to compare, as a user gives them; None if not given."""
 
     before: str | None = None
     after: str | None = None

@@ -1,4 +1,4 @@
-"""Send a run's results to a model's repository on the Hub, through the Hub's own client."""
+"""Upload a run's results to a model's repository on the Hub, with the Hub's own client."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from huggingface_hub import EvalResult
 
 _CARD = "README.md"
-# A later push takes the place of an earlier one.
+# Replaced by each push.
 _RESULTS = ".eval_results/llmprof.yaml"
 
 
 @dataclass(frozen=True, slots=True)
 class HubChange:
-    """A file to send: `shown` is the part of its content that llmprof wrote.
+    """A file to upload; `shown` is the part of its content that llmprof adds.
 
-    The repository must still be at commit `parent`.
+    The upload fails if the repository is no longer at commit `parent`.
     """
 
     repository: str
@@ -40,16 +40,16 @@ class HubChange:
 
 
 def plan_push(db: Path, repository: str, run: str, format: str) -> HubChange:
-    """What a push of a run's results to the model `repository` would change; sends nothing.
+    """What a push of a run's results would change in the model `repository`; uploads nothing.
 
-    For `model-index`, the repository's model card is read, and the run's results are put into it
-    in place of earlier ones of the same metrics.
+    For `model-index`, this is the repository's model card, in which the results replace earlier
+    ones of the same metrics and data sets.
 
     Raises:
         UnknownNameError: there is no such format or run.
         UsageError: the Hub has no such repository.
-        LlmprofError: the run has no results that the form can hold; or the Hub cannot be asked, or
-            its model card cannot be read.
+        LlmprofError: the run has no results for this format, the Hub cannot be reached, or the
+            model card cannot be read.
     """
     text = hub_results(db, run, format)
     with _hub_errors(repository):
@@ -97,7 +97,7 @@ def _card(repository: str, commit: str, results: Sequence[EvalResult]) -> str:
                 card = ModelCard.load(file)
             except Exception as error:  # Whatever its YAML makes the client raise.
                 raise LlmprofError(
-                    f"the model card of {repository} cannot be read: {_first_line(error)}; repair "
+                    f"the model card of {repository} cannot be read: {_first_line(error)}; fix "
                     f"its {_CARD}, or use --format {EVAL_RESULTS}"
                 ) from error
     # Fields of a model's card alone.
@@ -110,13 +110,13 @@ def _card(repository: str, commit: str, results: Sequence[EvalResult]) -> str:
 
 
 def _subject(result: EvalResult) -> tuple[str | None, ...]:
-    """What a result is about, whatever its value."""
+    """What a result measures, whatever its value."""
     return result.dataset_type, result.metric_type, result.metric_name
 
 
 @contextmanager
 def _hub_errors(repository: str) -> Iterator[None]:
-    """Say in one line what the Hub refuses, or that it cannot be asked."""
+    """Turn each refusal of the Hub, and a missing connection, into an error of one line."""
     import httpx
     from huggingface_hub import constants, get_token
     from huggingface_hub.errors import (
@@ -131,27 +131,27 @@ def _hub_errors(repository: str) -> Iterator[None]:
         raise offline
     if get_token() is None:
         raise LlmprofError(
-            "there is no token of the Hub; run `hf auth login`, or set HF_TOKEN to one that may "
-            f"write to {repository}"
+            "no Hub token found; run `hf auth login`, or set HF_TOKEN to a token with write access "
+            f"to {repository}"
         )
     try:
         yield
     except OfflineModeIsEnabled as error:
         raise offline from error
     except HFValidationError as error:
-        raise UsageError(f"{repository!r} is no repository of the Hub; give OWNER/NAME") from error
+        raise UsageError(f"{repository!r} is not a Hub repository; give OWNER/NAME") from error
     except HfHubHTTPError as error:
         status = error.response.status_code
         raise LlmprofError(
             {
                 401: "the Hub does not accept the token; run `hf auth login`, or set HF_TOKEN",
-                403: f"the token may not write to {repository}; use one that may, or open a pull "
-                "request with --pull-request",
+                403: f"the token has no write access to {repository}; use another token, or open a "
+                "pull request with --pull-request",
                 412: f"{repository} was changed meanwhile; run the same command again",
             }.get(
                 status,
-                f"the Hub has no model {repository} that the token may see; check the name, or "
-                f"create it with `hf repos create {repository}`"
+                f"the Hub has no model {repository}, or the token cannot read it; check the name, "
+                f"or create it with `hf repos create {repository}`"
                 if isinstance(error, RepositoryNotFoundError)
                 else f"the Hub answered {status}: {_first_line(error)}; try again later",
             )

@@ -32,7 +32,7 @@ def is_short_for(name: str, model: str) -> bool:
 
 
 def tell_apart(models: Iterable[str]) -> dict[str, str]:
-    """For each model the shortest end of its id or path, in whole parts, that no other of them has.
+    """For each model, the shortest end of its id or path, in whole parts, that is unique.
 
     >>> tell_apart(["out/runA/step-100", "out/runB/step-100", "org/base"])
     {'out/runA/step-100': 'runA/step-100', 'out/runB/step-100': 'runB/step-100', 'org/base': 'base'}

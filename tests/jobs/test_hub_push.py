@@ -119,14 +119,14 @@ def test_nothing_is_sent_without_being_told_to(db: Path, tmp_path: Path) -> None
         refused = run("push", REPOSITORY, "--db", db, cwd=tmp_path, **environment)
         assert refused.returncode == 2
         assert "model-index:" in refused.stdout
-        assert "README.md as a commit to owner/model" in refused.stderr
-        assert refused.stderr.splitlines()[-1].endswith("nothing was sent; confirm with --yes")
+        assert "to README.md of owner/model, by a commit" in refused.stderr
+        assert refused.stderr.splitlines()[-1].endswith("nothing was uploaded; confirm with --yes")
         shown = run("push", REPOSITORY, "--db", db, "--dry-run", cwd=tmp_path, **environment)
         assert (shown.returncode, shown.stdout) == (0, refused.stdout)
         assert not hub.commits
         sent = run("push", REPOSITORY, "--db", db, "--yes", cwd=tmp_path, **environment)
         assert sent.returncode == 0, sent.stderr
-        assert f"sent: {address}/owner/model/commit/" in sent.stdout
+        assert f"uploaded: {address}/owner/model/commit/" in sent.stdout
     assert len(hub.commits) == 1
     assert TOKEN not in sent.stdout + sent.stderr
 
@@ -136,7 +136,7 @@ def test_nothing_is_sent_without_being_told_to(db: Path, tmp_path: Path) -> None
     [
         ("owner/nothing", CARD, None, "the Hub has no model owner/nothing"),
         ("not a name", CARD, None, "give OWNER/NAME"),
-        (REPOSITORY, CARD, 403, "may not write to owner/model"),
+        (REPOSITORY, CARD, 403, "no write access to owner/model"),
         (REPOSITORY, CARD, 412, "was changed meanwhile"),
         (REPOSITORY, CARD, 500, "answered 500"),
         (REPOSITORY, "---\na: [\n---\n", None, "model card of owner/model cannot be read"),
@@ -161,7 +161,7 @@ def test_without_token_network_or_leave_nothing_is_asked(
     hub.requests.clear()
     monkeypatch.delenv("HF_TOKEN")
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
-    with pytest.raises(LlmprofError, match=r"^there is no token of the Hub; [^\n]*$"):
+    with pytest.raises(LlmprofError, match=r"^no Hub token found; [^\n]*$"):
         plan_push(db, REPOSITORY, "", "model-index")
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
