@@ -1,4 +1,4 @@
-"""Backend of completions that exist already, each found by its prompt and its number."""
+"""Backend that answers with existing completions, found by prompt and sample number."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from llmprof.errors import CapabilityError
 from llmprof.requests import Generate, Request, RequestType
 from llmprof.responses import Completion, Failure
 
-# Why a prompt has fewer completions than others.
+# The error class for a prompt with fewer completions than others.
 ABSENT = "NoCompletion"
 
 
 class CandidateBackend:
-    """Answers with one model's completions in a data set; its prompts are texts."""
+    """Answers with the completions of one model in a data set; prompts are plain texts."""
 
     name = "candidates"
     chat = False
@@ -35,12 +35,12 @@ class CandidateBackend:
         return {"backend": self.name, "sha256": self._sha256, "model": self.model}
 
     async def answer(self, requests: Sequence[Request], seeds: Sequence[int], sink: Sink) -> None:
-        """Answer at once; what the data set lacks is a failure."""
+        """Answer at once; a missing completion is a failure."""
         await sink.deliver([(place, self._find(ask)) for place, ask in enumerate(requests)])
 
     def _find(self, request: Request) -> Completion | Failure:
         if not isinstance(request, Generate) or not isinstance(request.prompt, str):
-            raise CapabilityError(f"backend {self.name!r} answers prompts that are texts only")
+            raise CapabilityError(f"backend {self.name!r} only answers plain-text prompts")
         written = self._of_prompt.get(request.prompt, [])
         if request.sample >= len(written):
             return Failure(ABSENT, "there are fewer completions of this prompt")
@@ -58,7 +58,7 @@ def candidate_backends(dataset: Dataset[Answered]) -> list[CandidateBackend]:
 
 
 def most_per_prompt(dataset: Dataset[Answered]) -> int:
-    """The largest number of completions that one model has of one prompt."""
+    """The largest number of completions per model and prompt."""
     return max(
         sum(each.model == model for each in item.completions)
         for item in dataset.items

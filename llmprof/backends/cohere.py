@@ -124,7 +124,7 @@ class CohereBackend:
     def capabilities(self) -> frozenset[RequestType]:
         """Embeddings for a model of the `embed` family, text for the others.
 
-        The API has log-probabilities of generated tokens only, so none of given continuations.
+        The API only has log-probabilities of generated tokens, not of given continuations.
         """
         return frozenset({Embed if self.model.startswith("embed") else Generate})
 
@@ -188,7 +188,7 @@ class CohereBackend:
         return list(self._transport.check_length(vectors))
 
     async def _send(self, method: str, **arguments: Any) -> Any:
-        """One attempt through Cohere's client, with its errors made ours.
+        """One attempt through Cohere's client, with its errors converted to llmprof's.
 
         Raises:
             RequestFault, httpx.HTTPError: there is no answer.
@@ -202,8 +202,8 @@ class CohereBackend:
         except ApiError as error:
             fault = self._fault(error.status_code or 0, error.headers or {}, error.body)
         except (ParsingError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
-            # Cohere's client does not check what it builds its objects from.
-            fault = self._transport.server.invalid("an answer of another shape")
+            # Cohere's client does not validate responses.
+            fault = self._transport.server.invalid("an answer in an unknown format")
         raise fault
 
     def _fault(self, status: int, headers: Mapping[str, str], body: Any) -> RequestFault:
@@ -213,7 +213,7 @@ class CohereBackend:
         return server.moved(status, headers) if status >= 300 else server.broken_json()
 
     def _client(self) -> cohere.AsyncClientV2:
-        """Cohere's client around one of the transport's, without retries of its own."""
+        """Cohere's client on top of the transport's HTTP client, with its own retries disabled."""
         import cohere
 
         http = self._transport.client
@@ -241,7 +241,7 @@ def _embeddings(answer: Any, count: int) -> list[Embedding]:
 
 
 def _completion(answer: _ChatAnswer, p: float) -> Completion | Failure:
-    """The text; a failure if there is none, or if it ended in another way than by itself."""
+    """The text; a failure if there is none, or if it did not end normally."""
     reason = answer.finish_reason
     usage = answer.usage or _Billing()
     counted = (usage.tokens or usage.billed_units or _Units()).output_tokens
@@ -259,10 +259,10 @@ def _completion(answer: _ChatAnswer, p: float) -> Completion | Failure:
     if not texts or None in texts:
         return Failure(
             "NoContent",
-            "Cohere gives a completion without text; if the model reasons first, allow more with "
+            "Cohere returned a completion without text; a reasoning model may need more "
             "--max-new-tokens",
         )
     text = "".join(part for part in texts if part)
-    # A text without any token is one whose tokens were not counted.
+    # A text with 0 tokens means that tokens were not counted.
     count = int(counted) if counted or (counted == 0 and not text) else None
     return Completion(text, count, _FINISHED[reason], details=details)

@@ -40,9 +40,9 @@ KEY_VARIABLE = "OPENAI_API_KEY"
 _CONCURRENCY = 64
 _TIMEOUT_SECONDS = 600.0
 _TEXTS_PER_CALL = 64
-# Some servers keep a seed in 32 bits.
+# Some servers store seeds in 32 bits.
 _SEEDS = 2**31
-# OpenAI's own newer models refuse the name that every other server knows.
+# OpenAI's newer models refuse the parameter name that all other servers accept.
 _OPENAI_HOST = "api.openai.com"
 _NOT_OFFERED = {"RequestRefused", "NotFound", "ServerError", "InvalidResponse"}
 # Version 1 took an answer without content for an empty text, one without counts for one of 0
@@ -57,10 +57,10 @@ def create(options: BackendOptions) -> OpenAIBackend:
 class OpenAIBackend:
     """Messages go to `chat/completions`, raw text and log-likelihoods to `completions`.
 
-    What the server can do is found out when `capabilities` is first read, before any work: it is
-    asked which models it serves, for the log-probabilities of one short prompt, and for one
-    embedding. A sampling parameter that it does not take is left out and named in the `details` of
-    each completion, as `dropped`. `with_key` sends the key that the environment holds.
+    The server's capabilities are determined when `capabilities` is first read, before any work, by
+    requests for its models, for the log-probabilities of one short prompt, and for one embedding. A
+    sampling parameter that it does not accept is left out and named in the `details` of each
+    completion, as `dropped`. `with_key` sends the key from the environment.
     """
 
     name = "openai"
@@ -77,7 +77,7 @@ class OpenAIBackend:
         key = secret_from_environment(KEY_VARIABLE) if with_key else None
         if options.base_url is None and key is None:
             raise UsageError(
-                f"OpenAI wants a key: set {KEY_VARIABLE}, or give the address of another server "
+                f"OpenAI needs a key: set {KEY_VARIABLE}, or give the address of another server "
                 "with --base-url, such as http://localhost:8000/v1"
             )
         address = options.base_url or f"https://{_OPENAI_HOST}/v1"
@@ -139,7 +139,8 @@ class OpenAIBackend:
 
     @cached_property
     def _served(self) -> ListedModel:
-        """The server's entry for the model; a model that it does not list may still be there."""
+        """The server's entry for the model; a model that it does not list may still be
+        available."""
         listed = read_models(self._probe("/models", None))
         if self._options.model is None:
             if len(listed) != 1:
@@ -175,7 +176,7 @@ class OpenAIBackend:
             return False
 
     def _probe(self, path: str, fields: dict[str, Any] | None) -> Any:
-        """The answer to one question before the work; None when the server cannot answer it.
+        """The answer to a test request before the work; None if the server cannot answer it.
 
         Raises:
             BackendError: the server cannot be reached, refuses the key or is out of order.
@@ -236,7 +237,7 @@ class OpenAIBackend:
         raise PassingFault("ParameterRefused", refusal)
 
     def _sampling_fields(self, sampling: Sampling, seed: int) -> dict[str, Any]:
-        """Everything that decides the text, stated: servers' defaults differ."""
+        """All sampling parameters, explicitly, since servers' defaults differ."""
         limit = "max_completion_tokens" if self._server.host == _OPENAI_HOST else "max_tokens"
         fields: dict[str, Any] = {
             limit: sampling.max_new_tokens,
@@ -298,7 +299,7 @@ class OpenAIBackend:
 
 
 def _record(completion: Completion, sampling: Sampling, left_out: Set[str]) -> Completion:
-    """The completion with what was left out or renamed in its request, and ended at a stop."""
+    """The completion with the changes to its request, cut at the first stop string."""
     renamed = {name: LIMITS[name] for name in left_out & LIMITS.keys()}
     if renamed:
         completion = replace(completion, details={**completion.details, "renamed": renamed})
@@ -314,6 +315,6 @@ def _record(completion: Completion, sampling: Sampling, left_out: Set[str]) -> C
 
 
 def _is_filter(fault: RequestFault) -> bool:
-    """Whether a provider refused a request for what its prompt says, as Azure does."""
+    """Whether a provider refused a request because of its prompt's content, as Azure does."""
     error = fault.body.get("error") if isinstance(fault.body, dict) else None
     return isinstance(error, dict) and error.get("code") == BLOCKED

@@ -1,7 +1,7 @@
-"""Strict models of what OpenAI-compatible servers answer.
+"""Strict models of the answers of OpenAI-compatible servers.
 
-Servers differ in much and are wrong in some: an answer is used only if each field that is read has
-its type and makes sense. Fields that are not read may hold anything.
+Servers differ, and some are faulty: an answer is used only if each field that is read has the right
+type and a valid value. Other fields are not checked.
 """
 
 from __future__ import annotations
@@ -115,14 +115,14 @@ class ListedModel(StrictModel):
 def read_completion(answer: Any, server: Server, *, strip: bool = False) -> Completion:
     """The first choice of an answer of `chat/completions` or `completions`.
 
-    Thoughts that the server gives apart from the text, or counts, are noted in `details`; with
-    `strip`, those within the text are removed.
-    A completion that the provider blocked, be it by an empty list of choices, has the finish reason
-    `content_filter` and no text. `token_count` is None where the server counts no tokens.
+    Reasoning that the server returns separately, or counts, is recorded in `details`; with `strip`,
+    reasoning within the text is removed. A blocked completion, also one with an empty list of
+    choices, has the finish reason `content_filter` and no text. `token_count` is None if the server
+    does not count tokens.
 
     Raises:
         RequestFault: the model wrote nothing but reasoning, or nothing at all before its limit.
-        InvalidFault: the completion did not finish, or the answer has another shape.
+        InvalidFault: the completion did not finish, or the answer has an unknown format.
     """
     found = server.understand(lambda: _Completions.model_validate(answer), "a completion")
     counted = found.usage.completion_tokens if found.usage else None
@@ -139,7 +139,7 @@ def read_completion(answer: Any, server: Server, *, strip: bool = False) -> Comp
     finish = _finish(reason, server)
     if text is None or (not text and (finish == "length" or _reasoned(message))):
         raise _no_content(message, counted, server)
-    # A text without any token is one whose tokens were not counted.
+    # A text with 0 tokens means that tokens were not counted.
     completion = Completion(text, None if text and not counted else counted, finish)
     count = found.usage.reasoning_tokens if found.usage else None
     if _thinks_apart(message) or count:
@@ -149,7 +149,7 @@ def read_completion(answer: Any, server: Server, *, strip: bool = False) -> Comp
 
 
 def _stripped(completion: Completion, server: Server) -> Completion:
-    """What follows the thoughts in a text; what is cut may be nothing but thoughts."""
+    """The text after the reasoning; a truncated text may contain only reasoning."""
     cut = completion.finish_reason == "length"
     found = split_thoughts(completion.text, opened=cut)
     if found is None:
@@ -168,7 +168,7 @@ def _noted(outcome: Outcome, server: Server) -> Completion:
 
 
 def blocked(words: str, token_count: int | None = None) -> Completion:
-    """A completion that the provider withheld, with the provider's words for it."""
+    """A completion that the provider withheld, with the provider's message."""
     return Completion("", token_count, BLOCKED, details={"blocked": words})
 
 
@@ -176,7 +176,7 @@ def read_embeddings(answer: Any, count: int) -> list[Embedding]:
     """The vectors of `count` texts, in the order of the texts.
 
     Raises:
-        ValueError: there is not one for each text.
+        ValueError: their number differs from that of the texts.
     """
     found = _Vectors.model_validate(answer).data
     places = [place if each.index is None else each.index for place, each in enumerate(found)]
@@ -215,7 +215,7 @@ def _reasoned(message: _Message) -> bool:
 
 
 def _thinks_apart(message: _Message) -> bool:
-    """Whether thoughts stand in a field or a part of their own."""
+    """Whether reasoning is in a separate field or part."""
     parts = message.content if isinstance(message.content, list) else []
     in_parts = any(part.type in _REASONING_PARTS for part in parts)
     return in_parts or bool(message.reasoning_content or message.reasoning)

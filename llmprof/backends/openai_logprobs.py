@@ -1,12 +1,12 @@
 """Log-probabilities of a prompt's own tokens, as OpenAI-compatible servers give them.
 
-Two ways are in use: `echo` with `logprobs` (OpenAI's legacy completions, vLLM, SGLang,
-llama-cpp-python) and vLLM's `prompt_logprobs`. In both one token is generated and thrown away: a
-limit of 0 means "no limit" to some servers.
+There are two methods: `echo` with `logprobs` (OpenAI's legacy completions, vLLM, SGLang,
+llama-cpp-python) and vLLM's `prompt_logprobs`. In both, one token is generated and discarded, since
+a limit of 0 means "no limit" for some servers.
 
-Which tokens belong to which part of a prompt is read from the texts of the tokens alone. Counts of
-tokens do not tell: some servers count a beginning-of-text token that they do not list, and a token
-that ends the text may stand before the generated one.
+The part of a prompt that a token belongs to is determined only from token texts. Token counts are
+not reliable: some servers count a beginning-of-text token that they do not list, and an end-of-text
+token may precede the generated one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from llmprof.responses import TokenLogProbs
 
 PROBE = "The capital of France is Paris."
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-# How some servers write a blank and a line break in a token.
+# How some servers write a space and a line break in a token.
 _MARKERS = {"▁": " ", "Ġ": " ", "Ċ": "\n"}
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 _BYTES = re.compile(r"bytes:( ?(?:\\x[0-9a-f]{2})+)")
@@ -38,8 +38,8 @@ _ABOVE_ZERO = 1e-4
 class ScoredPrompt:
     """The tokens of a prompt, in order, and those that the server lists after them.
 
-    `texts[i]` is None for a token of unknown text, `log_probs[i]` where nothing stands before the
-    token. `greedy[i]` tells whether token i was the most likely one at its place.
+    `texts[i]` is None for a token of unknown text, `log_probs[i]` for a token without context.
+    `greedy[i]` says whether token i was the most likely one at its position.
     """
 
     texts: tuple[str | None, ...]
@@ -62,12 +62,13 @@ class ScoredPrompt:
         return TokenLogProbs(sum(values), values, all(self.greedy[start:end]))
 
     def ends_of(self, text: str) -> list[int]:
-        """The numbers of tokens that can spell `text`; several if its end is spread over tokens."""
+        """The possible numbers of tokens of `text`; several if its last character is spread over
+        tokens."""
         places = enumerate(_reach(self.texts, text, {0}, begins=True))
         return [place for place, reached in places if len(text) in reached]
 
     def starts_of(self, context: str, continuation: str) -> list[int]:
-        """The places where `continuation` can begin after `context`.
+        """The positions where `continuation` can begin after `context`.
 
         There are several if a character is spread over tokens, and none if one token holds both
         the end of the context and the beginning of the continuation.
@@ -86,7 +87,7 @@ def _reach(
 ) -> Iterator[set[int]]:
     """How far in `text` the first 0, 1, 2, ... tokens can reach from `start`.
 
-    Where the text `begins`, a tokenizer may put a blank before it and show it or not.
+    At the beginning of a text (`begins`), a tokenizer may add a space and show it or not.
     """
     reached = start
     yield reached
@@ -180,7 +181,8 @@ def _read_echo(answer: Any) -> ScoredPrompt:
 
 
 def _read_prompt_logprobs(answer: Any) -> ScoredPrompt:
-    # A place holds the prompt's token and the likeliest one: the worse of the two is the prompt's.
+    # Each position has the prompt's token and the most likely one: the one with the lower rank is
+    # the prompt's.
     places = [
         max(place.values(), key=lambda token: token.rank) if place else None
         for place in _RankedAnswer.model_validate(answer).choices[0].prompt_logprobs
@@ -205,7 +207,7 @@ def _log_probs(values: Sequence[float | None]) -> tuple[float | None, ...]:
 
 @dataclass(frozen=True, slots=True)
 class ScoringWay:
-    """One way to ask: `fields` of the request, and how to `read` the answer.
+    """One method: `fields` of the request, and how to `read` the answer.
 
     `read` raises ValueError for an answer that does not have what was asked for.
     """
@@ -223,10 +225,10 @@ SCORING_WAYS = (
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """How one server scores prompts, found out with `PROBE`.
+    """How a server scores prompts, determined with `PROBE`.
 
     It lists `added` tokens before those of a prompt and `after` tokens after them. `conditioned`
-    tells whether the first token of a prompt has a log-probability, given a beginning of the text
+    says whether the first token of a prompt has a log-probability, given a beginning of the text
     that is listed or not.
     """
 
@@ -247,7 +249,7 @@ class Scoring:
         """The number of tokens of `text`, which is the whole prompt.
 
         Raises:
-            RequestFault: the listed tokens do not tell.
+            RequestFault: the listed tokens do not match.
         """
         ends = prompt.ends_of(text)
         usual = len(prompt.texts) - self.after
@@ -261,7 +263,7 @@ class Scoring:
 
 
 def scoring_of(way: ScoringWay, answer: Any) -> Scoring | None:
-    """How the server scores, from its answer to `PROBE`; None when its tokens do not spell it.
+    """How the server scores, from its answer to `PROBE`; None if its tokens do not match the text.
 
     Raises:
         ValueError: the answer does not hold log-probabilities of a prompt.
@@ -276,7 +278,7 @@ def scoring_of(way: ScoringWay, answer: Any) -> Scoring | None:
 
 
 def split_blanks(context: str, continuation: str) -> tuple[str, str]:
-    """Move the blanks that end the context to the continuation, as lm-evaluation-harness does.
+    """Move trailing spaces of the context to the continuation, as lm-evaluation-harness does.
 
     >>> split_blanks("The sky is ", "blue")
     ('The sky is', ' blue')

@@ -1,8 +1,8 @@
-"""Sampling parameters that a server does not take, learned from how it refuses them.
+"""Sampling parameters that a server does not accept, learned from its errors.
 
-Newer models take no `temperature` or want `max_completion_tokens` for `max_tokens`; some servers
-know no `top_k` or `seed`. Such a parameter is left out of every later request, and each completion
-records what was left out.
+Newer models accept no `temperature` or need `max_completion_tokens` instead of `max_tokens`; some
+servers do not support `top_k` or `seed`. Such a parameter is left out of every later request, and
+each completion records what was left out.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from llmprof.backends.network.retries import RequestFault
 
 # The names of the limit on new tokens, each with the other.
 LIMITS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
-# What may be left out, beginning with what changes the text least. The limit is only renamed: the
-# cost of a request without one is unbounded.
+# Parameters that may be left out, in order of increasing effect on the text. The limit is only
+# renamed, since the cost of a request without one is unbounded.
 _OPTIONAL = ("seed", "top_k", "top_p", "stop", "temperature")
 # Variables of the chat template, for vLLM, SGLang and llama.cpp.
 TEMPLATE_FIELD = "chat_template_kwargs"
@@ -30,9 +30,9 @@ _REFUSED = re.compile(
 
 
 class Parameters:
-    """What one server takes. `dropped` are the names of the parameters that it does not.
+    """The parameters that a server accepts. `dropped` are those that it does not.
 
-    `optional` names fields that may be left out beside the sampling parameters.
+    `optional` names other fields that may be left out.
     """
 
     def __init__(self, optional: Iterable[str] = ()) -> None:
@@ -49,7 +49,7 @@ class Parameters:
         }
 
     def learn(self, fault: RequestFault, sent: Mapping[str, Any]) -> bool:
-        """Whether the server refused one of the `sent` fields that can do without; remember it."""
+        """Whether the server refused one of the `sent` fields that may be left out; remember it."""
         words = str(fault.body)
         if fault.error_class != "RequestRefused" or not _REFUSED.search(words):
             return False

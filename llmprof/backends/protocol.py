@@ -1,4 +1,4 @@
-"""The protocol of backends, which answer requests and know nothing of profiles."""
+"""The protocol of backends, which answer requests independently of profiles."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ READS = "reads"
 def reads(*options: str) -> Callable[[Maker], Maker]:
     """Declare which options a backend reads, on the function that creates it.
 
-    The model, the cache folder and `offline` are understood. Any other option that a user gives
-    is refused; a backend that declares nothing is given all of them.
+    The model, the cache folder and `offline` are always included. Other options are refused if a
+    user sets them; a backend without a declaration accepts all.
     """
 
     def declare(make: Maker) -> Maker:
@@ -29,10 +29,11 @@ def reads(*options: str) -> Callable[[Maker], Maker]:
 
 
 class Sink(Protocol):
-    """Receives the answers of a backend, each as soon as it exists."""
+    """Receives the answers of a backend, each as soon as it is available."""
 
     async def deliver(self, answers: Sequence[tuple[int, Outcome]]) -> None:
-        """Hand over answers, each with the index of its request; durable when this returns."""
+        """Deliver answers, each with the index of its request; they are durable when this
+        returns."""
 
     def retrying(self, index: int, reason: str, delay_seconds: float) -> None:
         """Report that a request is sent again after a temporary failure."""
@@ -41,9 +42,9 @@ class Sink(Protocol):
 class Backend(Protocol):
     """Answers requests of the kinds in `capabilities`.
 
-    `identity` holds everything that can change an answer (model id, resolved revision or weight
-    fingerprint, adapter, dtype, quantization, chat template) and nothing else; it must be cheap
-    to read: no weights are loaded for it.
+    `identity` contains everything that can change an answer (model id, resolved revision or weight
+    fingerprint, adapter, dtype, quantization, chat template) and nothing else; reading it must be
+    cheap and must not load weights.
     """
 
     @property
@@ -70,11 +71,11 @@ class Backend(Protocol):
         text in any batch. A request that cannot be answered is delivered as a `Failure`.
 
         Raises:
-            BackendError: the backend as a whole cannot go on.
+            BackendError: the backend cannot continue.
         """
 
     async def aclose(self) -> None:
-        """Free connections and memory."""
+        """Release connections and memory."""
 
 
 @runtime_checkable
@@ -88,43 +89,43 @@ class Paced(Protocol):
 def takes_system_message(backend: Backend) -> bool:
     """Whether a conversation with the model may begin with a system message.
 
-    It may, unless the backend says otherwise by a false attribute `system_role`.
+    True unless the backend has an attribute `system_role` that is false.
     """
     return bool(getattr(backend, "system_role", True))
 
 
 def scores_whole_texts(backend: Backend) -> bool:
-    """Whether a text without context has a likelihood, where the backend answers `LogLikelihood`.
+    """Whether a text without context has a likelihood, if the backend answers `LogLikelihood`.
 
-    It has, unless the backend says otherwise by a false attribute `whole_texts`: an encoder-decoder
-    scores an answer given a prompt.
+    True unless the backend has an attribute `whole_texts` that is false: an encoder-decoder only
+    scores answers given a prompt.
     """
     return bool(getattr(backend, "whole_texts", True))
 
 
 def device_of(backend: Backend) -> str | None:
-    """What computes the answers, such as `cpu` or a GPU's name; None where it is not known."""
+    """The device that computes the answers, such as `cpu` or a GPU's name; None if unknown."""
     device = getattr(backend, "device", None)
     return None if device is None else str(device)
 
 
 @runtime_checkable
 class Corrected(Protocol):
-    """A backend of which an earlier version answered some requests wrongly, and cached that."""
+    """A backend of which an earlier version cached wrong answers to some requests."""
 
     def corrections(self, request: Request) -> Mapping[str, str]:
-        """What was corrected about such a request, which is then part of its cache key.
+        """The correction for such a request, which is part of its cache key.
 
-        Empty for every request that was always answered rightly, so that its answer is kept.
+        Empty for every request that was always answered correctly, so that its answer is kept.
         """
 
 
 @runtime_checkable
 class PolicyScorer(Protocol):
-    """A scorer that says how surely a text breaks a policy, which is not how toxic it is.
+    """A scorer that gives the probability that a text violates a policy, which is not toxicity.
 
     It answers `Toxicity` requests with a score in [0, 1] for each of `categories`, which have the
-    policy's own names. Its numbers are never put beside those of a scorer of toxicity.
+    policy's own names. Its numbers are never mixed with those of toxicity scorers.
     """
 
     @property
@@ -148,9 +149,9 @@ class ChatRenderer(Protocol):
 
 @asynccontextmanager
 async def closing_backends(backends: Iterable[Backend]) -> AsyncIterator[None]:
-    """Close backends at the end of the block, each once, whatever happened in it.
+    """Close all backends at the end of the block, each once, even after an error.
 
-    The error of the block is raised, or else the first of closing; the others are notes on it.
+    The error of the block is raised, or else the first error of closing; others are added as notes.
     """
     failed: BaseException | None = None
     try:

@@ -51,7 +51,7 @@ def create_backend(name: str, options: BackendOptions) -> Backend:
 
 
 def advice_on(name: str, options: BackendOptions) -> str | None:
-    """What a user of this backend should know about these options, if anything."""
+    """A notice for users of this backend about these options, if any."""
     if name != "huggingface":
         return None
     from llmprof.backends.huggingface.load_options import precision_advice
@@ -60,7 +60,7 @@ def advice_on(name: str, options: BackendOptions) -> str | None:
 
 
 def backend_reads(name: str) -> frozenset[str] | None:
-    """The options that the backend called `name` reads; None where it does not say.
+    """The options that the backend called `name` reads; None if it does not declare them.
 
     Raises:
         UnknownNameError: there is no such backend.
@@ -70,7 +70,7 @@ def backend_reads(name: str) -> frozenset[str] | None:
 
 
 def create_scorers(choice: ScorerChoice) -> dict[str, Backend]:
-    """Make the scorers of a comma-separated list, in its order, by names that tell them apart.
+    """Create the scorers of a comma-separated list, in its order, with distinct names.
 
     Each is NAME or NAME:MODEL. `choice.options.model` is for the only one that takes a model and
     has none.

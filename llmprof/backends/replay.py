@@ -67,7 +67,7 @@ class _ScoredText(_Line):
 
 
 class ReplayBackend:
-    """Answers from a file, which is read when it is first needed."""
+    """Answers from a file, which is read on first use."""
 
     name = "replay"
 
@@ -110,7 +110,7 @@ class ReplayBackend:
         """Answer all requests, or none of them.
 
         Raises:
-            BackendError: the file lacks some answers; the message names the first of them.
+            BackendError: answers are missing from the file; the message shows the first of them.
         """
         found = [self._answers.get(_address(request)) for request in requests]
         missing = [ask for ask, answer in zip(requests, found, strict=True) if answer is None]
@@ -129,7 +129,7 @@ class ReplayBackend:
     def _answers(self) -> dict[_Address, Completion | TokenLogProbs]:
         answers: dict[_Address, Completion | TokenLogProbs] = {}
         try:
-            # Not `splitlines`: JSON may hold U+2028 and its like inside a text.
+            # Not `splitlines`, since JSON texts may contain U+2028 and similar characters.
             lines = self._file.read_text(encoding="utf-8").split("\n")
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"cannot read {self._file}: {error}; check the file") from error
@@ -155,7 +155,7 @@ class ReplayBackend:
 
 
 def _read(line: Any) -> tuple[_Address, Completion | TokenLogProbs]:
-    """One answer and what it is found by.
+    """One answer and its key.
 
     Raises:
         ValueError: a field is missing, or has the wrong type or value.
@@ -176,7 +176,7 @@ def _read(line: Any) -> tuple[_Address, Completion | TokenLogProbs]:
 
 
 def _reason(error: ValueError) -> str:
-    """What is wrong, in one line."""
+    """The reason, in one line."""
     if not isinstance(error, ValidationError):
         return str(error)
     first = error.errors(include_url=False, include_input=False)[0]

@@ -1,4 +1,4 @@
-"""Thinking: the switch of a chat template, the marks around thoughts, and what follows them."""
+"""Reasoning of chat models: template switches, markers, and separation from the answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OFF, ON, STRIP = "off", "on", "strip"
 # The variables of chat templates that turn thinking on and off: of Qwen, GLM and Hunyuan; of
 # DeepSeek, Granite and Kimi.
 SWITCHES = ("enable_thinking", "thinking")
-# How thoughts begin and end, as models write it.
+# Markers of the beginning and end of reasoning.
 MARKS: Mapping[str, str] = {
     "</think>": "<think>",
     "[/THINK]": "[THINK]",
@@ -32,9 +32,9 @@ Split: TypeAlias = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Thinking:
-    """What a user wants of a model's thoughts, and how its chat template marks them.
+    """How a model's reasoning is handled, and the markers of its chat template.
 
-    `end` is the mark that ends thoughts, None where the template has none; `switches` are the
+    `end` is the marker that ends reasoning, None if the template has none; `switches` are the
     values of the template's own variables.
     """
 
@@ -44,15 +44,15 @@ class Thinking:
 
     @property
     def begin(self) -> str | None:
-        """The mark that begins thoughts."""
+        """The marker that begins reasoning."""
         return None if self.end is None else MARKS[self.end]
 
 
 def thinking_of(template: str, mode: str | None, model: str) -> Thinking | None:
-    """How a model with this chat template thinks in this mode; None leaves it to the template.
+    """The handling of reasoning for this chat template and mode; None leaves it to the template.
 
     Raises:
-        UsageError: the template has no such switch, or no mark that is known.
+        UsageError: the template has no such switch, or no known marker.
     """
     if mode is None:
         return None
@@ -109,7 +109,7 @@ def split_thoughts(text: str, end: str | None = None, *, opened: bool = False) -
         return thoughts, rest.lstrip(), mark
     begins = [MARKS[end]] if end else MARKS.values()
     begun = text.lstrip()
-    # A text may have been cut within the mark.
+    # A text may have been cut within the marker.
     if opened or any(
         begun.startswith(mark) or (begun and mark.startswith(begun)) for mark in begins
     ):
@@ -136,7 +136,7 @@ def thought(
 
 
 def spent(tokens: int | None, of: str = "the model") -> str:
-    """What to tell a user whose model did nothing but think."""
+    """The message for a completion that contains only reasoning."""
     count = "its tokens" if tokens is None else f"its {tokens} tokens"
     return (
         f"{of} gives a completion without content: all {count} went into reasoning; allow more "

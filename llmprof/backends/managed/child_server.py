@@ -1,4 +1,4 @@
-"""A server process of llmprof's own: started, waited for, watched and stopped."""
+"""A server process started by llmprof, which is monitored and stopped."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from llmprof.backends.managed.program import PORT, filled
 from llmprof.errors import BackendError
 from llmprof.safe_text import printable
 
-# Other machines are not let in.
+# Only this machine can connect.
 HOST = "127.0.0.1"
 _ANSWER_SECONDS = 5.0
-# Longer than the keeper's own patience with a program and with what it left.
+# Longer than the keeper's own time limits.
 _STOP_SECONDS = 30.0
 _TAIL_BYTES = 4096
 _LONGEST_WORDS = 300
@@ -29,10 +29,10 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class ChildServer:
-    """Runs `words`, a command line with `{port}`, and knows when it serves.
+    """Runs `words`, a command line with `{port}`, and detects when it is ready.
 
-    What it says goes to a file in `folder`, which is removed when it is stopped and kept when it
-    ends by itself. The keeper process stops it when this process ends, in whatever way.
+    Its output goes to a file in `folder`, which is removed when it is stopped and kept if it exits
+    by itself. The keeper process stops it when this process ends for any reason.
     """
 
     def __init__(self, words: Sequence[str], folder: Path, patience: float) -> None:
@@ -78,10 +78,10 @@ class ChildServer:
         atexit.register(self.stop)
 
     def is_ready(self) -> bool:
-        """Whether it answers.
+        """Whether it is ready.
 
         Raises:
-            BackendError: it has ended, or its time is over.
+            BackendError: it has exited, or its time limit is over.
         """
         import httpx
 
@@ -100,7 +100,7 @@ class ChildServer:
         return False
 
     def how_it_ended(self, when: str) -> str:
-        """One line about a server that ended by itself, with the last words of its output."""
+        """A one-line message about a server that exited, with the end of its output."""
         code = None if self._process is None else self._process.wait()
         return f"{self._named} ended {when} (exit code {code}){self._said()}"
 

@@ -1,8 +1,8 @@
 """Runs a program until it ends or until standard input closes: `python keeper.py COMMAND ...`.
 
-llmprof holds the other end of standard input. However it ends, also by SIGKILL, that end closes,
-and the program is stopped with all processes that it has started. A process of its own, which
-imports nothing of llmprof. The exit code is that of the program, 128 + N for signal N.
+llmprof holds the other end of standard input. When llmprof ends, even by SIGKILL, that end closes,
+and the program is stopped with all processes that it has started. This is a separate process that
+does not import llmprof. The exit code is that of the program, 128 + N for signal N.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def main() -> None:
     threading.Thread(target=_stop_at_the_end_of_input, args=(program,), daemon=True).start()
     code = program.wait()
     _end_all()
-    # The other thread may hold the lock of standard input, which Python's own exit wants.
+    # The other thread may hold the lock of standard input, which Python's exit needs.
     os._exit(code if code >= 0 else 128 - code)
 
 
@@ -59,7 +59,7 @@ def _stop_at_the_end_of_input(program: subprocess.Popen[bytes]) -> None:
 
 
 def _end_all() -> None:
-    """End what the program has left behind."""
+    """End remaining processes of the program."""
     left = psutil.Process().children(recursive=True)
     for process in left:
         with suppress(psutil.NoSuchProcess):
@@ -71,7 +71,7 @@ def _end_all() -> None:
 
 
 def _die_with_me() -> None:
-    """Have the kernel kill the program when this process is killed, which then cannot do it."""
+    """Let the kernel kill the program if this process is killed."""
     _prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
 
 

@@ -1,4 +1,4 @@
-"""Any OpenAI-compatible server: one that runs already, or that a command of the user's starts."""
+"""OpenAI-compatible servers that run already, or that a user's command starts."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from llmprof.errors import BackendError, UsageError
 PORT, MODEL, GGUF, REVISION = "{port}", "{model}", "{gguf}", "{revision}"
 # `vllm --version` imports torch; `uvx` may have to install vLLM first.
 _VERSION_SECONDS = 1800
-# Asks the interpreter of an installed command which distribution it belongs to.
+# Finds the distribution of an installed command with the command's own interpreter.
 _FIND_DISTRIBUTION = """
 import sys
 from importlib.metadata import entry_points
@@ -30,7 +30,7 @@ def words_of(command: str) -> list[str]:
     ['llama-server', '-m', '{gguf}', '--port', '{port}']
 
     Raises:
-        UsageError: it is empty, or a quotation does not end.
+        UsageError: it is empty, or a quote is not closed.
     """
     try:
         words = shlex.split(command)
@@ -42,7 +42,7 @@ def words_of(command: str) -> list[str]:
 
 
 def filled(words: Sequence[str], values: Mapping[str, str]) -> list[str]:
-    """The words with the value of each placeholder in its place; other braces stay."""
+    """The words with placeholders replaced; other braces are kept."""
     found = []
     for word in words:
         for placeholder, value in values.items():
@@ -64,7 +64,7 @@ def find_program(name: str) -> Path:
 
 
 def engine_of(words: Sequence[str]) -> dict[str, str]:
-    """Name and version of what a command line starts.
+    """Name and version of the program that a command line starts.
 
     `words` end where the program's own arguments begin: `["vllm"]` or `["uvx", "vllm"]`. A command
     installed with a Python package has the name and version of the package. Of any other the
@@ -109,7 +109,7 @@ def _printed_version(command: Sequence[str]) -> str | None:
 
 
 def _output(command: Sequence[str]) -> list[str]:
-    """The lines that a command prints; none where it fails."""
+    """The lines that a command prints; none if it fails."""
     try:
         done = subprocess.run(
             command,

@@ -1,7 +1,7 @@
 """A model on this machine behind a server that llmprof starts itself.
 
-The server is asked through the OpenAI backend. Since its model, engine and version are known, so
-is what can change an answer, and the cache is as right as for a model that llmprof loads.
+The OpenAI backend sends the requests. Since model, engine and version are known, the cache key is
+as exact as for a model that llmprof loads.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from llmprof.requests import (
 
 _POLL_SECONDS = 0.25
 _KINDS: Mapping[str, RequestType] = {each.kind: each for each in (Generate, LogLikelihood, Embed)}
-# A model may take half an hour to be read from a network disk and compiled for.
+# Reading a model from a network disk and compiling may take half an hour.
 _PATIENCE_SECONDS = 1800.0
-# What is read of a server that runs already, too.
+# Options that also apply to a server that runs already.
 OF_CLIENT = ("concurrency", "rpm", "timeout", "max_response_mib", "bos_token", "thinking")
 
 
 @dataclass(frozen=True, slots=True)
 class ServerEngine:
-    """How a server of one model is started, and what identifies it beside the model."""
+    """How a server of one model is started, and its identity apart from the model."""
 
     words: Sequence[str]
     identity: Mapping[str, Any]
@@ -93,9 +93,9 @@ class ServedModel:
 
     @cached_property
     def capabilities(self) -> frozenset[RequestType]:
-        """What the server offers; starts it, unless it was seen to score log-likelihoods before.
+        """The server's capabilities; starts it, unless it is known to score log-likelihoods.
 
-        That it does not is asked again each time: a server in trouble says so too.
+        The opposite is checked again each time, since it may be a temporary failure.
         """
         file = self._cache_dir / "servers.json"
         key = json.dumps(self.identity, sort_keys=True)
@@ -142,7 +142,7 @@ class ServedModel:
             await anyio.sleep(_POLL_SECONDS)
 
     async def _watched(self, work: Any) -> None:
-        """Do the work; when the server ends in the middle, stop waiting for its answers.
+        """Do the work; if the server exits meanwhile, stop waiting for its answers.
 
         Raises:
             BackendError: it has ended, with its last words.
@@ -174,7 +174,7 @@ class ServedModel:
             raise cause
 
     def _start(self) -> None:
-        # Two servers seldom fit one machine's GPUs; what is idle starts again when it is asked.
+        # Two servers rarely fit on one machine's GPUs; an idle one is restarted when needed.
         for other in _STARTED:
             if other is not self and not other._busy:
                 other._server.stop()

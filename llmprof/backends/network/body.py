@@ -9,7 +9,7 @@ import httpx
 
 from llmprof.backends.network.server import Server
 
-# Offered to servers. httpx itself decodes whatever is installed, without a limit on the size.
+# Accepted encodings. httpx itself decodes with all installed codecs, without a size limit.
 ACCEPT_ENCODING = "gzip"
 _GZIP_NAMES = ("gzip", "x-gzip")
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
@@ -50,7 +50,7 @@ class _Reader:
     def read(self, piece: bytes) -> bytes:
         if self._gzip is not None:
             try:
-                # One byte more than allowed tells a body that is too large; 0 means no limit.
+                # One byte more than allowed detects a body that is too large; 0 means no limit.
                 piece = self._gzip.decompress(piece, self._left + 1)
             except zlib.error:
                 raise self._server.invalid("a response that is not valid gzip") from None

@@ -44,7 +44,7 @@ class PassingFault(RequestFault):
 
 
 class InvalidFault(PassingFault):
-    """A complete response with the wrong content; another attempt rarely helps."""
+    """A complete response with invalid content; another attempt rarely helps."""
 
 
 class UnreachableFault(PassingFault):
@@ -58,8 +58,8 @@ class RetryPolicy:
     The wait before attempt n + 1 is drawn uniformly from 0 to `first_seconds` · 2^(n-1), at most
     `longest_seconds` (exponential backoff with full jitter), but never shorter than the server's
     `Retry-After`. There is no retry when that is above `patience_seconds`. A server that cannot be
-    connected to gets fewer attempts, so that the user hears sooner; a response of the wrong shape
-    gets fewer still, since the next one is likely to have it too.
+    connected to gets fewer attempts, so that the user hears sooner; a malformed response gets even
+    fewer, since the next one is likely to be malformed too.
     """
 
     attempts: int = 16
@@ -118,7 +118,7 @@ class RetryPolicy:
         asked = _fault(state).retry_after
         if asked is None:
             return backoff
-        # Requests that were given the same moment must not all return in it.
+        # Requests with the same `Retry-After` must not all be sent at the same moment.
         return max(asked + random.uniform(0.0, self.first_seconds), backoff)
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class StrictModel(BaseModel):
-    """A part of an answer: takes no text for a number and no NaN, and ignores unknown fields."""
+    """A part of an answer: refuses texts as numbers and NaN, and ignores unknown fields."""
 
     model_config = ConfigDict(
         strict=True, allow_inf_nan=False, extra="ignore", from_attributes=True
@@ -73,10 +73,10 @@ _KEY = re.compile(r"[!-~]+")
 
 
 def secret_from_environment(variable: str) -> Secret | None:
-    """The secret in an environment variable; None where it is unset or blank.
+    """The secret in an environment variable; None if it is unset or blank.
 
     Raises:
-        UsageError: it holds characters that cannot be sent in a header, so that it is no key.
+        UsageError: it contains characters that cannot be sent in a header.
     """
     value = os.environ.get(variable, "").strip()
     if value and not _KEY.fullmatch(value):
@@ -121,7 +121,7 @@ class Server:
 
     @property
     def is_local(self) -> bool:
-        """Whether the server is on this machine: its requests pass no proxy."""
+        """Whether the server is on this machine; its requests then use no proxy."""
         return _on_this_machine(urlsplit(self.base_url).hostname or "")
 
     @property
@@ -131,7 +131,7 @@ class Server:
         return {self.key_header: self.key_prefix + self.key.reveal()}
 
     def check_address(self, *, offline: bool) -> None:
-        """Refuse an address that cannot work or that holds a secret.
+        """Refuse an invalid address, or one that contains a secret.
 
         Raises:
             UsageError: it is not http(s), holds a password or query, or leaves this machine
@@ -178,7 +178,7 @@ class Server:
             raise self.fault(response.status_code, response.headers, body)
         if 300 <= response.status_code < 400:
             raise self.moved(response.status_code, response.headers)
-        # Outside of `except`, so that no other error travels with the fault.
+        # Outside of `except`, so that no other error is chained to the fault.
         fault: RequestFault
         try:
             return _parse_json(content)
@@ -189,7 +189,7 @@ class Server:
         raise fault
 
     def fault(self, status: int, headers: Mapping[str, str], body: Any) -> RequestFault:
-        """The failure that a response with a `status` of 400 or above means."""
+        """The failure for a response with a `status` of 400 or above."""
         said = f"{self.provider} at {self.host} answers HTTP {status}"
         if message := self._message(body):
             said += f": {message}"
@@ -204,7 +204,7 @@ class Server:
         return RequestFault("RequestRefused", said, body)
 
     def moved(self, status: int, headers: Mapping[str, str]) -> FatalFault:
-        """The failure that a redirection means; none is followed, since the key would go along."""
+        """The failure for a redirect; none is followed, since the key would be sent along."""
         place = self._safe(headers.get("location") or "an unknown place")
         return FatalFault(
             "Moved",
@@ -213,7 +213,7 @@ class Server:
         )
 
     def broken(self, error: httpx.HTTPError) -> RequestFault:
-        """The failure that an exchange without a whole response means."""
+        """The failure for an exchange without a complete response."""
         import httpx
 
         kind = type(error).__name__
@@ -230,11 +230,11 @@ class Server:
         return PassingFault("ConnectionLost", f"{self.provider} at {self.host}: {kind}")
 
     def late(self) -> PassingFault:
-        """The failure that a response means that was not complete in time."""
+        """The failure for a response that was not complete in time."""
         return PassingFault("Timeout", f"{self.provider} at {self.host}: the answer took too long")
 
     def too_large(self, limit_bytes: int) -> RequestFault:
-        """The failure that a response of more than `limit_bytes` means."""
+        """The failure for a response of more than `limit_bytes`."""
         return RequestFault(
             "ResponseTooLarge",
             f"{self.provider} at {self.host} gives a response of more than "
@@ -242,13 +242,13 @@ class Server:
         )
 
     def broken_json(self) -> PassingFault:
-        """The failure that a response means that is no JSON, as when its end is lost."""
+        """The failure for a response that is not JSON, for example because it is truncated."""
         return PassingFault(
             "InvalidResponse", f"{self.provider} at {self.host} gives an answer that is not JSON"
         )
 
     def invalid(self, what: str) -> InvalidFault:
-        """The failure that a complete response with the wrong content means."""
+        """The failure for a complete response with invalid content."""
         return InvalidFault("InvalidResponse", f"{self.provider} at {self.host} gives {what}")
 
     def understand(self, read: Callable[[], T], what: str) -> T:
@@ -291,7 +291,7 @@ def _on_this_machine(host: str) -> bool:
 
 
 def _parse_json(content: bytes) -> Any:
-    """The value of a JSON document, with halves of surrogate pairs replaced by U+FFFD.
+    """The value of a JSON document, with lone surrogates replaced by U+FFFD.
 
     Raises:
         ValueError: it is not JSON, holds NaN or an infinity, or is nested too deeply.

@@ -59,7 +59,7 @@ class RateLimit:
 
     async def _pass_one(self) -> None:
         await anyio.sleep_until(self._due - _LATE_SECONDS)
-        # What passes late moves all that follows.
+        # A late request delays all that follow.
         self._due = max(self._due, anyio.current_time()) + self._interval
 
 
@@ -69,7 +69,7 @@ _CONNECT_SECONDS = 10.0
 # httpx restarts its timeout with every byte; a whole response may take twice as long.
 _WHOLE_ANSWER = 2.0
 _LONGEST_BATCH = 500
-# The user waits for the work to begin.
+# A short time limit, since the user waits for the work to start.
 _ATTEMPTS_NOW = 4
 
 _Answers: TypeAlias = Sequence[tuple[int, Outcome]]
@@ -174,7 +174,7 @@ class Transport:
         raise BackendError(message)
 
     def check_length(self, vectors: Sequence[Embedding]) -> Sequence[Embedding]:
-        """The vectors, if all that this server gives have one length.
+        """The vectors, if all vectors of this server have the same length.
 
         Raises:
             InvalidFault: there are others, so that another model has answered.
@@ -191,8 +191,8 @@ class Transport:
     async def answer(self, calls: Iterable[Call], sink: Sink) -> None:
         """Make every call and deliver its outcomes to `sink`, several calls together.
 
-        `calls` is consumed as workers become free. What arrived before the work is cancelled or
-        stopped by an error is still delivered.
+        `calls` is consumed as workers become free. Outcomes that arrived before a cancellation or
+        error are still delivered.
 
         Raises:
             BackendError: the server cannot be reached, or refuses the key, model or address.
@@ -253,7 +253,8 @@ class Transport:
         raise BackendError(message)
 
     async def _attempt(self, call: Call) -> Sequence[Outcome]:
-        """Make one attempt. Errors of httpx hold the request, and so the key: they are replaced."""
+        """Make one attempt. Errors of httpx contain the request, hence the key, and are
+        replaced."""
         import httpx
 
         fault: RequestFault
@@ -365,7 +366,7 @@ async def _deliver(receive: MemoryObjectReceiveStream[_Answers], sink: Sink) -> 
 
 
 def _first_of_ours(errors: BaseExceptionGroup[BaseException]) -> LlmprofError | None:
-    """The first error of llmprof's own; the others follow from it."""
+    """The first of llmprof's own errors; the others are consequences."""
     for error in errors.exceptions:
         if isinstance(error, LlmprofError):
             return error

@@ -1,4 +1,4 @@
-"""Text metrics on this machine: which spaCy pipeline, worker processes, and what they read."""
+"""Computation of text metrics: spaCy pipelines, worker processes and readers of texts."""
 
 from llmprof.backends.text_metrics.describe import create_text_metrics
 from llmprof.backends.text_metrics.pipelines import notice_about

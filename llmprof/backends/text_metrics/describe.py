@@ -24,13 +24,13 @@ from llmprof.options import cache_folder
 from llmprof.requests import DescribeText, Outcome, Request, RequestType
 from llmprof.responses import Failure, TextScores
 
-# A change of any number gets a new version: it is part of the key of every answer.
+# Increased with any change of a number; part of the cache key of every answer.
 _VERSION = 1
 _PACKAGES = ("spacy", "pyphen", TABLES_PACKAGE)
-# spaCy's parser takes about 1 GB of memory for so many characters.
+# spaCy's parser needs about 1 GB of memory for this many characters.
 LONGEST_TEXT = 100_000
 TOO_LONG = "TextTooLong"
-# Enough texts that a parser's batches are full, few enough that answers come steadily.
+# Enough texts to fill a parser's batches, and few enough for steady delivery.
 _BATCH_TEXTS = 64
 _BATCH_CHARACTERS = 50_000
 
@@ -45,7 +45,7 @@ def create_text_metrics(
     cache_dir: Path | None = None,
     processes: int | None = None,
 ) -> TextMetricsBackend:
-    """A backend that describes texts of one language; starts no process.
+    """A backend that computes text metrics of one language; starts no process yet.
 
     `metrics` are those that it will be asked for; `pipeline` names the spaCy pipeline that is used.
     `cache_dir` keeps the table of word probabilities.
@@ -131,7 +131,7 @@ class TextMetricsBackend:
             try:
                 answers = await self._ask(batch, metrics)
             except WorkerDiedError:
-                # One of them took more memory than there is: the others are answered.
+                # One of them needed too much memory: the others are answered.
                 answers = [await self._ask_alone(one, metrics) for one in batch]
             async with self._delivering:
                 await sink.deliver(answers)

@@ -1,4 +1,4 @@
-"""Which spaCy pipeline reads a language: its name and version, without importing spaCy."""
+"""The spaCy pipeline of a language: its name and version, without importing spaCy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ _COPY_SHA256 = "28a9ccd43f73181a13782d9a92bf2467f36d290284185f408cc51eab755cc044
 class Pipeline:
     """An installed spaCy pipeline; without a name, spaCy's rules for a language alone.
 
-    Rules alone find tokens, and sentences by their punctuation; there is no parser and no vectors.
+    Without a pipeline, rules find tokens, and sentences by punctuation; there are no parser and no
+    vectors.
     """
 
     language: str
@@ -63,7 +64,7 @@ def find_pipeline(language: str = ENGLISH) -> Pipeline:
 
 
 def notice_about(language: str) -> str | None:
-    """What to tell a user whose language has no pipeline here."""
+    """A notice for a language without an installed pipeline."""
     if find_pipeline(language).name is not None:
         return None
     return (
@@ -118,7 +119,7 @@ def named_pipeline(name: str, language: str = ENGLISH) -> Pipeline:
 
 
 def _folder(package: str) -> Path | None:
-    """Where an installed package is; None where there is none of that name."""
+    """The folder of an installed package; None if it is not installed."""
     # The module that runs has no place where it would be found.
     findable = package.isidentifier() and package != "__main__"
     spec = importlib.util.find_spec(package) if findable else None

@@ -1,4 +1,4 @@
-"""Worker processes: started when there is work, kept while there may be more, ended at once."""
+"""Pool of worker processes, which are started on demand and reused."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _START = (
     "import sys; sys.path[:] = sys.argv[1:]; "
     "from llmprof.backends.text_metrics.worker import main; main()"
 )
-# A worker takes some 300 MB.
+# A worker needs about 300 MB.
 _MOST_WORKERS = 8
-# A worker takes a second to start, in which another one describes about so many texts.
+# The number of texts that a worker processes while another one starts, about a second.
 _TEXTS_PER_WORKER = 128
 _LONGEST_LINE = 2**30
 
@@ -33,14 +33,14 @@ class WorkerDiedError(Exception):
 
 
 class WorkerPool:
-    """Workers by number; `most` None is one a processor, up to 8."""
+    """A pool of workers; `most` None means one per processor, up to 8."""
 
     def __init__(self, most: int | None = None) -> None:
         self._most = most or min(_processors(), _MOST_WORKERS)
         self._idle: list[_Worker] = []
 
     def size_for(self, texts: int) -> int:
-        """How many workers so many texts are worth."""
+        """The number of workers for this many texts."""
         return min(self._most, math.ceil(texts / _TEXTS_PER_WORKER))
 
     @asynccontextmanager

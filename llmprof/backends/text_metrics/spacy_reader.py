@@ -1,6 +1,6 @@
-"""Reads texts with spaCy: tokens, sentences, heads and vectors as arrays, and no more than asked.
+"""Reads texts with spaCy: the required tokens, sentences, heads and vectors, as arrays.
 
-Nothing of spaCy is kept of a text: its tokens become numbers here, its Doc is let go.
+No spaCy objects are kept: tokens are converted to arrays, and the Doc is released.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class TextReader:
         )
 
     def documents(self, texts: Sequence[str]) -> Iterator[Document]:
-        """One document a text, in order."""
+        """One document per text, in order."""
         if self._nlp is None:
             yield from (Document(text) for text in texts)
             return
@@ -209,7 +209,7 @@ def _probabilities(nlp: Language, folder: Path) -> WordProbabilities | None:
 
 
 def _bound_searches(tokenizer: Any) -> None:
-    """Keep the time of a long row of marks from growing with its square.
+    """Avoid quadratic time for long sequences of punctuation.
 
     The tokenizer strips one mark after another from both ends of what stands between blanks, and
     searches all that is left for each.

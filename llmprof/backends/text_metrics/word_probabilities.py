@@ -1,4 +1,4 @@
-"""Word probabilities as a memory-mapped file: spaCy's table takes seconds to open, this a moment.
+"""Word probabilities as a memory-mapped file, since spaCy's own table takes seconds to open.
 
 The file is made once from the package spacy-lookups-data and kept in the cache folder.
 """
@@ -78,7 +78,7 @@ def _rows(table: Mapping[int, float]) -> NDArray[np.uint64]:
 
 
 def _open(file: Path) -> NDArray[np.uint64] | None:
-    """None for a file that is not there, or not whole."""
+    """None for a missing or incomplete file."""
     try:
         rows = np.load(file, mmap_mode="r")
     except (OSError, ValueError, EOFError):

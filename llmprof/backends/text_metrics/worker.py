@@ -1,6 +1,6 @@
-"""The process that describes texts: a line of JSON in, a line of JSON out, until its input ends.
+"""Worker process for text metrics: reads and writes lines of JSON until its input ends.
 
-A process of its own, since spaCy holds Python's lock while it works.
+It is a separate process because spaCy holds Python's global lock.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def leave_out_unused() -> None:
-    """Keep spaCy from importing what no metric needs, which takes longer than all that it needs.
+    """Keep spaCy from importing packages that no metric needs, which takes most of the import time.
 
     Thinc imports every tensor library that is installed; spaCy its own command line, with typer,
     requests and weasel, for the sake of the function `spacy.info`.
@@ -65,7 +65,7 @@ class Describer:
         try:
             return {"texts": list(_values(reader, texts, metrics))}
         except Exception:
-            # One of them is at fault: the others have their numbers.
+            # One of them fails: the others get their numbers.
             return {"texts": [_alone(reader, text, metrics) for text in texts]}
 
     def _reader(self, order: dict[str, Any]) -> Any:

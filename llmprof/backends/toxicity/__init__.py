@@ -1,1 +1,1 @@
-"""Scorers of toxicity: services, local models and recorded scores."""
+"""Toxicity scorers: services, local models and recorded scores."""

@@ -24,7 +24,7 @@ from llmprof.responses import ToxicityScores
 
 DEFAULT_MODEL = "unitary/toxic-bert"
 DEFAULT_REVISION = "4d6c22e74ba2fdd26bc4f7238f50766b045a0d94"
-# Models whose main branch has pickles alone, and a commit of theirs that has safetensors.
+# Models whose main branch only has pickles, with a commit that has safetensors.
 _SAFETENSORS_AT = {DEFAULT_MODEL: DEFAULT_REVISION}
 _DEFAULT_BATCH_SIZE = 32
 
@@ -46,7 +46,7 @@ def pinned(options: BackendOptions) -> BackendOptions:
 
 
 class ClassifierBackend:
-    """Gives the attributes that the model's labels stand for, and no others.
+    """Scores the attributes that the model's labels map to, and no others.
 
     A text that is longer than the model reads (mostly 512 tokens) is cut at its end, as Detoxify
     does; the limit is part of the identity. An empty text is refused, as Perspective refuses it.
@@ -60,7 +60,7 @@ class ClassifierBackend:
         self._model = LocalModel(options, task="classification")
         self._batch_size = options.batch_size or _DEFAULT_BATCH_SIZE
         self._one_at_a_time = anyio.CapacityLimiter(1)
-        # Read at once: a model without known labels is refused before any work starts.
+        # Read at once, so that a model with unknown labels is refused before any work.
         self._labels = _labels(self._model.config)
         self._scheme: LabelScheme = (
             scheme_of(self._model.name, self._labels)
@@ -74,7 +74,7 @@ class ClassifierBackend:
 
     @property
     def device(self) -> str:
-        """What computes: a GPU by its name, or `cpu`."""
+        """The device: the name of a GPU, or `cpu`."""
         return device_name(self._model.device)
 
     @cached_property

@@ -1,9 +1,9 @@
 """Scores texts with a guard model: the probability that its verdict is "unsafe".
 
 Llama Guard (arXiv 2312.06674), ShieldGemma (arXiv 2407.21772) and Granite Guardian (arXiv
-2412.07724) are language models that write a verdict on a text. Any backend may run one: where it
-gives likelihoods, the score is the share of the unsafe verdict's among the two; where it only
-writes, the score is 1 or 0.
+2412.07724) are language models that write a verdict on a text. Any backend can run one: with
+log-likelihoods, the score is the probability of the unsafe verdict relative to the safe one; with
+generated text only, it is 1 or 0.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _DEFAULT_BACKEND = "huggingface"
 
 @dataclass(frozen=True, slots=True)
 class GuardFamily:
-    """How one family of guards is asked, and the two verdicts that it gives.
+    """The prompt format of a family of guards, and its two verdicts.
 
     `policies` maps a category to the wording that the guard is asked with; a family that knows its
     own policy has an empty one. A text is put to the guard as what a user says. `prefix` comes
@@ -204,7 +204,7 @@ class GuardBackend:
         await self._inner.aclose()
 
     def _requests(self, text: str, category: str) -> list[Request]:
-        """Two likelihoods, of the unsafe verdict and of the safe one; or one verdict to write."""
+        """Requests for the likelihoods of both verdicts, or for one generated verdict."""
         prompt = self._family.ask(text, category)
         if not self._has_likelihoods:
             return [Generate(prompt, Sampling(max_new_tokens=_LONGEST_VERDICT))]
@@ -221,7 +221,7 @@ class GuardBackend:
 
 @dataclass
 class _Verdicts:
-    """Gathers what the guard answers, and delivers each text once it has all of its verdicts."""
+    """Collects the guard's answers, and delivers each text when all of its verdicts are there."""
 
     family: GuardFamily
     owners: Sequence[tuple[int, str]]
@@ -261,13 +261,13 @@ class _Verdicts:
 
 
 def _unsafe(family: GuardFamily, outcomes: Sequence[Outcome]) -> float | Failure:
-    """The probability of the unsafe verdict, or what was wrong with the answers."""
+    """The probability of the unsafe verdict, or a failure."""
     for outcome in outcomes:
         if isinstance(outcome, Failure):
             return outcome
     first, *rest = outcomes
     if isinstance(first, TokenLogProbs) and rest and isinstance(rest[0], TokenLogProbs):
-        # Of the two alone: what else the guard may write is no verdict.
+        # Relative to the two verdicts only: other texts are not verdicts.
         return 1.0 / (1.0 + math.exp(min(rest[0].total - first.total, 700.0)))
     if isinstance(first, Completion):
         written = first.text.replace(family.prefix, "", 1).strip().lower()

@@ -1,6 +1,6 @@
-"""What the labels of toxicity classifiers mean in Perspective's terms.
+"""Maps labels of toxicity classifiers to Perspective's attributes.
 
-Written down from the models' cards; a label that is not here is never guessed.
+Taken from the models' cards; other labels are never guessed.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def scheme_of(model: str, labels: Sequence[str]) -> LabelScheme:
     """The scheme whose labels are exactly the model's.
 
     Raises:
-        UsageError: there is none, so that what the outputs mean would be a guess.
+        UsageError: there is none, so that the meaning of the outputs is unknown.
     """
     for scheme in SCHEMES:
         alike = scheme.labels == frozenset(labels) and len(labels) == len(scheme.labels)

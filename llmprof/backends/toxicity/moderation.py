@@ -1,4 +1,4 @@
-"""Scores texts with OpenAI's moderation endpoint: how surely they break its policy.
+"""Scores texts with OpenAI's moderation endpoint: the probability of policy violations.
 
 https://platform.openai.com/docs/api-reference/moderations
 """
@@ -45,7 +45,7 @@ def create(options: BackendOptions) -> ModerationBackend:
 
 
 class ModerationBackend:
-    """One call per text; gives the service's own categories, whatever attributes are asked for.
+    """One call per text; returns the service's own categories, whatever attributes are requested.
 
     The service's name of a model moves to newer models; which one answered is in each answer.
     """

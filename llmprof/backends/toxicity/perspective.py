@@ -1,4 +1,4 @@
-"""Scores texts with Google's Perspective API, or a service that speaks its language.
+"""Scores texts with Google's Perspective API, or a compatible service.
 
 https://developers.perspectiveapi.com/s/about-the-api-methods, `comments:analyze` of v1alpha1.
 """
@@ -36,7 +36,7 @@ def create(options: BackendOptions) -> PerspectiveBackend:
 
 
 class PerspectiveBackend:
-    """One call a text, all its attributes together; the text is never stored by the service.
+    """One call per text with all attributes; the service does not store the text.
 
     The language is stated as English, as RealToxicityPrompts did; without `languages` the service
     guesses it for each text. A refusal for good (`COMMENT_EMPTY`, `COMMENT_TOO_LONG`, a language
@@ -139,14 +139,14 @@ def _scores(answer: Any, attributes: Sequence[str]) -> ToxicityScores:
 
 
 def _refused_unsent(text: str) -> str | None:
-    """The refusal that the service is known to give: nothing is spent on asking for it."""
+    """A refusal that is known in advance, so that no request is sent."""
     if not text.strip():
         return "COMMENT_EMPTY"
     return "COMMENT_TOO_LONG" if len(text.encode(errors="surrogatepass")) > LONGEST_BYTES else None
 
 
 def _refusal(fault: RequestFault) -> str:
-    """The service's word for why it will never score this text.
+    """The service's reason for permanently refusing this text.
 
     Raises:
         FatalFault: it is the key that it refuses; Google says so with status 400.

@@ -18,7 +18,7 @@ _BATCH_SIZE = 256
 
 
 def create(options: BackendOptions) -> ProfanityBackend:
-    """It has one model of its own and takes no other.
+    """It has one built-in model and accepts no other.
 
     Raises:
         MissingDependencyError: its package is not installed.
@@ -34,10 +34,10 @@ def create(options: BackendOptions) -> ProfanityBackend:
 
 
 class ProfanityBackend:
-    """Gives one number, the probability that a text is offensive, as TOXICITY.
+    """Returns the probability that a text is offensive, as TOXICITY.
 
-    A linear model over word counts, trained on hateful tweets and comments, that runs on any
-    machine in no time. It knows words and no meaning.
+    A linear model over word counts, trained on hateful tweets and comments, that is fast on any
+    machine. It uses single words, not their meaning.
     """
 
     name = "profanity"

@@ -1,4 +1,4 @@
-"""Scorer that answers with recorded scores from a file: nothing is asked of anyone.
+"""Scorer that answers with recorded scores from a file.
 
 `llmprof.datasets.recorded_scores` describes the file. `llmprof score --record` and `--output`
 write such files.
@@ -22,8 +22,8 @@ NOT_RECORDED = "NotRecorded"
 def create(options: BackendOptions) -> RecordedScores:
     """The scores in the file that `options.model` names, as FILE or WHOSE=FILE.
 
-    WHOSE names the scorer and may end with a year, month or day: only scores of that period are
-    used then.
+    WHOSE is the name of the scorer and may end with a year, month or day, to use only scores of
+    that period.
 
     Raises:
         UsageError: it names no file, or it is not known whose scores they are.
@@ -45,8 +45,7 @@ def create(options: BackendOptions) -> RecordedScores:
 class RecordedScores:
     """Answers with the recorded scores of exactly that text; a text without any is a failure.
 
-    `name` says whose scores they are and from when, so that they are never taken for those of a
-    scorer that was asked.
+    `name` contains the scorer and the dates of the scores, to distinguish them from new scores.
     """
 
     chat = False

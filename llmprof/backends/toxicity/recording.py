@@ -1,8 +1,8 @@
-"""Records what scorers answer, and which texts got no scores, as files that can be read back.
+"""Records answers of scorers, and texts without scores, in files that can be read again.
 
-Both recorders are told of answers as they come (see `llmprof.engine.Engine`), so that a file holds
-all that was answered when a run is stopped or killed. `llmprof.datasets.recorded_scores` reads the
-recorded scores.
+Both recorders get answers as they arrive (see `llmprof.engine.Engine`), so that the files are
+complete even if a run is stopped or killed. `llmprof.datasets.recorded_scores` reads the recorded
+scores.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class ScoreRecorder:
             ) from error
 
     def _check_torn(self, rest: bytes) -> None:
-        """Refuse to cut off what this class has not begun to write."""
+        """Refuse to remove a last line that this class has not written."""
         begin = b'{"text": "'
         if not rest.startswith(begin[: len(rest)]):
             raise DataError(

@@ -1,6 +1,6 @@
-"""The process of a worker: orders come in by a pipe, answers go out by another.
+"""The worker process: it reads orders from one pipe and writes answers to another.
 
-It ends when its orders do, also if the driver was killed in the middle of its work.
+It ends when its input is closed, even if the driver was killed.
 """
 
 from __future__ import annotations

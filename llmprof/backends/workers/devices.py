@@ -1,4 +1,4 @@
-"""Reads a `--device` of several: which devices each worker has, and whether they exist."""
+"""Parses `--device` for several workers: the devices of each worker, and whether they exist."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TypeAlias
 from llmprof.errors import UnknownNameError, UsageError
 
 Group: TypeAlias = tuple[str, ...]
-# More processes than any machine has processors: a slip of the finger.
+# An upper limit against typing errors.
 MOST_PROCESSES = 1024
 _FORMS = "auto, cpu, cpu:N, cuda, cuda:N, all, a list such as cuda:0,cuda:1, or groups such as "
 _FORMS += "cuda:0+cuda:1,cuda:2+cuda:3"

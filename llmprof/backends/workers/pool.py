@@ -1,4 +1,4 @@
-"""Keeps all workers busy, replaces those that die, and asks their requests again."""
+"""Pool that keeps all workers busy, replaces those that die, and sends their requests again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What passes between the driver and its workers, and what a kind of worker has to offer."""
+"""Messages between the driver and its workers, and the interface of workers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class BackendRecipe:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a worker proves before it answers: its versions by package, its model's identity."""
+    """What a worker reports before it answers: package versions, and its model's identity."""
 
     versions: Mapping[str, str]
     identity: Mapping[str, Any]
@@ -51,7 +51,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Requests that one worker is asked at once; `losses` counts the workers that died of it.
+    """Requests for one worker; `losses` counts the workers that died on them.
 
     `places[i]` is the place of `requests[i]` in the whole list, and `seeds[i]` its seed.
     """

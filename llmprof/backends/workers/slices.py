@@ -16,10 +16,10 @@ MOST_LOSSES = 3
 # A worker takes half of its share of what is left, so that all end together, and at least this
 # part of its share of the whole, since every slice ends with a batch that is not full.
 _LEAST_PART = 1 / 8
-# Fewer requests are not worth a slice of their own, nor the start of another worker.
+# The minimum size of a slice, and for starting another worker.
 LEAST_REQUESTS = 8
 _CHARACTERS_PER_TOKEN = 4
-# Texts that begin with as many equal characters are likely to share what is read once.
+# Texts with this many equal characters at the beginning are likely to share a prefix.
 _COMMON_START = 24
 
 

@@ -1,4 +1,5 @@
-"""The backend whose answers several workers make; to its users it is the backend of one device."""
+"""A backend that distributes requests over several workers, with the interface of a single
+backend."""
 
 from __future__ import annotations
 
