@@ -14,6 +14,7 @@ from typer.main import get_command
 
 from llmprof.blame import blaming_plugins
 from llmprof.cli.app import app
+from llmprof.cli.messages import print_error
 from llmprof.errors import LlmprofError, PluginError
 from llmprof.results import Store
 
@@ -26,12 +27,12 @@ from llmprof.metrics.samples import Sample
 from llmprof.profilers import Presentation
 from llmprof.requests import Generate, Sampling
 
-BROKEN, ERROR, WRONG = {broken!r}, {error}, {wrong!r}
+BROKEN, WRONG = {broken!r}, {wrong!r}
 
 
 def fail(name):
-    if name == BROKEN:
-        raise ERROR
+    if name in BROKEN.split(","):
+        raise {error}
 
 
 def guarded(kind):
@@ -44,7 +45,7 @@ def guarded(kind):
                     found = object.__getattribute__(self, name)
                     return (lambda *args: None) if callable(found) else None
                 if name == BROKEN and not callable(getattr(kind, name, None)):
-                    raise ERROR
+                    raise {error}
             return super().__getattribute__(name)
 
     return Guarded
@@ -213,12 +214,20 @@ def test_answers_of_another_kind_are_blamed_on_it(
     assert "of package 'own-package'" in str(error)
 
 
-def test_its_failing_to_close_hides_no_other_error(install: Install, tmp_path: Path) -> None:
-    install("aclose")
-    (tmp_path / "a").mkdir()
-    # Refused for another reason: no answer is in the script of a scripted backend.
-    error = failure_of(("profile", "--backend", "own", "--profilers", "own_missing"), tmp_path)
-    assert error is not None and "own_missing" in str(error)
+@pytest.mark.parametrize("line", [MODEL, SCORER, BENCHED])
+def test_its_failing_to_close_hides_no_other_error(
+    line: tuple[str, ...], install: Install, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install("answer,aclose", error="ValueError(name)")
+    error = failure_of(line, tmp_path)
+    assert isinstance(error, PluginError)
+    assert "ValueError: answer" in str(error)
+    capsys.readouterr()
+    print_error(error)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == f"llmprof: error: {error}"
+    assert second.startswith("llmprof: error: also: backend 'own' of package 'own-package' failed")
+    assert "ValueError: aclose" in second
 
 
 def test_the_others_work_and_so_does_the_package_once_it_is_mended(
