@@ -26,7 +26,7 @@ def remembered(folder: Path, key: str, find: Callable[[], FactT]) -> FactT:
     it is never updated.
     """
     file = folder / hashlib.sha256(key.encode()).hexdigest()
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, RecursionError):
         known: FactT = json.loads(file.read_text(encoding="utf-8"))
         return known
     found = find()
@@ -45,7 +45,7 @@ def remember(file: Path, key: str, fact: Any) -> None:
 
 
 def _table(file: Path) -> dict[str, Any]:
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, RecursionError):
         known = json.loads(file.read_text(encoding="utf-8"))
         return known if isinstance(known, dict) else {}
     return {}

@@ -102,7 +102,7 @@ def _read(path: Path) -> _Values:
         raise ConfigError(
             f"cannot read configuration file {path}: {error}; check --config"
         ) from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"configuration file {path} is not TOML: {error}; correct it") from error
 
 

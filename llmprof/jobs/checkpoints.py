@@ -88,7 +88,7 @@ def _step_of(options: ProfileOptions, folder: Path | None) -> int | None:
         each for each in (folder, options.adapter and Path(options.adapter).expanduser()) if each
     ]
     for each in folders:
-        with suppress(OSError, ValueError, KeyError, TypeError):
+        with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
             return int(json.loads((each / _STATE_FILE).read_text(encoding="utf-8"))["global_step"])
     for name in (*(each.name for each in folders), options.revision or ""):
         if found := _STEP.fullmatch(name.lower()):

@@ -89,7 +89,7 @@ def read_gate_file(file: Path) -> StatedGates:
     """
     try:
         values = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         what = error.strerror if isinstance(error, OSError) else error
         raise ConfigError(f"cannot read gates from {file}: {what}") from error
     for name, value in values.items():

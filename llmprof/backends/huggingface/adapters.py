@@ -77,7 +77,7 @@ def with_base(options: BackendOptions) -> BackendOptions:
     if options.model is None or options.adapter is not None or not alone:
         return options
     base = None
-    with suppress(OSError, ValueError, KeyError, TypeError):
+    with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         config = json.loads((folder / ADAPTER.config).read_text(encoding="utf-8"))
         base = config["base_model_name_or_path"]
     if not isinstance(base, str) or not base:

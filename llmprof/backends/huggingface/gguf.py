@@ -24,7 +24,7 @@ def is_whole(folder: Path, memory: Path) -> bool:
 
     `memory` is where fingerprints of files that did not change are kept.
     """
-    with suppress(OSError, ValueError, AttributeError):
+    with suppress(OSError, ValueError, AttributeError, RecursionError):
         digests = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
         return bool(digests) and all(
             file_fingerprint(folder / name, memory) == digest for name, digest in digests.items()

@@ -57,7 +57,7 @@ def weight_files(folder: Path, weights: str) -> list[str]:
         return [weights]
     try:
         names = sorted({str(name) for name in json.loads(index.read_text())["weight_map"].values()})
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelNotFoundError(
             f"{index} is not an index of weights; get the model again"
         ) from error

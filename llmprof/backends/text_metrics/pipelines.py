@@ -105,7 +105,7 @@ def named_pipeline(name: str, language: str = ENGLISH) -> Pipeline:
         _check_copy()
     try:
         own = json.loads((folder / "meta.json").read_text(encoding="utf-8"))["lang"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(
             f"--spacy-model {name}: the package is no spaCy pipeline (it has no meta.json with a "
             "language); give one such as en_core_web_lg"

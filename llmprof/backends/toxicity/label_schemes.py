@@ -156,7 +156,7 @@ def read_scheme(path: Path, model: str, labels: Sequence[str]) -> LabelScheme:
         content = tomllib.loads(path.expanduser().read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read label map {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"label map {path} is not TOML: {error}; correct it") from error
     for name in content:
         _check(path, "key", name, ("activation", "labels"))

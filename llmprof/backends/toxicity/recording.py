@@ -83,7 +83,7 @@ class ScoreRecorder:
         try:
             values = json.loads(line)
             self._known[_key(values)] = _scores(values)
-        except (ValueError, TypeError, AttributeError, LookupError) as error:
+        except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
             raise DataError(
                 f"{self._path}, line {number}: not a recorded score; give --record a new file, or "
                 "one that it has written"

@@ -129,7 +129,7 @@ def _selected(job: SelectJob, listener: Listener, name: str) -> str:
 
 def _run_of(file: Path) -> str | None:
     """The run named in the first line of a training file."""
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, RecursionError):
         with file.open(encoding="utf-8") as lines:
             line = json.loads(next(lines, "null"))
         if isinstance(line, dict):

@@ -94,7 +94,7 @@ def read_recipe(path: Path, base: TrainingRecipe | None = None) -> TrainingRecip
         found = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read recipe {path}: {error.strerror}; check --recipe") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"recipe {path} is not TOML: {error}; correct it") from error
     known = {each.name for each in fields(TrainingRecipe)}
     for name, value in found.items():
