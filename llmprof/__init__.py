@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         load_results,
         profile,
         select,
+        variance,
     )
     from llmprof.training_callback import ProfileCallback
 
@@ -30,6 +31,7 @@ __all__ = [
     "load_results",
     "profile",
     "select",
+    "variance",
 ]
 
 

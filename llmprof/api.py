@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from llmprof.jobs.gate import GateResults
     from llmprof.report.contents import Report
     from llmprof.report.item_differences import ItemDifferences
+    from llmprof.report.variation import DividedVariance
     from llmprof.results.reader import MetricRow, RunRow, SampleRow
 
 
@@ -311,6 +312,31 @@ def gate(
     gates = (fail_if,) if isinstance(fail_if, str) else tuple(fail_if)
     stated = StatedGates(before, after, gates, strict)
     return check_gates(database_file(db), stated, None if file is None else Path(file))
+
+
+def variance(
+    names: Sequence[str],
+    profilers: str | Sequence[str] = (),
+    metrics: str | Sequence[str] = (),
+    db: str | Path | None = None,
+) -> list[DividedVariance]:
+    """How much of each metric's variance is the model's, as `llmprof variance` shows it.
+
+    Models, runs or tags are named as there. Each result has `components`, of model, wording, seed,
+    scorer and the rest, and `changes` from the first model with their verdicts.
+
+    Raises:
+        LlmprofError: with what was wrong and what to do.
+    """
+    from llmprof.options import names_in
+    from llmprof.report.filters import Filters
+    from llmprof.report.variation import divide_variance
+
+    filters = Filters(
+        metrics=names_in(metrics, "metrics") if metrics else (),
+        profilers=names_in(profilers, "profilers") if profilers else (),
+    )
+    return divide_variance(database_file(db), names, filters)
 
 
 def diff(

@@ -27,7 +27,7 @@ OF_THE_COMMAND = {"context", "config", "dry_run", "debug"}
 
 
 # What is done with a job: several in a series, and where its results are sent.
-WITH_JOBS = {"checkpoints", "series", "step", "track"}
+WITH_JOBS = {"checkpoints", "series", "step", "track", "vary"}
 
 
 SCRIPTED: dict[str, Any] = {"backend": "scripted", "data": "builtin", "quiet": True}

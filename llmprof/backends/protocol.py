@@ -109,6 +109,12 @@ def device_of(backend: Backend) -> str | None:
     return None if device is None else str(device)
 
 
+def parameters_of(backend: Backend) -> int | None:
+    """How many parameters the model has; None where that is not known, as of a server."""
+    count = getattr(backend, "parameters", None)
+    return None if count is None else int(count)
+
+
 @runtime_checkable
 class Corrected(Protocol):
     """A backend of which an earlier version cached wrong answers to some requests."""

@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, _Place] = {
     "compare": _Place("Show how AFTER differs from BEFORE.", "report", "compare"),
     "gate": _Place("Fail if a metric changed too much.", "gate", "gate"),
     "leaderboard": _Place("Rank many runs in one table.", "leaderboard", "leaderboard"),
+    "variance": _Place("Divide variance by model, wording and seed.", "variance", "variance"),
     "power": _Place("Estimate how many items a comparison needs.", "power", "power"),
     "figures": _Place("Draw the figures of a report for a paper.", "figures", "figures"),
     "diff": _Place("Show the items that changed most.", "diff", "diff"),

@@ -37,6 +37,16 @@ def figures(
             choices=("acl", "neurips", "icml", "iclr", "ieee", "nature"),
         ),
     ] = "acl",
+    sort: Annotated[
+        str | None,
+        Option(
+            "The metric that orders the heat map. Default: the mean z-score, as in a leaderboard."
+        ),
+    ] = None,
+    by_model: Annotated[bool, Option("Keep the runs of a model together in the heat map.")] = False,
+    z: Annotated[
+        bool, Option("Shade the heat map by z-scores of these runs.", flags=("--z-scores",))
+    ] = False,
     profilers: Profilers = None,
     metrics: Metrics = None,
     db: Db = DEFAULT_DB,
@@ -53,8 +63,9 @@ def figures(
         llmprof figures paper --venue neurips --format svg
     """
     from llmprof.report.build import build_report
-    from llmprof.report.figures import write_figures
+    from llmprof.report.figures import HeatMapOrder, write_figures
 
     report = build_report(db, names or (), baseline, filters_of(profilers, metrics))
-    for path in write_figures(report, db, output, format=format, venue=venue):
+    order = HeatMapOrder(sort, by_model, z)
+    for path in write_figures(report, db, output, format=format, venue=venue, order=order):
         typer.echo(printable(f"wrote {path}"))

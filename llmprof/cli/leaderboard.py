@@ -27,6 +27,9 @@ def leaderboard(
         bool,
         Option("Show z-scores, higher being better, instead of values.", flags=("--z-scores",)),
     ] = False,
+    by_model: Annotated[
+        bool, Option("Keep the runs of a model together, that with the best run first.")
+    ] = False,
     profilers: Profilers = None,
     metrics: Metrics = None,
     format: Annotated[
@@ -49,4 +52,4 @@ def leaderboard(
     from llmprof.report.leaderboard import leaderboard as ranked
 
     report = build_report(db, names, None, filters_of(profilers, metrics))
-    print_leaderboard(report, ranked(report, sort), format, z_scores=z)
+    print_leaderboard(report, ranked(report, sort, by_model=by_model), format, z_scores=z)

@@ -23,6 +23,7 @@ def profile(options: ProfileOptions, configured: Configured, dry_run: DryRun = F
         llmprof profile Qwen/Qwen3-0.6B --profilers bias --quantize 4bit
         llmprof profile gpt-5-mini --backend openai --profilers textual --dry-run
         llmprof profile out/checkpoint-* --series tuning
+        llmprof profile base --profilers textual --vary prompt-format,seed
     """
     from llmprof.console.listings import print_plan
     from llmprof.console.progress import show_progress
@@ -34,9 +35,10 @@ def profile(options: ProfileOptions, configured: Configured, dry_run: DryRun = F
     check_track(options.track)
     print_notice(jobs[0].notice, quiet=options.quiet)
     for job in jobs:
-        step = "" if job.place is None else f"step {job.place.step}: "
+        of_series = "" if job.place is None else f"step {job.place.step}: "
+        which = f"{job.variation}: " if job.variation else of_series
         if dry_run:
-            print_plan(plan_profile(job), title=f"{step}dry run: nothing was asked")
+            print_plan(plan_profile(job), title=f"{which}dry run: nothing was asked")
             continue
         with show_progress(quiet=options.quiet, advice=job.advice) as listener:
             run_id = run_profile(job, listener)
@@ -46,7 +48,7 @@ def profile(options: ProfileOptions, configured: Configured, dry_run: DryRun = F
             shown = "" if job.place is None else f" --series {shlex.quote(job.place.name)}"
             typer.echo(
                 printable(
-                    f"{step}run {run_id} complete; read it with `llmprof report{shown} --db "
+                    f"{which}run {run_id} complete; read it with `llmprof report{shown} --db "
                     f"{job.db}`"
                 )
             )

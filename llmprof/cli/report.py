@@ -88,7 +88,10 @@ def report(
     seeds: Seeds = "latest",
     against: Annotated[
         Path | None,
-        Option("Compare each run with norms from `llmprof export norms`."),
+        Option(
+            "Compare each run with norms from `llmprof export norms`; example is the file that "
+            "comes with llmprof."
+        ),
     ] = None,
     format: Format = None,
     output: Output = None,

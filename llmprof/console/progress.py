@@ -13,6 +13,7 @@ from llmprof.safe_text import printable
 Listener = Callable[[str, Progress], None]
 
 _LOG_SECONDS = 10.0
+_BAR = 16
 # Imports, data, and a GGUF file that is converted once.
 _PREPARING = "preparing model and data"
 
@@ -26,7 +27,10 @@ def show_progress(*, quiet: bool, advice: str | None = None) -> Iterator[Listene
         with _live() as listener:
             yield _advising(listener, advice)
     else:
-        yield _advising(_log_lines(), advice)
+        clock = _Clock()
+        yield _advising(_log_lines(clock), advice)
+        if words := clock.whole():
+            print(words, file=sys.stderr, flush=True)
 
 
 def _advising(listener: Listener, advice: str | None) -> Listener:
@@ -48,7 +52,15 @@ class _Clock:
     """Times of the parts of a run, from what was asked and not from what was cached."""
 
     def __init__(self) -> None:
+        self._start = time.monotonic()
         self._began: dict[str, float] = {}
+
+    def whole(self) -> str:
+        """How long all parts took, where there were several and it was a second or more."""
+        seconds = time.monotonic() - self._start
+        if len(self._began) < 2 or seconds < 1:
+            return ""
+        return f"all {len(self._began)} parts took {_duration(seconds)}, preparation included"
 
     def elapsed(self, name: str) -> float:
         """Seconds since the first news of a part."""
@@ -102,58 +114,66 @@ class _Failures:
 def _live() -> Iterator[Listener]:
     from rich import progress as bars
     from rich.console import Console
+    from rich.table import Column
 
+    # Only names and notes may be broken, between words: at 80 columns all numbers stay whole.
+    folding, whole = Column(overflow="fold"), Column(no_wrap=True, justify="right")
     with bars.Progress(
-        bars.TextColumn("{task.description}", markup=False),
-        bars.BarColumn(),
-        bars.MofNCompleteColumn(),
-        bars.TextColumn("{task.fields[rate]}"),
-        bars.TimeElapsedColumn(),
-        bars.TextColumn("{task.fields[times]}"),
-        bars.TextColumn("{task.fields[note]}"),
+        bars.TextColumn("{task.description}", markup=False, table_column=folding),
+        bars.BarColumn(bar_width=_BAR),
+        bars.TextColumn("{task.fields[count]}", table_column=whole),
+        bars.TextColumn("{task.fields[times]}", table_column=whole),
         console=Console(stderr=True),
     ) as display:
         tasks: dict[str, bars.TaskID] = {}
         failures = _Failures()
         clock = _Clock()
         # A bar without end, until there is something to count.
-        preparing = display.add_task(_PREPARING, total=None, note="", rate="", times="")
+        preparing = display.add_task(_PREPARING, total=None, count="", times="")
 
         def listen(name: str, progress: Progress) -> None:
             if not tasks:
                 display.update(preparing, visible=False)
             if name not in tasks:
                 tasks[name] = display.add_task(
-                    printable(name), total=progress.total, note="", rate="", times=""
+                    printable(name), total=progress.total, count="", times=""
                 )
-            display.update(tasks[name], completed=progress.done, total=progress.total)
-            speed = display.tasks[tasks[name]].finished_speed or display.tasks[tasks[name]].speed
-            rate = f"{speed:.3g}/s" if speed else ""
-            times = clock.words(name, progress)
-            display.update(tasks[name], rate=rate, times=times, note=_note(progress))
+            note = _note(progress, zeros=False)
+            display.update(
+                tasks[name],
+                description=printable(f"{name}: {note}" if note else name),
+                completed=progress.done,
+                total=progress.total,
+                count=f"{progress.done}/{progress.total}",
+                times=clock.words(name, progress),
+            )
             for line in failures.new(name, progress):
-                display.console.print(line, markup=False, highlight=False, soft_wrap=True)
+                display.console.print(line, markup=False, highlight=False)
 
         try:
             yield listen
         finally:
             display.update(preparing, visible=False)
+            if tasks and (words := clock.whole()):
+                display.add_task(words, total=1, completed=1, count="", times="")
 
 
-def _note(progress: Progress) -> str:
-    note = f"{progress.cached} cached, {progress.failed} failed, {progress.retries} retries"
-    # To fit the model's context.
-    if progress.truncated:
-        note += f", {progress.truncated} prompts cut"
-    if progress.shortened:
-        note += f", {progress.shortened} answers shortened"
-    return note
+def _note(progress: Progress, *, zeros: bool = True) -> str:
+    """What happened to the requests; without `zeros`, only what happened at all."""
+    counts = (
+        (progress.cached, "cached", zeros),
+        (progress.failed, "failed", zeros),
+        (progress.retries, "retries", zeros),
+        # To fit the model's context.
+        (progress.truncated, "prompts cut", False),
+        (progress.shortened, "answers shortened", False),
+    )
+    return ", ".join(f"{count} {words}" for count, words, always in counts if count or always)
 
 
-def _log_lines() -> Listener:
+def _log_lines(clock: _Clock) -> Listener:
     last: dict[str, float] = {}
     failures = _Failures()
-    clock = _Clock()
 
     def listen(name: str, progress: Progress) -> None:
         times = clock.words(name, progress)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from llmprof.errors import UsageError
 from llmprof.jobs.profile import ProfileJob, profile_job
+from llmprof.jobs.variations import varied_jobs
 from llmprof.options import ProfileOptions
 from llmprof.results.series import SeriesPlace
 
@@ -33,7 +34,7 @@ class _Checkpoint:
 
 
 def profile_jobs(options: ProfileOptions, configured: Collection[str] = ()) -> list[ProfileJob]:
-    """The jobs that a user asks for: one, or one per checkpoint of a series.
+    """The jobs that a user asks for: one, one per checkpoint of a series, or one per variation.
 
     Raises:
         UsageError: several models without a series, or two of the same step; see `profile_job`.
@@ -46,7 +47,11 @@ def profile_jobs(options: ProfileOptions, configured: Collection[str] = ()) -> l
             )
         if options.step is not None:
             raise UsageError("--step needs a series; name one with --series")
+        if options.vary is not None:
+            return varied_jobs(options, configured)
         return [profile_job(options, configured)]
+    if options.vary is not None:
+        raise UsageError("--vary and --series make two kinds of runs; give one of them")
     checkpoints = sorted(_checkpoints(options), key=lambda each: each.step)
     for one, other in pairwise(checkpoints):
         if one.step == other.step:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from llmprof.backends import Backend, create_backend
-from llmprof.backends.protocol import device_of
+from llmprof.backends.protocol import device_of, parameters_of
 from llmprof.backends.refusal_judge import create_refusal_judge
 from llmprof.backends.registry import advice_on, create_scorers
 from llmprof.backends.text_metrics import create_text_metrics, notice_about
@@ -79,7 +79,8 @@ class ProfileJob:
     """The options of one `llmprof profile`; `scorer` scores toxicity.
 
     `texts` is a file of prompts and completions, which is profiled instead of a model; `place` is
-    the model's step in a series; `judge_url` is the address of a judge of refusals.
+    the model's step in a series; `judge_url` is the address of a judge of refusals. `variation`
+    names the run among those of `--vary`.
     """
 
     profilers: tuple[str, ...]
@@ -97,6 +98,7 @@ class ProfileJob:
     texts: Path | None = None
     place: SeriesPlace | None = None
     judge_url: str | None = None
+    variation: str = ""
 
     @property
     def advice(self) -> str | None:
@@ -194,7 +196,8 @@ def plan_profile(job: ProfileJob) -> list[Plan]:
 def run_profile(job: ProfileJob, listener: Listener, backend: Backend | None = None) -> str:
     """Run the job and return the run's id; existing answers come from the cache.
 
-    A complete run of a series is not repeated. `backend` replaces the one that the job names.
+    A complete run of a series or a variation is not repeated. `backend` replaces the one that the
+    job names.
 
     Raises:
         LlmprofError: with what was wrong and what to do.
@@ -202,12 +205,12 @@ def run_profile(job: ProfileJob, listener: Listener, backend: Backend | None = N
     # Open the store first, so that a folder that cannot be written is reported at once.
     with Store(job.db) as store:
         prepared, start = ready(job, backend)
-        if job.place is None:
-            return run_prepared(prepared, start, store, job.cache_dir, listener)
-        run_id = store.complete_run(start)
+        once = job.place is not None or job.variation
+        run_id = store.complete_run(start) if once else None
         if run_id is None:
             run_id = run_prepared(prepared, start, store, job.cache_dir, listener)
-        add_to_series(store, job.place, run_id)
+        if job.place is not None:
+            add_to_series(store, job.place, run_id)
         return run_id
 
 
@@ -366,4 +369,5 @@ def _start(job: ProfileJob, prepared: Prepared) -> RunStart:
         git_revision(),
         job.name,
         device_of(backend),
+        parameters_of(backend),
     )

@@ -98,6 +98,17 @@ class ProfileOptions(
             sensitive=True,
         ),
     ] = None
+    vary: Annotated[
+        str | Sequence[str] | None,
+        Option(
+            "Profile once for each combination of these, separated by commas: prompt-format, seed, "
+            "scorer (of several --toxicity-scorer); or with values, as in "
+            "prompt-format=chat:paper,seed=0:1:2. `llmprof variance` reads it.",
+            panel=Panel.WORK,
+            metavar="FACTOR[=A:B],...",
+            is_list=True,
+        ),
+    ] = None
     texts: Annotated[
         str | Path | None,
         Option(

@@ -20,7 +20,8 @@ class ReportedRun:
     """A run in a report; `label` is a short name, unique in the report.
 
     `made_by` describes its environment: command line, Python, device, processor and scorer, as far
-    as known. `sources` are results from earlier runs of the same model.
+    as known; `parameters` is the number of the model's. `sources` are results from earlier runs of
+    the same model.
     """
 
     run_id: str
@@ -35,6 +36,7 @@ class ReportedRun:
     config: Mapping[str, Any]
     versions: Mapping[str, str]
     made_by: Mapping[str, str] = field(default_factory=dict)
+    parameters: int | None = None
     sources: Sequence[ResultSource] = ()
 
     def source(self, profiler: str, dataset: str) -> ReportedRun:

@@ -24,6 +24,13 @@ class Filters:
     changed: bool = False
 
 
+def keeps(filters: Filters, profiler: str, metric: str, stem: str) -> bool:
+    """Whether a metric is wanted, by its own name, that without its scorer, or with its profile."""
+    names = (metric, stem, f"{profiler}/{metric}")
+    wanted = any(_fits(name, filters.metrics) for name in names)
+    return wanted and _fits(profiler, filters.profilers)
+
+
 def chosen(sections: Sequence[Section], filters: Filters) -> list[Section]:
     """The sections with the rows selected by name; `changed` is ignored.
 
@@ -60,8 +67,8 @@ def _rows(sections: Sequence[Section], wanted: Callable[[Section, Row], bool]) -
 
 
 def _has_name(section: Section, row: Row, patterns: Sequence[str]) -> bool:
-    names = (row.metric, section.presentation.stem(row.metric), f"{section.profiler}/{row.metric}")
-    return any(_fits(name, patterns) for name in names)
+    stem = section.presentation.stem(row.metric)
+    return keeps(Filters(metrics=patterns), section.profiler, row.metric, stem)
 
 
 def _fits(name: str, patterns: Sequence[str]) -> bool:

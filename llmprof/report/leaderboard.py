@@ -69,11 +69,12 @@ class Leaderboard:
     places: Sequence[Place]
 
 
-def leaderboard(report: Report, sort: str | None = None) -> Leaderboard:
+def leaderboard(report: Report, sort: str | None = None, *, by_model: bool = False) -> Leaderboard:
     """Runs by their mean z-score over all columns, or by the one metric that `sort` names.
 
-    Columns are the first metrics with a direction of each profile and data set. A run with missing
-    columns is ranked by those it has, whose number is `Place.of`.
+    With `by_model`, the runs of a model stay together, the model with the best run first. Columns
+    are the first metrics with a direction of each profile and data set. A run with missing columns
+    is ranked by those it has, whose number is `Place.of`.
 
     Raises:
         UnknownNameError: `sort` names no column.
@@ -90,6 +91,10 @@ def leaderboard(report: Report, sort: str | None = None) -> Leaderboard:
         mean = math.fsum(known) / len(known) if known else None
         places.append(Place(run, mean, len(known)))
     places.sort(key=lambda place: (place.score is None, -(place.score or 0.0)))
+    if by_model:
+        models = [report.runs[place.run].model for place in places]
+        order = {model: rank for rank, model in reversed(list(enumerate(models)))}
+        places.sort(key=lambda place: order[report.runs[place.run].model])
     return Leaderboard(columns, places)
 
 

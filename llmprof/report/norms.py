@@ -14,13 +14,19 @@ from llmprof.errors import DataError, UsageError
 from llmprof.metrics.intervals import Interval, difference_interval, excludes_zero
 from llmprof.outputs import write_output
 from llmprof.report.contents import Report, ReportedRun, Row, Section, Value
+from llmprof.report.labels import short_name
 from llmprof.report.verdicts import BETTER, WORSE, direction
 
 # Fields that must agree for two numbers to be compared.
 _WAY = ("profiler", "protocol_version", "dataset", "sha256", "scorer", "metric", "group")
 _TEXTS = (*_WAY, "model", "label")
 _NUMBERS = ("value", "ci_low", "ci_high")
+_COUNTS = ("n", "parameters")
 _FEWEST = 2
+# Models are of a size when one has at most so many times the parameters of the other.
+_OF_A_SIZE = 2.0
+EXAMPLE = "example"
+_EXAMPLE_FILE = "example_norms.parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +42,11 @@ class Norms:
 
     @property
     def models(self) -> list[str]:
-        """The labels of the reference models."""
-        return sorted({str(record["label"]) for record in self.records})
+        """The reference models, with what tells several of one name apart."""
+        named = {(str(record["model"]), str(record["label"])) for record in self.records}
+        return sorted(
+            label if short_name(model) in label else f"{model} {label}" for model, label in named
+        )
 
 
 def write_norms(report: Report, output: Path, db: Path, *, example: bool = False) -> Norms:
@@ -58,7 +67,7 @@ def write_norms(report: Report, output: Path, db: Path, *, example: bool = False
         [
             *((name, pyarrow.string()) for name in _TEXTS),
             *((name, pyarrow.float64()) for name in _NUMBERS),
-            ("n", pyarrow.int64()),
+            *((name, pyarrow.int64()) for name in _COUNTS),
         ],
         metadata={"llmprof_norms": norms.sha256, "example": str(example).lower()},
     )
@@ -71,12 +80,17 @@ def write_norms(report: Report, output: Path, db: Path, *, example: bool = False
 def read_norms(path: Path) -> Norms:
     """The norms in a file, whose content must be unchanged.
 
+    `example` is the file of llmprof itself: SmolLM2-135M-Instruct in several number formats,
+    on the demonstration data.
+
     Raises:
         DataError: it is missing, not such a file, or was changed.
     """
     import pyarrow
     from pyarrow import parquet
 
+    if str(path) == EXAMPLE and not path.exists():
+        path = Path(__file__).with_name(_EXAMPLE_FILE)
     try:
         table = parquet.read_table(path)
     except (OSError, pyarrow.ArrowException) as error:
@@ -84,10 +98,11 @@ def read_norms(path: Path) -> Norms:
         raise DataError(f"{path} cannot be read as norms: {first}") from error
     metadata = table.schema.metadata or {}
     stated = metadata.get(b"llmprof_norms", b"").decode(errors="replace")
-    if not stated or not {*_TEXTS, *_NUMBERS, "n"} <= set(table.column_names):
+    if not stated or not {*_TEXTS, *_NUMBERS, *_COUNTS} <= set(table.column_names):
         raise DataError(f"{path} contains no norms; make them with `llmprof export norms`")
     records = [
-        {name: record[name] for name in (*_TEXTS, *_NUMBERS, "n")} for record in table.to_pylist()
+        {name: record[name] for name in (*_TEXTS, *_NUMBERS, *_COUNTS)}
+        for record in table.to_pylist()
     ]
     if _hash(records) != stated:
         raise DataError(
@@ -99,8 +114,9 @@ def read_norms(path: Path) -> Norms:
 def places_among(report: Report, norms: Norms) -> list[str]:
     """Compare each run with the reference models, one sentence per summary metric.
 
-    Only comparable numbers are used. A difference is clear if its interval, with the two as
-    independent estimates, excludes zero.
+    Only comparable numbers are used: of models of its size (at most twice or half as many
+    parameters) if there are any, else of all. A difference is clear if its interval, with the two
+    as independent estimates, excludes zero.
     """
     kind = "example norms, no norm of anything: " if norms.example else "norms "
     said = [f"{kind}SHA-256 {norms.sha256[:12]}, of {', '.join(norms.models)}"]
@@ -120,23 +136,37 @@ def _sentence(
     section: Section, row: Row, run: ReportedRun, value: Value, norms: Norms
 ) -> Iterator[str]:
     way = _way(section, row)
-    others = [
-        Value(record["value"], record["ci_low"], record["ci_high"], record["n"], record["n"])
+    alike = [
+        record
         for record in norms.records
         if record["value"] is not None and all(record[name] == way[name] for name in _WAY)
     ]
-    if not others:
+    if not alike:
         return
-    verdicts = [direction(value, other, row.scale) for other in others]
+    of_its_size = [each for each in alike if _is_of_size(each["parameters"], run.parameters)]
+    others = [
+        Value(record["value"], record["ci_low"], record["ci_high"], record["n"], record["n"])
+        for record in of_its_size or alike
+    ]
+    size = " of its size" if of_its_size else ""
+    verdicts = [
+        "" if value.value == other.value else direction(value, other, row.scale) for other in others
+    ]
     clear = [_is_clear(value, other) for other in others]
     parts = []
     for verdict in (BETTER, WORSE):
         count = verdicts.count(verdict)
         if count:
             sure = sum(each and one == verdict for each, one in zip(clear, verdicts, strict=True))
-            parts.append(f"{verdict} than {count} of {len(others)} (clearly: {sure})")
+            parts.append(f"{verdict} than {count} of {len(others)}{size} (clearly: {sure})")
     if parts:
         yield f"{run.label}: {row.name} ({section.title}) is {', '.join(parts)}"
+
+
+def _is_of_size(reference: int | None, parameters: int | None) -> bool:
+    if not reference or not parameters:
+        return False
+    return max(reference, parameters) <= _OF_A_SIZE * min(reference, parameters)
 
 
 def _is_clear(value: Value, other: Value) -> bool:
@@ -164,6 +194,7 @@ def _records(report: Report) -> Iterator[dict[str, Any]]:
                         "ci_low": value.ci_low,
                         "ci_high": value.ci_high,
                         "n": value.n,
+                        "parameters": run.parameters,
                     }
 
 

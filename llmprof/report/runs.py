@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from posixpath import normpath
 
@@ -68,7 +68,7 @@ def choose_runs(
     Raises:
         UnknownNameError: a name matches no run, or several if one is needed.
     """
-    known = _known_runs(store, each_seed=seeds != LATEST)
+    known = _known_runs(store, _latest_seed if seeds == LATEST else _each_seed)
     if not known:
         raise _no_run(store)
     omissions: list[Omission] = []
@@ -82,6 +82,18 @@ def choose_runs(
             first = [_only(f"--baseline {baseline}", first, [run.label for run in runs])]
         runs = _read(store, [*first, *picks])
     return ChosenRuns(runs, None if baseline is None else 0, list(dict.fromkeys(omissions)))
+
+
+def choose_variations(store: Store, wanted: Sequence[str]) -> Sequence[ReportedRun]:
+    """The runs that are named; a model stands for its latest results with each wording and seed.
+
+    Raises:
+        UnknownNameError: a name fits no run.
+    """
+    known = _known_runs(store, _each_variation)
+    if not known:
+        raise _no_run(store)
+    return _read(store, [pick for name in wanted for pick in _find(name, known, [])])
 
 
 def choose_two_runs(store: Store, before: str, after: str) -> Sequence[ReportedRun]:
@@ -126,7 +138,22 @@ def _no_run(store: Store) -> UnknownNameError:
     return UnknownNameError(f"{store.path} contains no runs yet; run `llmprof profile` first")
 
 
-def _known_runs(store: Store, *, each_seed: bool = False) -> list[_Known]:
+def _latest_seed(run: RunRow) -> tuple[object, ...]:
+    return ()
+
+
+def _each_seed(run: RunRow) -> tuple[object, ...]:
+    return (run.seed,)
+
+
+def _each_variation(run: RunRow) -> tuple[object, ...]:
+    return run.seed, run.config.get("options", {}).get("prompt_format")
+
+
+def _known_runs(
+    store: Store, apart: Callable[[RunRow], tuple[object, ...]] = _latest_seed
+) -> list[_Known]:
+    """All runs; `apart` is what tells runs of a model apart beside its configuration."""
     results: dict[str, dict[tuple[str, str], int]] = {}
     for row in read_datasets(store):
         results.setdefault(row.run_id, {})[row.profiler, row.dataset] = row.n_items
@@ -134,9 +161,8 @@ def _known_runs(store: Store, *, each_seed: bool = False) -> list[_Known]:
     for run in read_runs(store):
         identity = run.config.get("identity", {})
         kept = {name: value for name, value in identity.items() if name not in _STATE}
-        seed = run.seed if each_seed else None
         configuration, state = (
-            json.dumps([run.model, run.backend, seed, each], sort_keys=True)
+            json.dumps([run.model, run.backend, *apart(run), each], sort_keys=True)
             for each in (kept, identity)
         )
         known.append(
@@ -307,6 +333,7 @@ def _reported(row: RunRow, label: str) -> ReportedRun:
         config=row.config,
         versions=row.versions,
         made_by=_made_by(row),
+        parameters=row.parameters,
     )
 
 
@@ -317,6 +344,7 @@ def _made_by(row: RunRow) -> dict[str, str]:
         "system": row.system,
         "processor": row.processor,
         "device": row.device,
+        "parameters": None if row.parameters is None else f"{row.parameters:,}",
         "scorer": "; ".join(row.scorers) or None,
     }
     return {name: value for name, value in facts.items() if value is not None}

@@ -20,9 +20,10 @@ class RunStart:
     seed: int
     versions: Mapping[str, str]
     git_revision: str | None = None
-    # Not part of its identity: its name, and the machine.
+    # Not part of its identity: its name, the machine, and the size of the model.
     name: str | None = None
     device: str | None = None
+    parameters: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ from llmprof.results.store import Store
 class RunRow:
     """One command. `config` contains everything that can change its numbers.
 
-    `command_line` to `device` describe its environment, the last one if it was resumed: None in
-    runs of older versions, and `device` None if a server computes. `name` and `tags` are set by
-    users and can change later.
+    `command_line` to `device` describe its environment, the last one if it was resumed, and
+    `parameters` the size of the model: None in runs of older versions, the last two also if a
+    server computes. `name` and `tags` are set by users and can change later.
     """
 
     @property
@@ -46,6 +46,7 @@ class RunRow:
     system: str | None
     processor: str | None
     device: str | None
+    parameters: int | None
     config: Mapping[str, Any]
     versions: Mapping[str, str]
     name: str | None = None
@@ -157,7 +158,8 @@ def _which(identity: Mapping[str, Any]) -> str:
 # The columns of each query are the fields of its row, in their order.
 _RUNS = """
 SELECT id, command, model, backend, status, error, seed, started_at, finished_at, git_revision,
-       host, command_line, python, system, processor, device, config, versions, name,
+       host, command_line, python, system, processor, device, parameters,
+       config, versions, name,
        (SELECT json_group_array(tag) FROM run_tags WHERE run_id = t.id)
 FROM runs t
 """

@@ -269,6 +269,12 @@ def add_thinking_tokens(db: Database) -> None:
     db.execute("ALTER TABLE run_datasets ADD COLUMN n_thinking_tokens INTEGER")
 
 
+@_step
+def add_parameters(db: Database) -> None:
+    """How many parameters the model has; NULL where that is not known."""
+    db.execute("ALTER TABLE runs ADD COLUMN parameters INTEGER")
+
+
 def check_schema(connection: sqlite3.Connection, name: str) -> bool:
     """Whether migrations are pending; `name` is the file's, for messages.
 

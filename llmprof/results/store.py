@@ -158,6 +158,7 @@ class Store:
             "host": socket.gethostname(),
             "process": identify(os.getpid()),
             "device": start.device,
+            "parameters": start.parameters,
             **this_process(),
         }
         with self._transaction():

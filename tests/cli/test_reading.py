@@ -26,6 +26,7 @@ READING = {
     "power": ["before", "after", "--change", "10"],
     "figures": ["before", "after", "--format", "svg", "--metrics", "stereotype_score"],
     "diff": ["before", "after"],
+    "variance": ["before", "after"],
     "sql": ["SELECT count(*) FROM samples"],
     "runs": [],
     "runs show": ["after"],

@@ -113,3 +113,23 @@ def test_advice_is_shown_once_when_a_model_has_to_be_asked(
     with show_progress(quiet=True, advice="be quick") as listener:
         listener("textual", Progress(3, done=3))
     assert capsys.readouterr().err == ""
+
+
+def test_no_number_is_broken_at_80_columns() -> None:
+    shown = on_a_terminal("""
+import os, time
+os.environ["COLUMNS"] = "80"
+from llmprof.console.progress import show_progress
+from llmprof.ledger import Progress
+with show_progress(quiet=False) as listen:
+    input()
+    for done in (1, 100, 200):
+        now = Progress(200, done=done, cached=1, failed=1, truncated=12, tokens=done * 900)
+        listen("toxicity on real_toxicity_prompts", now)
+        listen("toxicity on real_toxicity_prompts scoring", Progress(200, done=done, retries=3))
+        time.sleep(0.6)
+""")
+    last = shown.decode().rpartition("toxicity on real_toxicity_prompts")[0]
+    for whole in ("200/200", "1 cached", "12 prompts", "3 retries", "took 0:0", "all 2 parts took"):
+        assert whole in shown.decode().replace("\r\n", "\n"), whole
+    assert "…" not in last

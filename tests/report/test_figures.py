@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from llmprof.errors import UsageError
+from llmprof.errors import UnknownNameError, UsageError
+from llmprof.metrics.samples import Sample
 from llmprof.report.build import build_report
-from llmprof.report.figures import write_figures
+from llmprof.report.figures import HeatMapOrder, write_figures
 from llmprof.report.figures.chart_drawing import colour, marker
+from llmprof.report.figures.heat_map import draw_heat_map
 from llmprof.report.figures.venues import VENUES
-from tests.report.databases import add_run, pairs, texts
+from tests.report.databases import Made, add_run, pairs, texts
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +60,30 @@ def test_a_report_without_charts_says_so(tmp_path: Path) -> None:
     add_run(db, "m", status="failed")
     with pytest.raises(UsageError, match="nothing to draw"):
         write_figures(build_report(db, [], None), db, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "order", [HeatMapOrder(z_scores=True), HeatMapOrder(by_model=True), HeatMapOrder(sort="ss")]
+)
+def test_the_heat_map_is_ordered_and_shaded_as_asked(order: HeatMapOrder, tmp_path: Path) -> None:
+    db = tmp_path / "a.db"
+    shares = {"worst": 20, "best": 10, "middle": 15}
+    for name, share in shares.items():
+        values = [1.0] * share + [0.0] * (20 - share)
+        samples = [
+            Sample(str(i), "p", "r", {"TOXICITY": value * 0.9}) for i, value in enumerate(values)
+        ]
+        add_run(db, name, pairs(values), Made("toxicity", samples), scorer="s")
+    report = build_report(db, list(shares), None)
+    if order.sort is not None:
+        with pytest.raises(UnknownNameError, match="no metric 'ss'"):
+            draw_heat_map(report, 6.0, order)
+        return
+    figure = draw_heat_map(report, 6.0, order)
+    assert figure is not None
+    axes = figure.axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["best", "middle", "worst"]
+    shades = axes.images[0].get_array()
+    # Higher is better in both: the first run is darkest in each row.
+    assert (shades.argmax(axis=1) == 0).all()
+    assert (abs(shades.mean(axis=1)) < 1e-9).all() == order.z_scores

@@ -30,6 +30,7 @@ def labels(*runs: tuple[str, dict[str, Any]], seeds: tuple[int, ...] = ()) -> li
                 system=None,
                 processor=None,
                 device=None,
+                parameters=None,
                 config=config,
                 versions={},
             )

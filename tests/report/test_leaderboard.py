@@ -11,6 +11,7 @@ import pytest
 from llmprof.errors import UnknownNameError
 from llmprof.metrics.samples import Sample
 from llmprof.report.build import build_report
+from llmprof.report.html.board_table import board_of
 from llmprof.report.leaderboard import leaderboard
 from tests.report.databases import Made, add_run, pairs
 
@@ -52,6 +53,30 @@ def test_one_metric_may_order(db: Path) -> None:
     assert labels == ["best", "middle", "partial", "worst"]
     with pytest.raises(UnknownNameError, match="no metric 'nothing' to sort by; there are: "):
         leaderboard(report, "nothing")
+
+
+def test_the_runs_of_a_model_may_stay_together(db: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "b.db"
+    for dtype, score in (("fp32", 0.9), ("bf16", 0.05)):
+        add_run(copy, "split", toxic(score), scorer="s", identity={"dtype": dtype})
+    add_run(copy, "middle", toxic(0.5), scorer="s")
+    report = build_report(copy, ["split", "middle"], None)
+    for by_model, expected in (
+        (False, ["split bf16", "middle", "split fp32"]),
+        (True, ["split bf16", "split fp32", "middle"]),
+    ):
+        board = leaderboard(report, by_model=by_model)
+        assert [report.runs[place.run].label for place in board.places] == expected
+
+
+def test_the_page_has_a_board_of_three_runs_or_more(db: Path) -> None:
+    assert board_of(build_report(db, MODELS[:2], None)) is None
+    board = board_of(build_report(db, MODELS, None))
+    assert board is not None
+    assert [row.label for row in board.rows] == ["best", "middle", "partial", "worst"]
+    shades = [cell.shade for row in board.rows for cell in row.cells]
+    assert all(each is None or 0 <= each <= 1 for each in shades)
+    assert board.rows[2].cells[1].value == "-"
 
 
 def test_the_command_prints_a_row_per_run(db: Path) -> None:

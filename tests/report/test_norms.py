@@ -1,5 +1,6 @@
 """Norms: written, verified by their hash, and a run placed among them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,8 +35,6 @@ def test_a_run_is_placed_among_models_of_the_same_protocol(db: Path, tmp_path: P
 
 
 def test_numbers_of_other_data_are_not_compared(db: Path, tmp_path: Path) -> None:
-    from dataclasses import replace
-
     file = tmp_path / "norms.parquet"
     write_norms(build_report(db, ["fair", "worst"], None), file, db)
     add_run(db, "other", replace(pairs([1.0, 0.0]), sha256="b" * 64))
@@ -65,3 +64,40 @@ def test_a_changed_file_and_what_is_no_file_are_refused(db: Path, tmp_path: Path
         read_norms(tmp_path / "none.parquet")
     with pytest.raises(UsageError, match="two runs or more"):
         write_norms(build_report(db, ["fair"], None), file, db)
+
+
+def test_a_run_stands_among_models_of_its_size(db: Path, tmp_path: Path) -> None:
+    reference = build_report(db, ["fair", "skewed", "worst"], None)
+    sizes = [100, 150, 1_000]
+    runs = [replace(run, parameters=each) for run, each in zip(reference.runs, sizes, strict=True)]
+    file = tmp_path / "norms.parquet"
+    write_norms(replace(reference, runs=runs), file, db)
+    add_run(db, "new", pairs([1.0] * 50 + [0.0] * 10))
+    report = build_report(db, ["new"], None)
+
+    def said(parameters: int | None) -> str:
+        (run,) = report.runs
+        sized = replace(report, runs=[replace(run, parameters=parameters)])
+        return " ".join(places_among(sized, read_norms(file)))
+
+    assert "worse than 2 of 2 of its size" in said(200)
+    assert "better than 1 of 1 of its size" in said(900)
+    for unknown in (None, 10_000):
+        assert "worse than 2 of 3 (clearly" in said(unknown)
+        assert "of its size" not in said(unknown)
+
+
+def test_the_example_is_marked_and_verified() -> None:
+    norms = read_norms(Path("example"))
+    assert norms.example
+    assert len(norms.models) >= 2
+    assert {record["model"] for record in norms.records} == {"SmolLM2-135M-Instruct"}
+    assert all(record["parameters"] > 1e8 for record in norms.records)
+
+
+def test_a_model_is_neither_better_nor_worse_than_itself(db: Path, tmp_path: Path) -> None:
+    file = tmp_path / "norms.parquet"
+    write_norms(build_report(db, ["fair", "worst"], None), file, db)
+    said = " ".join(places_among(build_report(db, ["worst"], None), read_norms(file)))
+    assert "worse than 1 of 2" in said
+    assert "better than" not in said

@@ -19,7 +19,7 @@ from llmprof.backends.huggingface.encoder_decoder import EncoderDecoder
 from llmprof.backends.huggingface.foreign_code import one_line_errors
 from llmprof.backends.huggingface.generation import completions
 from llmprof.backends.huggingface.live import LiveModel
-from llmprof.backends.huggingface.load_options import device_name
+from llmprof.backends.huggingface.load_options import bytes_per_parameter, device_name
 from llmprof.backends.huggingface.log_likelihood import log_likelihoods, rolling_log_likelihoods
 from llmprof.backends.huggingface.masked import pseudo_log_likelihoods
 from llmprof.backends.huggingface.model import LocalModel
@@ -132,8 +132,17 @@ class HuggingFaceBackend:
         return device_name(self._model.device)
 
     @property
+    def parameters(self) -> int | None:
+        return self._model.parameters
+
+    @property
     def weight_bytes(self) -> int | None:
-        return self._model.weight_bytes
+        """Memory that the weights take once loaded; None while their files are not here."""
+        model = self._model
+        if isinstance(model, LiveModel):
+            return model.weight_bytes
+        size = bytes_per_parameter(model.dtype, str(model.identity["quantization"]))
+        return model.parameters and int(model.parameters * size)
 
     def corrections(self, request: Request) -> Mapping[str, str]:
         return self._model.corrections(request)

@@ -90,6 +90,10 @@ class LiveModel:
         return self.network.config
 
     @property
+    def parameters(self) -> int:
+        return sum(each.numel() for each in self.network.parameters())
+
+    @property
     def weight_bytes(self) -> int:
         """Memory that the weights take."""
         return sum(each.numel() * each.element_size() for each in self.network.parameters())

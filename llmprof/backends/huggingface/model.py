@@ -39,7 +39,6 @@ from llmprof.backends.huggingface.load_options import (
     TORCH_DTYPES,
     best_device,
     bitsandbytes_settings,
-    bytes_per_parameter,
     check_options,
     check_quantization,
     checkpoint_quantization,
@@ -118,7 +117,6 @@ class LocalModel:
     @cached_property
     def identity(self) -> Mapping[str, Any]:
         """What can change an answer of this model, and nothing else."""
-        asked = {} if self.thinking is None else {"thinking": self.thinking.mode}
         return {
             **self.files.identity,
             "adapter": None if self._adapter is None else self._adapter.identity,
@@ -127,7 +125,7 @@ class LocalModel:
             "chat_template": hashlib.sha256(self.chat_template.encode()).hexdigest(),
             "own_code": self._options.trust_remote_code and "auto_map" in self._config_values,
             **corrected_in_model(self._facts, self.dtype),
-            **asked,
+            **({} if self.thinking is None else {"thinking": self.thinking.mode}),
         }
 
     @cached_property
@@ -153,12 +151,10 @@ class LocalModel:
             return "checkpoint"
         return "fp32" if self.device == "cpu" else "bf16"
 
-    @property
-    def weight_bytes(self) -> int | None:
-        """Memory that the weights take once loaded; None where their files are not here yet."""
-        quantization = self._checkpoint_quantization or self._options.quantize
-        count = parameter_count(self.files.folder or Path(self.files.path), self.files.weights)
-        return count and int(count * bytes_per_parameter(self.dtype, quantization))
+    @cached_property
+    def parameters(self) -> int | None:
+        """How many parameters the weights have; None where their files are not here yet."""
+        return parameter_count(self.files.folder or Path(self.files.path), self.files.weights)
 
     @cached_property
     def config(self) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from llmprof.backends import Backend
-from llmprof.backends.protocol import device_of
+from llmprof.backends.protocol import device_of, parameters_of
 from llmprof.jobs.benchmark.tasks import BenchmarkJob, LoadedTask, TaskSelection
 from llmprof.metrics.samples import Metric, Sample
 from llmprof.results import ProfileResult, RunStart, Work
@@ -50,6 +50,7 @@ def run_start(job: BenchmarkJob, backend: Backend, selection: TaskSelection) -> 
         git_revision(),
         job.name,
         device_of(backend),
+        parameters_of(backend),
     )
 
 

@@ -1,6 +1,7 @@
 """Figures of a report for papers, drawn by matplotlib."""
 
 from llmprof.report.figures.gallery import write_figures
+from llmprof.report.figures.heat_map import HeatMapOrder
 from llmprof.report.figures.venues import VENUES
 
-__all__ = ["VENUES", "write_figures"]
+__all__ = ["VENUES", "HeatMapOrder", "write_figures"]

@@ -12,7 +12,7 @@ from llmprof.errors import UsageError, install_extra, require
 from llmprof.outputs import write_output
 from llmprof.report.contents import Report
 from llmprof.report.figures.chart_drawing import draw_chart
-from llmprof.report.figures.heat_map import draw_heat_map
+from llmprof.report.figures.heat_map import HeatMapOrder, draw_heat_map
 from llmprof.report.figures.venues import VENUES, style_of
 from llmprof.report.html.charts.all_charts import chart_groups
 from llmprof.results import Store
@@ -25,7 +25,13 @@ _NO_LETTER = re.compile(r"[^a-z0-9]+")
 
 
 def write_figures(
-    report: Report, db: Path, folder: Path, *, format: str = "pdf", venue: str = "acl"
+    report: Report,
+    db: Path,
+    folder: Path,
+    *,
+    format: str = "pdf",
+    venue: str = "acl",
+    order: HeatMapOrder | None = None,
 ) -> list[Path]:
     """Write each chart of the report's page, and a heat map, to a file of the folder.
 
@@ -42,7 +48,10 @@ def write_figures(
     import matplotlib
 
     with matplotlib.rc_context(style_of(VENUES[venue])), Store(db, read_only=True) as store:
-        drawn = [(name, _saved(figure, format)) for name, figure in _figures(report, store, venue)]
+        drawn = [
+            (name, _saved(figure, format))
+            for name, figure in _figures(report, store, venue, order or HeatMapOrder())
+        ]
     if not drawn:
         raise UsageError(
             "these runs have nothing to draw: no chart, and no metric with a direction"
@@ -56,7 +65,9 @@ def write_figures(
     return paths
 
 
-def _figures(report: Report, store: Store, venue: str) -> Iterator[tuple[str, Figure]]:
+def _figures(
+    report: Report, store: Store, venue: str, order: HeatMapOrder
+) -> Iterator[tuple[str, Figure]]:
     """Names and figures; each name once."""
     sizes = VENUES[venue]
     taken: dict[str, int] = {}
@@ -70,7 +81,7 @@ def _figures(report: Report, store: Store, venue: str) -> Iterator[tuple[str, Fi
         for chart in group.charts:
             width = sizes.page if chart.wide else sizes.column
             yield named(f"{group.title} {chart.title}"), draw_chart(chart, report, width)
-    heat_map = draw_heat_map(report, sizes.page)
+    heat_map = draw_heat_map(report, sizes.page, order)
     if heat_map is not None:
         yield named("heat map"), heat_map
 

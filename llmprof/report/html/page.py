@@ -13,6 +13,7 @@ from llmprof.outputs import write_output
 from llmprof.report import verdicts
 from llmprof.report.contents import Report
 from llmprof.report.html import metric_tables
+from llmprof.report.html.board_table import board_of
 from llmprof.report.html.charts.all_charts import chart_groups
 from llmprof.report.html.packed_samples import MAXIMUM_CHARACTERS, packed_samples, sample_sets
 from llmprof.report.item_differences import ItemDifferences, section_items
@@ -66,7 +67,13 @@ def _render(report: Report, store: Store) -> str:
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     # Samples first: they are usable while the large chart library is still being parsed.
-    scripts = [_asset("samples.js"), get_plotlyjs(), _asset("paint.js"), _asset("page.js")]
+    scripts = [
+        _asset("samples.js"),
+        get_plotlyjs(),
+        _asset("paint.js"),
+        _asset("board.js"),
+        _asset("page.js"),
+    ]
     groups = chart_groups(report, store)
     items = _changed_items(report, store)
     all_tables = metric_tables.tables(report)
@@ -75,6 +82,7 @@ def _render(report: Report, store: Store) -> str:
         groups=groups,
         figures=[chart.figure for group in groups for chart in group.charts],
         tables=all_tables,
+        board=board_of(report),
         items=items,
         number=number,
         signed=signed,
