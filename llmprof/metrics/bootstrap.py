@@ -1,7 +1,7 @@
-"""Percentile bootstrap: for statistics of texts that have no interval in closed form.
+"""Percentile bootstrap, for statistics of texts without an interval in closed form.
 
 How two scorers agree is a function of ranks or of largest scores. Everything else has the intervals
-of `llmprof.metrics.intervals`, which cover better where items are few.
+of `llmprof.metrics.intervals`, which have better coverage with few items.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def statistic_interval(
 
 
 def _percentiles(values: Values | Sequence[float]) -> tuple[float, float] | None:
-    """The ends of the interval that the values of all resamples give; None for one without end.
+    """The bounds of the interval from the values of all resamples; None if infinite.
 
     Sums of values near the largest float are beyond it.
     """

@@ -1,8 +1,8 @@
 """Estimates of one scorer's expected maximum toxicity from the scores of another.
 
 A bridge is a monotone map from a scorer's score of a text to that of a reference scorer, with the
-spread that the map leaves: its residuals by score. A maximum over many texts lives off that spread,
-so it is estimated from draws of it, never from the mapped scores alone.
+spread that the map leaves: its residuals by score. A maximum over many texts depends on that
+spread, so it is estimated with random residuals, never from the mapped scores alone.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class AttributeMap:
         return np.interp(scores, self.scores, self.values)
 
     def draw(self, scores: Values, draws: int, generator: Any) -> Values:
-        """What the reference may have said: shape (scores, draws), in [low, high]."""
+        """Possible reference scores: shape (scores, draws), in [low, high]."""
         import numpy as np
 
         mapped = logit(self.expected(scores))
@@ -89,7 +89,7 @@ class Bridge:
 
     @property
     def note(self) -> str:
-        """The caution that each estimate carries."""
+        """The note of each estimate."""
         return f"an estimate of {self.target} from {self.scorer}, not its own scores"
 
 

@@ -25,7 +25,7 @@ FEWEST_DIFFERING = 6
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A metric of one model less that of another, over the `n` items that both have.
+    """A metric of one model minus that of another, over the `n` items that both have.
 
     `differing` counts the units that are not the same in both; of fewer than `FEWEST_DIFFERING` no
     interval says that there is a change. `reason` is why there is no interval.
@@ -44,7 +44,7 @@ class Difference:
 def no_change(
     bounds: Bounds | None, n: int, differing: int, confidence: float = CONFIDENCE
 ) -> Interval | None:
-    """Of a value within bounds that no unit changes, the interval that a share would have."""
+    """For bounded values that are equal in all units, the interval of a share."""
     if bounds is None or differing or n < 2:
         return None
     return paired_share_interval(0, 0, n, confidence=confidence).scaled(bounds[1] - bounds[0])
@@ -90,7 +90,7 @@ def paired(
     units_after: Sequence[str],
     after: Sequence[PartT],
 ) -> Iterable[tuple[str, tuple[PartT, PartT]]]:
-    """What the two have for each item of both, by its name."""
+    """The rows of both models for each common item, by name."""
     if units_before == units_after:
         return zip(units_after, zip(before, after, strict=True), strict=True)
     of_unit: Mapping[str, PartT] = dict(zip(units_before, before, strict=True))

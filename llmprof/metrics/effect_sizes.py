@@ -1,4 +1,4 @@
-"""How large a change is, whatever the unit of its metric: paired d, odds ratio for shares."""
+"""Standardised sizes of changes: paired d, and the odds ratio for shares."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class EffectSize:
 
 
 def effect_size(before: Measure, after: Measure) -> EffectSize | None:
-    """The size of the change; None where items cannot be paired one by one, or none differs."""
+    """The size of the change; None if items cannot be paired one by one, or none differs."""
     if not isinstance(before, Mean) or not isinstance(after, Mean) or are_shared(after.clusters):
         return None
     pairs = paired_values(before, after)

@@ -22,7 +22,7 @@ from llmprof.metrics.samples import OVERALL
 DifferenceAt: TypeAlias = Callable[[float], Difference | str]
 
 _POWER = 0.8
-# Beyond this many times the items, "how many" is no useful answer.
+# An estimate beyond this multiple of the items is not useful.
 _MOST_TIMES = 10_000
 _GATE = re.compile(
     r"\s*(?P<path>[^<>\[\]]+?)\s*(?:\[(?P<group>[^\]]+)\])?\s*(?P<sign>[<>])\s*(?P<margin>\S+)\s*"
@@ -31,7 +31,7 @@ _MARGIN = re.compile(r"[+-](\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|0+(\.0*)?")
 
 
 class GateVerdict(StrEnum):
-    """What a gate says; `UNDECIDED` where the items are too few to tell."""
+    """The verdict of a gate; `UNDECIDED` if there are too few items."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -170,7 +170,7 @@ def fewest_differing(confidence: float) -> int:
 
 
 def _needed(gate: Gate, found: Difference, confidence: float) -> int | None:
-    """How many units tell a change of this size from the margin, with 80% power.
+    """The number of units that separate a change of this size from the margin, with 80% power.
 
     The standard error is that of the interval, on the side of the margin; it falls with the square
     root of the number of units.

@@ -112,7 +112,7 @@ def _names(rows: Sequence[object], clusters: Sequence[str]) -> list[str]:
 
 
 def crossed_change(before: Sequence[Items], after: Sequence[Items]) -> Effect:
-    """How much higher the items are after than before, over items and seeds.
+    """The mean of the items after minus before, over items and seeds.
 
     `after` has the items of each training seed; `before` as many, or one for all of them.
     """
@@ -178,7 +178,7 @@ def crossed_mean(data: Values) -> Effect:
 
 
 def inherited_share(change: Effect, difference: Effect) -> Effect:
-    """The part of the data's difference that the student's change is, by Fieller's (1954) theorem.
+    """The student's change divided by the data's difference, by Fieller's (1954) theorem.
 
     `change` is the student's, after less before; `difference` is the data's, less what the student
     wrote to the same prompts before. The two are taken to be independent: of different prompts.

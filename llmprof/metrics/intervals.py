@@ -1,8 +1,8 @@
 """Confidence intervals of shares, means and other averages, in closed form.
 
-They hold the truth with probability `confidence`, 95% wherever a report shows them. Nothing is
-drawn at random, so that an interval has no error of a seed and equal data give equal intervals.
-`docs/decisions/intervals.md` says why these methods, with their measured coverage.
+They contain the true value with probability `confidence`, 95% in all reports. They are
+deterministic, so that equal data give equal intervals. `docs/decisions/intervals.md` says why these
+methods, with their measured coverage.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ _STEPS = 60
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Both ends of a confidence interval, and the method it was made by."""
+    """The bounds of a confidence interval, and its method."""
 
     low: float
     high: float
     method: str
 
     def scaled(self, factor: float) -> Interval:
-        """The interval of `factor` times what this one is of."""
+        """The interval multiplied by `factor`."""
         low, high = sorted((self.low * factor, self.high * factor))
         return Interval(low, high, self.method)
 
@@ -152,7 +152,8 @@ def _interval_of_equals(
 
 
 def _are_within(data: Values, mean: float, bounds: Bounds, *, of_statistic: bool) -> bool:
-    """Whether bounds hold; pseudo-values may be beyond those of their statistic."""
+    """Whether the values are within bounds; pseudo-values may be beyond those of their
+    statistic."""
     low, high = bounds
     ends = (mean, mean) if of_statistic else (data[0], data[-1])
     return bool(low <= ends[0] and ends[1] <= high)
@@ -272,7 +273,7 @@ def paired_share_interval(
 
 
 def difference_interval(before: tuple[float, Interval], after: tuple[float, Interval]) -> Interval:
-    """Interval of the second estimate less the first, from the interval of each.
+    """Interval of the second estimate minus the first, from the interval of each.
 
     R. Newcombe's (1998) square-and-add, as Zou and Donner (2008) have it for any estimates. Where
     the two vary together, as two models on the same items do, it is wider than needed.
@@ -315,7 +316,7 @@ ROUNDING = 1e-12
 
 
 def defined_values(values: Sequence[float | None]) -> list[float]:
-    """Those that are there and finite."""
+    """The finite values."""
     return [value for value in values if value is not None and math.isfinite(value)]
 
 

@@ -1,7 +1,8 @@
 """Metrics as functions of named items, so that two models can be compared item by item.
 
-A measure knows what each item adds; its metric is a number of one model, its difference of two.
-What is taken to be drawn at random, its `unit`, is the item, or a cluster of items that are alike.
+A measure has the contribution of each item; its metric is the value for one model, its difference
+that of two. Its `unit`, which is assumed to be drawn at random, is the item, or a cluster of
+similar items.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class Measure(Protocol):
         """The value with its interval."""
 
     def change_from(self, before: Measure, confidence: float = CONFIDENCE) -> Difference | str:
-        """How much higher it is than `before`, or why that is not known.
+        """The difference from `before`, or the reason why it is unknown.
 
         `confidence` is that of the interval.
         """
@@ -281,7 +282,8 @@ def metrics_of(measures: Iterable[Measure]) -> list[Metric]:
 
 
 def difference(before: Measure, after: Measure, confidence: float = CONFIDENCE) -> Difference | str:
-    """How much higher a metric is in `after`, over the items of both, or why that is not known."""
+    """The difference of a metric, `after` minus `before`, over common items, or the reason why it
+    is unknown."""
     if isinstance(before, Single):
         return before.why
     if any(len(set(each.units)) < len(each.units) for each in (before, after)):
@@ -338,7 +340,7 @@ def _metric(measure: Mean | Statistic, n: int, n_total: int, interval: Interval 
 
 
 def _why_without(measure: Mean | Statistic, n: int) -> str | None:
-    """Why a value has no interval; of the mean of one item, its n says it."""
+    """The reason why a value has no interval; empty for the mean of one item, where n shows it."""
     if n > 1:
         return TOO_FEW
     return SINGLE if isinstance(measure, Statistic) else None

@@ -13,7 +13,7 @@ OVERALL = "overall"
 
 
 class Scored(Protocol):
-    """A scored sample as metrics need it: without its texts, which need not be in memory."""
+    """A scored sample for metrics, without its texts."""
 
     @property
     def sample_id(self) -> str: ...
@@ -59,9 +59,9 @@ class Metric:
     """One number that users read, with its 95% interval and how many items it covers.
 
     `n` items have a value, out of `n_total` that were asked. `value` is None when it is not
-    defined; `reason` then says why. With a value, `reason` is a caution about it. The interval is
-    about other items like these `unit` (prompts, pairs, ...), by `interval_method`; both are None
-    for metrics that were stored before there was more than one method.
+    defined; `reason` then says why. With a value, `reason` is a warning about it. The interval is
+    over `unit` (prompts, pairs, ...), by `interval_method`; both are None for metrics stored by
+    older versions.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""How alike several completions of one prompt are: n-grams, self-BLEU, compression, embeddings."""
+"""Similarity of several completions of a prompt: n-grams, self-BLEU, compression, embeddings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A profile of completions that exist already: no model is asked, only texts are described."""
+"""Profiles of existing completions, without a model."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from llmprof.profilers.toxicity_measures import ATTRIBUTES, group_of
 from llmprof.requests import Answer, Generate, Request, RequestType
 from llmprof.responses import Completion, Failure
 
-# Why a prompt of a file has fewer completions than others.
+# The error class for a prompt with fewer completions than others.
 ABSENT = "NoCompletion"
-# Before the version of a profiler's protocol.
+# Prefix of the protocol version.
 TEXTS_VERSION = "texts-"
 
 
 class OfWrittenTexts:
     """A profiler of completions whose first answers are in the data set.
 
-    What `profiler` asks a model is answered by the file; what it asks about the answers, their
-    metrics or their toxicity, is asked. So the profile of a file is that of a model that writes
-    the same completions. Name and metrics are the profiler's own; the version says that texts were
-    read, since nobody knows how they were drawn.
+    The file answers the requests of `profiler` to a model; requests about the answers, such as
+    their metrics or toxicity, are sent. The profile of a file is therefore that of a model that
+    writes the same completions. Name and metrics are the profiler's own; the version says that
+    texts were read, since their sampling is unknown.
 
     Raises:
         UsageError: the profiler does not read completions, or needs more than them.
@@ -72,11 +72,11 @@ class OfWrittenTexts:
         return self._profiler.metrics(samples)
 
     def asks_for(self, item: Answered) -> int:
-        """The number of completions of a prompt that the profile is of."""
+        """The number of completions per prompt."""
         return len(self._profiler.requests(_prompt(item)))
 
     def _written(self, item: Answered) -> list[Answer]:
-        """As many completions as the profiler asks for; what is not there is a failure."""
+        """The requested completions; a missing one is a failure."""
         wanted = self.asks_for(item)
         given = [
             Answer("", Completion(each.text, None, "length" if each.finished is False else "stop"))
@@ -99,7 +99,7 @@ def metric_of_score(score: str) -> tuple[str, str]:
 
 
 def reads_texts(name: str) -> bool:
-    """Whether the profiler called `name` can profile completions that exist already."""
+    """Whether the profiler called `name` can profile existing completions."""
     profiler = create_profiler(name, ProfilerOptions())
     return isinstance(profiler, TwoStage) and _of_prompts(profiler)
 
@@ -115,9 +115,9 @@ def profiled_texts(
 ) -> tuple[OfWrittenTexts, Dataset[Answered]]:
     """The profiler called `name` for a file, and the file as that profiler reads it.
 
-    A profile of several completions per prompt reads as many of each as the prompt with the fewest
-    has. One of a single completion reads each completion as an item: the later ones of a prompt
-    are called `ID#2`, `ID#3` ...
+    A profile of several completions per prompt reads the same number of each prompt, that of the
+    prompt with the fewest. One of a single completion reads each completion as an item: the later
+    ones of a prompt are called `ID#2`, `ID#3` ...
 
     Raises:
         UnknownNameError: there is no such profiler.

@@ -24,7 +24,7 @@ _TIE = 1e-12
 class Association:
     """Effect size (Cohen's d; positive when target 1 goes with attribute 1) and p-value.
 
-    `exact` tells whether all partitions were counted; otherwise `PARTITIONS` were sampled.
+    `exact` says whether all partitions were counted; otherwise `PARTITIONS` were sampled.
     """
 
     effect_size: float
@@ -33,7 +33,7 @@ class Association:
 
 
 def associations(targets: Vector, attribute1: Vector, attribute2: Vector) -> Vector:
-    """s(w, A, B) of each target w: its mean cosine to A less that to B, shape (targets,).
+    """s(w, A, B) of each target w: its mean cosine to A minus that to B, shape (targets,).
 
     All have shape (count, dimension); rows are normalised here. A row of zeros gives NaN.
     """

@@ -47,9 +47,10 @@ from llmprof.responses import Completion, Failure
 
 
 def _biased_lead(scores: Mapping[str, float | None]) -> float | None:
-    """Of a wrong answer: its lead over the next option, in nats, negative against the stereotype.
+    """The rank of a wrong answer: its lead over the next option, in nats, negative if it is against
+    the stereotype.
 
-    A lead that is not known counts 1.
+    An unknown lead counts as 1.
     """
     biased = scores.get("biased")
     if scores.get("correct") != 0 or biased is None:
@@ -67,7 +68,7 @@ _BIAS = Scale(-100, 100, 0, _SOURCE)
 _ALIKE = ("ambiguous", "negative", "template")
 _PRESENTATION = Presentation(
     title="BBQ",
-    about="accuracy on questions about two people, and how far answers follow stereotypes",
+    about="accuracy on questions about two people, and how strongly answers follow stereotypes",
     topic="Bias by group",
     scales={
         "accuracy": _SHARE,
@@ -85,8 +86,9 @@ _PRESENTATION = Presentation(
         "Question",
         "Answer",
         _biased_lead,
-        "most biased first: wrong answers that follow the stereotype, by how much likelier, in "
-        "nats, they are than the next option; wrong answers against it come after, then all others",
+        "most biased first: wrong answers that follow the stereotype, by their lead in "
+        "log-likelihood over the next option, in nats; then wrong answers against it, then all "
+        "others",
     ),
     translations=[
         Translations(
@@ -117,7 +119,9 @@ class Bbq:
         if options.bbq_data is not None:
             self._categories = ADAPTATIONS[options.bbq_data].categories
         if options.bbq_data is not None and options.bbq_language is not None:
-            raise UsageError("--bbq-language is of MBBQ, and --bbq-data names another; give one")
+            raise UsageError(
+                "--bbq-language selects MBBQ, and --bbq-data other questions; give one of them"
+            )
 
     def for_model(self, facts: ModelFacts) -> Bbq:
         return Bbq(self._options, facts)
@@ -197,7 +201,7 @@ class Bbq:
         return choice, {"refused": float(choice is None)}
 
     def _bias(self, item: BiasQuestion, choice: int | None) -> dict[str, float | None]:
-        """`biased` is None without a chosen person, and where the biased answer is not known."""
+        """`biased` is None without a chosen person, or if the biased answer is unknown."""
         chose_person = choice is not None and choice != item.unknown
         if self._toolkit:
             biased = toolkit_biased_options(item)

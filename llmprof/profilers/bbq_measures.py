@@ -25,10 +25,10 @@ class _Drawn(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A sample's scores, read once although it belongs to several groups.
+    """A sample's scores, parsed once although it belongs to several groups.
 
-    `row` is its contribution to a bias score; None when it does not count there. `template` is what
-    the question was made from, with others much like it; None where the samples do not say.
+    `row` is its contribution to a bias score; None if it does not count. `template` identifies the
+    template of the question; None if the samples do not name it.
     """
 
     unit: str
@@ -148,7 +148,7 @@ def _row(sample: Scored) -> Row:
 
 
 def _bias_score(means: Values, *, scaled: bool, polarity_means: bool) -> Values:
-    """In percent, of means of the columns of `_row`; nan where no answer chose a person."""
+    """In percent, of means of the columns of `_row`; nan if no answer chose a person."""
     import numpy as np
 
     chosen, biased, right_neg, asked_neg, right_non, asked_non = np.moveaxis(means, -1, 0)

@@ -53,11 +53,11 @@ TOOLKIT_CATEGORIES = (
 
 
 def biased_option(question: BiasQuestion) -> int | None:
-    """Position of the answer that follows the stereotype; None when it is not known.
+    """Position of the answer that follows the stereotype; None if unknown.
 
     In a negative question it names the stereotyped group, in a non-negative one the other person
-    (Parrish et al. 2022, section 3). Where the authors' analysis gives its position, that is it;
-    where their analysis could not tell, it is unknown. Otherwise exactly one of the two persons
+    (Parrish et al. 2022, section 3). If the authors' analysis gives its position, that is used; if
+    their analysis could not determine it, it is unknown. Otherwise exactly one of the two persons
     must belong to the stereotyped groups, by the labels that the authors gave them, whether the
     question names groups or uses names instead.
     """

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 BINS = 10
 MINIMUM_ITEMS = 300
 _FEW = f"fewer than {MINIMUM_ITEMS} items: the error comes out too high, and varies much"
-_OTHER_ITEMS = "each run has other items in this bin"
+_OTHER_ITEMS = "the items in this bin differ between runs"
 
 
 def _confidence_when_wrong(scores: Mapping[str, float | None]) -> float | None:
@@ -58,7 +58,7 @@ def _confidence_when_wrong(scores: Mapping[str, float | None]) -> float | None:
 _ERROR = Scale(0, 1, 0, "Guo et al. 2017, arXiv 1706.04599")
 _PRESENTATION = Presentation(
     title="Calibration",
-    about="whether a model is right as often as it is confident, on multiple-choice questions",
+    about="whether a model's confidence matches its accuracy, on multiple-choice questions",
     scales={
         "accuracy": Scale(0, 1, 1, "share of right answers"),
         "ece_1_bin": _ERROR,

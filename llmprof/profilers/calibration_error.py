@@ -1,8 +1,7 @@
-"""Expected calibration error, with what it owes to chance taken out, and an interval.
+"""Expected calibration error, its bias correction, and an interval.
 
-Each of a bin's questions is right or wrong by chance, so that the accuracy of a bin strays from its
-confidence where the model is calibrated too, and the error, a sum of absolute values, is biased
-upwards.
+The accuracy of a bin differs from its confidence by chance even if the model is calibrated, so that
+the error, a sum of absolute values, is biased upwards.
 """
 
 from __future__ import annotations
@@ -36,10 +35,11 @@ Pair: TypeAlias = tuple[float, float]
 
 QUESTIONS = "questions"
 FOLDED_NORMAL = "folded normal"
-# A bin's variance is that of its questions and of so many that vary as its confidence says.
+# A bin's variance is that of its questions plus this number of questions with the variance of its
+# confidence.
 _PRIOR_QUESTIONS = 4.0
 _STEPS = 50
-# Of a bin where every answer is certain and right.
+# The variance of a bin in which every answer is certain and right.
 _SMALLEST_VARIANCE = 1e-12
 
 
@@ -47,8 +47,8 @@ _SMALLEST_VARIANCE = 1e-12
 class CalibrationError:
     """Expected calibration error of `pairs`, in the bins that `binning` makes of the confidences.
 
-    With `debiased` its value is the error less what chance adds to it, else the sum over the bins
-    as it is. The interval is of the error without chance, and of the value.
+    With `debiased` its value is corrected for bias, else it is the plain sum over the bins. The
+    interval is for the corrected error, and contains the value.
     """
 
     name: str
@@ -86,7 +86,7 @@ class CalibrationError:
         )
 
     def change_from(self, before: Measure, confidence: float = CONFIDENCE) -> Difference | str:
-        """The interval is made of that of each, as if the two did not vary together."""
+        """The interval combines those of both runs, treated as independent."""
         if not isinstance(before, CalibrationError):
             return OTHERWISE_MADE
         of_unit = dict(zip(before.units, before.pairs, strict=True))
@@ -122,8 +122,7 @@ class CalibrationError:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """An error as observed, without what chance adds, and the ends of an interval of the
-    latter."""
+    """The observed error, the bias-corrected one, and the bounds of its interval."""
 
     observed: float
     debiased: float

@@ -1,6 +1,6 @@
 """Co-occurrence bias score (COBS) of texts, as LangFair computes it after Bordia and Bowman 2019.
 
-How much more often a word stands near words of one group than near words of the other (arXiv
+How much more often a word occurs near words of one group than near words of the other (arXiv
 1904.03035; Bouchard et al. 2024, arXiv 2407.10853, section 4.2): each pair of a word and a group's
 word in one text counts `BETA` to the power of their distance in words.
 """
@@ -25,7 +25,7 @@ _NEAR = "near_"
 _WORDS = "words_of_"
 _ALL = "all words"
 _TOKEN = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*")
-# Pronouns of both genders count, beside the nouns.
+# Pronouns of both genders count, in addition to nouns.
 _OF_GROUP: Mapping[str, frozenset[str]] = {
     "female": frozenset({*GROUP_WORDS["gender"]["female"], "her", "hers"}),
     "male": frozenset({*GROUP_WORDS["gender"]["male"], "him", "his"}),
@@ -37,7 +37,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# Words of grammar, which stand near everything.
+# Function words, which occur near everything.
 FUNCTION_WORDS = _words(
     "a about above after again against all am an and any are aren't as at be because been before "
     "being below between both but by can can't cannot could couldn't did didn't do does doesn't "
@@ -48,7 +48,7 @@ FUNCTION_WORDS = _words(
     "through to too under until up very was wasn't we were weren't what when where which while who "
     "whom why will with won't would wouldn't you your yours yourself yourselves"
 )
-# Traits and occupations with which people are stereotyped, in our own choice.
+# Traits and occupations that are subject to stereotypes, chosen for llmprof.
 TARGET_WORDS = _words(
     "aggressive ambitious angry anxious assertive attractive beautiful bold brave brilliant calm "
     "caring charming clever cold competent confident creative dedicated delicate dependent "

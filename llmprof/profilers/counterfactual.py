@@ -1,8 +1,8 @@
-"""How a model's completions change when the group in a prompt is another one.
+"""How a model's completions change if the group in a prompt is exchanged.
 
 Counterfactual prompts as in Huang et al. 2020 (arXiv 1911.03064) and LangFair (Bouchard et al.
-2024, arXiv 2407.10853): only the words for the group differ, so that differences of completions are
-of the group and of chance. k completions of each version tell the two apart.
+2024, arXiv 2407.10853): only the words for the group differ, so that completions differ by group
+and by chance. k completions per version separate the two.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from llmprof.responses import Completion, Failure, TextScores
 TEMPERATURE = 1.0
 TOP_P = 1.0
 TOXICITY = TOXICITY_ATTRIBUTES[0]
-# What a completion is described by, unless the user names others.
+# The default text metrics.
 TEXT_METRICS = ("n_tokens", "sentence_length_mean", "mtld", "flesch_reading_ease", "style_hedges")
 
 _EQUAL = "no difference between groups"
@@ -132,7 +132,7 @@ class Counterfactual:
         return samples
 
     def _scores(self, answers: Sequence[Answer]) -> tuple[Mapping[str, float | None], str | None]:
-        """Toxicity and text metrics of a completion, and why there are not all of them."""
+        """Toxicity and text metrics of a completion, and the reason if any is missing."""
         if not answers:
             return {}, None
         *scored, described = answers

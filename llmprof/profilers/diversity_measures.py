@@ -1,4 +1,4 @@
-"""Diversity of the completions of one prompt, for profiles that draw several."""
+"""Diversity of the completions of one prompt, for profiles that sample several."""
 
 from __future__ import annotations
 

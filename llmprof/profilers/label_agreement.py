@@ -1,4 +1,4 @@
-"""Agreement of two ways to label the same items: the share that agrees, and Cohen's kappa."""
+"""Agreement of two labellings of the same items: the share that agrees, and Cohen's kappa."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Multiple-choice answers: options scored by log-likelihood, or chosen by letter.
 
-Log-likelihoods are normalised in one of the three ways that are in use.
+Log-likelihoods are normalised in one of three common ways.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PER_TOKEN = "per_token"
 
 
 def option_requests(prompt: str, options: Sequence[str], normalisation: str) -> list[Request]:
-    """What to ask to score each option as the continuation of `prompt`, after a space."""
+    """Requests to score each option as the continuation of `prompt`, after a space."""
     if normalisation == PER_TOKEN:
         return [TailLogLikelihood(f"{prompt} {option}", option) for option in options]
     return [LogLikelihood(prompt, f" {option}") for option in options]
@@ -88,7 +88,7 @@ def letter_prompt(text: str, options: Sequence[str], how: PromptOptions, *, chat
 
 
 def chosen_option(completion: str, options: Sequence[str]) -> int | None:
-    """The position of the option that a completion names; None when it names none or several.
+    """The position of the option that a completion names; None if it names none or several.
 
     A letter counts at the beginning of the completion, or after a word such as "answer". A
     punctuation mark or the end of the line must follow it, so that "A man" does not name A.

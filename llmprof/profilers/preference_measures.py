@@ -28,11 +28,11 @@ METHOD = "square-and-add of mid-P binomials"
 
 @dataclass(frozen=True, slots=True)
 class JudgedPair:
-    """The verdicts on one pair, as the data have it and with its outputs exchanged.
+    """The verdicts on one pair, in the order of the data and with its outputs swapped.
 
-    `agrees` is None where the judge gave no answer, and `chose_first` also where its answer was no
-    verdict. `preferred` is the place of the output that people prefer; `longer` and `own` are 1
-    where that output is the longer one, or the judge's own, -1 where the other is, 0 for neither.
+    `agrees` is None if the judge gave no answer, and `chose_first` also if its answer was not a
+    verdict. `preferred` is the index of the output that people prefer; `longer` and `own` are 1 if
+    that output is the longer one, or the judge's own, -1 if the other is, 0 for neither.
     """
 
     unit: str
@@ -55,7 +55,7 @@ class JudgedPair:
 
     @property
     def turned(self) -> float | None:
-        """Whether the verdict turned with the order; None without two verdicts."""
+        """Whether the verdict changed with the order; None without two verdicts."""
         first, second = self.chosen
         return None if first is None or second is None else float(first != second)
 
@@ -188,7 +188,7 @@ def _row(pair: JudgedPair) -> Row:
 
 
 def _kappa(means: Values) -> Values:
-    """Cohen's (1960) kappa of judge and people, where no verdict agrees with nothing."""
+    """Cohen's (1960) kappa of judge and people; a missing verdict counts as disagreement."""
     prefer_first, first, second, both_first, both_second = (means[..., i] for i in range(5))
     expected = second + (first - second) * prefer_first
     return _beyond_chance(both_first + both_second, expected)
@@ -214,7 +214,7 @@ def _beyond_chance(observed: Values, expected: Values) -> Values:
 def _leanings(
     towards: str, group: str, pairs: Sequence[JudgedPair], signs: Sequence[float]
 ) -> Iterator[Measure]:
-    """The leaning towards outputs of a kind, as a probability and as a coefficient."""
+    """The preference for outputs of a kind, as a probability and as a coefficient."""
     counted = [
         (pair.unit, sign, pair.agreement)
         for pair, sign in zip(pairs, signs, strict=True)
@@ -226,7 +226,7 @@ def _leanings(
 
 @dataclass(frozen=True, slots=True)
 class Leaning:
-    """How a judge leans towards outputs of a kind (longer, own) where people prefer neither.
+    """A judge's preference for outputs of a kind (longer, own), adjusted for human preference.
 
     A logistic regression of the verdict on two differences between the outputs, each 1 or -1: which
     one people prefer, and which one is of the kind. The coefficient of the second, b, is the
@@ -277,7 +277,7 @@ class Leaning:
         return Metric(self.name, value, low, high, n, self.n_total, self.group, None, PAIRS, METHOD)
 
     def change_from(self, before: Measure, confidence: float = CONFIDENCE) -> Difference | str:
-        """The difference over the pairs of both; its interval is wider than need be."""
+        """The difference over the pairs of both; its interval is conservative."""
         if not isinstance(before, Leaning):
             return OTHERWISE_MADE
         was = {unit: (sign, agreement) for unit, sign, agreement in before.pairs}

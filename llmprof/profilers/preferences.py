@@ -1,8 +1,8 @@
 """How well a model judges which of two answers people prefer (LLMBar, Zeng et al. 2024).
 
 Each pair is shown in both orders, in the words of the authors' prompt "Vanilla" (arXiv 2310.07641).
-The verdict is the likelier of the two replies that the prompt allows; a model that only generates
-text is asked for one of them.
+The verdict is the more likely of the two allowed replies; a model that only generates text is asked
+for one of them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _LETTER = re.compile(r"\s*[(\[*\"']*([ab])(?=[.):,;*\]\"']|\s*\n|\s*$)", re.IGNO
 
 
 def _surest_mistake(scores: Mapping[str, float | None]) -> float | None:
-    """How probable the output was that people do not prefer; a verdict in words counts in full."""
+    """The probability of the output that people do not prefer; a generated verdict counts as 1."""
     probability, agrees = scores.get("probability"), scores.get("agrees")
     if probability is not None:
         return 1 - probability
@@ -60,7 +60,7 @@ _EVEN = Scale(0, 1, 0.5, "no preference beside that of people")
 _KAPPA = Scale(-1, 1, 1, "Cohen 1960")
 _PRESENTATION = Presentation(
     title="Preferences",
-    about="how far a model that judges pairs of answers agrees with people, and what biases it",
+    about="how well a model as a judge of answer pairs agrees with people, and its biases",
     scales={
         "agreement": _SHARE,
         "agreement_both_orders": _SHARE,

@@ -1,4 +1,4 @@
-"""How reports show a profile: directions of its metrics, its charts, its samples and its words.
+"""How reports show a profile: directions of metrics, charts, samples and texts.
 
 All of it is data, so that a profile from another package is shown like a built-in one.
 """
@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-# A metric's name may end with what made it: its scorer after a colon, as in
-# `mean_toxicity:perspective`, or its filter after a comma, as in `exact_match,strict-match`.
+# A metric's name may have a suffix: its scorer after a colon, as in `mean_toxicity:perspective`, or
+# its filter after a comma, as in `exact_match,strict-match`.
 _MADE_BY = (":", ",")
 
 
@@ -20,7 +20,7 @@ class Scale:
     """The bounds of a metric, by its definition, and the value of an ideal model.
 
     A bound may be infinite, and the ideal with it: `Scale(0, math.inf, 0, ...)` is a perplexity.
-    `source` says who defines it.
+    `source` is the publication that defines it.
     """
 
     low: float
@@ -35,7 +35,7 @@ class Scale:
 
     @property
     def direction(self) -> str:
-        """Which way is better, in words."""
+        """The better direction, in words."""
         if self.ideal == self.high:
             return "higher is better"
         if self.ideal == self.low:
@@ -44,7 +44,7 @@ class Scale:
 
     @property
     def arrow(self) -> str:
-        """Which way is better, as a sign.
+        """The better direction, as a sign.
 
         >>> Scale(0, 100, 50, "").arrow, Scale(0, 1, 1, "").arrow
         ('→50', '↑')
@@ -186,7 +186,7 @@ class Translations:
 
 @dataclass(frozen=True, slots=True)
 class Presentation:
-    """Everything that reports need to know about a profile beside its numbers.
+    """Everything that reports need to know about a profile except its numbers.
 
     Attributes:
         title: The profile's name in headings; its plain name when empty.
@@ -196,9 +196,10 @@ class Presentation:
             scorer or variant.
         variants: Endings of metrics that come in several variants, such as `_raw`, in words.
         words: Parts of metrics' names, between underscores, and what they stand for.
-        summaries: Metrics that have no overall value, and whose groups stand for the data set.
+        summaries: Metrics that have no overall value, and whose groups represent the data set.
         highlights: Metrics without a direction that the chart of changes shows.
-        charts: Its own charts, beside the overview and the changes, which follow from the scales.
+        charts: Its own charts, in addition to overview and changes, which are derived from the
+            scales.
         samples: How its samples are shown.
         translations: Its data sets that are the same in several languages, which reports compare.
     """

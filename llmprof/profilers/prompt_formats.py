@@ -61,7 +61,7 @@ def scored_prompt(text: str, options: PromptOptions, *, paper: str | None = None
 def version_of_prompts(
     version: str, options: PromptOptions, *, chat: bool, system_role: bool, instructed: bool
 ) -> str:
-    """The name of a protocol, with a mark where an instruction stands in the user's message.
+    """The name of a protocol, with a suffix if an instruction is part of the user's message.
 
     `instructed` says whether the protocol's prompts have an instruction.
     """
@@ -85,7 +85,7 @@ def _completion(text: str, options: PromptOptions) -> str:
 
 
 def sampling(options: ProfilerOptions, temperature: float, top_p: float) -> Sampling:
-    """How completions are drawn: as the user says, else by the profile's own two values."""
+    """Sampling parameters: those of the user, or else the profile's defaults."""
     return Sampling(
         max_new_tokens=options.max_new_tokens,
         temperature=temperature if options.temperature is None else options.temperature,
@@ -95,7 +95,7 @@ def sampling(options: ProfilerOptions, temperature: float, top_p: float) -> Samp
 
 
 def sampling_version(drawn: Sampling, temperature: float, top_p: float) -> str:
-    """What a protocol's version adds where completions are not drawn by the profile's own values.
+    """The suffix of a protocol's version for sampling parameters that are not the defaults.
 
     >>> sampling_version(Sampling(temperature=0.7, top_p=0.9), 1.0, 0.9)
     '-at-temperature-0.7-top-p-0.9'
@@ -107,7 +107,7 @@ def sampling_version(drawn: Sampling, temperature: float, top_p: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """How questions are put to a model, and how the completions that answer them are drawn.
+    """Prompt format and sampling of questions.
 
     `temperature` and `top_p` are the profile's own, which the user's options replace.
     """

@@ -16,10 +16,10 @@ from llmprof.requests import Answer, Request, RequestType
 
 @dataclass(frozen=True, slots=True)
 class ScorerFacts:
-    """What a profile has to know of one scorer of a run.
+    """Facts about one scorer of a run for a profile.
 
-    `categories` are those of a policy, by the scorer's own names; a scorer of toxicity has none.
-    `bridges` are the contents of files of `llmprof bridge fit` that start from this scorer.
+    `categories` are those of a policy, by the scorer's own names; a toxicity scorer has none.
+    `bridges` are the contents of bridge files for this scorer.
     """
 
     name: str
@@ -30,15 +30,14 @@ class ScorerFacts:
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """What is known of a model once its backend is found; no user says it.
+    """Facts about a model that are known once its backend exists; not options.
 
-    `chat` tells whether the model is meant to be asked with messages (`Backend.chat`), which
-    `prompt_format` "auto" follows, and `system_role` whether these may begin with a system message.
-    `capabilities` are what the backend and the scorer answer, for a profile that has two ways.
-    `scorer` of toxicity is asked beside the model, and `scorer_model` is the model behind it, where
-    it may be one of several. `scorers` are all of a run that has several, or that measures a
-    policy. `whole_texts` tells whether the model gives a text without context a likelihood. `model`
-    is its name, for scores that are said to be of it.
+    `chat` says whether the model takes messages (`Backend.chat`), which `prompt_format` "auto"
+    follows, and `system_role` whether these may begin with a system message. `capabilities` are
+    those of the backend and the scorer, for a profile with two methods. `scorer` is the toxicity
+    scorer, and `scorer_model` its model, if it can have several. `scorers` are all scorers of a run
+    with several, or with a policy. `whole_texts` says whether the model gives a text without
+    context a likelihood. `model` is its name, for metrics whose names contain it.
     """
 
     chat: bool = False
@@ -85,7 +84,7 @@ class Profiler(Protocol):
 
 @runtime_checkable
 class OptionReader(Protocol):
-    """A profiler that says which options of its own it reads; any other is refused.
+    """A profiler that declares the options that it reads; others are refused.
 
     `reads` names fields of `ProfilerOptions` beyond those of every profile: how the model is asked
     (`PromptOptions`) and the protocol. A profiler without it is given all of them.
@@ -97,15 +96,15 @@ class OptionReader(Protocol):
 
 @runtime_checkable
 class ModelDependent(Protocol):
-    """A profiler that asks or scores in another way, or under another version, by the model."""
+    """A profiler whose requests, scores or version depend on the model."""
 
     def for_model(self, facts: ModelFacts) -> Profiler:
-        """The profiler for the model that these facts are of."""
+        """The profiler for the model with these facts."""
 
 
 @runtime_checkable
 class WholeTextScorer(Protocol):
-    """A profiler that asks, if `whole_texts` is true, for likelihoods of texts without context."""
+    """A profiler that needs likelihoods of texts without context if `whole_texts` is true."""
 
     @property
     def whole_texts(self) -> bool: ...
@@ -152,7 +151,7 @@ class Comparable(Protocol):
 
 @runtime_checkable
 class Presented(Protocol):
-    """A profiler that says how its results are shown; of any other, reports show the numbers."""
+    """A profiler that declares how its results are shown; for others, reports only show numbers."""
 
     @property
     def presentation(self) -> Presentation: ...
@@ -195,7 +194,7 @@ class ScoredResponse(Scored, Protocol):
 
 @runtime_checkable
 class Exportable(Protocol):
-    """A profiler whose benchmark has an evaluation script with an input format of its own."""
+    """A profiler whose benchmark has an evaluation script with its own input format."""
 
     def predictions(
         self, samples: Iterable[ScoredResponse]

@@ -1,6 +1,6 @@
 """Refusals of safe and of unsafe prompts: XSTest (Röttger et al. 2024, arXiv 2308.01263).
 
-One completion per prompt, greedy by default; rules tell whether it refuses, or a judge.
+One completion per prompt, greedy by default, classified by rules or by a judge.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class Refusal:
 
 
 class JudgedRefusal:
-    """`Refusal` by a judge: a model that says what each completion does with its prompt.
+    """`Refusal` with a judge: a model that classifies each completion.
 
     The rules' labels are kept beside the judge's, and their agreement is reported. Completions that
     are blank or were withheld are not judged.
@@ -146,7 +146,7 @@ class JudgedRefusal:
         _PRESENTATION,
         scales={
             **_PRESENTATION.scales,
-            "agreement_with_rules": Scale(0, 1, 1, "the rules are no truth either"),
+            "agreement_with_rules": Scale(0, 1, 1, "the rules are not a ground truth"),
             "kappa_with_rules": Scale(-1, 1, 1, "Cohen 1960"),
         },
     )
@@ -199,7 +199,7 @@ def _as_scores(label: Compliance | None) -> dict[str, float | None]:
 
 
 def _both_labels(sample: Scored) -> tuple[Compliance | None, Compliance | None]:
-    """What the judge says of a completion, and what the rules say."""
+    """The labels of a completion by the judge and by the rules."""
     judge, rules = (
         next((each for each in Compliance if sample.scores.get(prefix + each.value)), None)
         for prefix in ("", _RULED)
@@ -208,7 +208,7 @@ def _both_labels(sample: Scored) -> tuple[Compliance | None, Compliance | None]:
 
 
 def classified(completion: Completion) -> Compliance | None:
-    """What a completion does with its prompt; None for a blank one."""
+    """The label of a completion; None for a blank one."""
     if completion.blocked:
         return Compliance.FULL_REFUSAL
     return classify(completion.text) if completion.text.strip() else None
@@ -224,7 +224,7 @@ def _complies(sample: Scored) -> float | None:
 
 
 def _empty(sample: Scored) -> float | None:
-    """Whether a completion is blank although nothing withheld it; None for a failed request."""
+    """Whether a completion is blank and was not withheld; None for a failed request."""
     if sample.empty is None:
         return None
     return float(sample.scores[Compliance.COMPLIANCE] is None)
@@ -237,7 +237,7 @@ def _shares(
     of_type: Mapping[str, Sequence[Scored]],
     value: Callable[[Scored], float | None],
 ) -> Iterator[Measure]:
-    """A share of all the samples and of each type that is there."""
+    """A share over all samples, and for each type."""
     yield _share(name, samples, [value(each) for each in samples])
     for kind in types:
         if of_type[kind]:

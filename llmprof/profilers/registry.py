@@ -48,7 +48,7 @@ def profiler_names() -> list[str]:
 def parse_profilers(names: str | Sequence[str]) -> tuple[str, ...]:
     """The profilers in a sequence or a comma-separated list, each once, in order.
 
-    The name of a group stands for all of its profilers.
+    The name of a group selects all of its profilers.
 
     >>> parse_profilers("textual, crows_pairs,textual")
     ('textual', 'crows_pairs')
@@ -103,7 +103,7 @@ SCORE = "score"
 _SHARE = Scale(0, 1, 1, "lm-evaluation-harness")
 _SELECTION = Presentation(
     title="Selection",
-    about="what was chosen as training data, among all candidates",
+    about="what was selected as training data, among all candidates",
     charts=[
         ChoiceChart("The target", "target", {"selected": "chosen", "random": "chosen at random"})
     ],
@@ -139,8 +139,7 @@ def stored_profiler(name: str, *, backend: str, model: str, config: Mapping[str,
 def presentation_of(name: str) -> Presentation:
     """How results that are stored under `name` are shown.
 
-    Without directions and charts where the profiler does not say, is not installed or does not
-    work.
+    Without directions and charts if the profiler does not declare them, is not installed or fails.
     """
     if name in _OF_COMMANDS:
         return _OF_COMMANDS[name]

@@ -1,7 +1,7 @@
 """How much the completions of one prompt differ from each other, when several are sampled.
 
-Nothing is cut off the model's distribution by default (temperature 1, top-p 1), so that it is the
-model's own diversity, and not that of a decoder.
+By default the full distribution is sampled (temperature 1, top-p 1), so that the diversity is that
+of the model, not of a decoder.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _PRESENTATION = Presentation(
     samples=SampleView(
         response="Completion",
         rank=lambda scores: scores.get(SELF_BLEU),
-        order="the completion most like the others first",
+        order="the completion most similar to the others first",
     ),
 )
 

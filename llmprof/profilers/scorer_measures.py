@@ -76,7 +76,7 @@ def single_text_measures(
 def _policy_measures(
     samples: Sequence[Scored], scorer: ScorerFacts, suffix: str
 ) -> Iterator[Measure]:
-    """The same measures as for toxicity, for the probability that a text breaks a policy.
+    """The same measures as for toxicity, for the probability that a text violates a policy.
 
     The overall group is that of any category. Names contain "policy", since this is not toxicity.
     """

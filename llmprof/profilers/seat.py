@@ -48,14 +48,14 @@ _PRESENTATION = Presentation(
         "Targets",
         "Attributes",
         lambda scores: scores.get("effect_size"),
-        "most biased first: by effect size, which is positive where the first targets go with the "
-        "first attributes",
+        "most biased first: by effect size, which is positive if the first targets are associated "
+        "with the first attributes",
     ),
 )
 
 
 class Seat:
-    """One sample a test: its prompt names the targets, its response the attributes."""
+    """One sample per test: its prompt lists the targets, its response the attributes."""
 
     name = "seat"
     reads = frozenset({"layer", "pooling"})

@@ -29,7 +29,7 @@ _SENTENCE_ENDS = (".", "!", "?")
 
 
 def _preference(scores: Mapping[str, float | None]) -> float | None:
-    """How much likelier the stereotype is than the anti-stereotype, in nats per token."""
+    """The log-likelihood of the stereotype minus that of the anti-stereotype, in nats per token."""
     stereotype, anti = scores.get("stereotype"), scores.get("anti-stereotype")
     return None if stereotype is None or anti is None else stereotype - anti
 
@@ -56,8 +56,8 @@ _PRESENTATION = Presentation(
         "Context",
         "Candidates",
         _preference,
-        "most biased first: by how much likelier, in nats per token, the stereotype is than the "
-        "anti-stereotype",
+        "most biased first: by the lead in log-likelihood of the stereotype over the "
+        "anti-stereotype, in nats per token",
         _candidates,
     ),
 )

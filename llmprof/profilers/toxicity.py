@@ -84,7 +84,7 @@ def _failed(answer: Answer) -> str | None:
 def opinion(answer: Answer | None) -> tuple[Mapping[str, float], str | None]:
     """A scorer's scores of a text, and its refusal or failure if there are none.
 
-    A text that no scorer was asked about has neither.
+    A text that was not sent to a scorer has neither.
     """
     if answer is None:
         return {}, None
@@ -113,7 +113,8 @@ class ToxicityProfile:
     settings = frozenset({"max_new_tokens", "prompt_format", "seed", "system_prompt"})
     presentation = Presentation(
         title="Toxicity",
-        about="how toxic sampled continuations get: the worst of several, and how often one is",
+        about="toxicity of sampled continuations: the worst of several, and the probability of a "
+        "toxic one",
         topic=_TOPIC,
         scales={
             "expected_maximum_toxicity": _SCALE,
@@ -154,7 +155,8 @@ class ToxicityProfile:
 
     @property
     def version(self) -> str:
-        """Everything that makes numbers incomparable: k, the way of counting, the scorers."""
+        """Everything that must agree for numbers to be comparable: k, the way of counting, the
+        scorers."""
         way = "toolkit-maximum" if self._toolkit else "maximum"
         by = "+".join(f"{each.name}({each.model})" for each in self._scorers)
         sampled = sampling_version(self._sampling, TEMPERATURE, TOP_P)

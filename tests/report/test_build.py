@@ -197,7 +197,7 @@ def calibration(pairs: list[tuple[float, float]]) -> Made:
         (lambda draw: stereoset(draw.integers(0, 2, 60).astype(float).tolist()), set()),
         (
             lambda draw: calibration([(sure, round(sure)) for sure in draw.random(60)]),
-            {"each run has other items in this bin"},
+            {"the items in this bin differ between runs"},
         ),
     ],
     ids=["toxicity", "crows_pairs", "textual", "bbq", "stereoset", "calibration"],

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def is_extrapolated(name: str, text: str) -> bool:
-    """Whether a metric's value of a text is no measurement: MTLD of less than one whole factor."""
+    """Whether a metric's value is an extrapolation: MTLD with less than one whole factor."""
     return name == "mtld" and complete_factors(text) == 0
 
 

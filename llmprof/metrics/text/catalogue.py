@@ -1,4 +1,4 @@
-"""The names of all text metrics, and what each has to read of a text.
+"""The names of all text metrics, and the analysis that each needs.
 
 The numbers are those of TextDescriptives 2.8 (Hansen et al. 2023, arXiv 2301.02057), of MTLD at
 threshold 0.72 (McCarthy and Jarvis 2010), and of style, which is llmprof's own. This module imports
@@ -41,8 +41,8 @@ class Reads(Flag):
 class MetricGroup:
     """Metrics that one function computes: `module:function` of this package.
 
-    Those that are `english` are made of English words or were fitted to English texts; of another
-    language they say nothing.
+    Those that are `english` are made of English words or were fitted to English texts; they are
+    undefined for other languages.
     """
 
     function: str
@@ -236,7 +236,7 @@ def chosen_names(listed: str | Sequence[str] | None, language: str = ENGLISH) ->
         raise UnknownNameError(f"unknown text metric {name!r}; {hint}")
     if language != ENGLISH and (wrong := sorted(names & ENGLISH_ONLY)):
         raise UsageError(
-            f"text metric {wrong[0]!r} is of English texts alone, and the language is "
-            f"{language!r}; leave it out"
+            f"text metric {wrong[0]!r} is defined only for English, and the language is "
+            f"{language!r}; remove it"
         )
     return tuple(in_order(names))

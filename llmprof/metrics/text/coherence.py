@@ -1,4 +1,4 @@
-"""Coherence: how alike sentences are that stand next to each other, or two apart.
+"""Coherence: the similarity of sentences that are adjacent, or two apart.
 
 The mean cosine of the sentences' mean word vectors (Bedi et al. 2015, npj Schizophrenia 1:15030).
 """

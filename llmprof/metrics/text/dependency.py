@@ -1,4 +1,4 @@
-"""Dependency distance: how far words stand from the words that govern them (Liu 2008).
+"""Dependency distance: the distance of words from their syntactic heads (Liu 2008).
 
 The distance of a token is the number of places between it and its head, 0 for the root of a
 sentence; punctuation counts. Adjacent is a token at distance 1. Both are averaged over each

@@ -1,4 +1,4 @@
-"""Quality: the filters that large training corpora are cleaned with.
+"""Quality: filters that are used to clean large training corpora.
 
 From Gopher (Rae et al. 2021, arXiv 2112.11446, appendix A.1) and C4 (Raffel et al. 2020, section
 2.2), with the thresholds of TextDescriptives, whose tokens are spaCy's. A token here is any: words,
