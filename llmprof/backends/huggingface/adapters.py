@@ -20,7 +20,7 @@ _FOREIGN_PARTS = ("megatron_config", "adapters")
 
 
 def apply_adapter(network: Any, adapter: ModelFiles) -> Any:
-    """The same network with the adapter's layers in it, not merged into the weights.
+    """The network with the adapter's layers, which are not merged into the weights.
 
     Merging would round a quantized or half-precision weight once more; kept apart, the answers are
     those that PEFT gives.

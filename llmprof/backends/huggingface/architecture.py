@@ -1,4 +1,4 @@
-"""Tells from a configuration what kind of model it describes."""
+"""Determines the kind of a model from its configuration."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _EXPECTED: Mapping[str, tuple[str, type | tuple[type, ...]]] = {
 
 
 def check_config(values: Any, model: str) -> dict[str, Any]:
-    """The values of a config.json, which are of the types that are relied on.
+    """The values of a config.json, with the expected types.
 
     Raises:
         BackendError: one is not.

@@ -55,7 +55,7 @@ _CAUSAL: frozenset[RequestType] = frozenset(
 )
 _ENCODER_DECODER: frozenset[RequestType] = frozenset({LogLikelihood, Embed, Generate})
 _MASKED: frozenset[RequestType] = frozenset({PseudoLogLikelihood, Embed})
-# Scores before completions: they take less time, and the decoder's buffers are not there yet.
+# Scores before completions: they need less time, and the decoder's buffers are not allocated yet.
 _ORDER: tuple[RequestType, ...] = (
     LogLikelihood,
     TailLogLikelihood,
@@ -126,7 +126,7 @@ class HuggingFaceBackend:
 
     @property
     def device(self) -> str:
-        """What computes: a GPU by its name, or `cpu`; all GPUs where the model is spread."""
+        """The device: the name of a GPU, or `cpu`; all GPUs if the model is spread."""
         if self._options.device_map is not None:
             return f"--device-map {self._options.device_map}"
         return device_name(self._model.device)

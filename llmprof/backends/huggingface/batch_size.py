@@ -1,4 +1,5 @@
-"""Batch sizes: estimated from measured memory, halved when memory runs out, remembered."""
+"""Automatic batch sizes: estimated from measured memory, halved when memory runs out, and
+stored."""
 
 from __future__ import annotations
 
@@ -126,7 +127,7 @@ class Budget:
         return max(1, int(self._free() / max(size, 1.0)))
 
     def _free(self) -> float:
-        """Bytes that may be filled."""
+        """Bytes that may be used."""
         import psutil
         import torch
 

@@ -1,4 +1,4 @@
-"""Chat templates: writes a conversation as the one text that a model reads."""
+"""Chat templates: renders a conversation as the text that the model gets."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Marks in cache keys of what earlier versions may have answered wrongly, so that none is read.
+"""Marks in cache keys, so that answers that earlier versions may have got wrong are not read.
 
-Only such requests get a mark: every other answer that was paid for or waited for is kept.
+Only such requests get a mark; all other answers are kept.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def correction_facts(
 def corrected_in_model(facts: Mapping[str, Any], dtype: str) -> dict[str, str]:
     """Marks of all answers of a model, which are part of its identity.
 
-    They were made with a token after the prompt, or written from overflowed logits.
+    They were computed with a token after the prompt, or sampled from overflowed logits.
     """
     marks: dict[str, str] = {}
     if facts["tokens_after_text"]:

@@ -56,7 +56,7 @@ class Decoder:
 
     @property
     def longest_input(self) -> int | None:
-        """Tokens that the model can read, None without a limit."""
+        """Maximum number of input tokens; None without a limit."""
         return longest_input(self.config)
 
     @cached_property
@@ -151,7 +151,7 @@ class Decoder:
 
     @cached_property
     def splits(self) -> bool:
-        """Whether body and projection give what the whole network gives."""
+        """Whether body and projection give the same logits as the whole network."""
         import torch
 
         ids = self.probe(12)[None]

@@ -1,4 +1,4 @@
-"""Completions under way: tokens one by one, stop strings, and the answer when one has ended."""
+"""Unfinished completions: their tokens, stop strings, and final answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LAST_TOKENS = 16
 
 @dataclass(frozen=True, slots=True)
 class WritingTask:
-    """One completion to write: at most `new_tokens` after `prompt`."""
+    """One completion to generate: at most `new_tokens` after `prompt`."""
 
     place: int
     prompt: tuple[int, ...]

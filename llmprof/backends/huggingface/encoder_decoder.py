@@ -1,6 +1,6 @@
-"""Encoder-decoder models (T5, BART): the encoder reads the prompt, the decoder writes or is scored.
+"""Encoder-decoder models (T5, BART): the encoder reads the prompt, the decoder generates or scores.
 
-A continuation is tokenized by itself and scored after the decoder's start token, as
+A continuation is tokenized separately and scored after the decoder's start token, as
 lm-evaluation-harness does for such models. There is no likelihood of a text without a prompt.
 """
 

@@ -1,4 +1,4 @@
-"""SHA-256 of weight files, remembered so that a file that did not change is not read again."""
+"""SHA-256 of weight files, stored so that unchanged files are not read again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs code of transformers and of models: quietly, and with errors of one line."""
+"""Runs code of transformers and of models without output, and with one-line errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes completions: many rows side by side, samples of a prompt read it once."""
+"""Generates completions in batches; the prompt of several samples is computed once."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def completions(
     Rows side by side are of one width class: the widest is less than twice as wide as the
     narrowest, so that one long prompt does not make room as long as itself for every row.
 
-    When memory runs out half as many rows run, and what was under way is written again, to the
-    same texts.
+    When memory runs out, the number of rows is halved, and unfinished completions are generated
+    again, with the same texts.
 
     Raises:
         BackendError: one completion alone is too large for the memory.

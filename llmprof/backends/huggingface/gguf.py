@@ -1,4 +1,4 @@
-"""Converts a GGUF file to a folder of safetensors, once: reading GGUF takes far longer."""
+"""Converts a GGUF file to a folder of safetensors, once, since reading GGUF takes far longer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MAGIC = b"GGUF"
 
 
 def is_whole(folder: Path, memory: Path) -> bool:
-    """Whether a converted model is there, each file as it was written.
+    """Whether a converted model exists, with all files unchanged.
 
     `memory` is where fingerprints of files that did not change are kept.
     """

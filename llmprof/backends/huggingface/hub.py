@@ -34,9 +34,8 @@ def find_on_hub(
 ) -> OnHub:
     """Find the commit and the weights of a repository that will be loaded.
 
-    A complete copy in the Hub's cache is used as it is and nothing is asked of the network;
-    `hf download` refreshes it. The Hub's library finds the token itself (HF_TOKEN or
-    `hf auth login`).
+    A complete copy in the Hub's cache is used without network access; `hf download` updates it. The
+    Hub's library finds the token itself (HF_TOKEN or `hf auth login`).
 
     Raises:
         ModelNotFoundError: it is neither here nor there, or has no weights that may be read.

@@ -1,4 +1,4 @@
-"""Completions written side by side, and the keys and values that they attend to."""
+"""Batches of completions, and their keys and values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads lengths from a model's configuration: the longest input, windows and chunks."""
+"""Length limits from a model's configuration: the longest input, windows and chunks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A model that is in memory already, such as one in training, as a model that is loaded."""
+"""A model that is already in memory, such as one in training, with the interface of a loaded
+model."""
 
 from __future__ import annotations
 
@@ -95,7 +96,7 @@ class LiveModel:
 
     @property
     def weight_bytes(self) -> int:
-        """Memory that the weights take."""
+        """Memory of the weights."""
         return sum(each.numel() * each.element_size() for each in self.network.parameters())
 
     @property
@@ -141,7 +142,7 @@ class LiveModel:
         return render_chat(self.tokenizer, self.name, messages, continue_last=continue_last)
 
     def unload(self) -> None:
-        """Nothing: the weights belong to whoever trains them."""
+        """Does nothing: the weights belong to the training."""
 
 
 def check_whole(network: Any) -> None:

@@ -76,7 +76,8 @@ def check_quantization(model: str, method: str | None, quantize: str) -> None:
 
 
 def bitsandbytes_settings(quantize: str, compute_dtype: Any) -> dict[str, Any]:
-    """What transformers is told: nothing for `none`, which leaves a quantized checkpoint its own.
+    """The configuration for transformers; None for `none`, so that a quantized checkpoint uses its
+    own.
 
     `8bit` is LLM.int8() (Dettmers et al. 2022), which multiplies in fp16 whatever
     `compute_dtype` is. `4bit` is NF4 with double quantization (QLoRA,
@@ -113,7 +114,7 @@ def bytes_per_parameter(dtype: str, quantization: str) -> float:
 
 
 def best_device() -> str:
-    """`cuda` where torch can use a GPU, else `cpu`."""
+    """`cuda` if torch can use a GPU, else `cpu`."""
     if version("torch").endswith("+cpu") or not _has_driver():
         return "cpu"
     import torch
