@@ -205,7 +205,7 @@ def every_eval_ever(
     ],
     output: Annotated[
         Path | None,
-        Option("File to write. Default: standard output.", flags=("--output", "-o")),
+        Option("File to write. Default: standard output.", flags=("--output", "-o"), written=True),
     ] = None,
     run: Annotated[
         str,
