@@ -83,6 +83,7 @@ def test_the_report_of_a_series(tmp_path: Path) -> None:
     page = tmp_path / "report.html"
     assert run("report", "--series", "tuning", "-o", page, cwd=tmp_path).returncode == 0
     assert "Course of the training" in page.read_text()
+    assert "<h1>Training tuning: 3 steps</h1>" in page.read_text()
     unknown = run("report", "--series", "tunin", cwd=tmp_path)
     assert (unknown.returncode, unknown.stdout) == (2, "")
     assert "did you mean tuning" in unknown.stderr
