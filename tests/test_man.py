@@ -56,9 +56,11 @@ def test_every_command_has_its_options_and_examples(path: tuple[str, ...]) -> No
         assert example in LINES
     own = [each for each in command.params if each.name != "help"]
     if path and own:
-        assert rf".B {' '.join(path)}" in PAGE
+        # A plain hyphen would be typeset as one.
+        name = " ".join(path).replace("-", r"\-")
+        assert rf".B {name}" in PAGE
         assert summary in LINES
-        assert f'.SS "llmprof {" ".join(path)} ' in PAGE
+        assert f'.SS "llmprof {name} ' in PAGE
     for each in own:
         name = each.opts[0] if each.param_type_name == "option" else each.metavar
         assert re.search(rf"^(-\w, )?{re.escape(name)}( |$)", "\n".join(LINES), re.M), name

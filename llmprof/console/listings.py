@@ -155,6 +155,7 @@ def print_run_details(db: Path, name: str) -> None:
         for field in fields(run)
         if field.name not in ("config", "versions")
     }
+    facts["tags"] = ", ".join(run.tags) or None
     facts["scorer"] = "; ".join(run.scorers) or None
     facts["took"] = _took(run.started_at, run.finished_at)
     print_table(["run", ""], [[key, value] for key, value in facts.items() if value is not None])

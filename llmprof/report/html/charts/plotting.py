@@ -165,6 +165,8 @@ def _dots(points: Sequence[tuple[float, Point]], run: int) -> Figure:
     return {
         "type": "scatter",
         "mode": "markers",
+        # A sign at the end of the axis stays whole.
+        "cliponaxis": False,
         "meta": run,
         "x": [point.value for _, point in points],
         "y": [y for y, _ in points],
