@@ -88,7 +88,7 @@ def test_the_report_of_a_series(tmp_path: Path) -> None:
     assert (unknown.returncode, unknown.stdout) == (2, "")
     assert "did you mean tuning" in unknown.stderr
     both = run("report", "step-0", "--series", "tuning", cwd=tmp_path)
-    assert both.returncode == 2 and "name no runs" in both.stderr
+    assert both.returncode == 2 and "cannot be combined with runs" in both.stderr
 
 
 @pytest.mark.parametrize(
