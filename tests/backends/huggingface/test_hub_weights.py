@@ -103,6 +103,7 @@ def test_what_the_hubs_cache_lacks_is_asked_of_the_hub(
     for file in snapshot(tmp_path, hub_cache).glob("tokenizer*"):
         file.unlink()
     monkeypatch.setattr("socket.getaddrinfo", no_network)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
     with pytest.raises(BackendError, match="cannot load the tokenizer"):
         LocalModel(BackendOptions(model=HUB_ID, allow_pickle=True, cache_dir=tmp_path))
