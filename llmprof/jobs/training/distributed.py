@@ -18,10 +18,19 @@ from typing import Any
 
 from llmprof.backends.huggingface.model import LocalModel
 from llmprof.backends.workers.devices import device_groups, names_several
-from llmprof.errors import BackendError, LlmprofError, UsageError
+from llmprof.blame import first_line
+from llmprof.errors import BackendError, UsageError
 from llmprof.jobs.training.lessons import Lesson, Turns, token_lines
 from llmprof.jobs.training.recipe import TrainingRecipe
-from llmprof.jobs.training.trainer import MADE, Batch, Steps, attempt, is_out_of_memory, quiet
+from llmprof.jobs.training.trainer import (
+    MADE,
+    Batch,
+    Steps,
+    attempt,
+    is_failed_write,
+    is_out_of_memory,
+    quiet,
+)
 from llmprof.ledger import Progress
 from llmprof.options import BackendOptions
 from llmprof.requests import Message
@@ -62,6 +71,7 @@ def train_on(
 
     Raises:
         MemoryError: a process needs more memory than there is.
+        OSError: a checkpoint cannot be written.
         BackendError: a process failed, with the first line of what it said.
     """
     order = folder / "order.json"
@@ -89,6 +99,8 @@ def train_on(
     if any(fault["memory"] for fault in faults):
         raise MemoryError
     reason = next((fault["reason"] for fault in faults), f"see {said}")
+    if any(fault["write"] for fault in faults):
+        raise OSError(reason)
     raise BackendError(f"training on {', '.join(devices)} failed: {reason}")
 
 
@@ -136,16 +148,17 @@ def main() -> None:
         batch = Batch(**order["batch"])
         with quiet():
             attempt(model, lesson, lines, batch, file.parent, _tell if first else _tell_nobody)
-    except (MemoryError, RuntimeError, LlmprofError) as error:
-        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-        _write({"reason": reason, "memory": is_out_of_memory(error)})
-        raise SystemExit(1) from error
+    except Exception as error:
+        told = {"memory": is_out_of_memory(error), "write": is_failed_write(error)}
+        _write({"reason": first_line(error), **told})
+        raise
 
 
 def _options(values: Mapping[str, Any]) -> BackendOptions:
     options = BackendOptions(**values)
     cache_dir = None if options.cache_dir is None else Path(options.cache_dir)
-    device = "cpu" if options.device == "cpu" else f"cuda:{os.environ['LOCAL_RANK']}"
+    on_cpu = options.device.startswith("cpu")
+    device = "cpu" if on_cpu else f"cuda:{os.environ['LOCAL_RANK']}"
     return replace(options, cache_dir=cache_dir, device=device)
 
 

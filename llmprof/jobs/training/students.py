@@ -150,7 +150,8 @@ class Student:
             remember(self._cache_dir / _SPEEDS, self._speed_key(recipe), each)
 
     def _speed_key(self, recipe: TrainingRecipe) -> str:
-        return canonical_json([self.identity, recipe.method, recipe.objective, self.model.device])
+        where = [self.model.device, len(self._devices)]
+        return canonical_json([self.identity, recipe.method, recipe.objective, *where])
 
     def _finish(self, made: Path, folder: Path, lesson: Lesson, packages: dict[str, str]) -> None:
         """Move the complete student to its final folder."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from llmprof.backends.huggingface.model import LocalModel
+from llmprof.blame import first_line
 from llmprof.errors import BackendError, LlmprofError, UsageError
 from llmprof.jobs.training.lessons import Lesson, as_texts, token_lines
 from llmprof.jobs.training.recipe import TrainingRecipe
@@ -88,7 +89,10 @@ def train(
 
     Raises:
         BackendError: a single example needs too much memory, or the loss is not finite.
+        OSError: a checkpoint cannot be written.
     """
+    from safetensors import SafetensorError
+
     lines = token_lines(lesson.turns, model, lesson.recipe)
     lengths = [len(line["input_ids"]) for line in lines]
     batch: Batch | None = batch_of(lengths, lesson.recipe, devices)
@@ -98,7 +102,9 @@ def train(
                 if run is not None:
                     return run(batch)
                 return attempt(model, lesson, lines, batch, folder, listener)
-        except (MemoryError, RuntimeError) as error:
+        except (MemoryError, RuntimeError, SafetensorError) as error:
+            if is_failed_write(error):
+                raise OSError(first_line(error)) from error
             if not is_out_of_memory(error):
                 raise _fault(model, error) from error
             model.unload()
@@ -295,10 +301,16 @@ def is_out_of_memory(error: BaseException) -> bool:
     return "can't allocate memory" in str(error) or "out of memory" in str(error)
 
 
+def is_failed_write(error: BaseException) -> bool:
+    """Whether a file could not be written, in the words of what writes weights and optimizers."""
+    words = ("Error while serializing", "PytorchStreamWriter failed", "file write failed")
+    return isinstance(error, OSError) or any(each in str(error) for each in words)
+
+
 def _fault(model: LocalModel, error: BaseException) -> LlmprofError:
-    first = next(iter(str(error).splitlines()), "") or type(error).__name__
     return BackendError(
-        f"training {model.name} failed: {first}; run the same command with --debug to see where"
+        f"training {model.name} failed: {first_line(error)}; run the same command with --debug to "
+        "see where"
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import resource
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from llmprof.errors import UsageError
+from llmprof.errors import OutputError, UsageError
 from llmprof.jobs.training import Lesson, Student, TrainingRecipe
 from llmprof.jobs.training.lessons import Turns, token_lines
 from llmprof.jobs.training.trainer import Batch, train
@@ -120,6 +121,19 @@ def test_devices_that_cannot_share_a_training_are_one_line(
         Student(replace(student.options, device=device), tmp_path).train(
             Lesson(TURNS, RECIPE, 0), lambda now: None
         )
+
+
+def test_a_checkpoint_that_cannot_be_written_is_one_line(student: Student, tmp_path: Path) -> None:
+    """A file that may not grow fails as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    student.model.network  # noqa: B018
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(OutputError, match=r"cannot write checkpoints to .*free some space"):
+            student.train(Lesson(TURNS, RECIPE, 0), lambda now: None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert student.train(Lesson(TURNS, RECIPE, 0), lambda now: None).is_dir()
 
 
 def test_only_completions_are_learned_and_the_end_of_whole_ones(student: Student) -> None:
