@@ -126,7 +126,7 @@ def test_every_format_for_reading_says_what_was_cut_and_what_intervals_are_over(
         content = json.loads(write(report, db, tmp_path / "r.json").read_text())
         (section,) = content["sections"]
         assert section["fits"][-1] == {
-            "requests": 9, "prompts_cut": 3, "answers_shortened": 2,
+            "requests": 9, "prompts_cut": 3, "answers_shortened": 2, "thinking_tokens": 0,
         }  # fmt: skip
         assert section["rows"][0]["values"][-1]["unit"] == "templates"
 
