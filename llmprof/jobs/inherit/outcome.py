@@ -208,6 +208,8 @@ def _of_data(
     profiler, dataset, name, group = key
     if data is None or reference is None:
         return Effect(None, reason="the profile does not support data files")
+    if (profiler, dataset) not in before.versions:
+        return Effect(None, reason="data do no benchmarks")
     version = TEXTS_VERSION + before.versions[profiler, dataset]
     found: list[Items] = []
     for each in (reference, data):
