@@ -151,9 +151,11 @@ def _processor_flags() -> frozenset[str]:
 
 def device_name(device: str) -> str:
     """What the memory belongs to: a GPU by its name, or `cpu`."""
+    if not device.startswith("cuda"):
+        return device
     import torch
 
-    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
+    return torch.cuda.get_device_name(device)
 
 
 def _check_device(device: str) -> None:
