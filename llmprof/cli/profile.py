@@ -25,7 +25,6 @@ def profile(options: ProfileOptions, configured: Configured, dry_run: DryRun = F
         llmprof profile out/checkpoint-* --series tuning
         llmprof profile base --profilers textual --vary prompt-format,seed
     """
-    from llmprof.console.listings import print_plan
     from llmprof.console.progress import show_progress
     from llmprof.jobs.checkpoints import profile_jobs
     from llmprof.jobs.profile import plan_profile, run_profile
@@ -38,6 +37,8 @@ def profile(options: ProfileOptions, configured: Configured, dry_run: DryRun = F
         of_series = "" if job.place is None else f"step {job.place.step}: "
         which = f"{job.variation}: " if job.variation else of_series
         if dry_run:
+            from llmprof.console.listings import print_plan
+
             print_plan(plan_profile(job), title=f"{which}dry run: nothing was asked")
             continue
         with show_progress(quiet=options.quiet, advice=job.advice) as listener:

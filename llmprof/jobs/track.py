@@ -10,9 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from llmprof.options import names_in
-from llmprof.report.build import build_report
 from llmprof.report.contents import Report
-from llmprof.report.html import write_page
 from llmprof.results import Store
 from llmprof.results.series import read_series
 from llmprof.trackers import TrackedRun, check_trackers, record
@@ -52,6 +50,10 @@ def track_run(
     """
     if trackers is None:
         return
+    # Most runs are not tracked, and a page takes a moment to import.
+    from llmprof.report.build import build_report
+    from llmprof.report.html import write_page
+
     wanted = check_trackers(names_in(trackers, "--to"))
     report = build_report(db, (run,), None)
     (shown,) = report.runs[:1]
