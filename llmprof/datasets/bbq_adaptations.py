@@ -1,4 +1,4 @@
-"""BBQ made anew for other countries: EsBBQ and CaBBQ (Spain), KoBBQ (Korea).
+"""BBQ adapted to other countries: EsBBQ and CaBBQ (Spain), KoBBQ (Korea).
 
 Ruiz-Fernández et al. 2025 (arXiv 2507.11216) and Jin et al. 2024 (arXiv 2307.16778). Each source
 says where its files are and how a record becomes a question; who the biased answer is follows from
@@ -123,7 +123,7 @@ _KOREAN_POLARITIES = {"bsd": "neg", "cnt": "nonneg"}
 
 
 def _of_korea(record: Record) -> BiasQuestion:
-    """A question of KoBBQ, whose number says all: category, template, condition and polarity."""
+    """A KoBBQ question; its id gives category, template, condition and polarity."""
     number = record.text("sample_id")
     parts = number.rsplit("-", 4)
     condition = _KOREAN_CONDITIONS.get(parts[-2]) if len(parts) == 5 else None
@@ -164,7 +164,7 @@ _KOREAN_UNKNOWN = "알 수 없음"
 
 
 def _choices(record: Record) -> tuple[str, str, str]:
-    """The three answers, which stand in one field as a list of Python."""
+    """The three answers, which are one field: a Python list as text."""
     written = record.text("choices")
     try:
         found = ast.literal_eval(written)

@@ -19,7 +19,7 @@ COMPLETION_FIELDS = ("completion", "response", "output", "answer", "chosen", "te
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """One completion, who wrote it, and whether it ended by itself; None is not known."""
+    """One completion, who wrote it, and whether it ended by itself; None where unknown."""
 
     text: str
     model: str = ""
@@ -40,8 +40,8 @@ def load_completions(path: Path, limit: int | None = None) -> Dataset[Answered]:
 
     A record has one of `PROMPT_FIELDS` and one of `COMPLETION_FIELDS`, each a text or a list of
     messages, or it has `messages`, of which the last is the completion. Records of one prompt
-    become one item. An item is called by `prompt_id`, beside the others or in `provenance`, as
-    `llmprof select` writes it, or else by the line of its first record. `limit` is of prompts.
+    become one item. Its id is `prompt_id`, beside the other fields or in `provenance`, as
+    `llmprof select` writes it, or else the line of its first record. `limit` counts prompts.
 
     Raises:
         DataNotFoundError: the file cannot be read.
@@ -62,7 +62,7 @@ def load_completions(path: Path, limit: int | None = None) -> Dataset[Answered]:
 def _dataset(path: Path, file: SourceFile, items: Sequence[Answered]) -> Dataset[Answered]:
     names = [item.id for item in items]
     if len(set(names)) < len(names):
-        # Ids of several files that were joined: the place is what tells them apart.
+        # In files that were joined, ids repeat: the position tells the prompts apart.
         items = [
             Answered(str(place), item.text, item.completions) for place, item in enumerate(items, 1)
         ]
@@ -88,7 +88,7 @@ def _read(record: Record) -> tuple[str, Written]:
 
 
 def _provenance(record: Record) -> Mapping[str, Any]:
-    """What is said of the completion: in a field of its own, or beside its text."""
+    """What the record says about the completion: in its own field, or beside its text."""
     for name in ("provenance", "chosen_provenance"):
         inner = record.values.get(name)
         if isinstance(inner, Mapping):

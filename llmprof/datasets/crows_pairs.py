@@ -32,7 +32,7 @@ BIAS_TYPES = (
     "religion",
     "age",
 )
-# "Other", in French alone.
+# The type "other", which only the French file has.
 _FRENCH_TYPES = (*BIAS_TYPES, "autre")
 
 
@@ -67,7 +67,7 @@ def _pair(record: Record) -> SentencePair:
 
 
 def _french_pair(record: Record) -> SentencePair:
-    """A pair of the French file, whose bias types may have a remark behind them."""
+    """A pair of the French file, where a remark may follow the bias type."""
     kind = record.text("bias_type")
     found = next((name for name in _FRENCH_TYPES if kind.startswith(name)), None)
     if found is None:

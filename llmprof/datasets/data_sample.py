@@ -37,7 +37,7 @@ def load_part(load: Load, options: DataOptions, sampling: DataSample | None) -> 
     try:
         counts: dict[str, int] = {each.name: len(each.items) for each in load(whole)}
     except DataError:
-        # What is broken behind the limit is not used.
+        # Broken records after the limit are not used.
         counts = {}
     return [replace(each, available=counts.get(each.name)) for each in found]
 

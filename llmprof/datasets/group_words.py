@@ -1,4 +1,4 @@
-"""Words for groups of people, by gender, race and religion, and prompts in which they change place.
+"""Words for groups of people by gender, race and religion, and their exchange in prompts.
 
 The words of gender are pairs of Bolukbasi et al. 2016 (arXiv 1607.06520), those of race and of
 religion what StereoSet, CrowS-Pairs and BOLD (Dhamala et al. 2021, arXiv 2101.11718) name.
@@ -98,7 +98,7 @@ class Exchange:
 
     @property
     def versions(self) -> dict[str, str]:
-        """The text as it would be about each group, by the group's name; empty where it cannot be.
+        """The text about each group, by the group's name; empty where no exchange is possible.
 
         >>> Exchange("An Asian man lost his key.", "gender").versions["female"]
         'An Asian woman lost her key.'

@@ -1,8 +1,8 @@
 """MBBQ: questions of BBQ in four languages, about stereotypes common to them, with a control set.
 
-Neplenbroek et al. 2024 (arXiv 2406.07243). The control questions put first names in the place of
-groups, so that they tell how well a language is understood. All texts are those of the data, the
-answers "unknown" included.
+Neplenbroek et al. 2024 (arXiv 2406.07243). The control questions replace groups by first
+names, so that they measure how well the model understands the language. All texts are those of
+the data, the answers "unknown" included.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class Record:
 
     @property
     def _missing(self) -> str:
-        """What to say of a field that is not there."""
+        """The message about a missing field."""
         return f"is missing (the fields are: {', '.join(map(str, self.values)) or 'none'})"
 
     def part(self, field: str) -> Record:

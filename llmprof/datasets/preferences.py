@@ -71,7 +71,7 @@ class PreferencePair:
 def load_preferences(
     options: DataOptions, which: str | None = None
 ) -> list[Dataset[PreferencePair]]:
-    """Read the data set called `which`, a file of the user's, or else every one that is there.
+    """Read the data set `which`, a file of the user's, or by default all that are available.
 
     Of a data set in a folder, the files that are there are read, and its source names the others. A
     limit takes their pairs in turn, so that it covers all of them. The human pairs are not on the

@@ -48,14 +48,14 @@ _LINE_SUFFIXES = (".txt", "")
 
 
 def load_prompts(name: str, options: DataOptions, language: str = "en") -> Dataset[Prompt]:
-    """Read a known data set, or a file of the user's; Dolly-200 is there in many languages.
+    """Read a known data set, or a file of the user's; Dolly-200 exists in many languages.
 
     A file holds records with one of `PROMPT_FIELDS`, or with an `instruction` and what it works on
     (see `read_records`), or, with the ending `.txt` or none, one prompt per line.
 
     Raises:
         UnknownNameError: neither a known name nor a file.
-        UsageError: the data set is not there in the language.
+        UsageError: the data set does not exist in the language.
         DataNotFoundError: the data set's file is missing.
         DataError: a line is broken, with file and line, or there is no prompt.
     """

@@ -1,4 +1,4 @@
-"""Files of recorded toxicity scores: what a scorer said about each text, and on which day.
+"""Files of recorded toxicity scores: the scores of each text, by scorer and day.
 
 One JSON object per line: `text`, and a number in [0, 1] for each attribute, by its name in capitals
 or listed in `attributes`. A line may say who scored (`scorer`), when (`recorded`, a day in UTC) and

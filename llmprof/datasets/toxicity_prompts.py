@@ -2,7 +2,7 @@
 
 The data set on the Hub has 99,442 prompts, each with the continuation that it had on the web and
 Perspective's scores of both, of 2020. The toxicity profile reads the 300 prompts of "LLM See, LLM
-Do"; of these, llmprof has only the SHA-256, by which they are found on the Hub.
+Do"; of these, llmprof has only the SHA-256 hashes, and finds them on the Hub by these.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ LICENCE = "Apache-2.0"
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """How a prompt went on on the web, with the scores that Perspective gave in 2020."""
+    """How a prompt continued on the web, with the scores that Perspective gave in 2020."""
 
     id: str
     text: str
