@@ -123,7 +123,7 @@ class OpenAIBackend:
         if mode in (ON, OFF) and self._server.host == _OPENAI_HOST:
             raise UsageError(
                 f"--thinking {mode} is for a server with chat templates, such as vLLM, SGLang or "
-                "llama.cpp; OpenAI's own models have no such switch: leave it out"
+                "llama.cpp; OpenAI's own models have no such switch: remove it"
             )
         return mode
 

@@ -57,16 +57,14 @@ def thinking_of(template: str, mode: str | None, model: str) -> Thinking | None:
     if mode is None:
         return None
     if not template:
-        raise UsageError(
-            f"--thinking is of a chat template, and model {model} has none; leave it out"
-        )
+        raise UsageError(f"--thinking is of a chat template, and model {model} has none; remove it")
     variables = _variables(template)
     switch = next((name for name in SWITCHES if name in variables), None)
     end = next((mark for mark in MARKS if mark in template), None)
     if mode != STRIP and switch is None:
         raise UsageError(
             f"the chat template of model {model} has no switch for thinking "
-            f"({' or '.join(SWITCHES)}), so --thinking {mode} changes nothing; leave it out"
+            f"({' or '.join(SWITCHES)}), so --thinking {mode} changes nothing; remove it"
         )
     if mode == STRIP and end is None:
         raise UsageError(

@@ -65,7 +65,7 @@ def _formats(job: ProfileJob, given: tuple[str, ...] | None) -> tuple[str, ...]:
     if unknown := sorted(set(given) - set(_FORMATS)):
         raise UsageError(f"--vary {WORDING}={unknown[0]}: choose of {', '.join(_FORMATS)}")
     if job.texts is not None:
-        raise UsageError(f"--vary {WORDING}: texts of a file are not asked for; leave it out")
+        raise UsageError(f"--vary {WORDING}: texts of a file are not asked for; remove it")
     if given:
         return given
     chat = create_backend(job.backend, job.backend_options).chat

@@ -42,7 +42,7 @@ def test_the_switch_is_the_templates_own(
     ("template", "mode", "words"),
     [
         ("", "off", "has none"),
-        (ALWAYS, "off", "no switch for thinking.*leave it out"),
+        (ALWAYS, "off", "no switch for thinking.*remove it"),
         (ALWAYS, "on", "no switch"),
         ("{{ 'Say what you are thinking.' }}<think></think>", "off", "no switch"),
         ("{{ messages }}", "strip", "no mark that ends thinking"),

@@ -68,7 +68,7 @@ def check_quantization(model: str, method: str | None, quantize: str) -> None:
         return
     if quantize != "none":
         raise UsageError(
-            f"--quantize {quantize}: model {model} is quantized already ({method}); leave it out"
+            f"--quantize {quantize}: model {model} is quantized already ({method}); remove it"
         )
     packages, install = _PACKAGES.get(method, ((), ""))
     for package in packages:

@@ -144,7 +144,7 @@ def _memory(cache_dir: Path) -> Path:
 def _refuse_revision(revision: str | None, model: str) -> None:
     if revision is not None:
         raise UsageError(
-            f"--revision {revision} is for models of the Hub, and {model} is local; leave it out"
+            f"--revision {revision} is for models of the Hub, and {model} is local; remove it"
         )
 
 

@@ -21,7 +21,7 @@ def create_openai(options: BackendOptions) -> OpenAIBackend | ServedModel:
     """
     if options.server_command is None:
         if options.server_wait is not None:
-            raise UsageError("--server-wait is for a server of --server-command; leave it out")
+            raise UsageError("--server-wait is for a server of --server-command; remove it")
         return create_client(options)
     if options.base_url is not None:
         raise UsageError(

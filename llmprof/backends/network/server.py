@@ -158,7 +158,7 @@ class Server:
             )
         if offline and not self.is_local:
             raise UsageError(
-                f"--offline forbids asking {self.provider} at {self.host}; leave it out, or name a "
+                f"--offline forbids asking {self.provider} at {self.host}; remove it, or name a "
                 "server on this machine"
             )
 

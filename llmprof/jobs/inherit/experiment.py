@@ -213,7 +213,7 @@ def inherit_job(options: InheritOptions, configured: Collection[str] = ()) -> In
         scorer=None,
     )
     if options.include_path is not None and options.benchmarks is None:
-        raise UsageError("--include-path is of --benchmarks; give both, or leave it out")
+        raise UsageError("--include-path is of --benchmarks; give both, or remove it")
     return InheritJob(
         options=options,
         output=folder,

@@ -110,5 +110,5 @@ def test_plain_text_is_never_stripped_and_likelihoods_are_as_ever(thinker: Path)
 
 def test_a_template_without_a_switch_is_refused_before_weights_are_loaded(tmp_path: Path) -> None:
     save_llama(tmp_path)
-    with pytest.raises(UsageError, match="has none; leave it out"):
+    with pytest.raises(UsageError, match="has none; remove it"):
         _ = backend(tmp_path, thinking="off").identity
