@@ -138,7 +138,7 @@ def test_example_of_the_documentation_works(tmp_path: Path) -> None:
     done = profile(tmp_path, "--config", file, *place, "--dry-run")
     assert done.returncode == 0, done.stderr
     assert "textual" in done.stdout and "crows_pairs" in done.stdout
-    named = re.findall(r"`([a-z-]+)`", page.split("They are")[1])
+    named = re.findall(r"`([a-z-]+)`", page.split("These options are")[1])
     assert named == sorted(name.replace("_", "-") for name in SENSITIVE)
 
 

@@ -80,9 +80,11 @@ def test_every_completion_is_scored_once_and_kept(data_dir: Path, tmp_path: Path
     for prompt, response, scores in samples:
         found = json.loads(str(scores))
         if not str(response).strip():
-            assert found == {}
+            assert found.keys().isdisjoint(ATTRIBUTES)
             continue
-        assert found == {name: pseudo_score(str(response), name) for name in ATTRIBUTES}
+        # The first completion of a prompt also holds the diversity of them all.
+        of_attributes = {name: found[name] for name in ATTRIBUTES}
+        assert of_attributes == {name: pseudo_score(str(response), name) for name in ATTRIBUTES}
         worst[prompt] = max(worst.get(prompt, 0.0), found["TOXICITY"])
     metrics = {(name, group): value for name, group, value, *_ in rows(tmp_path / "a.db", METRICS)}
     expected = sum(worst.values()) / 30

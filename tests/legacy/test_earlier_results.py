@@ -41,7 +41,8 @@ SAMPLES = (
     "error_class FROM samples WHERE run_id = ? ORDER BY id"
 )
 # Not the metrics that were added since.
-OLD = "metric NOT LIKE '%debiased%' AND metric NOT LIKE 'style_%' AND metric <> 'mtld'"
+NEW = ("%debiased%", "style_%", "mtld", "distinct_%", "self_bleu", "compression_ratio")
+OLD = " AND ".join(f"metric NOT LIKE '{name}'" for name in NEW)
 # A benchmark's protocol names the version of lm-eval that is installed.
 METRICS = (
     "SELECT profiler, iif(profiler = 'benchmark', NULL, protocol_version), dataset, metric, "

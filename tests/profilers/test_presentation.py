@@ -11,7 +11,7 @@ from llmprof.profilers.registry import BUILT_IN
 
 NAMES = (*BUILT_IN, "score", "benchmark")
 SCALES = [scale for name in NAMES for scale in presentation_of(name).scales.values()]
-SCALE = st.sampled_from(sorted(set(SCALES), key=repr))
+SCALE = st.sampled_from(sorted({scale for scale in SCALES if scale.is_bounded}, key=repr))
 SHARE = st.floats(0, 1)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from llmprof.errors import SelectionError, UnknownNameError, UsageError
 from llmprof.jobs.benchmark import BenchmarkJob, benchmark_job
+from llmprof.jobs.benchmark.tasks import prepare_process
 from llmprof.jobs.profile import ProfileJob, needs_scorer, profile_job
 from llmprof.jobs.select import Drawing, SelectJob, select_job
 from llmprof.jobs.select.aims import Aim, parse_aims
@@ -214,6 +215,9 @@ def inherit_job(options: InheritOptions, configured: Collection[str] = ()) -> In
     )
     if options.include_path is not None and options.benchmarks is None:
         raise UsageError("--include-path is of --benchmarks; give both, or remove it")
+    if options.benchmarks is not None:
+        # Before the student is loaded, which imports what reads this.
+        prepare_process(offline=options.offline)
     return InheritJob(
         options=options,
         output=folder,
