@@ -11,6 +11,7 @@ from llmprof.datasets.preferences import ADVERSARIAL
 from llmprof.metrics.differences import Difference, Row
 from llmprof.metrics.intervals import (
     CONFIDENCE,
+    ROUNDING,
     SHARE,
     Interval,
     difference_interval,
@@ -207,7 +208,11 @@ def _kappa_between_orders(means: Values) -> Values:
 
 
 def _beyond_chance(observed: Values, expected: Values) -> Values:
-    kappa: Values = (observed - expected) / (1 - expected)
+    import numpy as np
+
+    gain = observed - expected
+    # Rounding alone is no agreement beyond chance.
+    kappa: Values = np.where(np.abs(gain) < ROUNDING, 0.0, gain) / (1 - expected)
     return kappa
 
 

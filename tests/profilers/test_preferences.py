@@ -106,6 +106,13 @@ def test_a_judge_that_always_names_the_first_has_a_position_bias_of_1() -> None:
     assert (metrics["kappa"].value, metrics["prefers_longer"].value) == (0.0, 0.5)
 
 
+@pytest.mark.parametrize("count", range(1, 41))
+def test_a_kappa_of_nothing_but_chance_is_0_and_not_a_rounding_error(count: int) -> None:
+    metrics = by_name(judged(PAIRS[:count], ALWAYS_FIRST))
+    assert metrics["kappa"].value in (0.0, None)
+    assert metrics["kappa_between_orders"].value in (0.0, None)
+
+
 def test_a_judge_that_is_right_has_none_and_one_that_is_wrong_neither() -> None:
     right, wrong = by_name(judged(PAIRS, RIGHT)), by_name(judged(PAIRS, WRONG))
     for metrics, agreement in ((right, 1.0), (wrong, 0.0)):
