@@ -14,10 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
 import llmprof
-from llmprof.cli.app import app
 from llmprof.errors import LlmprofError, StoreError, UnknownNameError, UsageError
 from llmprof.results.reader import MetricRow, SampleRow
 
@@ -33,11 +31,6 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LLMPROF_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-
-
-def command() -> Any:
-    group: Any = typer.main.get_command(app)
-    return group.commands["profile"]
 
 
 def test_profile_returns_what_is_stored(tmp_path: Path) -> None:

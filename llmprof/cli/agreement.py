@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from llmprof.options import AgreementOptions, Option
+from llmprof.cli.parameters import TableFormat
+from llmprof.options import AgreementOptions
 
 
 def agreement(
     options: AgreementOptions,
-    format: Annotated[
-        str, Option("table, csv or json.", choices=("table", "csv", "json"))
-    ] = "table",
+    format: TableFormat = "table",
 ) -> None:
     """Compare a scorer with existing scores.
 

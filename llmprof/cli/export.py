@@ -7,9 +7,14 @@ from typing import Annotated
 
 import typer
 
-from llmprof.cli.parameters import Db, with_options
+from llmprof.cli.parameters import Db, RunId, with_options
 from llmprof.options import DEFAULT_DB, Option
 from llmprof.safe_text import printable
+
+Output = Annotated[
+    Path | None,
+    Option("File to write. Default: standard output.", flags=("--output", "-o"), written=True),
+]
 
 app = typer.Typer(
     help="""Write results in the formats of other tools.
@@ -31,10 +36,7 @@ def stereoset(
     output: Annotated[
         Path, Option("File to write (JSON).", flags=("--output", "-o"), written=True)
     ],
-    run: Annotated[
-        str,
-        Option("A run's id or its beginning. Default: the latest run.", completion="runs"),
-    ] = "",
+    run: RunId = "",
     db: Db = DEFAULT_DB,
 ) -> None:
     """Write predictions in StereoSet's format.
@@ -116,10 +118,7 @@ def tracker(
             metavar="TRACKER",
         ),
     ],
-    run: Annotated[
-        str,
-        Option("A run's id or its beginning. Default: the latest run.", completion="runs"),
-    ] = "",
+    run: RunId = "",
     series: Annotated[
         str | None, Option("Send all steps of this series instead of a run.", metavar="NAME")
     ] = None,
@@ -161,14 +160,8 @@ def hub(
             choices=("model-index", "eval-results"),
         ),
     ] = "model-index",
-    output: Annotated[
-        Path | None,
-        Option("File to write. Default: standard output.", flags=("--output", "-o"), written=True),
-    ] = None,
-    run: Annotated[
-        str,
-        Option("A run's id or its beginning. Default: the latest run.", completion="runs"),
-    ] = "",
+    output: Output = None,
+    run: RunId = "",
     db: Db = DEFAULT_DB,
 ) -> None:
     """Write results in the Hub's formats.
@@ -183,13 +176,8 @@ def hub(
         llmprof export hub --format eval-results --output crows_pairs.yaml
     """
     from llmprof.jobs.hub_results import hub_results
-    from llmprof.outputs import write_output
 
-    text = hub_results(db, run, format)
-    if output is None:
-        typer.echo(text, nl=False)
-    else:
-        write_output(output, text, inputs=[db])
+    _write(hub_results(db, run, format), output, db)
 
 
 @app.command()
@@ -203,14 +191,8 @@ def every_eval_ever(
             choices=("first_party", "third_party", "collaborative", "other"),
         ),
     ],
-    output: Annotated[
-        Path | None,
-        Option("File to write. Default: standard output.", flags=("--output", "-o"), written=True),
-    ] = None,
-    run: Annotated[
-        str,
-        Option("A run's id or its beginning. Default: the latest run.", completion="runs"),
-    ] = "",
+    output: Output = None,
+    run: RunId = "",
     db: Db = DEFAULT_DB,
 ) -> None:
     """Write results as Every Eval Ever records.
@@ -224,12 +206,18 @@ def every_eval_ever(
     """
     from llmprof.cli.messages import print_notice
     from llmprof.jobs.every_eval_ever import evaluation_record
-    from llmprof.outputs import write_output
 
     made = evaluation_record(db, run, organization=organization, relationship=relationship)
-    if output is None:
-        typer.echo(made.text, nl=False)
-    else:
-        write_output(output, made.text, inputs=[db])
+    _write(made.text, output, db)
     if made.left_out:
         print_notice(f"left out, because they have no direction: {', '.join(made.left_out)}")
+
+
+def _write(text: str, output: Path | None, db: Path) -> None:
+    """Write to the file, or to standard output if there is none."""
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    from llmprof.outputs import write_output
+
+    write_output(output, text, inputs=[db])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from llmprof.cli.parameters import Db
+from llmprof.cli.parameters import Db, TableFormat
 from llmprof.cli.report import Metrics, Profilers, filters_of
 from llmprof.options import DEFAULT_DB, Option
 
@@ -32,9 +32,7 @@ def leaderboard(
     ] = False,
     profilers: Profilers = None,
     metrics: Metrics = None,
-    format: Annotated[
-        str, Option("table, csv or json.", choices=("table", "csv", "json"))
-    ] = "table",
+    format: TableFormat = "table",
     db: Db = DEFAULT_DB,
 ) -> None:
     """Rank many runs in one table.

@@ -54,6 +54,10 @@ DryRun = Annotated[
 # For commands that do not use a model.
 Db = Annotated[Path, declared(StorageOptions)["db"]]
 CacheDir = Annotated[Path | None, declared(StorageOptions)["cache_dir"]]
+RunId = Annotated[
+    str, Option("A run's id or its beginning. Default: the latest run.", completion="runs")
+]
+TableFormat = Annotated[str, Option("table, csv or json.", choices=("table", "csv", "json"))]
 
 
 def with_options(command: Callable[..., Result]) -> Callable[..., Result]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from llmprof.cli.parameters import Db
+from llmprof.cli.parameters import Db, TableFormat
 from llmprof.options import DEFAULT_DB, Option
 
 
@@ -27,9 +27,7 @@ def power(
     metrics: Annotated[
         str | None, Option("These metrics only, such as '*toxicity*'.", metavar="GLOB,...")
     ] = None,
-    format: Annotated[
-        str, Option("table, csv or json.", choices=("table", "csv", "json"))
-    ] = "table",
+    format: TableFormat = "table",
     db: Db = DEFAULT_DB,
 ) -> None:
     """Estimate how many items a comparison needs.

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from llmprof.cli.parameters import Db
+from llmprof.cli.parameters import Db, RunId
 from llmprof.options import DEFAULT_DB, Option
 from llmprof.safe_text import printable
 
@@ -24,10 +24,7 @@ def push(
             choices=("model-index", "eval-results"),
         ),
     ] = "model-index",
-    run: Annotated[
-        str,
-        Option("A run's id or its beginning. Default: the latest run.", completion="runs"),
-    ] = "",
+    run: RunId = "",
     pull_request: Annotated[
         bool, Option("Open a pull request, which needs no write access.")
     ] = False,

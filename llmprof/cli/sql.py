@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from llmprof.cli.parameters import Db
+from llmprof.cli.parameters import Db, TableFormat
 from llmprof.options import DEFAULT_DB, Option
 
 
@@ -24,10 +24,7 @@ def sql(
         Option("Value of :NAME in the query. Can be repeated.", metavar="NAME=VALUE"),
     ] = None,
     db: Db = DEFAULT_DB,
-    format: Annotated[
-        str,
-        Option("table, csv or json.", choices=("table", "csv", "json")),
-    ] = "table",
+    format: TableFormat = "table",
 ) -> None:
     """Query the results with SQL.
 

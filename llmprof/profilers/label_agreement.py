@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from llmprof.metrics.intervals import SHARE
+from llmprof.metrics.intervals import ROUNDING, SHARE
 from llmprof.metrics.measures import Mean, Measure, Statistic
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def agreement_measures(
 ) -> Iterator[Measure]:
     """`agreement_…` and `kappa_…` of two labels; each item has a name and both.
 
-    kappa is Cohen's (1960): (observed - expected agreement) / (1 - expected).
+    kappa is that of `beyond_chance`.
     """
     units = [name for name, _, _ in labelled]
     agreeing = [float(first == second) for _, first, second in labelled]
@@ -38,8 +38,7 @@ def agreement_measures(
 
     def kappa(means: Values) -> Values:
         expected = (means[..., 1 : 1 + count] * means[..., 1 + count :]).sum(-1)
-        found: Values = (means[..., 0] - expected) / (1 - expected)
-        return found
+        return beyond_chance(means[..., 0], expected)
 
     yield Statistic(
         f"kappa_{ending}",
@@ -52,3 +51,13 @@ def agreement_measures(
         bounds=(-1.0, 1.0),
         unit=unit,
     )
+
+
+def beyond_chance(observed: Values, expected: Values) -> Values:
+    """Cohen's (1960) kappa: (observed - expected agreement) / (1 - expected)."""
+    import numpy as np
+
+    gain = observed - expected
+    # Rounding alone is no agreement beyond chance.
+    kappa: Values = np.where(np.abs(gain) < ROUNDING, 0.0, gain) / (1 - expected)
+    return kappa

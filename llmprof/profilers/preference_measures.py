@@ -11,7 +11,6 @@ from llmprof.datasets.preferences import ADVERSARIAL
 from llmprof.metrics.differences import Difference, Row
 from llmprof.metrics.intervals import (
     CONFIDENCE,
-    ROUNDING,
     SHARE,
     Interval,
     difference_interval,
@@ -19,6 +18,7 @@ from llmprof.metrics.intervals import (
 )
 from llmprof.metrics.measures import OTHERWISE_MADE, Mean, Measure, Statistic
 from llmprof.metrics.samples import OVERALL, Metric, Scored
+from llmprof.profilers.label_agreement import beyond_chance
 
 if TYPE_CHECKING:
     from llmprof.metrics.intervals import Values
@@ -192,28 +192,19 @@ def _kappa(means: Values) -> Values:
     """Cohen's (1960) kappa of judge and people; a missing verdict counts as disagreement."""
     prefer_first, first, second, both_first, both_second = (means[..., i] for i in range(5))
     expected = second + (first - second) * prefer_first
-    return _beyond_chance(both_first + both_second, expected)
+    return beyond_chance(both_first + both_second, expected)
 
 
 def _published_kappa(means: Values) -> Values:
     """The kappa of LLMBar's `evaluate.py`, which counts a verdict for the second output as none."""
     prefer_first, first, _, both_first, _ = (means[..., i] for i in range(5))
-    return _beyond_chance(both_first, first * prefer_first)
+    return beyond_chance(both_first, first * prefer_first)
 
 
 def _kappa_between_orders(means: Values) -> Values:
     given, swapped = (means[..., start : start + 2] for start in (1, 5))
     expected = (given * swapped).sum(-1) + (1 - given.sum(-1)) * (1 - swapped.sum(-1))
-    return _beyond_chance(means[..., 9:12].sum(-1), expected)
-
-
-def _beyond_chance(observed: Values, expected: Values) -> Values:
-    import numpy as np
-
-    gain = observed - expected
-    # Rounding alone is no agreement beyond chance.
-    kappa: Values = np.where(np.abs(gain) < ROUNDING, 0.0, gain) / (1 - expected)
-    return kappa
+    return beyond_chance(means[..., 9:12].sum(-1), expected)
 
 
 def _leanings(

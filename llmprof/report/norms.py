@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from llmprof.errors import DataError, UsageError
-from llmprof.metrics.intervals import Interval, difference_interval, excludes_zero
 from llmprof.outputs import write_output
 from llmprof.report.contents import Report, ReportedRun, Row, Section, Value
 from llmprof.report.labels import short_name
-from llmprof.report.verdicts import BETTER, WORSE, direction
+from llmprof.report.verdicts import BETTER, WORSE, are_apart, direction
 
 # Fields that must agree for two numbers to be compared.
 _WAY = ("profiler", "protocol_version", "dataset", "sha256", "scorer", "metric", "group")
@@ -152,7 +151,7 @@ def _sentence(
     verdicts = [
         "" if value.value == other.value else direction(value, other, row.scale) for other in others
     ]
-    clear = [_is_clear(value, other) for other in others]
+    clear = [are_apart(other, value) for other in others]
     parts = []
     for verdict in (BETTER, WORSE):
         count = verdicts.count(verdict)
@@ -167,16 +166,6 @@ def _is_of_size(reference: int | None, parameters: int | None) -> bool:
     if not reference or not parameters:
         return False
     return max(reference, parameters) <= _OF_A_SIZE * min(reference, parameters)
-
-
-def _is_clear(value: Value, other: Value) -> bool:
-    ends = []
-    for each in (other, value):
-        if each.value is None or each.ci_low is None or each.ci_high is None:
-            return False
-        ends.append((each.value, Interval(each.ci_low, each.ci_high, "")))
-    found = difference_interval(ends[0], ends[1])
-    return excludes_zero(found.low, found.high)
 
 
 def _records(report: Report) -> Iterator[dict[str, Any]]:

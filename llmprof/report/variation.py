@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmprof.errors import UsageError
-from llmprof.metrics.intervals import Interval, difference_interval, excludes_zero
+from llmprof.metrics.intervals import Interval, excludes_zero
 from llmprof.metrics.samples import OVERALL
 from llmprof.metrics.student import student_interval
 from llmprof.metrics.variance_components import Component, components, full_crossing
@@ -19,6 +19,7 @@ from llmprof.report.contents import ReportedRun
 from llmprof.report.filters import Filters, keeps
 from llmprof.report.labels import label_runs
 from llmprof.report.runs import choose_variations
+from llmprof.report.verdicts import are_apart
 from llmprof.results import COMPLETE, Store
 from llmprof.results.reader import MetricRow, read_metrics, read_run
 
@@ -182,7 +183,7 @@ def _change(
     interval = student_interval(differences) if len(differences) > 1 else None
     largest = _largest_wording(cells[[0, place]])
     first = tuple(each[0] for each in levels[1:])
-    sure = _is_clear_over_items(rows[levels[0][0], *first], rows[levels[0][place], *first])
+    sure = are_apart(rows[levels[0][0], *first], rows[levels[0][place], *first])
     if largest is None:
         verdict = UNKNOWN
     elif abs(change) <= largest:
@@ -201,14 +202,3 @@ def _largest_wording(cells: NDArray[np.float64]) -> float | None:
     means = cells.mean(axis=(2, 3))
     pairs = combinations(range(means.shape[1]), 2)
     return max((float(abs(means[:, a] - means[:, b]).max()) for a, b in pairs), default=None)
-
-
-def _is_clear_over_items(before: MetricRow, after: MetricRow) -> bool:
-    """Whether the intervals over items tell two numbers apart, as if their items were others."""
-    ends = []
-    for row in (before, after):
-        if row.value is None or row.ci_low is None or row.ci_high is None:
-            return False
-        ends.append((row.value, Interval(row.ci_low, row.ci_high, "")))
-    found = difference_interval(ends[0], ends[1])
-    return excludes_zero(found.low, found.high)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from llmprof.metrics.intervals import Interval, difference_interval, excludes_zero
 from llmprof.metrics.multiple_testing import adjusted
 from llmprof.profilers import Scale
 from llmprof.report.contents import Change, Report, Section, Value
+from llmprof.results.reader import MetricRow
 
 BETTER, WORSE, UNCLEAR, DIFFERENT = "better", "worse", "no clear change", "different"
 _CLEAR, _ALONE = ("▲", "▼"), ("△", "▽")
@@ -30,6 +32,17 @@ def direction(value: Value, base: Value | None, scale: Scale | None) -> str:
     if (value.value - scale.ideal) * (base.value - scale.ideal) < 0:
         return DIFFERENT
     return BETTER if scale.is_better(value.value, base.value) else WORSE
+
+
+def are_apart(before: Value | MetricRow, after: Value | MetricRow) -> bool:
+    """Whether the intervals of two numbers tell them apart, as if their items were others."""
+    ends = []
+    for each in (before, after):
+        if each.value is None or each.ci_low is None or each.ci_high is None:
+            return False
+        ends.append((each.value, Interval(each.ci_low, each.ci_high, "")))
+    found = difference_interval(ends[0], ends[1])
+    return excludes_zero(found.low, found.high)
 
 
 def mark(change: Change) -> str:
