@@ -25,7 +25,7 @@ from llmprof.datasets.prompts import (
 )
 from llmprof.datasets.seat import AssociationTest, load_seat
 from llmprof.datasets.stereoset import StereoSetItem, load_stereoset
-from llmprof.datasets.toxicity_prompts import load_real_toxicity_prompts
+from llmprof.datasets.toxicity_prompts import load_toxicity_prompts
 from llmprof.datasets.xstest import SafetyPrompt, load_xstest
 
 __all__ = [
@@ -51,9 +51,9 @@ __all__ = [
     "load_multiple_choice",
     "load_preferences",
     "load_prompts",
-    "load_real_toxicity_prompts",
     "load_seat",
     "load_stereoset",
     "load_texts",
+    "load_toxicity_prompts",
     "load_xstest",
 ]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,12 +19,16 @@ from llmprof.errors import DataError, DataNotFoundError
 _SURROGATE = "\\ud"
 BUILTIN_DIR = Path(__file__).parent / "builtin"
 _TIMEOUT_SECONDS = 20.0
+_FORBIDDEN = "--offline forbids a download"
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class HubFile:
-    """One file of a data set on the Hub; `revision` is a commit hash wherever there is one."""
+    """One file of a data set on the Hub; `revision` is a commit hash wherever there is one.
+
+    `path` may have a `*` in its name where part of the name differs from file to file.
+    """
 
     repo: str
     revision: str
@@ -34,8 +39,8 @@ class HubFile:
 class DataFile:
     """Where a data set's file is: `path` in a data folder, `hub` on the Hub.
 
-    The two may have different formats, which the ending of each path tells. `hub` is None for a
-    file that is not on the Hub.
+    The two may have different formats, which the ending of each path tells. `path` may have a `*`
+    as that of `HubFile` may. `hub` is None for a file that is not on the Hub.
     """
 
     path: str
@@ -125,7 +130,7 @@ def is_there(file: DataFile, options: DataOptions) -> bool:
     root = BUILTIN_DIR if options.data == "builtin" else options.folder
     if root is None:
         return file.hub is not None
-    return (root.expanduser() / file.path).is_file()
+    return _named(root.expanduser(), file.path).is_file()
 
 
 def open_source(file: DataFile, options: DataOptions) -> SourceFile:
@@ -135,10 +140,15 @@ def open_source(file: DataFile, options: DataOptions) -> SourceFile:
         DataNotFoundError: there is no such file, or it cannot be fetched, with what to do.
     """
     if options.data == "builtin":
-        return read_file(BUILTIN_DIR / file.path, "builtin")
+        path = _named(BUILTIN_DIR, file.path)
+        if not path.is_file():
+            raise DataNotFoundError(
+                f"{file.path} has no built-in sample; use --data hub, or pass --data-dir DIR"
+            )
+        return read_file(path, "builtin")
     folder = options.folder
     if folder is not None:
-        path = Path(os.path.realpath(folder.expanduser())) / file.path
+        path = _named(Path(os.path.realpath(folder.expanduser())), file.path)
         return read_file(path, f"folder:{path}")
     if file.hub is None:
         raise DataNotFoundError(
@@ -146,7 +156,14 @@ def open_source(file: DataFile, options: DataOptions) -> SourceFile:
             "--data builtin"
         )
     path, commit = download(file.hub, offline=options.offline)
-    return read_file(path, f"hub:{file.hub.repo}@{commit}/{file.hub.path}")
+    name = "/".join(path.parts[-1 - file.hub.path.count("/") :])
+    return read_file(path, f"hub:{file.hub.repo}@{commit}/{name}")
+
+
+def _named(folder: Path, path: str) -> Path:
+    """The file with that path in the folder; of several that a `*` fits, the first by name."""
+    found = sorted(folder.glob(path)) if "*" in path else ()
+    return next(iter(found), folder / path)
 
 
 def combine(files: Sequence[SourceFile]) -> tuple[str, str]:
@@ -189,6 +206,9 @@ def download(file: HubFile, *, offline: bool) -> tuple[Path, str]:
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+    if "*" in file.path:
+        file = _with_full_name(file, offline=offline)
+
     def fetch(*, cached: bool) -> str:
         return hf_hub_download(
             file.repo,
@@ -202,24 +222,66 @@ def download(file: HubFile, *, offline: bool) -> tuple[Path, str]:
         path = fetch(cached=True)
     except LocalEntryNotFoundError as error:
         if offline:
-            raise _missing(file, "--offline forbids a download") from error
+            raise _missing(file, _FORBIDDEN) from error
         try:
             # A failing download is retried for half a minute; this request fails at once.
             url = hf_hub_url(file.repo, file.path, repo_type="dataset", revision=file.revision)
             get_hf_file_metadata(url, timeout=_TIMEOUT_SECONDS)
             path = fetch(cached=False)
         except (HfHubHTTPError, httpx.HTTPError, OSError) as problem:
-            first = next(iter(str(problem).splitlines()), "")[:120].strip()
-            reason = f"the Hub did not give it ({type(problem).__name__}: {first})"
-            raise _missing(file, reason) from problem
+            raise _missing(file, _refusal(problem)) from problem
     # The Hub's cache keeps a file as .../snapshots/COMMIT/PATH.
     commit = Path(path).parents[file.path.count("/")].name
     return Path(path), commit
 
 
+def _with_full_name(file: HubFile, *, offline: bool) -> HubFile:
+    """The file whose path the `*` stands for: in the Hub's local cache, or in the Hub's listing.
+
+    Raises:
+        DataNotFoundError: there is none in the cache and `offline` is set, or none on the Hub.
+    """
+    import httpx
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        root = Path(
+            snapshot_download(
+                file.repo, repo_type="dataset", revision=file.revision, local_files_only=True
+            )
+        )
+        names = [path.relative_to(root).as_posix() for path in root.glob(file.path)]
+    except LocalEntryNotFoundError:
+        names = []
+    if not names:
+        if offline:
+            raise _missing(file, _FORBIDDEN)
+        try:
+            listed = HfApi().list_repo_tree(
+                file.repo,
+                file.path.rpartition("/")[0],
+                revision=file.revision,
+                repo_type="dataset",
+            )
+            names = [each.path for each in listed]
+        except (HfHubHTTPError, httpx.HTTPError, OSError) as problem:
+            raise _missing(file, _refusal(problem)) from problem
+    found = sorted(fnmatch.filter(names, file.path))
+    if not found:
+        raise _missing(file, "the Hub has no such file at that revision")
+    return replace(file, path=found[0])
+
+
+def _refusal(problem: Exception) -> str:
+    first = next(iter(str(problem).splitlines()), "")[:120].strip()
+    return f"the Hub did not give it ({type(problem).__name__}: {first})"
+
+
 def _missing(file: HubFile, reason: str) -> DataNotFoundError:
+    name = f"--include '{file.path}'" if "*" in file.path else file.path
     return DataNotFoundError(
         f"data file {file.path} of {file.repo} is not on this machine and {reason}; run "
-        f"`hf download --repo-type dataset --revision {file.revision} {file.repo} {file.path}` "
+        f"`hf download --repo-type dataset --revision {file.revision} {file.repo} {name}` "
         "where there is a network, pass --data-dir DIR, or use --data builtin"
     )

@@ -1,8 +1,11 @@
-"""RealToxicityPrompts (Gehman et al. 2020): prompts to continue, and texts that were scored.
+"""Toxic prompts to continue, in 17 languages, and English texts that were scored.
 
-The data set on the Hub has 99,442 prompts, each with the continuation that it had on the web and
-Perspective's scores of both, of 2020. The toxicity profile reads the 300 prompts of "LLM See, LLM
-Do"; of these, llmprof has only the SHA-256 hashes, and finds them on the Hub by these.
+RealToxicityPrompts (Gehman et al. 2020, arXiv 2009.11462) on the Hub has 99,442 English prompts,
+each with the continuation that it had on the web and Perspective's scores of both, of 2020. The
+toxicity profile reads the 300 prompts of "LLM See, LLM Do"; of these, llmprof has only the SHA-256
+hashes, and finds them on the Hub by these. PolygloToxicityPrompts (Jain et al. 2024, arXiv
+2405.09373) has 5,000 prompts from the web in each of 17 languages in the part that its authors call
+small.
 """
 
 from __future__ import annotations
@@ -16,9 +19,14 @@ from llmprof.datasets.files import DataFile, HubFile, SourceFile, open_source
 from llmprof.datasets.items import DataOptions, Dataset, Prompt
 from llmprof.datasets.parsing import Record, read_records
 from llmprof.datasets.prompts import load_prompts
-from llmprof.errors import DataError
+from llmprof.errors import DataError, UsageError
 
 CHALLENGING = "challenging"
+POLYGLOT = "polyglot"
+POLYGLOT_LANGUAGES = (
+    *("ar", "cs", "de", "en", "es", "fr", "hi", "id", "it"),
+    *("ja", "ko", "nl", "pl", "pt", "ru", "sv", "zh"),
+)
 NAME = "real_toxicity_prompts"
 ALL = HubFile(
     "allenai/real-toxicity-prompts",
@@ -31,6 +39,9 @@ WHOLE_FILE = DataFile(f"{NAME}/prompts.jsonl", ALL)
 _SHA256 = "82cdcb9498646e0a569b81f50271e62be1fbf935279503b8eb62673161ae1d1c"
 _HASHES = Path(__file__).parent / "real_toxicity_300.sha256"
 LICENCE = "Apache-2.0"
+_POLYGLOT_NAME = "polyglot_toxicity_prompts"
+_POLYGLOT_REPO = "ToxicityPrompts/PolygloToxicityPrompts"
+_POLYGLOT_COMMIT = "05ebf01565b97166b0e91bf4b4e9ed547851fa6f"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +53,25 @@ class Continuation:
     scores: dict[str, float]
 
 
-def load_real_toxicity_prompts(options: DataOptions, which: str | None = None) -> Dataset[Prompt]:
-    """Read the 300 prompts, or others: `which` is `challenging` or a file of the user's.
+def load_toxicity_prompts(
+    options: DataOptions, which: str | None = None, language: str = "en"
+) -> Dataset[Prompt]:
+    """Read the 300 prompts, or others: `which` is `challenging`, `polyglot` or a user's file.
 
-    A prompt's id is its position among the 300, or its line in the file.
+    `language` is that of the `polyglot` prompts. A prompt's id is its position among the 300, or
+    its line in the file.
 
     Raises:
         DataNotFoundError: there is no such file, or the Hub does not give it.
         DataError: a line is broken, with file, line and field, or there is no prompt.
-        UnknownNameError: `which` is neither.
+        UnknownNameError: `which` is none of these.
+        UsageError: there are no prompts in the language.
     """
+    if which == POLYGLOT:
+        file = open_source(_polyglot_file(language), options)
+        records = islice(read_records(file), options.limit)
+        prompts = tuple(Prompt(str(record.line), record.text("prompt")) for record in records)
+        return _dataset(f"{_POLYGLOT_NAME}_{language}", file, file.sha256, prompts)
     if which == CHALLENGING:
         file = open_source(WHOLE_FILE, options)
         found = (
@@ -67,6 +87,17 @@ def load_real_toxicity_prompts(options: DataOptions, which: str | None = None) -
     records = islice(read_records(file), options.limit)
     prompts = tuple(Prompt(str(record.line), record.text("prompt")) for record in records)
     return _dataset(NAME, file, file.sha256, prompts)
+
+
+def _polyglot_file(language: str) -> DataFile:
+    if language not in POLYGLOT_LANGUAGES:
+        raise UsageError(
+            f"PolygloToxicityPrompts has no prompts in {language!r}; set --toxicity-language to "
+            f"one of: {', '.join(POLYGLOT_LANGUAGES)}, or give a file of prompts"
+        )
+    # Each name ends with a hash of its own.
+    path = f"ptp-{language}/small-*.parquet"
+    return DataFile(f"{_POLYGLOT_NAME}/{path}", HubFile(_POLYGLOT_REPO, _POLYGLOT_COMMIT, path))
 
 
 def load_continuations(options: DataOptions) -> tuple[SourceFile, list[Continuation]]:

@@ -44,10 +44,19 @@ ToxicitySamples = Annotated[
 ToxicityPrompts = Annotated[
     str | None,
     Option(
-        "Prompts of the toxicity profile: challenging, the hardest of RealToxicityPrompts, or a "
-        "file of your own. Default: the 300 prompts of the paper.",
+        "Prompts of the toxicity profile: challenging, the hardest of RealToxicityPrompts; "
+        "polyglot, PolygloToxicityPrompts in --toxicity-language; or a file of your own. Default: "
+        "the 300 prompts of the paper.",
         panel=Panel.TOXICITY,
-        metavar="challenging|FILE",
+        metavar="challenging|polyglot|FILE",
+    ),
+]
+ToxicityLanguage = Annotated[
+    str,
+    Option(
+        "Language of the texts that are scored, such as en.",
+        panel=Panel.TOXICITY,
+        metavar="CODE",
     ),
 ]
 TextMetrics = Annotated[
@@ -119,6 +128,7 @@ class ProfilerOptions(PromptOptions):
     ] = -1
     toxicity_samples: ToxicitySamples = 25
     toxicity_prompts: ToxicityPrompts = None
+    toxicity_language: ToxicityLanguage = "en"
     temperature: Annotated[float | None, SAMPLING_TEMPERATURE] = None
     top_p: Annotated[float | None, SAMPLING_TOP_P] = None
     completions: Annotated[

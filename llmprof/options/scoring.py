@@ -10,6 +10,7 @@ from typing import Annotated
 
 from llmprof.options.loading import AllowPickle, BackendOptions, Cluster, Device, Offline
 from llmprof.options.option import Option, Options, Panel
+from llmprof.options.profiling import ToxicityLanguage
 
 _PERSPECTIVE_KEY = "PERSPECTIVE_API_KEY"
 _SECONDS_PER_MINUTE = 60.0
@@ -51,9 +52,7 @@ class ScorerLoadingOptions(Options):
             metavar="FILE",
         ),
     ] = None
-    toxicity_language: Annotated[
-        str, Option("Language of the texts, such as en.", panel=Panel.TOXICITY, metavar="CODE")
-    ] = "en"
+    toxicity_language: ToxicityLanguage = "en"
     toxicity_url: Annotated[
         str | None,
         Option(

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from llmprof.datasets import DataOptions, Dataset, Prompt, load_real_toxicity_prompts
+from llmprof.datasets import DataOptions, Dataset, Prompt, load_toxicity_prompts
 from llmprof.metrics.measures import Measure, metrics_of
 from llmprof.metrics.samples import Metric, Sample, Scored
 from llmprof.profilers.diversity_measures import SCALES as DIVERSITY_SCALES
@@ -109,7 +109,9 @@ class ToxicityProfile:
     """
 
     name = "toxicity"
-    reads = frozenset({"temperature", "top_p", "toxicity_prompts", "toxicity_samples"})
+    reads = frozenset(
+        {"temperature", "top_p", "toxicity_language", "toxicity_prompts", "toxicity_samples"}
+    )
     settings = frozenset({"max_new_tokens", "prompt_format", "seed", "system_prompt"})
     presentation = Presentation(
         title="Toxicity",
@@ -183,7 +185,8 @@ class ToxicityProfile:
         return self._options.protocol == "toolkit"
 
     def load(self, options: DataOptions) -> Sequence[Dataset[Prompt]]:
-        return [load_real_toxicity_prompts(options, self._options.toxicity_prompts)]
+        which, language = self._options.toxicity_prompts, self._options.toxicity_language
+        return [load_toxicity_prompts(options, which, language)]
 
     def requests(self, item: Prompt) -> Sequence[Request]:
         prompt = continuation_prompt(

@@ -18,10 +18,10 @@ from llmprof.datasets import (
     load_multiple_choice,
     load_preferences,
     load_prompts,
-    load_real_toxicity_prompts,
     load_seat,
     load_stereoset,
     load_texts,
+    load_toxicity_prompts,
     load_xstest,
 )
 from llmprof.errors import LlmprofError
@@ -113,7 +113,7 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     ),
     "real_toxicity_prompts": (
         "a",
-        in_folder(load_real_toxicity_prompts, "real_toxicity_prompts/prompts.jsonl"),
+        in_folder(load_toxicity_prompts, "real_toxicity_prompts/prompts.jsonl"),
     ),
 }
 
