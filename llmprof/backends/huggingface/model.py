@@ -45,7 +45,7 @@ from llmprof.backends.huggingface.load_options import (
 )
 from llmprof.backends.huggingface.model_files import find_adapter, find_model
 from llmprof.backends.huggingface.tokenization import Encoder
-from llmprof.backends.huggingface.weights import MODEL, check_pickles, parameter_count
+from llmprof.backends.huggingface.weights import MODEL, check_layers, check_pickles, parameter_count
 from llmprof.backends.protocol import BackendOptions
 from llmprof.backends.thinking import Thinking, thinking_of
 from llmprof.cache.facts import remembered
@@ -154,7 +154,7 @@ class LocalModel:
     @cached_property
     def parameters(self) -> int | None:
         """How many parameters the weights have; None where their files are not here yet."""
-        return parameter_count(self.files.folder or Path(self.files.path), self.files.weights)
+        return parameter_count(self._folder, self.files.weights)
 
     @cached_property
     def config(self) -> Any:
@@ -220,6 +220,7 @@ class LocalModel:
         """
         import transformers
 
+        check_layers(self._config_values, self._folder, self.files.weights, self.name)
         network, report = self._load(
             "the weights",
             getattr(transformers, AUTO_CLASSES[self.task]).from_pretrained,
@@ -240,6 +241,10 @@ class LocalModel:
     def unload(self) -> None:
         """Free the weights; they load again when next used."""
         self.__dict__.pop("network", None)
+
+    @property
+    def _folder(self) -> Path:
+        return self.files.folder or Path(self.files.path)
 
     @property
     def _weights_path(self) -> str:

@@ -6,7 +6,7 @@ import json
 import math
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from pickle import UnpicklingError
@@ -16,6 +16,11 @@ from llmprof.errors import BackendError, MissingDependencyError, ModelNotFoundEr
 
 # The entry of a safetensors header that is no tensor.
 _METADATA = "__metadata__"
+# What architectures call their number of layers.
+_LAYER_COUNTS = (
+    *("num_hidden_layers", "num_layers", "n_layer", "n_layers"),
+    *("encoder_layers", "decoder_layers", "num_decoder_layers"),
+)
 PICKLE_ADVICE = "or, if you trust who made it, add --allow-pickle"
 
 
@@ -95,14 +100,50 @@ def whole_weights(folder: Path, acceptable: tuple[str, ...]) -> str | None:
 
 def parameter_count(folder: Path, weights: str) -> int | None:
     """How many numbers the safetensors of `weights` hold, from their headers; None if unknown."""
-    count = 0
+    shapes = _shapes(folder, weights)
+    return None if shapes is None else sum(map(math.prod, shapes))
+
+
+def check_layers(config: Mapping[str, Any], folder: Path, weights: str, model: str) -> None:
+    """Refuse a configuration with more layers than the safetensors of `weights` have tensors.
+
+    transformers would build every one of them before it looks at the weights, which takes hours
+    for a million.
+
+    Raises:
+        BackendError: it has.
+    """
+    shapes = _shapes(folder, weights)
+    layers = max(_layers(config), default=0)
+    if shapes is not None and layers > len(shapes):
+        raise BackendError(
+            f"the configuration of model {model} is broken: it says {layers} layers, and the "
+            f"weights are {len(shapes)} tensors; get its config.json again"
+        )
+
+
+def _shapes(folder: Path, weights: str) -> list[list[int]] | None:
+    """The shape of each tensor, from the headers of safetensors; None where there are none."""
+    found: list[list[int]] = []
     for name in weight_files(folder, weights):
         if Path(name).suffix != ".safetensors" or not (folder / name).is_file():
             return None
-        with (folder / name).open("rb") as file:
-            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        count += sum(math.prod(each["shape"]) for key, each in header.items() if key != _METADATA)
-    return count
+        try:
+            with (folder / name).open("rb") as file:
+                header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+            found += [each["shape"] for key, each in header.items() if key != _METADATA]
+        except (ValueError, LookupError, TypeError, AttributeError, MemoryError, OverflowError):
+            return None  # broken: loading it will tell
+    return found
+
+
+def _layers(config: Mapping[str, Any]) -> Iterator[int]:
+    """Every number of layers in a configuration and its parts."""
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _layers(value)
+        elif name in _LAYER_COUNTS and isinstance(value, int):
+            yield value
 
 
 def check_pickles(folder: Path, weights: str) -> None:

