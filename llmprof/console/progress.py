@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,6 @@ Listener = Callable[[str, Progress], None]
 
 _LOG_SECONDS = 10.0
 _BAR = 16
-# Imports, data, and a GGUF file that is converted once.
 _PREPARING = "preparing model and data"
 
 
@@ -28,9 +28,39 @@ def show_progress(*, quiet: bool, advice: str | None = None) -> Iterator[Listene
             yield _advising(listener, advice)
     else:
         clock = _Clock()
-        yield _advising(_log_lines(clock), advice)
+        with _telling(_print):
+            yield _advising(_log_lines(clock), advice)
         if words := clock.whole():
-            print(words, file=sys.stderr, flush=True)
+            _print(words)
+
+
+def _print(line: str) -> None:
+    print(printable(line), file=sys.stderr, flush=True)
+
+
+class _Teller(logging.Handler):
+    """Hands over each message of llmprof's own loggers as a line."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__()
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._say(record.getMessage())
+
+
+@contextmanager
+def _telling(say: Callable[[str], None]) -> Iterator[None]:
+    """Show what takes long before the first request, such as the conversion of a model."""
+    logger, teller = logging.getLogger("llmprof"), _Teller(say)
+    before = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(teller)
+    try:
+        yield
+    finally:
+        logger.removeHandler(teller)
+        logger.setLevel(before)
 
 
 def _advising(listener: Listener, advice: str | None) -> Listener:
@@ -42,7 +72,7 @@ def _advising(listener: Listener, advice: str | None) -> Listener:
         nonlocal told
         if not told and progress.done > progress.cached:
             told = True
-            print(printable(f"llmprof: {advice}"), file=sys.stderr, flush=True)
+            _print(f"llmprof: {advice}")
         listener(name, progress)
 
     return listen
@@ -103,11 +133,11 @@ class _Failures:
         for failure, message in progress.failures.items():
             if (name, failure) not in self._shown:
                 self._shown.add((name, failure))
-                yield printable(f"{name}: request failed ({failure}: {message})")
+                yield f"{name}: request failed ({failure}: {message})"
         for remark, message in progress.remarks.items():
             if (name, remark) not in self._shown:
                 self._shown.add((name, remark))
-                yield printable(f"{name}: {message}")
+                yield f"{name}: {message}"
 
 
 @contextmanager
@@ -119,6 +149,8 @@ def _live() -> Iterator[Listener]:
     # Only names and notes may be broken, between words: at 80 columns all numbers stay whole.
     folding, whole = Column(overflow="fold"), Column(no_wrap=True, justify="right")
     with bars.Progress(
+        # It turns while a batch of texts is read or scored and nothing can be counted.
+        bars.SpinnerColumn(finished_text=" "),
         bars.TextColumn("{task.description}", markup=False, table_column=folding),
         bars.BarColumn(bar_width=_BAR),
         bars.TextColumn("{task.fields[count]}", table_column=whole),
@@ -130,6 +162,9 @@ def _live() -> Iterator[Listener]:
         clock = _Clock()
         # A bar without end, until there is something to count.
         preparing = display.add_task(_PREPARING, total=None, count="", times="")
+
+        def say(line: str) -> None:
+            display.console.print(printable(line), markup=False, highlight=False)
 
         def listen(name: str, progress: Progress) -> None:
             if not tasks:
@@ -148,10 +183,11 @@ def _live() -> Iterator[Listener]:
                 times=clock.words(name, progress),
             )
             for line in failures.new(name, progress):
-                display.console.print(line, markup=False, highlight=False)
+                say(line)
 
         try:
-            yield listen
+            with _telling(say):
+                yield listen
         finally:
             display.update(preparing, visible=False)
             if tasks and (words := clock.whole()):
@@ -178,13 +214,13 @@ def _log_lines(clock: _Clock) -> Listener:
     def listen(name: str, progress: Progress) -> None:
         times = clock.words(name, progress)
         for line in failures.new(name, progress):
-            print(line, file=sys.stderr, flush=True)
+            _print(line)
         now = time.monotonic()
         finished = progress.done == progress.total
         if finished or now - last.get(name, -_LOG_SECONDS) >= _LOG_SECONDS:
             last[name] = now
             line = f"{name}: {progress.done}/{progress.total} done, {_note(progress)}"
             line += f", {times}" if times else ""
-            print(printable(line), file=sys.stderr, flush=True)
+            _print(line)
 
     return listen

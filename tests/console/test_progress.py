@@ -1,6 +1,7 @@
 """How progress is shown, on a terminal and elsewhere."""
 
 import contextlib
+import logging
 import os
 import pty
 import subprocess
@@ -35,6 +36,16 @@ def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with show_progress(quiet=True) as listen:
         listen("textual on d", Progress(1, done=1))
     assert capsys.readouterr() == ("", "")
+
+
+def test_what_takes_long_at_the_start_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    log = logging.getLogger("llmprof.somewhere")
+    with show_progress(quiet=False):
+        log.info("llmprof: converting %s", "a\x1b[31m.gguf")
+    with show_progress(quiet=True):
+        log.info("llmprof: converting it again")
+    log.info("nobody listens")
+    assert capsys.readouterr().err == "llmprof: converting a\\x1b[31m.gguf\n"
 
 
 def test_a_terminal_shows_that_something_happens_before_there_is_anything_to_count() -> None:

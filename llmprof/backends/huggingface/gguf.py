@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from llmprof.backends.huggingface.fingerprints import file_fingerprint
 from llmprof.backends.huggingface.foreign_code import first_line, is_foreign, quiet_transformers
 from llmprof.errors import BackendError
 
+_LOG = logging.getLogger(__name__)
 # Lists the SHA-256 of each file of a converted model.
 _MANIFEST = "llmprof_files.json"
 _MAGIC = b"GGUF"
@@ -40,6 +42,7 @@ def convert_gguf(file: Path, target: Path) -> None:
     Raises:
         BackendError: the file is no GGUF of a known model, or the folder cannot be written.
     """
+    _LOG.info("llmprof: converting %s to safetensors, which the next run will not need", file.name)
     partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
     try:
         partial.mkdir(parents=True, exist_ok=True)
