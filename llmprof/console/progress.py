@@ -84,6 +84,8 @@ class _Clock:
     def __init__(self) -> None:
         self._start = time.monotonic()
         self._began: dict[str, float] = {}
+        # When the first answers of a part had come, and how much of it was done by then.
+        self._answered: dict[str, tuple[float, int]] = {}
 
     def whole(self) -> str:
         """How long all parts took, where there were several and it was a second or more."""
@@ -100,13 +102,14 @@ class _Clock:
     def words(self, name: str, progress: Progress) -> str:
         """How fast a part is and how long it will take; how long it took when it is done."""
         seconds = self.elapsed(name)
-        asked = progress.done - progress.cached
-        if progress.done >= progress.total:
-            return f"took {_duration(seconds)}" if seconds >= 1 else ""
-        if asked < 1 or seconds < 1:
+        if progress.done <= progress.cached:
             return ""
-        # What is left may be cached too, which is known only when it is looked up: not longer.
-        left = (progress.total - progress.done) * seconds / asked
+        # The first answers also wait for the model. What comes after them may be cached in part,
+        # and what is left is taken to be so as well.
+        began, before = self._answered.setdefault(name, (seconds, progress.done))
+        if seconds - began < 1 or progress.done <= before:
+            return ""
+        left = (progress.total - progress.done) * (seconds - began) / (progress.done - before)
         speed = f"{progress.tokens / seconds:.0f} tokens/s, " if progress.tokens else ""
         return f"{speed}{_duration(left)} left"
 

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import pty
+import re
 import subprocess
 import sys
 
@@ -74,6 +75,36 @@ except ValueError:
     # The line is erased last, after it was drawn last.
     assert shown.rpartition(b"preparing")[2].count(b"\x1b[2K") > 0
     assert shown.rstrip().endswith(b"error")
+
+
+@pytest.mark.parametrize(
+    ("news", "left"),
+    [
+        # The model is loaded for 20 s; half of what follows repeats what was asked.
+        ([(0, 0, 0), (20, 10, 0), (30, 110, 50), (60, 410, 200)], ["", "", "1:29", "0:59"]),
+        # Most is cached, and counted before anything is asked.
+        ([(0, 900, 900), (5, 900, 900), (15, 910, 900), (25, 930, 900)], ["", "", "", "0:35"]),
+        # One answer is no speed.
+        ([(0, 0, 0), (10, 500, 0), (20, 500, 0)], ["", "", ""]),
+    ],
+)
+def test_time_left_is_told_from_the_answers_after_the_first(
+    news: list[tuple[float, int, int]],
+    left: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("llmprof.console.progress.time.monotonic", lambda: 1000 + clock[0])
+    with show_progress(quiet=False) as listen:
+        for place, (now, done, cached) in enumerate(news):
+            clock[0] = now
+            capsys.readouterr()
+            listen("seat on d", Progress(1000, done=done, cached=cached))
+            # Lines come every ten seconds at most.
+            if line := capsys.readouterr().err:
+                found = re.search(r"([\d:]+) left", line)
+                assert (found[1] if found else "") == left[place]
 
 
 def on_a_terminal(script: str) -> bytes:
