@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from llmprof.errors import UsageError
 from llmprof.profilers import Comparable, Presentation, Scale, presentation_of
 from llmprof.report.changes import compare_with_baseline, stored_profile
 from llmprof.report.contents import Fit, Omission, Report, ReportedRun, Row, Section, Value
@@ -45,7 +46,10 @@ def build_report(
         StoreError: the database cannot be read.
         UnknownNameError: a name matches no run, or several if one is needed; or a filter matches
             nothing.
+        UsageError: only changes are asked for, and there is nothing to compare with.
     """
+    if filters is not None and filters.changed and baseline is None and series is None:
+        raise UsageError("--changed needs a run to compare with; add --baseline RUN")
     with Store(db, read_only=True) as store:
         steps: Sequence[int] = ()
         if series is None:

@@ -78,6 +78,7 @@ def test_runs_and_all_about_one(folder: Path) -> None:
     ("arguments", "code", "words"),
     [
         (["report", "frist"], 2, "did you mean first"),
+        (["report", "first", "--changed"], 2, "--changed needs a run to compare with"),
         (["report", "first", "--baseline", "nobody"], 2, "no run or model 'nobody'"),
         (["compare", "first", "nobody"], 2, "no run or model 'nobody'"),
         (["runs", "show", "nobody"], 2, "no run or model 'nobody'"),
