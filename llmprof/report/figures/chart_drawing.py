@@ -59,7 +59,7 @@ def _draw_trace(axes: Axes, trace: dict[str, Any], label: str) -> None:
         if chosen:
             face: dict[str, Any] = {} if filled else {"markerfacecolor": "white"}
             first = filled or not any(solid)
-            axes.errorbar(
+            points, _, _ = axes.errorbar(
                 _picked(trace["x"], chosen),
                 _picked(trace["y"], chosen),
                 xerr=_arms(trace.get("error_x"), chosen),
@@ -67,11 +67,12 @@ def _draw_trace(axes: Axes, trace: dict[str, Any], label: str) -> None:
                 linestyle="none",
                 elinewidth=0.7,
                 capsize=1.2,
-                clip_on=False,
                 label=label if first else None,
                 **style,
                 **face,
             )
+            # A sign on the edge is whole; an interval ends where the scale does.
+            points.set_clip_on(False)
 
 
 def _picked(values: Sequence[float], places: Sequence[int]) -> list[float]:

@@ -57,7 +57,7 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two runs of scripted models; the second has a hostile name and hostile completions."""
     folder = tmp_path_factory.mktemp("page")
     db = folder / "results.db"
-    for model in ("one", "two"):
+    for model in ("one", "two", "three"):
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "llmprof", "profile", model, "--backend", "scripted"),
@@ -94,7 +94,7 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def page(db: Path) -> Path:
     output = db.with_suffix(".html")
-    write_page(build_report(db, ["one", hostile.NAME], "one"), db, output)
+    write_page(build_report(db, ["one", hostile.NAME, "three"], "one"), db, output)
     return output
 
 
@@ -267,7 +267,7 @@ def test_a_long_text_is_cut_and_says_where_the_whole_is(opened: Chrome, db: Path
 
 
 def test_theme_can_be_switched_and_charts_follow(opened: Chrome) -> None:
-    wait(opened, lambda driver: driver.find_elements(By.CSS_SELECTOR, ".main-svg"))
+    draw_all(opened)
     colours = "return [getComputedStyle(document.body).backgroundColor, " + (
         "getComputedStyle(document.querySelector('.chart .ytick text')).fill]"
     )
@@ -289,10 +289,24 @@ def test_nothing_is_wider_than_a_phone(opened: Chrome) -> None:
         opened.refresh()
         draw_all(opened)
         assert opened.execute_script("return document.documentElement.scrollWidth") <= 375
-        for chart in opened.find_elements(By.CSS_SELECTOR, ".chart"):
-            assert chart.size["width"] <= 375
+        for element in opened.find_elements(By.CSS_SELECTOR, ".chart, select, input"):
+            assert element.size["width"] <= 375
     finally:
         opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_no_chart_is_longer_than_a_printed_page(opened: Chrome) -> None:
+    heights = (
+        "return [...document.querySelectorAll('figure')]"
+        ".map(each => each.getBoundingClientRect().height)"
+    )
+    draw_all(opened)
+    assert max(opened.execute_script(heights)) > 1000
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        assert max(opened.execute_script(heights)) <= 1000
+    finally:
+        opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 
 def test_tables_are_there_without_scripts(page: Path) -> None:
