@@ -297,7 +297,6 @@ def test_configurations_that_are_none_are_one_line(copy: Path, content: str) -> 
         {"num_hidden_layers": 10**6},
         {"hidden_size": 10**12},
         {"intermediate_size": 10**12},
-        {"num_key_value_heads": 10**6},
         {"head_dim": 10**12},
         {"vocab_size": 0},
         {"vocab_size": 10**12},
