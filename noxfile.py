@@ -40,8 +40,9 @@ def install(session: nox.Session, *packages: str, extras: str = "[all]") -> None
 def tests(session: nox.Session) -> None:
     """Run the tests; those that lack real data or a browser are left out, and counted."""
     install(session, *group("tests"))
-    # Two processes of one thread each finish sooner than one of two, and do not stall each other.
-    how = ("--numprocesses", "2", "--dist", "worksteal", "--durations", "20")
+    # Processes of one thread each do not stall each other, and one more than there are cores uses
+    # the time in which a test waits for a server or a browser.
+    how = ("--numprocesses", "3", "--dist", "worksteal", "--durations", "20")
     session.run("pytest", *how, *session.posargs, env=ENVIRONMENT)
 
 

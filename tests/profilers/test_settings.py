@@ -35,6 +35,7 @@ OF_DATA = {
     "counterfactual_prompts",
     "crows_pairs_language",
     "preference_data",
+    "toxicity_language",
     "toxicity_prompts",
 }
 # Which metrics there are, and nothing of how they are made.
