@@ -3,7 +3,8 @@
 import io
 import os
 import sys
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from pathlib import Path
 from typing import NamedTuple
 from unittest.mock import patch
 
@@ -20,12 +21,20 @@ class Done(NamedTuple):
     stderr: str
 
 
-def llmprof(*arguments: object) -> Done:
-    """Run `llmprof ARGUMENTS`; what is about signals or the environment wants a process."""
+def llmprof(*arguments: object, cwd: Path | None = None, **environment: str) -> Done:
+    """Run `llmprof ARGUMENTS` in a folder; what is about signals or imports wants a process."""
     stdout, stderr = io.StringIO(), io.StringIO()
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("LLMPROF_") and name != "HF_HUB_OFFLINE"
+    }
     with (
-        patch.dict(os.environ),  # --offline sets a variable for all that is imported later
+        chdir(cwd or Path.cwd()),
+        # --offline sets a variable for all that is imported later.
+        patch.dict(os.environ, {**kept, **environment}, clear=True),
         patch.object(sys, "argv", ["llmprof", *map(str, arguments)]),
+        patch.object(sys, "stdin", io.StringIO()),
         redirect_stdout(stdout),
         redirect_stderr(stderr),
     ):

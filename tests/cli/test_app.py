@@ -14,6 +14,7 @@ import pytest
 import typer
 
 from llmprof.cli.app import app
+from tests.command_line import llmprof
 
 HEAVY = (
     "torch",
@@ -113,7 +114,7 @@ def test_help_ends_with_examples_that_the_command_takes(
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_every_command_has_help_that_fits_80_columns(path: tuple[str, ...]) -> None:
-    done = run(*path, "--help", COLUMNS="80")
+    done = llmprof(*path, "--help", COLUMNS="80")
     shown = done.stdout
     assert done.returncode == 0
     assert "Usage" in shown
@@ -192,7 +193,7 @@ def test_bad_input_is_one_clear_line(
         arguments = [*arguments, "--data", "builtin"]
     if arguments[0] == "profile" and "--backend" not in arguments:
         arguments = [*arguments, "--backend", "scripted"]
-    done = run(*arguments, cwd=tmp_path)
+    done = llmprof(*arguments, cwd=tmp_path)
     assert done.returncode == code, done.stderr
     assert words in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

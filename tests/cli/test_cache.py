@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.cli.test_app import run
+from tests.command_line import llmprof as run
 
 
 def test_info_prune_and_clear(tmp_path: Path) -> None:

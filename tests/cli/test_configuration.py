@@ -12,7 +12,7 @@ import pytest
 
 from llmprof.cli.configuration import read_configuration
 from llmprof.options import COMMAND_OPTIONS, declared
-from tests.cli.test_app import run
+from tests.command_line import llmprof as run
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """

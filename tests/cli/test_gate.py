@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from llmprof.metrics.samples import Sample
-from tests.cli.test_app import run
+from tests.command_line import llmprof as run
 from tests.report.databases import Made, add_run, pairs, texts
 
 # 100 pairs: the second model prefers 30 more stereotypes, the third two more.

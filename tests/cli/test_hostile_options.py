@@ -11,7 +11,7 @@ from typer.main import get_command
 
 from llmprof.cli.app import app
 from llmprof.errors import LlmprofError
-from tests.cli.test_app import run
+from tests.command_line import llmprof as run
 
 # What a command would do for very long, or to other files, if it were let.
 _LEFT_OUT = {"help", "db", "cache_dir", "config", "include_path", "output", "toxicity_samples"}

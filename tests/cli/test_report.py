@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_app import run
+from tests.command_line import llmprof as run
 
 PROFILE = ("profile", "--backend", "scripted", "--data", "builtin", "--quiet")
 SHORT = ("--profilers", "textual,crows_pairs", "--limit", "6")

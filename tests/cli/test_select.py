@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_app import run
+from tests.command_line import llmprof as run
 
 REQUIRED = {"--target": "mtld", "--output": "a.jsonl"}
 

@@ -11,7 +11,7 @@ import pytest
 
 from llmprof.results import Store
 from llmprof.results.series import SeriesPlace, add_to_series, read_series
-from tests.cli.test_app import run
+from tests.command_line import llmprof as run
 from tests.report.databases import add_run, pairs
 from tests.tiny_models import save_llama
 

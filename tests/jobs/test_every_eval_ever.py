@@ -13,7 +13,7 @@ from jsonschema import Draft7Validator
 
 from llmprof.errors import LlmprofError, UnknownNameError
 from llmprof.jobs.every_eval_ever import evaluation_record
-from tests.cli.test_app import run
+from tests.command_line import llmprof as run
 from tests.report.databases import add_run, pairs
 
 TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}

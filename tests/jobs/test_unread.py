@@ -28,7 +28,7 @@ from llmprof.options import (
 from llmprof.profilers import ModelFacts, create_profiler, for_model
 from llmprof.profilers.registry import BUILT_IN
 from llmprof.requests import Generate
-from tests.cli.test_app import run
+from tests.command_line import llmprof as run
 
 SELECT: dict[str, Any] = {"output": Path("a.jsonl"), "target": "mtld"}
 # Which modules of a backend are given its options.

@@ -18,7 +18,7 @@ from llmprof.jobs.verify import Verification, check, verify_run
 from llmprof.options import ScorerChoice
 from llmprof.profilers import ProfilerOptions
 from llmprof.profilers.registry import BUILT_IN
-from tests.cli.test_app import run
+from tests.command_line import llmprof as run
 from tests.jobs.benchmark.task_files import write_choice, write_cloze, write_pages
 
 PROFILERS = tuple(BUILT_IN)

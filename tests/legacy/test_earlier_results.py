@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.test_app import run
+from tests.command_line import llmprof as run
 
 DATA = Path(__file__).with_name("data")
 COMMANDS = (DATA / "commands.txt").read_text(encoding="utf-8").splitlines()
