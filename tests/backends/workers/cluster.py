@@ -25,20 +25,18 @@ class RayNodes:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._port, client_port = _free_port(), _free_port()
+        self._port = _free_port()
         self.address = f"127.0.0.1:{self._port}"
-        self.client_address = f"ray://127.0.0.1:{client_port}"
         self.environment = {
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": secrets.token_hex(32),
             "RAY_USAGE_STATS_ENABLED": "0",
-            "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": "120",
         }
         self._nodes: list[psutil.Process] = []
         self.start(
             "--head",
             f"--port={self._port}",
-            f"--ray-client-server-port={client_port}",
+            f"--ray-client-server-port={_free_port()}",
             "--include-dashboard=false",
             f"--temp-dir={folder}",
         )
