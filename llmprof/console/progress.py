@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -15,6 +16,8 @@ Listener = Callable[[str, Progress], None]
 
 _LOG_SECONDS = 10.0
 _BAR = 16
+# From the first answers of a part until the time left is told.
+_SETTLING_SECONDS = 5.0
 _PREPARING = "preparing model and data"
 
 
@@ -84,8 +87,9 @@ class _Clock:
     def __init__(self) -> None:
         self._start = time.monotonic()
         self._began: dict[str, float] = {}
-        # When the first answers of a part had come, and how much of it was done by then.
-        self._answered: dict[str, tuple[float, int]] = {}
+        # Of each part, from its first answers on, how much was done when: the later half of it.
+        self._recent: dict[str, deque[tuple[float, int]]] = {}
+        self._answered: dict[str, float] = {}
 
     def whole(self) -> str:
         """How long all parts took, where there were several and it was a second or more."""
@@ -106,14 +110,27 @@ class _Clock:
             return f"took {_duration(seconds)}" if seconds >= 1 else ""
         if progress.done <= progress.cached:
             return ""
-        # The first answers also wait for the model. What comes after them may be cached in part,
-        # and what is left is taken to be so as well.
-        began, before = self._answered.setdefault(name, (seconds, progress.done))
-        if seconds - began < 1 or progress.done <= before:
+        began, before = self._halfway(name, seconds, progress.done)
+        if progress.done <= before:
             return ""
+        # What is left is taken to be cached in part, as what was done is.
         left = (progress.total - progress.done) * (seconds - began) / (progress.done - before)
         speed = f"{progress.tokens / seconds:.0f} tokens/s, " if progress.tokens else ""
         return f"{speed}{_duration(left)} left"
+
+    def _halfway(self, name: str, seconds: float, done: int) -> tuple[float, int]:
+        """When half of the time since the first answers was over, and how much was done by then.
+
+        The first answers also wait for the model and come from small batches, so that only the
+        later half shows how fast a part is. In the first seconds, that half is empty.
+        """
+        first = self._answered.setdefault(name, seconds)
+        recent = self._recent.setdefault(name, deque([(seconds, done)]))
+        if seconds - recent[-1][0] >= 1:
+            recent.append((seconds, done))
+        while len(recent) > 1 and recent[1][0] <= (first + seconds) / 2:
+            recent.popleft()
+        return recent[0] if seconds - first >= _SETTLING_SECONDS else (seconds, done)
 
 
 def _duration(seconds: float) -> str:

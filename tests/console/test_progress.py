@@ -82,8 +82,8 @@ except ValueError:
     [
         # The model is loaded for 20 s; half of what follows repeats what was asked.
         (
-            [(0, 0, 0), (20, 10, 0), (30, 110, 50), (60, 410, 200), (90, 1000, 500)],
-            ["", "", "1:29 left", "0:59 left", "took 1:30"],
+            [(0, 0, 0), (20, 10, 0), (30, 60, 25), (40, 160, 75), (60, 400, 200), (90, 1000, 500)],
+            ["", "", "3:08 left", "1:24 left", "0:50 left", "took 1:30"],
         ),
         # Most is cached, and counted before anything is asked.
         ([(0, 900, 900), (5, 900, 900), (15, 910, 900), (25, 930, 900)], ["", "", "", "0:35 left"]),
