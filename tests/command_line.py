@@ -12,6 +12,8 @@ import huggingface_hub.constants  # noqa: F401  (reads its variables once: befor
 
 from llmprof.cli.app import main
 
+_OF_THE_SUITE = ("LLMPROF_DATA_DIR", "HF_HUB_OFFLINE")
+
 
 class Done(NamedTuple):
     """How a command ended, and what it printed."""
@@ -24,11 +26,7 @@ class Done(NamedTuple):
 def llmprof(*arguments: object, cwd: Path | None = None, **environment: str) -> Done:
     """Run `llmprof ARGUMENTS` in a folder; what is about signals or imports wants a process."""
     stdout, stderr = io.StringIO(), io.StringIO()
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("LLMPROF_") and name != "HF_HUB_OFFLINE"
-    }
+    kept = {name: value for name, value in os.environ.items() if name not in _OF_THE_SUITE}
     with (
         chdir(cwd or Path.cwd()),
         # --offline sets a variable for all that is imported later.

@@ -1,5 +1,6 @@
-"""Files that are nested too deeply are refused in one line, or count as absent, wherever read."""
+"""Files that are nested too deeply or have endless keys are refused in one line, or not used."""
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from typer.main import get_command
 
 from llmprof.backends.huggingface.adapters import with_base
 from llmprof.backends.huggingface.gguf import is_whole
-from llmprof.backends.huggingface.weights import weight_files
+from llmprof.backends.huggingface.weights import parameter_count, weight_files
 from llmprof.backends.toxicity.label_schemes import read_scheme
 from llmprof.backends.toxicity.recording import ScoreRecorder
 from llmprof.cache.facts import recall
@@ -52,6 +53,23 @@ def test_file_that_is_nested_too_deeply_is_one_line(name: str, tmp_path: Path) -
     with pytest.raises(LlmprofError) as caught:
         read(tmp_path / file)
     assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("content", ["a" + ".a" * 100_000 + " = 1", "[a" + ".a" * 9_999 + "]"])
+@pytest.mark.parametrize("name", [name for name in READERS if READERS[name][1] == TOML])
+def test_a_key_of_too_many_parts_is_one_line(name: str, content: str, tmp_path: Path) -> None:
+    file, _, read = READERS[name]
+    (tmp_path / file).write_text(content)
+    with pytest.raises(LlmprofError, match=r"more than 1,000 dots|larger than") as caught:
+        read(tmp_path / file)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_header_of_weights_that_is_nested_too_deeply_counts_as_unknown(tmp_path: Path) -> None:
+    header = b"[" * 100_000 + b"]" * 100_000
+    content = struct.pack("<Q", len(header)) + header
+    (tmp_path / "model.safetensors").write_bytes(content)
+    assert parameter_count(tmp_path, "model.safetensors") is None
 
 
 def test_notes_that_are_nested_too_deeply_count_as_absent(tmp_path: Path) -> None:

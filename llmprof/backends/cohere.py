@@ -109,7 +109,9 @@ class CohereBackend:
         key = secret_from_environment(KEY_VARIABLE)
         if key is None:
             raise BackendError(f"there is no key for Cohere; set {KEY_VARIABLE}")
-        address = options.base_url or os.environ.get(ADDRESS_VARIABLE) or _ADDRESS
+        address = options.base_url
+        if address is None:
+            address = os.environ.get(ADDRESS_VARIABLE) or _ADDRESS
         self._key = key
         self._transport = Transport(
             Server("Cohere", address.rstrip("/"), key, KEY_VARIABLE),

@@ -80,7 +80,8 @@ class OpenAIBackend:
                 f"OpenAI needs a key: set {KEY_VARIABLE}, or give the address of another server "
                 "with --base-url, such as http://localhost:8000/v1"
             )
-        address = options.base_url or f"https://{_OPENAI_HOST}/v1"
+        own = options.base_url
+        address = f"https://{_OPENAI_HOST}/v1" if own is None else own
         self._server = Server("the server", address.rstrip("/"), key, KEY_VARIABLE)
         self._transport = Transport(
             self._server,

@@ -117,6 +117,9 @@ def _stored(context: typer.Context, sql: str, *values: object) -> list[tuple[str
     try:
         uri = f"{Path(os.path.realpath(path)).as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True)) as connection:
-            return connection.execute(sql, values).fetchall()
+            connection.text_factory = lambda raw: raw.decode(errors="replace")
+            rows = connection.execute(sql, values).fetchall()
     except sqlite3.Error:
         return []
+    # A damaged database may hold bytes or numbers where names belong.
+    return [row for row in rows if all(isinstance(value, str) for value in row)]

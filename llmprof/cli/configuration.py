@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typer.core import TyperGroup
 
 from llmprof.errors import ConfigError
 from llmprof.options import COMMAND_OPTIONS, Option, declared
+from llmprof.toml_files import read_toml
 
 _NAME = "llmprof.toml"
 # Parameters that a file cannot set.
@@ -97,12 +97,12 @@ def _options_by_command(context: typer.Context) -> Mapping[str, set[str]]:
 
 def _read(path: Path) -> _Values:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return read_toml(path)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"cannot read configuration file {path}: {error}; check --config"
         ) from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except ValueError as error:
         raise ConfigError(f"configuration file {path} is not TOML: {error}; correct it") from error
 
 

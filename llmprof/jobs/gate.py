@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +14,7 @@ from llmprof.report.changes import difference_finder
 from llmprof.report.contents import Omission, ReportedRun, Row, Section
 from llmprof.report.runs import choose_runs
 from llmprof.results import COMPLETE, Store
+from llmprof.toml_files import read_toml
 
 GATE_FAILED, GATE_UNDECIDED = 3, 4
 
@@ -88,8 +88,8 @@ def read_gate_file(file: Path) -> StatedGates:
         ConfigError: it cannot be read, or contains something else.
     """
     try:
-        values = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        values = read_toml(file)
+    except (OSError, ValueError) as error:
         what = error.strerror if isinstance(error, OSError) else error
         raise ConfigError(f"cannot read gates from {file}: {what}") from error
     for name, value in values.items():

@@ -93,7 +93,7 @@ def read_norms(path: Path) -> Norms:
     try:
         table = parquet.read_table(path)
     except (OSError, pyarrow.ArrowException) as error:
-        first = str(error).splitlines()[0][:120]
+        first = str(error).splitlines()[0][:120] if path.exists() else "there is no such file"
         raise DataError(f"{path} cannot be read as norms: {first}") from error
     metadata = table.schema.metadata or {}
     stated = metadata.get(b"llmprof_norms", b"").decode(errors="replace")

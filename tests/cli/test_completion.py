@@ -6,9 +6,11 @@ import os
 import pty
 import select
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -111,6 +113,16 @@ def test_runs_are_offered_from_the_database_that_the_line_names(
 def test_database_that_cannot_be_read_offers_nothing(tmp_path: Path) -> None:
     (tmp_path / "llmprof.db").write_bytes(b"not a database at all" * 100)
     assert complete("llmprof report ", tmp_path) == []
+
+
+def test_values_that_are_no_names_are_not_offered(tmp_path: Path) -> None:
+    with Store(tmp_path / "llmprof.db") as store:
+        for model in ("good", "bad"):
+            store.begin_run(RunStart("profile", model, "scripted", {}, 0, {}))
+    with closing(sqlite3.connect(tmp_path / "llmprof.db")) as connection, connection:
+        connection.execute("UPDATE runs SET model = X'41ff', name = X'41ff' WHERE model = 'bad'")
+    assert complete("llmprof profile --backend scripted ", tmp_path) == ["good"]
+    assert len(complete("llmprof report ", tmp_path)) == 2
 
 
 def test_zsh_shows_the_model_of_a_run_whatever_it_is_called(folder: Path) -> None:

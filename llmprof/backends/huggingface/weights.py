@@ -132,7 +132,7 @@ def _shapes(folder: Path, weights: str) -> list[list[int]] | None:
             with (folder / name).open("rb") as file:
                 header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
             found += [each["shape"] for key, each in header.items() if key != _METADATA]
-        except (ValueError, LookupError, TypeError, AttributeError, MemoryError, OverflowError):
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError, MemoryError):
             return None  # broken: loading it will tell
     return found
 

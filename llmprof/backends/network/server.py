@@ -226,8 +226,12 @@ class Server:
                 "and the network, then run the same command to resume",
             )
         if isinstance(error, httpx.TimeoutException):
-            return PassingFault("Timeout", f"{self.provider} at {self.host}: {kind}")
-        return PassingFault("ConnectionLost", f"{self.provider} at {self.host}: {kind}")
+            return PassingFault(
+                "Timeout", f"{self.provider} at {self.host} does not answer in time ({kind})"
+            )
+        return PassingFault(
+            "ConnectionLost", f"{self.provider} at {self.host} gives no complete answer ({kind})"
+        )
 
     def late(self) -> PassingFault:
         """The failure for a response that was not complete in time."""

@@ -6,7 +6,6 @@ Taken from the models' cards; other labels are never guessed.
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from llmprof.errors import ConfigError, UsageError
 from llmprof.requests import Toxicity
+from llmprof.toml_files import read_toml
 
 PERSPECTIVE_ATTRIBUTES = (
     "TOXICITY",
@@ -153,10 +153,10 @@ def read_scheme(path: Path, model: str, labels: Sequence[str]) -> LabelScheme:
         ConfigError: the file cannot be read or is not such a file, or a name in it does not exist.
     """
     try:
-        content = tomllib.loads(path.expanduser().read_text(encoding="utf-8"))
+        content = read_toml(path.expanduser())
     except OSError as error:
         raise ConfigError(f"cannot read label map {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except ValueError as error:
         raise ConfigError(f"label map {path} is not TOML: {error}; correct it") from error
     for name in content:
         _check(path, "key", name, ("activation", "labels"))

@@ -63,7 +63,7 @@ class ModerationBackend:
                 "scorer"
             )
         self.model = options.model or DEFAULT_MODEL
-        address = (options.base_url or _ADDRESS).rstrip("/")
+        address = (_ADDRESS if options.base_url is None else options.base_url).rstrip("/")
         self._server = Server("the moderation endpoint", address, key, KEY_VARIABLE)
         self._transport = Transport(
             self._server,

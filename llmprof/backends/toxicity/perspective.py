@@ -61,7 +61,7 @@ class PerspectiveBackend:
             )
         server = Server(
             "Perspective",
-            (options.base_url or _ADDRESS).rstrip("/"),
+            (_ADDRESS if options.base_url is None else options.base_url).rstrip("/"),
             key,
             KEY_VARIABLE,
             key_header="x-goog-api-key",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import tomllib
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from llmprof.errors import ConfigError
+from llmprof.toml_files import read_toml
 
 OBJECTIVES = ("sft", "dpo")
 METHODS = ("lora", "full")
@@ -91,10 +91,10 @@ def read_recipe(path: Path, base: TrainingRecipe | None = None) -> TrainingRecip
         ConfigError: the file does not exist, is not TOML, or has an unknown name or value.
     """
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        found = read_toml(path)
     except OSError as error:
         raise ConfigError(f"cannot read recipe {path}: {error.strerror}; check --recipe") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except ValueError as error:
         raise ConfigError(f"recipe {path} is not TOML: {error}; correct it") from error
     known = {each.name for each in fields(TrainingRecipe)}
     for name, value in found.items():

@@ -1,7 +1,7 @@
 """Addresses, keys, proxies and answers of servers: what cannot work is one line."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +15,8 @@ from llmprof.backends.cohere import CohereBackend
 from llmprof.backends.network.retries import FatalFault, RetryPolicy, retry_after_seconds
 from llmprof.backends.network.server import Server, secret_from_environment
 from llmprof.backends.openai import OpenAIBackend
+from llmprof.backends.toxicity.moderation import ModerationBackend
+from llmprof.backends.toxicity.perspective import PerspectiveBackend
 from llmprof.errors import BackendError, LlmprofError, UsageError
 from llmprof.requests import Generate, Message
 from llmprof.responses import Completion, Failure
@@ -67,6 +69,18 @@ def test_odd_address_is_one_line(address: str) -> None:
     assert len(str(caught.value).splitlines()) == 1
     assert len(str(caught.value)) < 500
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["", " "])
+@pytest.mark.parametrize(
+    "create", [OpenAIBackend, CohereBackend, PerspectiveBackend, ModerationBackend]
+)
+def test_an_empty_address_is_not_the_providers_own(
+    create: Callable[[BackendOptions], Any], address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CO_API_KEY", "secret")
+    with pytest.raises(UsageError, match="the address of"):
+        create(BackendOptions(model="m", base_url=address))
 
 
 @given(st.text(max_size=30))
