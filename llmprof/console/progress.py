@@ -213,7 +213,9 @@ def _live() -> Iterator[Listener]:
         finally:
             display.update(preparing, visible=False)
             if tasks and (words := clock.whole()):
-                display.add_task(words, total=1, completed=1, count="", times="")
+                done = display.add_task(words, total=1, count="", times="")
+                # Only an update marks it as finished, without which the spinner stays.
+                display.update(done, completed=1)
 
 
 def _note(progress: Progress, *, zeros: bool = True) -> str:
