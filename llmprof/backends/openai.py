@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any
 
 from llmprof.backends.network.retries import PassingFault, RequestFault, RetryPolicy
-from llmprof.backends.network.server import Server, secret_from_environment
+from llmprof.backends.network.server import Server, address_or, secret_from_environment
 from llmprof.backends.network.transport import Call, Transport
 from llmprof.backends.openai_answers import (
     ListedModel,
@@ -80,9 +80,8 @@ class OpenAIBackend:
                 f"OpenAI needs a key: set {KEY_VARIABLE}, or give the address of another server "
                 "with --base-url, such as http://localhost:8000/v1"
             )
-        own = options.base_url
-        address = f"https://{_OPENAI_HOST}/v1" if own is None else own
-        self._server = Server("the server", address.rstrip("/"), key, KEY_VARIABLE)
+        address = address_or(options.base_url, f"https://{_OPENAI_HOST}/v1")
+        self._server = Server("the server", address, key, KEY_VARIABLE)
         self._transport = Transport(
             self._server,
             options,

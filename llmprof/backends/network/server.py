@@ -72,6 +72,11 @@ class Secret:
 _KEY = re.compile(r"[!-~]+")
 
 
+def address_or(stated: str | None, default: str) -> str:
+    """The address that a user states, even an empty one, or else the provider's own."""
+    return (default if stated is None else stated).rstrip("/")
+
+
 def secret_from_environment(variable: str) -> Secret | None:
     """The secret in an environment variable; None if it is unset or blank.
 

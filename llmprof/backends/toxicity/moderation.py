@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from llmprof.backends.network.retries import RetryPolicy
-from llmprof.backends.network.server import Server, secret_from_environment
+from llmprof.backends.network.server import Server, address_or, secret_from_environment
 from llmprof.backends.network.transport import Call, Transport
 from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.errors import BackendError
@@ -63,7 +63,7 @@ class ModerationBackend:
                 "scorer"
             )
         self.model = options.model or DEFAULT_MODEL
-        address = (_ADDRESS if options.base_url is None else options.base_url).rstrip("/")
+        address = address_or(options.base_url, _ADDRESS)
         self._server = Server("the moderation endpoint", address, key, KEY_VARIABLE)
         self._transport = Transport(
             self._server,

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from llmprof.backends.network.retries import FatalFault, RequestFault, RetryPolicy
-from llmprof.backends.network.server import Server, secret_from_environment
+from llmprof.backends.network.server import Server, address_or, secret_from_environment
 from llmprof.backends.network.transport import Call, Transport
 from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.errors import BackendError
@@ -61,7 +61,7 @@ class PerspectiveBackend:
             )
         server = Server(
             "Perspective",
-            (_ADDRESS if options.base_url is None else options.base_url).rstrip("/"),
+            address_or(options.base_url, _ADDRESS),
             key,
             KEY_VARIABLE,
             key_header="x-goog-api-key",
