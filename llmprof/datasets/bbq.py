@@ -6,14 +6,14 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from itertools import islice
 
+from llmprof.datasets.downloads import GitHubFile, HubFile
 from llmprof.datasets.files import (
     DataFile,
-    HubFile,
     SourceFile,
     in_turn,
     is_there,
+    open_parts,
     open_source,
-    source_of_parts,
 )
 from llmprof.datasets.items import BiasQuestion, DataOptions, Dataset
 from llmprof.datasets.parsing import Record, read_records
@@ -45,8 +45,15 @@ FILES = {
     )
     for category in CATEGORIES
 }
-# The authors' analysis of which answer is the biased one; not on the Hub.
-TARGETS = DataFile("bbq/additional_metadata.csv")
+# The authors' analysis of which answer is the biased one.
+TARGETS = DataFile(
+    "bbq/additional_metadata.csv",
+    GitHubFile(
+        "nyu-mll/BBQ",
+        "bea11bd97d79217245b5871acd247b9d6eb24598",
+        "analysis_scripts/additional_metadata.csv",
+    ),
+)
 # How the data phrase "unknown"; used where an option has no label.
 UNKNOWN_TEXTS = frozenset(
     {
@@ -87,21 +94,19 @@ def load_bbq(options: DataOptions, categories: Sequence[str] = CATEGORIES) -> Da
         DataNotFoundError: none of the files is there.
         DataError: a line is broken, with file, line and field, or there is none.
     """
-    there = [category for category in categories if is_there(FILES[category], options)]
-    files = [open_source(FILES[category], options) for category in there or categories]
+    parts = open_parts({category: FILES[category] for category in categories}, options)
     targets_file = open_source(TARGETS, options) if is_there(TARGETS, options) else None
     targets = _targets(targets_file) if targets_file else {}
     questions = [
         [read_question(record, targets) for record in islice(read_records(file), options.limit)]
-        for file in files
+        for file in parts.files.values()
     ]
     items = tuple(islice(in_turn(questions), options.limit))
     if not items:
-        raise DataError(f"{files[0].name} holds no questions; give the authors' complete file")
-    read = [*files, *([targets_file] if targets_file else [])]
+        raise DataError(f"{parts.first.name} holds no questions; give the authors' complete file")
+    read = [*parts.files.values(), *([targets_file] if targets_file else [])]
     sha256 = hashlib.sha256(b"".join(file.content for file in read)).hexdigest()
-    missing = [category for category in categories if category not in there]
-    return Dataset("bbq", source_of_parts(files[0], missing), sha256, items)
+    return Dataset("bbq", parts.source, sha256, items)
 
 
 def _targets(file: SourceFile) -> _Targets:

@@ -2,26 +2,20 @@
 
 Ruiz-Fernández et al. 2025 (arXiv 2507.11216) and Jin et al. 2024 (arXiv 2307.16778). Each source
 says where its files are and how a record becomes a question; who the biased answer is follows from
-the authors' own labels. None of them is read from the Hub: no commit of theirs there was verified.
+the authors' own labels.
 """
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 
 from llmprof.datasets.bbq import CONDITIONS, POLARITIES
-from llmprof.datasets.files import (
-    DataFile,
-    combine,
-    in_turn,
-    is_there,
-    open_source,
-    source_of_parts,
-)
+from llmprof.datasets.downloads import GitHubFile
+from llmprof.datasets.files import DataFile, in_turn, open_parts
 from llmprof.datasets.items import BiasQuestion, DataOptions, Dataset
 from llmprof.datasets.parsing import Record, read_records
 from llmprof.errors import DataError
@@ -42,6 +36,14 @@ _UNKNOWN = {
         "No es pot determinar",
     ),
 }  # fmt: skip
+_SPANISH_DATA = GitHubFile(
+    "langtech-bsc/EsBBQ-CaBBQ", "ee2e0f6123f718b735fc445d368d92acd2c223be", "data_LANGUAGE"
+)
+_KOREAN_DATA = GitHubFile(
+    "naver-ai/KoBBQ",
+    "0dd165aeaaacd1bd46c63513a9b2e9875eb6dce7",
+    "data/KoBBQ_test_samples.tsv",
+)
 _OF_SPAIN = (
     "Age",
     "DisabilityStatus",
@@ -183,7 +185,11 @@ def _choices(record: Record) -> tuple[str, str, str]:
 
 
 def _spanish(folder: str, language: str) -> Adaptation:
-    files = {each: DataFile(f"{folder}/{each}.full.jsonl") for each in _OF_SPAIN}
+    files = {}
+    for category in _OF_SPAIN:
+        name = f"{category}.full.jsonl"
+        online = replace(_SPANISH_DATA, path=f"data_{language}/{name}")
+        files[category] = DataFile(f"{folder}/{name}", online)
     return Adaptation(files, _OF_SPAIN, partial(_of_spain, language=language))
 
 
@@ -192,7 +198,9 @@ ADAPTATIONS: Mapping[str, Adaptation] = {
     "esbbq": _spanish("esbbq", "es"),
     "cabbq": _spanish("cabbq", "ca"),
     "kobbq": Adaptation(
-        {"test samples": DataFile("kobbq/KoBBQ_test_samples.tsv")}, _OF_KOREA, _of_korea
+        {"test samples": DataFile("kobbq/KoBBQ_test_samples.tsv", _KOREAN_DATA)},
+        _OF_KOREA,
+        _of_korea,
     ),
 }
 
@@ -206,15 +214,13 @@ def load_adaptation(options: DataOptions, name: str) -> Dataset[BiasQuestion]:
         DataNotFoundError: none of the files is there.
         DataError: a line is broken, with file, line and field, or there is none.
     """
-    source = ADAPTATIONS[name]
-    there = [part for part, file in source.files.items() if is_there(file, options)]
-    files = [open_source(source.files[part], options) for part in there or source.files]
+    adaptation = ADAPTATIONS[name]
+    parts = open_parts(adaptation.files, options)
     questions = [
-        [source.read(record) for record in islice(read_records(file), options.limit)]
-        for file in files
+        [adaptation.read(record) for record in islice(read_records(file), options.limit)]
+        for file in parts.files.values()
     ]
     items = tuple(islice(in_turn(questions), options.limit))
     if not items:
-        raise DataError(f"{files[0].name} holds no questions; give the authors' complete file")
-    missing = [part for part in source.files if part not in there]
-    return Dataset(name, source_of_parts(files[0], missing), combine(files)[1], items)
+        raise DataError(f"{parts.first.name} holds no questions; give the authors' complete file")
+    return Dataset(name, parts.source, parts.sha256, items)

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 from itertools import islice
 
-from llmprof.datasets.files import DataFile, HubFile, open_source
+from llmprof.datasets.downloads import GitHubFile
+from llmprof.datasets.files import DataFile, open_source
 from llmprof.datasets.items import DataOptions, Dataset, SentencePair
 from llmprof.datasets.parsing import Record, read_delimited, read_records
 from llmprof.errors import DataError
 
-# The repository on the Hub holds a loading script only; the Hub converts its data to Parquet in a
-# branch of its own, whose commit is stored with the results.
 FILE = DataFile(
     "crows_pairs/crows_pairs_anonymized.csv",
-    HubFile("nyu-mll/crows_pairs", "refs/convert/parquet", "crows_pairs/test/0000.parquet"),
+    GitHubFile(
+        "nyu-mll/crows-pairs",
+        "8aaac11c485473159ec9328a65253a5be9a479dc",
+        "data/crows_pairs_anonymized.csv",
+    ),
 )
-# Separated by tabs, in spite of its ending. No commit of a copy on the Hub was verified.
+# Separated by tabs, in spite of its ending. No commit of a copy online was verified.
 FRENCH = DataFile("crows_pairs/crows_pairs_FR_languagearc_contribution+210.csv")
 DIRECTIONS = ("stereo", "antistereo")
 BIAS_TYPES = (
@@ -37,7 +40,7 @@ _FRENCH_TYPES = (*BIAS_TYPES, "autre")
 
 
 def load_crows_pairs(options: DataOptions, language: str = "en") -> Dataset[SentencePair]:
-    """Read the authors' CSV, or the Hub's copy, whose labels are numbers; `fr` is in a folder only.
+    """Read the authors' CSV; that of French (`fr`) is read from a folder only.
 
     Raises:
         DataNotFoundError: there is no such file.
@@ -61,8 +64,8 @@ def _pair(record: Record) -> SentencePair:
         id=str(record.line if number is None else number),
         more=record.text("sent_more"),
         less=record.text("sent_less"),
-        bias_type=_label(record, "bias_type", BIAS_TYPES),
-        direction=_label(record, "stereo_antistereo", DIRECTIONS),
+        bias_type=record.choice("bias_type", BIAS_TYPES),
+        direction=record.choice("stereo_antistereo", DIRECTIONS),
     )
 
 
@@ -79,10 +82,3 @@ def _french_pair(record: Record) -> SentencePair:
         bias_type=found,
         direction=record.choice("stereo_antistereo", DIRECTIONS),
     )
-
-
-def _label(record: Record, field: str, names: tuple[str, ...]) -> str:
-    number = record.values.get(field)
-    if isinstance(number, int) and 0 <= number < len(names):
-        return names[number]
-    return record.choice(field, names)

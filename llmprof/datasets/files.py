@@ -1,50 +1,36 @@
-"""Find and read a data set's file: in a folder, on the Hub, or among the built-in samples."""
+"""Find and read a data set's file: in a folder, online, or among the built-in samples."""
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any, TypeVar
 
+from llmprof.datasets.downloads import OnlineFile, download
 from llmprof.datasets.items import DataOptions
 from llmprof.errors import DataError, DataNotFoundError
 
 # How an escaped half of a surrogate pair begins.
 _SURROGATE = "\\ud"
 BUILTIN_DIR = Path(__file__).parent / "builtin"
-_TIMEOUT_SECONDS = 20.0
-_FORBIDDEN = "--offline forbids a download"
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class HubFile:
-    """One file of a data set on the Hub; `revision` is a commit hash wherever there is one.
-
-    `path` may have a `*` in its name where part of the name differs from file to file.
-    """
-
-    repo: str
-    revision: str
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
 class DataFile:
-    """Where a data set's file is: `path` in a data folder, `hub` on the Hub.
+    """Where a data set's file is: `path` in a data folder, `online` where it is downloaded from.
 
     The two may have different formats, which the ending of each path tells. `path` may have a `*`
-    as that of `HubFile` may. `hub` is None for a file that is not on the Hub.
+    as that of `HubFile` may. `online` is None for a file that llmprof cannot download.
     """
 
     path: str
-    hub: HubFile | None = None
+    online: OnlineFile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +112,15 @@ def read_file(path: Path, source: str) -> SourceFile:
 
 
 def is_there(file: DataFile, options: DataOptions) -> bool:
-    """Whether the file is in the folder or built in; a file on the Hub is assumed to be there."""
+    """Whether the file is in the folder or built in; an online file is assumed to be there."""
     root = BUILTIN_DIR if options.data == "builtin" else options.folder
     if root is None:
-        return file.hub is not None
+        return file.online is not None
     return _named(root.expanduser(), file.path).is_file()
 
 
 def open_source(file: DataFile, options: DataOptions) -> SourceFile:
-    """Read the data set's file from the folder, the Hub, or the built-in samples.
+    """Read the data set's file from the folder, a download, or the built-in samples.
 
     Raises:
         DataNotFoundError: there is no such file, or it cannot be fetched, with what to do.
@@ -150,14 +136,12 @@ def open_source(file: DataFile, options: DataOptions) -> SourceFile:
     if folder is not None:
         path = _named(Path(os.path.realpath(folder.expanduser())), file.path)
         return read_file(path, f"folder:{path}")
-    if file.hub is None:
+    if file.online is None:
         raise DataNotFoundError(
-            f"{file.path} is not on the Hub; put it in a folder and pass --data-dir DIR, or use "
-            "--data builtin"
+            f"llmprof cannot download {file.path}; put it in a folder and pass --data-dir DIR, or "
+            "use --data builtin"
         )
-    path, commit = download(file.hub, offline=options.offline)
-    name = "/".join(path.parts[-1 - file.hub.path.count("/") :])
-    return read_file(path, f"hub:{file.hub.repo}@{commit}/{name}")
+    return read_file(*download(file.online, offline=options.offline))
 
 
 def _named(folder: Path, path: str) -> Path:
@@ -179,12 +163,34 @@ def combine(files: Sequence[SourceFile]) -> tuple[str, str]:
     return ", ".join(sources), hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
-def source_of_parts(first: SourceFile, missing: Sequence[str]) -> str:
-    """The folder or the Hub's repository of a data set in parts, and which parts it lacks."""
-    if first.source == "builtin":
-        return first.source
-    folder = str(Path(first.source).parent)
-    return f"{folder} (not there: {', '.join(missing)})" if missing else folder
+@dataclass(frozen=True, slots=True)
+class SourceParts:
+    """The files of a data set in parts, by name; `source` tells which parts are not there."""
+
+    files: Mapping[str, SourceFile]
+    source: str
+    sha256: str
+
+    @property
+    def first(self) -> SourceFile:
+        return next(iter(self.files.values()))
+
+
+def open_parts(known: Mapping[str, DataFile], options: DataOptions) -> SourceParts:
+    """Read those parts of a data set that are there, in the order of `known`.
+
+    Raises:
+        DataNotFoundError: none of them is there, or one cannot be downloaded.
+    """
+    there = [name for name, file in known.items() if is_there(file, options)]
+    files = {name: open_source(known[name], options) for name in there or known}
+    missing = [name for name in known if name not in files]
+    sources = [file.source for file in files.values()]
+    source = sources[0]
+    if source != "builtin":
+        source = os.path.commonpath([Path(each).parent for each in sources])
+        source += f" (not there: {', '.join(missing)})" if missing else ""
+    return SourceParts(files, source, combine(list(files.values()))[1])
 
 
 def in_turn(lists: Iterable[Sequence[_T]]) -> Iterator[_T]:
@@ -194,94 +200,3 @@ def in_turn(lists: Iterable[Sequence[_T]]) -> Iterator[_T]:
     [1, 10, 2, 3]
     """
     return (each for each in chain.from_iterable(zip_longest(*lists)) if each is not None)
-
-
-def download(file: HubFile, *, offline: bool) -> tuple[Path, str]:
-    """Path of the file in the Hub's local cache, downloaded if needed, and its commit hash.
-
-    Raises:
-        DataNotFoundError: it is not there and `offline` is set, or the Hub does not give it.
-    """
-    import httpx
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    if "*" in file.path:
-        file = _with_full_name(file, offline=offline)
-
-    def fetch(*, cached: bool) -> str:
-        return hf_hub_download(
-            file.repo,
-            file.path,
-            repo_type="dataset",
-            revision=file.revision,
-            local_files_only=cached,
-        )
-
-    try:
-        path = fetch(cached=True)
-    except LocalEntryNotFoundError as error:
-        if offline:
-            raise _missing(file, _FORBIDDEN) from error
-        try:
-            # A failing download is retried for half a minute; this request fails at once.
-            url = hf_hub_url(file.repo, file.path, repo_type="dataset", revision=file.revision)
-            get_hf_file_metadata(url, timeout=_TIMEOUT_SECONDS)
-            path = fetch(cached=False)
-        except (HfHubHTTPError, httpx.HTTPError, OSError) as problem:
-            raise _missing(file, _refusal(problem)) from problem
-    # The Hub's cache keeps a file as .../snapshots/COMMIT/PATH.
-    commit = Path(path).parents[file.path.count("/")].name
-    return Path(path), commit
-
-
-def _with_full_name(file: HubFile, *, offline: bool) -> HubFile:
-    """The file whose path the `*` stands for: in the Hub's local cache, or in the Hub's listing.
-
-    Raises:
-        DataNotFoundError: there is none in the cache and `offline` is set, or none on the Hub.
-    """
-    import httpx
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        root = Path(
-            snapshot_download(
-                file.repo, repo_type="dataset", revision=file.revision, local_files_only=True
-            )
-        )
-        names = [path.relative_to(root).as_posix() for path in root.glob(file.path)]
-    except LocalEntryNotFoundError:
-        names = []
-    if not names:
-        if offline:
-            raise _missing(file, _FORBIDDEN)
-        try:
-            listed = HfApi().list_repo_tree(
-                file.repo,
-                file.path.rpartition("/")[0],
-                revision=file.revision,
-                repo_type="dataset",
-            )
-            names = [each.path for each in listed]
-        except (HfHubHTTPError, httpx.HTTPError, OSError) as problem:
-            raise _missing(file, _refusal(problem)) from problem
-    found = sorted(fnmatch.filter(names, file.path))
-    if not found:
-        raise _missing(file, "the Hub has no such file at that revision")
-    return replace(file, path=found[0])
-
-
-def _refusal(problem: Exception) -> str:
-    first = next(iter(str(problem).splitlines()), "")[:120].strip()
-    return f"the Hub did not give it ({type(problem).__name__}: {first})"
-
-
-def _missing(file: HubFile, reason: str) -> DataNotFoundError:
-    name = f"--include '{file.path}'" if "*" in file.path else file.path
-    return DataNotFoundError(
-        f"data file {file.path} of {file.repo} is not on this machine and {reason}; run "
-        f"`hf download --repo-type dataset --revision {file.revision} {file.repo} {name}` "
-        "where there is a network, pass --data-dir DIR, or use --data builtin"
-    )

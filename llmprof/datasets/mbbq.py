@@ -7,23 +7,17 @@ the data, the answers "unknown" included.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import islice
 
 from llmprof.datasets.bbq import read_question
-from llmprof.datasets.files import (
-    DataFile,
-    combine,
-    in_turn,
-    is_there,
-    open_source,
-    source_of_parts,
-)
+from llmprof.datasets.downloads import GitHubFile
+from llmprof.datasets.files import DataFile, in_turn, is_there, open_parts
 from llmprof.datasets.items import BiasQuestion, DataOptions, Dataset
 from llmprof.datasets.parsing import read_records
 from llmprof.errors import DataError
 from llmprof.options import BBQ_LANGUAGES as BBQ_LANGUAGES
 
+_REPO, _COMMIT = "Veranep/MBBQ", "adaa40172cdcf52eb403c01954a1aef8b0b1e97d"
 MBBQ_CATEGORIES = (
     "Age",
     "Disability_status",
@@ -45,26 +39,26 @@ def load_mbbq(options: DataOptions, language: str) -> list[Dataset[BiasQuestion]
     """
     found = [_load(options, "", language)]
     control = _files("_control", language)
-    if any(is_there(file, options) for file in control):
+    if any(is_there(file, options) for file in control.values()):
         found.append(_load(options, "_control", language))
     return found
 
 
-def _files(kind: str, language: str) -> Sequence[DataFile]:
-    return [DataFile(f"mbbq/{name}{kind}_{language}.jsonl") for name in MBBQ_CATEGORIES]
+def _files(kind: str, language: str) -> dict[str, DataFile]:
+    files = {}
+    for category in MBBQ_CATEGORIES:
+        name = f"{category}{kind}_{language}.jsonl"
+        files[category] = DataFile(f"mbbq/{name}", GitHubFile(_REPO, _COMMIT, f"data/{name}"))
+    return files
 
 
 def _load(options: DataOptions, kind: str, language: str) -> Dataset[BiasQuestion]:
-    known = dict(zip(MBBQ_CATEGORIES, _files(kind, language), strict=True))
-    there = [name for name, file in known.items() if is_there(file, options)]
-    files = [open_source(known[name], options) for name in there or MBBQ_CATEGORIES]
+    parts = open_parts(_files(kind, language), options)
     questions = [
         [read_question(record, {}) for record in islice(read_records(file), options.limit)]
-        for file in files
+        for file in parts.files.values()
     ]
     items = tuple(islice(in_turn(questions), options.limit))
     if not items:
-        raise DataError(f"{files[0].name} holds no questions; give the authors' complete file")
-    missing = [name for name in MBBQ_CATEGORIES if name not in there]
-    source = source_of_parts(files[0], missing)
-    return Dataset(f"mbbq{kind}_{language}", source, combine(files)[1], items)
+        raise DataError(f"{parts.first.name} holds no questions; give the authors' complete file")
+    return Dataset(f"mbbq{kind}_{language}", parts.source, parts.sha256, items)

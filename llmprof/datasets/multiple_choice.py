@@ -10,7 +10,8 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from llmprof.datasets.files import DataFile, HubFile, SourceFile, is_there, open_source, read_file
+from llmprof.datasets.downloads import HubFile
+from llmprof.datasets.files import DataFile, SourceFile, is_there, open_source, read_file
 from llmprof.datasets.items import DataOptions, Dataset, MultipleChoice
 from llmprof.datasets.parsing import Record, read_records
 from llmprof.errors import DataError, UnknownNameError

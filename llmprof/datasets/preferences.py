@@ -8,43 +8,40 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from llmprof.datasets.files import (
-    DataFile,
-    HubFile,
-    combine,
-    in_turn,
-    is_there,
-    open_source,
-    read_file,
-    source_of_parts,
-)
+from llmprof.datasets.downloads import GitHubFile
+from llmprof.datasets.files import DataFile, in_turn, is_there, open_parts, read_file
 from llmprof.datasets.items import DataOptions, Dataset
 from llmprof.datasets.parsing import Record, read_records
 from llmprof.errors import DataError, UnknownNameError
 
 _LABELS = ("1", "2")
 _INSTRUCTION_FIELDS = ("input", "instruction", "prompt")
-# The repository on the Hub holds a loading script only; the Hub converts its data to Parquet in a
-# branch of its own, whose commit is stored with the results.
-_LLMBAR = {
-    "natural": "Natural",
-    "neighbor": "Adversarial_Neighbor",
-    "gptinst": "Adversarial_GPTInst",
-    "gptout": "Adversarial_GPTOut",
-    "manual": "Adversarial_Manual",
+_REPO, _COMMIT = "princeton-nlp/LLMBar", "900616bff90b6c6c8e1681f7d079250637c55992"
+# By name: the folders of the authors' repository. Beside their own pairs they publish human
+# preferences of other data sets.
+_FOLDERS = {
+    "llmbar": {
+        "natural": "LLMBar/Natural",
+        "neighbor": "LLMBar/Adversarial/Neighbor",
+        "gptinst": "LLMBar/Adversarial/GPTInst",
+        "gptout": "LLMBar/Adversarial/GPTOut",
+        "manual": "LLMBar/Adversarial/Manual",
+    },
+    "human_pairs": {
+        "mt_bench": "Processed/MT-Bench",
+        "faireval": "Processed/FairEval",
+        "llmeval2": "Processed/LLMEval^2",
+    },
 }
 ADVERSARIAL = ("neighbor", "gptinst", "gptout", "manual")
-# Human preferences of other data sets, as the authors of LLMBar publish them beside their own.
-_HUMAN = ("mt_bench", "faireval", "llmeval2")
 FILES: Mapping[str, Mapping[str, DataFile]] = {
-    "llmbar": {
+    name: {
         subset: DataFile(
-            f"llmbar/{subset}.json",
-            HubFile("princeton-nlp/LLMBar", "refs/convert/parquet", f"LLMBar/{name}/0000.parquet"),
+            f"llmbar/{subset}.json", GitHubFile(_REPO, _COMMIT, f"Dataset/{folder}/dataset.json")
         )
-        for subset, name in _LLMBAR.items()
-    },
-    "human_pairs": {subset: DataFile(f"llmbar/{subset}.json") for subset in _HUMAN},
+        for subset, folder in folders.items()
+    }
+    for name, folders in _FOLDERS.items()
 }
 PREFERENCE_DATASETS = tuple(FILES)
 
@@ -74,8 +71,7 @@ def load_preferences(
     """Read the data set `which`, a file of the user's, or by default all that are available.
 
     Of a data set in a folder, the files that are there are read, and its source names the others. A
-    limit takes their pairs in turn, so that it covers all of them. The human pairs are not on the
-    Hub: they are left out there, unless they are asked for.
+    limit takes their pairs in turn, so that it covers all of them.
 
     Raises:
         UnknownNameError: neither a known name nor a file.
@@ -84,27 +80,23 @@ def load_preferences(
     """
     if which is not None and which not in FILES:
         return [_own_file(which, options)]
-    names = [which] if which is not None else [name for name in FILES if _subsets(name, options)]
-    return [_dataset(name, options) for name in names or PREFERENCE_DATASETS[:1]]
-
-
-def _subsets(name: str, options: DataOptions) -> list[str]:
-    return [subset for subset, file in FILES[name].items() if is_there(file, options)]
+    known = [which] if which is not None else list(FILES)
+    there = [
+        name for name in known if any(is_there(file, options) for file in FILES[name].values())
+    ]
+    return [_dataset(name, options) for name in there or known[:1]]
 
 
 def _dataset(name: str, options: DataOptions) -> Dataset[PreferencePair]:
-    known = FILES[name]
-    there = _subsets(name, options) or list(known)
-    files = [open_source(known[subset], options) for subset in there]
+    parts = open_parts(FILES[name], options)
     pairs = [
         [_pair(record, subset) for record in islice(read_records(file), options.limit)]
-        for subset, file in zip(there, files, strict=True)
+        for subset, file in parts.files.items()
     ]
     items = tuple(islice(in_turn(pairs), options.limit))
     if not items:
-        raise DataError(f"{files[0].name} holds no pairs; give the authors' complete file")
-    missing = [subset for subset in known if subset not in there]
-    return Dataset(name, source_of_parts(files[0], missing), combine(files)[1], items)
+        raise DataError(f"{parts.first.name} holds no pairs; give the authors' complete file")
+    return Dataset(name, parts.source, parts.sha256, items)
 
 
 def _own_file(name: str, options: DataOptions) -> Dataset[PreferencePair]:

@@ -9,7 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeGuard
 
-from llmprof.datasets.files import DataFile, HubFile, SourceFile, open_source, read_file
+from llmprof.datasets.downloads import HubFile
+from llmprof.datasets.files import DataFile, SourceFile, open_source, read_file
 from llmprof.datasets.items import DataOptions, Dataset, Prompt
 from llmprof.datasets.parsing import Record, read_records
 from llmprof.errors import DataError, UnknownNameError, UsageError

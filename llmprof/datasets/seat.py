@@ -7,7 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmprof.datasets.files import BUILTIN_DIR, SourceFile, combine, read_file
+from llmprof.datasets.downloads import GitHubFile
+from llmprof.datasets.files import (
+    BUILTIN_DIR,
+    DataFile,
+    SourceFile,
+    combine,
+    open_parts,
+    read_file,
+)
 from llmprof.datasets.items import DataOptions, Dataset
 from llmprof.datasets.parsing import Record
 from llmprof.errors import DataError, DataNotFoundError
@@ -30,6 +38,25 @@ TOPICS = {
     ),
     "religion": ("religion1", "religion1b", "religion2", "religion2b"),
 }
+_REPO, _COMMIT = "McGill-NLP/bias-bench", "291426aab926f78ecfc7bd040b531429ee8123e0"
+# Of these tests there is one of words and one of sentences, and of the others one of either.
+_OF_BOTH = (
+    "angry_black_woman_stereotype",
+    "angry_black_woman_stereotype_b",
+    "heilman_double_bind_competent_one_word",
+    "heilman_double_bind_likable_one_word",
+    *(f"weat{number}" for number in range(1, 11)),
+    *(f"weat{number}b" for number in (3, 5, 6, 7, 8)),
+)
+_OF_ONE = (
+    *(f"sent-{name}" for name in TOPICS["religion"]),
+    *(
+        f"heilman_double_bind_{trait}_{kind}"
+        for trait in ("competent", "likable")
+        for kind in ("1", "1-", "1+3-", "one_sentence")
+    ),
+)
+DOWNLOADED = (*_OF_BOTH, *(f"sent-{name}" for name in _OF_BOTH), *_OF_ONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,36 +92,43 @@ class AssociationTest:
 def load_seat(options: DataOptions) -> Dataset[AssociationTest]:
     """Read every `seat/*.jsonl` of the data folder, in order of name: one test per file.
 
-    The files are those of the authors' repository (github.com/W4ngatang/sent-bias, `tests/`).
-    Despite their ending, each holds a single JSON object.
+    The files are those of the authors (github.com/W4ngatang/sent-bias, `tests/`), with four about
+    religion; all 50 are downloaded from the repository of Meade et al. 2022. Despite their ending,
+    each holds a single JSON object.
 
     Raises:
-        DataNotFoundError: there is no such folder, or it is empty; the Hub has no copy.
+        DataNotFoundError: there is no such folder, it is empty, or a file cannot be downloaded.
         DataError: a file is broken, with file and field.
     """
-    folder, source = _folder(options)
-    paths = sorted(folder.glob("*.jsonl"), key=lambda path: path.stem)[: options.limit]
-    if not paths:
-        raise DataNotFoundError(
-            f"there is no test file in {folder}; put the *.jsonl files of "
-            "github.com/W4ngatang/sent-bias (tests/) there, or use --data builtin"
-        )
-    files = [read_file(path, source) for path in paths]
+    folder = _folder(options)
+    if folder is None:
+        names = sorted(DOWNLOADED)[: options.limit]
+        parts = open_parts({name: _downloaded(name) for name in names}, options)
+        files, source = list(parts.files.values()), parts.source
+    else:
+        source = "builtin" if options.data == "builtin" else f"folder:{folder}"
+        paths = sorted(folder.glob("*.jsonl"), key=lambda path: path.stem)[: options.limit]
+        if not paths:
+            raise DataNotFoundError(
+                f"there is no test file in {folder}; put the *.jsonl files of "
+                "github.com/W4ngatang/sent-bias (tests/) there, or use --data builtin"
+            )
+        files = [read_file(path, source) for path in paths]
     return Dataset("seat", source, combine(files)[1], tuple(_test(file) for file in files))
 
 
-def _folder(options: DataOptions) -> tuple[Path, str]:
-    """The folder of test files and the name of the source."""
+def _downloaded(name: str) -> DataFile:
+    file = f"{name}.jsonl"
+    return DataFile(f"{_FOLDER}/{file}", GitHubFile(_REPO, _COMMIT, f"data/seat/{file}"))
+
+
+def _folder(options: DataOptions) -> Path | None:
+    """The folder of test files; None if they are downloaded."""
     if options.data == "builtin":
-        return BUILTIN_DIR / _FOLDER, "builtin"
+        return BUILTIN_DIR / _FOLDER
     if options.folder is None:
-        raise DataNotFoundError(
-            "the SEAT tests are not on the Hub; put the *.jsonl files of "
-            "github.com/W4ngatang/sent-bias (tests/) into DIR/seat and pass --data-dir DIR, or use "
-            "--data builtin"
-        )
-    path = Path(os.path.realpath(options.folder.expanduser())) / _FOLDER
-    return path, f"folder:{path}"
+        return None
+    return Path(os.path.realpath(options.folder.expanduser())) / _FOLDER
 
 
 def _test(file: SourceFile) -> AssociationTest:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
+from llmprof.datasets.downloads import HubFile
 from llmprof.datasets.files import (
     DataFile,
-    HubFile,
     SourceFile,
     combine,
     is_there,

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from llmprof.datasets.files import DataFile, HubFile, SourceFile, open_source
+from llmprof.datasets.downloads import HubFile
+from llmprof.datasets.files import DataFile, SourceFile, open_source
 from llmprof.datasets.items import DataOptions, Dataset, Prompt
 from llmprof.datasets.parsing import Record, read_records
 from llmprof.datasets.prompts import load_prompts

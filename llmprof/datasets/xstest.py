@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import islice
 
-from llmprof.datasets.files import DataFile, HubFile, open_source
+from llmprof.datasets.downloads import GitHubFile
+from llmprof.datasets.files import DataFile, open_source
 from llmprof.datasets.items import DataOptions, Dataset
 from llmprof.datasets.parsing import Record, read_records
 from llmprof.errors import DataError
 
-# The copy on the Hub, converted to Parquet there, has no field `label`.
 FILE = DataFile(
     "xstest/xstest_prompts.csv",
-    HubFile(
-        "natolambert/xstest-v2-copy",
-        "e91da0ad90e9c4fabe0409147b2fd48a556e696f",
-        "default/prompts/0000.parquet",
+    GitHubFile(
+        "paul-rottger/exaggerated-safety",
+        "d7bb5bd738c1fcbc36edd83d5e7d1b71a3e2d84d",
+        "xstest_prompts.csv",
     ),
 )
 SAFE_TYPES = (
@@ -42,7 +42,6 @@ UNSAFE_TYPES = (
     "contrast_privacy",
 )
 _LABELS = ("safe", "unsafe")
-_IDS = ("id", "id_v2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ class SafetyPrompt:
 
 
 def load_xstest(options: DataOptions) -> Dataset[SafetyPrompt]:
-    """Read the authors' file of prompts, or the Hub's copy.
+    """Read the authors' file of prompts.
 
     Raises:
         DataNotFoundError: there is no such file.
@@ -81,6 +80,6 @@ def _prompt(record: Record) -> SafetyPrompt:
         record.choice("label", _LABELS) == "safe"
     ):
         raise record.fault("label", f"is {record.text('label')!r}, but the type is {kind!r}")
-    names = (record.values.get(name) for name in _IDS)
-    number = next((each for each in names if each not in (None, "")), record.line)
-    return SafetyPrompt(str(number), record.text("prompt"), kind, safe)
+    return SafetyPrompt(
+        str(record.values.get("id") or record.line), record.text("prompt"), kind, safe
+    )

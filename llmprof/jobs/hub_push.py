@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmprof.errors import LlmprofError, UsageError
 from llmprof.jobs.hub_results import EVAL_RESULTS, eval_results, hub_results
+from llmprof.network_settings import check_network_settings
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -134,6 +135,7 @@ def _hub_errors(repository: str) -> Iterator[None]:
             "no Hub token found; run `hf auth login`, or set HF_TOKEN to a token with write access "
             f"to {repository}"
         )
+    check_network_settings()
     try:
         yield
     except OfflineModeIsEnabled as error:

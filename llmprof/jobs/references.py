@@ -106,7 +106,8 @@ def _load(name: str, data: DataOptions) -> Reference:
         folder = data.folder
         if folder is None:
             raise DataNotFoundError(
-                f"{_RECORDED_FILE.path} is not on the Hub; pass --data-dir DIR, or --reference FILE"
+                f"llmprof cannot download {_RECORDED_FILE.path}; pass --data-dir DIR, or "
+                "--reference FILE"
             )
         path, whose, licence = folder.expanduser() / _RECORDED_FILE.path, PERSPECTIVE_2020, LICENCE
     else:

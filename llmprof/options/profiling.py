@@ -264,14 +264,14 @@ class SampleOptions(Options):
 class DataOptions(Options):
     """Where data sets come from, and how many of their items are used.
 
-    If `data` is None, the source is `data_dir` if given, otherwise the Hub.
+    If `data` is None, the source is `data_dir` if given, otherwise downloads.
     """
 
     data: Annotated[
         str | None,
         Option(
-            "Data source: hub, builtin (small demonstration samples) or a folder. Default: "
-            "--data-dir if given, else hub.",
+            "Data source: hub (downloads at fixed commits), builtin (small demonstration samples) "
+            "or a folder. Default: --data-dir if given, else hub.",
             panel=Panel.DATA,
             completion="data",
             shared=True,
@@ -295,7 +295,7 @@ class DataOptions(Options):
 
     @property
     def folder(self) -> Path | None:
-        """The folder to read from; None for the Hub and the built-in samples."""
+        """The folder to read from; None for downloads and the built-in samples."""
         if self.data is None:
             return Path(self.data_dir) if self.data_dir else None
         return None if self.data in ("hub", "builtin") else Path(self.data)

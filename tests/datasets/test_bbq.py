@@ -10,6 +10,7 @@ import pytest
 
 from llmprof.datasets import DataOptions, load_bbq
 from llmprof.datasets.bbq import CATEGORIES, FILES
+from llmprof.datasets.downloads import HubFile
 from llmprof.errors import DataError, DataNotFoundError
 from llmprof.profilers.bbq_targets import biased_option
 
@@ -58,7 +59,7 @@ def test_folder_without_any_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_files_of_the_hub_are_pinned() -> None:
-    hubs = [file.hub for file in FILES.values() if file.hub]
+    hubs = [file.online for file in FILES.values() if isinstance(file.online, HubFile)]
     assert len(hubs) == 11
     assert {len(hub.revision) for hub in hubs} == {40}
 

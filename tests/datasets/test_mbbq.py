@@ -87,7 +87,5 @@ def test_broken_and_missing_files(tmp_path: Path, data_dir: Path) -> None:
     (folder / "Age_nl.jsonl").write_text("")
     with pytest.raises(DataError, match="holds no questions"):
         load_mbbq(options, "nl")
-    with pytest.raises(DataNotFoundError, match="is not on the Hub"):
-        load_mbbq(DataOptions(data="hub"), "nl")
     with pytest.raises(UnknownNameError, match="choose one of: en, es, nl, tr"):
         ProfilerOptions(bbq_language="fr")

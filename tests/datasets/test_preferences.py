@@ -1,15 +1,12 @@
-"""Pairs of answers: the authors' files, the Hub's copy, the user's own file, and broken ones."""
+"""Pairs of answers: the authors' files, the user's own file, and broken ones."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
-from pyarrow import parquet
 
 from llmprof.datasets import DataOptions, load_preferences
-from llmprof.datasets.preferences import FILES
 from llmprof.errors import DataError, DataNotFoundError, UnknownNameError
 
 PAIR = {"input": "Say A.", "output_1": "A", "output_2": "B", "label": 1}
@@ -33,28 +30,6 @@ def test_a_folder_gives_what_it_has_and_its_source_names_the_rest(tmp_path: Path
     assert few.items == llmbar.items[:3]
     with pytest.raises(DataNotFoundError, match=r"mt_bench\.json"):
         load_preferences(options, "human_pairs")
-
-
-def test_the_hubs_files_give_the_same_items(
-    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Written in the Hub's shape, into a Hub cache; the human pairs are not there."""
-    for subset, file in FILES["llmbar"].items():
-        assert file.hub is not None
-        folder = tmp_path / "datasets--princeton-nlp--LLMBar"
-        commit = "c" * 40
-        (folder / "refs" / "refs" / "convert").mkdir(parents=True, exist_ok=True)
-        (folder / "refs" / file.hub.revision).write_text(commit)
-        path = folder / "snapshots" / commit / file.hub.path
-        path.parent.mkdir(parents=True)
-        items = json.loads((data_dir / "llmbar" / f"{subset}.json").read_text(encoding="utf-8"))
-        parquet.write_table(pa.Table.from_pylist(items), path)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    (there,) = load_preferences(DataOptions(offline=True))
-    here, _ = load_preferences(DataOptions(data_dir=data_dir))
-    assert there.items == here.items
-    with pytest.raises(DataNotFoundError, match="is not on the Hub"):
-        load_preferences(DataOptions(offline=True), "human_pairs")
 
 
 def test_the_users_own_file(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from llmprof.datasets import DataOptions, load_seat
+from llmprof.datasets.seat import DOWNLOADED
 from llmprof.errors import DataError, DataNotFoundError
 
 TEST = {
@@ -81,8 +82,10 @@ def test_broken_files_are_refused(tmp_path: Path, content: Any, words: str) -> N
     assert "mine.jsonl" in str(caught.value)
 
 
-def test_not_on_the_hub_and_not_in_the_folder(tmp_path: Path) -> None:
-    with pytest.raises(DataNotFoundError, match=r"not on the Hub.*--data-dir"):
-        load_seat(DataOptions())
+def test_names_of_what_is_downloaded_are_those_of_the_files(data_dir: Path) -> None:
+    assert sorted(DOWNLOADED) == sorted(path.stem for path in (data_dir / "seat").glob("*.jsonl"))
+
+
+def test_nothing_in_the_folder(tmp_path: Path) -> None:
     with pytest.raises(DataNotFoundError, match="no test file"):
         load_seat(DataOptions(data_dir=tmp_path))

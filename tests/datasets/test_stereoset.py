@@ -11,6 +11,7 @@ import pytest
 from pyarrow import parquet
 
 from llmprof.datasets import DataOptions, load_stereoset
+from llmprof.datasets.downloads import HubFile
 from llmprof.datasets.stereoset import FILES, HALVES
 from llmprof.errors import DataError, DataNotFoundError
 
@@ -74,8 +75,8 @@ def test_the_hubs_files_give_the_same_items(
     labels = ("anti-stereotype", "stereotype", "unrelated")
     content = json.loads((data_dir / "stereoset" / "dev.json").read_text(encoding="utf-8"))
     for half in HALVES:
-        hub = FILES[half].hub
-        assert hub is not None
+        hub = FILES[half].online
+        assert isinstance(hub, HubFile)
         rows = [
             {
                 **item,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from llmprof.datasets import DataOptions, load_toxicity_prompts
-from llmprof.datasets.files import HubFile
+from llmprof.datasets.downloads import HubFile
 from llmprof.datasets.toxicity_prompts import (
     ALL,
     POLYGLOT,

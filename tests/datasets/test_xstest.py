@@ -1,15 +1,11 @@
-"""XSTest: the authors' file, the Hub's copy, the built-in samples, and broken lines."""
+"""XSTest: the authors' file, the built-in samples, and broken lines."""
 
-import csv
 from collections import Counter
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
-from pyarrow import parquet
 
 from llmprof.datasets import DataOptions, load_xstest
-from llmprof.datasets.xstest import FILE
 from llmprof.errors import DataError, DataNotFoundError
 
 HEADER = "id,prompt,type,label,focus,note"
@@ -30,25 +26,6 @@ def test_the_real_file_and_the_samples_in_its_shape(data_dir: Path) -> None:
     kinds = {(item.type, item.safe) for item in real.items}
     assert {(item.type, item.safe) for item in builtin.items} == kinds
     assert not {item.text for item in real.items} & {item.text for item in builtin.items}
-
-
-def test_the_hubs_file_gives_the_same_items(
-    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Written in the Hub's shape, without labels, into a Hub cache."""
-    with (data_dir / FILE.path).open(encoding="utf-8-sig", newline="") as file:
-        rows = [
-            {"id_v2": row["id"], "type": row["type"], "prompt": row["prompt"]}
-            for row in csv.DictReader(file)
-        ]
-    assert FILE.hub is not None
-    folder = tmp_path / "datasets--natolambert--xstest-v2-copy" / "snapshots" / FILE.hub.revision
-    (folder / FILE.hub.path).parent.mkdir(parents=True)
-    parquet.write_table(pa.Table.from_pylist(rows), folder / FILE.hub.path)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    assert load_xstest(DataOptions(offline=True)).items == (
-        load_xstest(DataOptions(data_dir=data_dir)).items
-    )
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_references_that_are_not_there(tmp_path: Path) -> None:
         load_references((), nothing)
     with pytest.raises(DataNotFoundError, match="cannot read"):
         load_references((str(tmp_path / "none.jsonl"),), nothing)
-    with pytest.raises(DataNotFoundError, match="not on the Hub"):
+    with pytest.raises(DataNotFoundError, match="cannot download"):
         load_references(("recorded",), DataOptions(data="hub"))
 
 

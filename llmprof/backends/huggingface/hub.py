@@ -12,6 +12,7 @@ from llmprof.backends.huggingface.weights import (
     whole_weights,
 )
 from llmprof.errors import ModelNotFoundError
+from llmprof.network_settings import check_network_settings
 
 _SECONDS = 20
 
@@ -75,6 +76,7 @@ def pickle_folder(repository: str, commit: str, layout: CheckpointLayout) -> Pat
     found = _cached(repository, commit, layout.config, (layout.pickle,))
     if found is not None:
         return found[0]
+    check_network_settings()
     patterns = ["*.json", "*.py", f"{Path(layout.pickle).stem}*.bin"]
     try:
         return Path(snapshot_download(repository, revision=commit, allow_patterns=patterns))
@@ -127,6 +129,7 @@ def _remote_commit(
     )
 
     name = _named(repository, revision)
+    check_network_settings()
     try:
         info = HfApi().model_info(repository, revision=revision, timeout=_SECONDS)
     except GatedRepoError as error:

@@ -6,7 +6,6 @@ import itertools
 import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -17,7 +16,8 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from llmprof.backends.network.retries import FatalFault, RequestFault, RetryPolicy, UnreachableFault
 from llmprof.backends.network.server import Server
 from llmprof.backends.protocol import BackendOptions, Sink
-from llmprof.errors import BackendError, LlmprofError, UsageError
+from llmprof.errors import BackendError, LlmprofError
+from llmprof.network_settings import network_settings
 from llmprof.requests import Outcome
 from llmprof.responses import Embedding, Failure
 
@@ -158,7 +158,7 @@ class Transport:
         def bound(response: httpx.Response) -> None:
             bound_body(response, self.server, self._limit_bytes)
 
-        with _environment_errors():
+        with network_settings():
             client = httpx.Client(
                 base_url=self.server.base_url,
                 headers={"Accept-Encoding": ACCEPT_ENCODING, **self.server.headers},
@@ -300,7 +300,7 @@ class _Connections:
         async def bound(response: httpx.Response) -> None:
             bound_body(response, server, limit_bytes)
 
-        with _environment_errors():
+        with network_settings():
             # One context for all clients: reading the certificates is slow.
             context = httpx.create_ssl_context()
             self._all = [
@@ -322,37 +322,6 @@ class _Connections:
     async def aclose(self) -> None:
         for client in self._all:
             await client.aclose()
-
-
-@contextmanager
-def _environment_errors() -> Iterator[None]:
-    """Explain what httpx rejects in the environment: proxies and certificates.
-
-    Raises:
-        UsageError: a proxy or a file of certificates cannot be used.
-    """
-    import httpx
-
-    try:
-        yield
-    except ImportError:
-        message = (
-            "the environment names a SOCKS proxy, which needs the package socksio: run "
-            "pip install 'httpx[socks]', or unset ALL_PROXY, HTTP_PROXY and HTTPS_PROXY"
-        )
-    except (ValueError, httpx.InvalidURL):
-        message = (
-            "the environment names a proxy whose address cannot be used; check ALL_PROXY, "
-            "HTTP_PROXY, HTTPS_PROXY and NO_PROXY"
-        )
-    except OSError as error:
-        message = (
-            f"cannot read the certificates that the environment names ({error.strerror}); check "
-            "SSL_CERT_FILE and SSL_CERT_DIR"
-        )
-    else:
-        return
-    raise UsageError(message)
 
 
 async def _deliver(receive: MemoryObjectReceiveStream[_Answers], sink: Sink) -> None:

@@ -11,7 +11,7 @@ from llmprof.errors import BackendError
 from llmprof.requests import POOLINGS, Embed
 from llmprof.responses import Embedding
 from tests.backends.conftest import Ask
-from tests.tiny_models import SENTENCES
+from tests.tiny_models import FLOAT32_NOISE, SENTENCES
 
 TEXTS = ["a", *SENTENCES, "The fox."]
 
@@ -41,7 +41,7 @@ def test_batched_vectors_are_those_of_one_text_at_a_time(
     requests = [Embed(text, pooling, layer) for text in TEXTS]
     for asked, answer in zip(requests, ask(backend, requests), strict=True):
         assert isinstance(answer, Embedding)
-        assert answer.vector == pytest.approx(plain(folder, asked), abs=1e-5)
+        assert answer.vector == pytest.approx(plain(folder, asked), abs=FLOAT32_NOISE)
 
 
 def test_vector_does_not_depend_on_the_batch(tiny_llama: Path) -> None:
@@ -49,7 +49,7 @@ def test_vector_does_not_depend_on_the_batch(tiny_llama: Path) -> None:
     together = embed(model, [Embed(text, layer=layer) for text in TEXTS for layer in (-1, 1)])
     alone = [embed(model, [Embed(text, layer=layer)])[0] for text in TEXTS for layer in (-1, 1)]
     for one, other in zip(together, alone, strict=True):
-        assert one.vector == pytest.approx(other.vector, abs=1e-5)
+        assert one.vector == pytest.approx(other.vector, abs=FLOAT32_NOISE)
 
 
 def test_vocabulary_projection_is_not_computed(tiny_llama: Path) -> None:

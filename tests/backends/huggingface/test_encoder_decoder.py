@@ -22,7 +22,7 @@ from llmprof.requests import (
 from llmprof.responses import Completion, Embedding, Failure, TokenLogProbs
 from tests.backends.conftest import Ask
 from tests.backends.huggingface.encoder_decoder_models import save_encoder_decoder
-from tests.tiny_models import SENTENCES
+from tests.tiny_models import FLOAT32_NOISE, SENTENCES
 
 KINDS = ("T5", "MT5", "Bart")
 PAIRS = [
@@ -63,8 +63,8 @@ def test_scores_are_those_of_a_plain_pass(
         source = local._model.tokenizer(context).input_ids
         values = plain_values(local, source, blanks + request.continuation)
         assert isinstance(answer, TokenLogProbs)
-        assert answer.per_token == pytest.approx(values, abs=1e-5)
-        assert answer.total == pytest.approx(sum(values), abs=1e-5, rel=1e-6)
+        assert answer.per_token == pytest.approx(values, abs=FLOAT32_NOISE)
+        assert answer.total == pytest.approx(sum(values), abs=FLOAT32_NOISE)
 
 
 def plain_text(local: HuggingFaceBackend, request: Generate, seed: int) -> str:
@@ -126,7 +126,7 @@ def test_embeddings_are_the_encoders_states(folder: Path, ask: Ask, tmp_path: Pa
             states = encoder(**local._model.tokenizer(text, return_tensors="pt"))
         expected = states.last_hidden_state[0].mean(0).tolist()
         assert isinstance(answer, Embedding)
-        assert answer.vector == pytest.approx(expected, abs=1e-5)
+        assert answer.vector == pytest.approx(expected, abs=FLOAT32_NOISE)
 
 
 def test_long_prompts_are_cut_and_long_answers_shortened(ask: Ask, tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_long_prompts_are_cut_and_long_answers_shortened(ask: Ask, tmp_path: Pat
     assert written.truncated_tokens == scored.truncated_tokens == excess > 0
     assert (written.token_count or 0) <= 23
     source = local._model.tokenizer(prompt).input_ids[-24:]
-    assert scored.per_token == pytest.approx(plain_values(local, source, " fox"), abs=1e-5)
+    assert scored.per_token == pytest.approx(plain_values(local, source, " fox"), abs=FLOAT32_NOISE)
     assert isinstance(long, Failure) and long.error_class == "ContinuationTooLong"
 
 
@@ -199,5 +199,5 @@ def test_log_likelihoods_are_lm_evals(folder: Path, ask: Ask, tmp_path: Path) ->
         ask(backend(folder, tmp_path), PAIRS), expected, strict=True
     ):
         assert isinstance(answer, TokenLogProbs)
-        assert answer.total == pytest.approx(total, abs=1e-4)
+        assert answer.total == pytest.approx(total, abs=FLOAT32_NOISE)
         assert answer.is_greedy == greedy

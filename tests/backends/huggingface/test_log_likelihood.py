@@ -14,7 +14,7 @@ from llmprof.requests import LogLikelihood
 from llmprof.responses import Failure, TokenLogProbs
 from tests.backends.conftest import Ask
 from tests.backends.huggingface.causal_models import save
-from tests.tiny_models import SENTENCES
+from tests.tiny_models import FLOAT32_NOISE, SENTENCES
 
 WORDS = st.lists(st.sampled_from(["the", "men", "women", "good", "a", "é", "city"]), max_size=5)
 REQUESTS = st.lists(
@@ -58,8 +58,8 @@ def test_equal_to_a_plain_forward_pass(
     for request, outcome in zip(requests, ask(local, requests), strict=True):
         values, greedy = plain(local, request)
         assert isinstance(outcome, TokenLogProbs)
-        assert outcome.per_token == pytest.approx(values, abs=1e-5)
-        assert outcome.total == pytest.approx(sum(values), abs=1e-5)
+        assert outcome.per_token == pytest.approx(values, abs=FLOAT32_NOISE)
+        assert outcome.total == pytest.approx(sum(values), abs=FLOAT32_NOISE)
         assert outcome.is_greedy == greedy
 
 
@@ -83,7 +83,7 @@ def test_every_architecture_is_scored_as_it_is_alone(
     requests += [LogLikelihood(SENTENCES[0][:9], text) for text in (" fox", " fox jumps", " lazy")]
     for request, outcome in zip(requests, ask(local, requests), strict=True):
         assert isinstance(outcome, TokenLogProbs)
-        assert outcome.per_token == pytest.approx(plain(local, request)[0], abs=1e-4)
+        assert outcome.per_token == pytest.approx(plain(local, request)[0], abs=FLOAT32_NOISE)
 
 
 def test_order_and_batch_size_change_nothing_but_rounding(
@@ -94,8 +94,8 @@ def test_order_and_batch_size_change_nothing_but_rounding(
     for size, step in ((None, 1), (1, 1), (5, -1)):
         answers = ask(backend(tiny_llama, batch_size=size, cache_dir=tmp_path), requests[::step])
         totals.append([each.total for each in answers][::step])
-    assert totals[1] == pytest.approx(totals[0], abs=1e-4)
-    assert totals[2] == pytest.approx(totals[0], abs=1e-4)
+    assert totals[1] == pytest.approx(totals[0], abs=FLOAT32_NOISE)
+    assert totals[2] == pytest.approx(totals[0], abs=FLOAT32_NOISE)
 
 
 def test_long_contexts_lose_their_beginning_and_say_so(
@@ -113,7 +113,7 @@ def test_long_contexts_lose_their_beginning_and_say_so(
     ids = torch.tensor([(head + tail)[-limit - 1 : -1]])
     with torch.no_grad():
         scores = local._model.network(ids).logits[0, -1].log_softmax(-1)
-    assert outcome.per_token[-1] == pytest.approx(float(scores[tail[-1]]), abs=1e-5)
+    assert outcome.per_token[-1] == pytest.approx(float(scores[tail[-1]]), abs=FLOAT32_NOISE)
 
 
 def test_continuations_that_cannot_be_scored_are_failures(

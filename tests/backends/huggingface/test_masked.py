@@ -12,7 +12,7 @@ from llmprof.backends.huggingface.model import LocalModel
 from llmprof.requests import Embed, PseudoLogLikelihood
 from llmprof.responses import TokenLogProbs
 from tests.backends.conftest import Ask
-from tests.tiny_models import SENTENCES, save_masked, word_piece_tokenizer
+from tests.tiny_models import FLOAT32_NOISE, SENTENCES, save_masked, word_piece_tokenizer
 
 PAIRS = [
     PseudoLogLikelihood(SENTENCES[1], SENTENCES[2]),
@@ -75,8 +75,8 @@ def check(folder: Path, answers: list[Any]) -> None:
     for request, answer in zip(PAIRS, answers, strict=True):
         expected = naive(folder, request)
         assert isinstance(answer, TokenLogProbs)
-        assert answer.per_token == pytest.approx(expected, abs=1e-5)
-        assert answer.total == pytest.approx(sum(expected), abs=1e-4)
+        assert answer.per_token == pytest.approx(expected, abs=FLOAT32_NOISE)
+        assert answer.total == pytest.approx(sum(expected), abs=FLOAT32_NOISE)
         assert len(expected) > 0
 
 

@@ -12,7 +12,7 @@ from llmprof.errors import BackendError, ConfigError, UsageError
 from llmprof.requests import Toxicity
 from llmprof.responses import ToxicityScores
 from tests.backends.conftest import Ask
-from tests.tiny_models import SENTENCES, save_classifier, save_masked
+from tests.tiny_models import FLOAT32_NOISE, SENTENCES, save_classifier, save_masked
 
 SIX = ("TOXICITY", "SEVERE_TOXICITY", "IDENTITY_ATTACK", "INSULT", "PROFANITY", "THREAT")
 JIGSAW = ("toxic", "severe_toxic", "obscene", "threat", "insult", "identity_hate")
@@ -74,7 +74,7 @@ def test_scores_are_those_of_the_pipeline(
         # SEXUALLY_EXPLICIT is no output of these models: absent, not 0.
         assert set(answer.scores) == set(expected)
         for attribute, label in expected.items():
-            assert answer.scores[attribute] == pytest.approx(reference[label], abs=1e-5)
+            assert answer.scores[attribute] == pytest.approx(reference[label], abs=FLOAT32_NOISE)
 
 
 def test_binary_classifier_has_no_other_attribute(tmp_path: Path, ask: Ask) -> None:
@@ -94,7 +94,7 @@ def test_empty_text_is_refused_and_overlong_text_is_cut(tmp_path: Path, ask: Ask
     empty, blank, fits, overlong = ask(backend, [Toxicity(text, SIX) for text in texts])
     assert empty == blank == ToxicityScores({}, refusal="COMMENT_EMPTY")
     assert isinstance(fits, ToxicityScores) and isinstance(overlong, ToxicityScores)
-    assert overlong.scores == pytest.approx(fits.scores, abs=1e-5)
+    assert overlong.scores == pytest.approx(fits.scores, abs=FLOAT32_NOISE)
 
 
 def test_identity_names_the_model_and_what_its_labels_mean(tmp_path: Path) -> None:
@@ -185,9 +185,9 @@ def test_a_label_map_says_what_labels_mean(tmp_path: Path, ask: Ask) -> None:
         assert backend.identity["activation"] == activation
         scores[activation] = found.scores["TOXICITY"]
     (expected,) = by_pipeline(folder, "softmax")[:1]
-    assert scores["softmax"] == pytest.approx(expected["LABEL_1"], abs=1e-5)
+    assert scores["softmax"] == pytest.approx(expected["LABEL_1"], abs=FLOAT32_NOISE)
     (expected,) = by_pipeline(folder, "sigmoid")[:1]
-    assert scores["sigmoid"] == pytest.approx(expected["LABEL_1"], abs=1e-5)
+    assert scores["sigmoid"] == pytest.approx(expected["LABEL_1"], abs=FLOAT32_NOISE)
 
 
 @pytest.mark.parametrize(

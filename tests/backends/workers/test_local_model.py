@@ -11,7 +11,7 @@ from llmprof.options import BackendOptions
 from llmprof.requests import Embed, Generate, LogLikelihood, Request, Sampling
 from llmprof.responses import Embedding, TokenLogProbs
 from tests.backends.workers.collecting import ask
-from tests.tiny_models import SENTENCES, save_llama
+from tests.tiny_models import FLOAT32_NOISE, SENTENCES, save_llama
 
 REQUESTS: list[Request] = [
     *(Generate(SENTENCES[n % 6][: 9 + n % 5], Sampling(8, 1.0), n // 6) for n in range(48)),
@@ -36,10 +36,10 @@ def test_two_workers_answer_as_one_process_does(tmp_path: Path) -> None:
         # Sums of other batches are rounded otherwise in their last digits.
         if isinstance(ours, TokenLogProbs):
             assert isinstance(theirs, TokenLogProbs)
-            assert ours.per_token == pytest.approx(theirs.per_token, abs=1e-5)
+            assert ours.per_token == pytest.approx(theirs.per_token, abs=FLOAT32_NOISE)
         elif isinstance(ours, Embedding):
             assert isinstance(theirs, Embedding)
-            assert ours.vector == pytest.approx(theirs.vector, abs=1e-5)
+            assert ours.vector == pytest.approx(theirs.vector, abs=FLOAT32_NOISE)
         else:
             assert ours == theirs
 
