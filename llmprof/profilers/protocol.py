@@ -163,18 +163,21 @@ class CompletionScores:
 
     `names` are the scores as `llmprof select` calls them, each of a meaning of its own; those in
     `shares` are between 0 and 1. `request` states, with a text and names, a request of the kind
-    `kind`; `read` takes the scores from its answer, or says why there are none.
+    `kind`; `read` takes the scores from its answer, or says why there are none. Without `request`,
+    `kind` is `Generate`, and `read` takes them from the completion itself by rules, whose name is
+    `rules`.
     """
 
     kind: RequestType
     names: tuple[str, ...]
     shares: frozenset[str]
-    request: Callable[[str, tuple[str, ...]], Request]
     read: Callable[[Answer], tuple[Mapping[str, float | None], str | None]]
+    request: Callable[[str, tuple[str, ...]], Request] | None = None
+    rules: str | None = None
 
-    def about(self, text: str) -> Request:
-        """The request for these scores of a text."""
-        return self.request(text, self.names)
+    def about(self, text: str) -> Sequence[Request]:
+        """The request for these scores of a text; none if they are read from the completion."""
+        return [] if self.request is None else [self.request(text, self.names)]
 
 
 @runtime_checkable

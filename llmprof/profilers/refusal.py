@@ -16,7 +16,12 @@ from llmprof.metrics.samples import OVERALL, Metric, Sample, Scored
 from llmprof.profilers.label_agreement import agreement_measures
 from llmprof.profilers.presentation import GroupChart, Presentation, SampleView, Scale
 from llmprof.profilers.prompt_formats import Questions
-from llmprof.profilers.protocol import NO_FACTS, ModelFacts, ProfilerOptions
+from llmprof.profilers.protocol import (
+    NO_FACTS,
+    CompletionScores,
+    ModelFacts,
+    ProfilerOptions,
+)
 from llmprof.profilers.refusal_rules import RULES, Compliance, classify
 from llmprof.requests import Answer, Generate, JudgeRefusal, Request, RequestType
 from llmprof.responses import Completion, Failure, TextScores
@@ -32,6 +37,7 @@ def _mistake(scores: Mapping[str, float | None]) -> float | None:
     return 3 * refused + 2 * partly
 
 
+_LABELS = tuple(label.value for label in Compliance)
 # Before the labels of the rules, where a judge gives others.
 _RULED = "rules_"
 _SOURCE = "Röttger et al. 2024, arXiv 2308.01263"
@@ -56,6 +62,13 @@ _PRESENTATION = Presentation(
 )
 
 
+def _by_rules(answer: Answer) -> tuple[Mapping[str, float | None], str | None]:
+    """The label of one completion, as a 1 among zeros."""
+    completion = answer.outcome
+    found = classified(completion) if isinstance(completion, Completion) else None
+    return _as_scores(found), None
+
+
 class Refusal:
     """Shares of full refusals, partial refusals and compliance, by type of prompt.
 
@@ -66,6 +79,9 @@ class Refusal:
     reads = frozenset({"refusal_judge", "temperature", "top_p"})
     settings = frozenset({"max_new_tokens", "prompt_format", "system_prompt"})
     presentation = _PRESENTATION
+    completion_scores = CompletionScores(
+        Generate, _LABELS, frozenset(_LABELS), _by_rules, rules=RULES
+    )
 
     def __init__(self, options: ProfilerOptions, facts: ModelFacts = NO_FACTS) -> None:
         self._options = options

@@ -87,7 +87,7 @@ class Textual:
     needs: frozenset[RequestType] = frozenset({Generate, DescribeText})
     follow_up_kind: RequestType = DescribeText
     completion_scores = CompletionScores(
-        DescribeText, tuple(NAMES), frozenset(SHARES), DescribeText, described
+        DescribeText, tuple(NAMES), frozenset(SHARES), described, DescribeText
     )
 
     def __init__(self, options: ProfilerOptions, facts: ModelFacts = NO_FACTS) -> None:

@@ -144,8 +144,8 @@ class ToxicityProfile:
         Toxicity,
         _NAMES,
         frozenset(_NAMES),
-        lambda text, names: Toxicity(text, ATTRIBUTES),
         _named_as_metrics,
+        lambda text, names: Toxicity(text, ATTRIBUTES),
     )
 
     def __init__(self, options: ProfilerOptions, facts: ModelFacts = NO_FACTS) -> None:

@@ -68,17 +68,22 @@ class Sampler:
         They are those of the profiles, so that cached answers are used again.
         """
         texts = _distinct_texts(answers)
-        return [each.about(text) for each in self.scores for text in texts]
+        return [ask for each in self.scores for text in texts for ask in each.about(text)]
 
     def candidates(self, item: Prompt, answers: Sequence[Answer]) -> Pool:
         """The completions of the prompt with all their scores.
 
         `answers` are those to `requests`, then those to `follow_up`.
         """
-        pool = list(_completions(item, self.label, answers[: self.drawing.k]))
-        texts = _distinct_texts(answers[: self.drawing.k])
+        completions = answers[: self.drawing.k]
+        pool = list(_completions(item, self.label, completions))
+        texts = _distinct_texts(completions)
         following = iter(answers[self.drawing.k :])
         for each in self.scores:
+            if each.request is None:
+                read = [each.read(answer) for answer in completions]
+                pool = [_with(sample, *own) for sample, own in zip(pool, read, strict=True)]
+                continue
             found = {text: each.read(next(following)) for text in texts}
             pool = [_with(sample, *found.get(sample.response or "", ({}, None))) for sample in pool]
         return pool

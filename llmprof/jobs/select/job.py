@@ -164,7 +164,11 @@ class SelectJob:
         return (
             *([texts] if texts.names else ()),
             *([known[Toxicity]] if self.scorer is not None else ()),
+            *(each for each in completion_scores() if each.rules and self._decides(each)),
         )
+
+    def _decides(self, scores: CompletionScores) -> bool:
+        return not set(scores.names).isdisjoint(self.choice.names)
 
     @property
     def inputs(self) -> list[Path]:

@@ -64,13 +64,13 @@ class _Planner:
         self._backends: dict[str, tuple[Backend, RequestType]] = {
             f"completions of {each.label}": (each.backend, Generate) for each in setup.sources
         }
-        self._about: list[tuple[str, Callable[[str], Request]]] = []
+        self._about: list[tuple[str, Callable[[str], Sequence[Request]]]] = []
         named: dict[RequestType, tuple[str, Backend | None]] = {
             DescribeText: ("text metrics", setup.text_metrics),
             Toxicity: (f"toxicity by {setup.scorer.name}" if setup.scorer else "", setup.scorer),
         }
         for scores in job.completion_scores:
-            name, backend = named[scores.kind]
+            name, backend = named.get(scores.kind, ("", None))
             if backend is not None:
                 self._backends[name] = backend, scores.kind
                 self._about.append((name, scores.about))
@@ -90,7 +90,7 @@ class _Planner:
             spoken = [each.response for pool in pools for each in pool if is_spoken(each)]
             texts = dict.fromkeys(text for text in spoken if text is not None)
             for name, ask in self._about:
-                self._count(name, list(map(ask, texts)))
+                self._count(name, [each for text in texts for each in ask(text)])
             if self._likelihood is not None:
                 before = zip(islice(contexts, len(some)), pools, strict=True)
                 asks = [ask for each in before for ask in likelihood_requests(*each)]

@@ -133,6 +133,7 @@ def protocol_version(job: SelectJob, setup: SelectSetup) -> str:
         parts.append(f"where({choice.where.text})")
     if job.spacy_model and setup.text_metrics:
         parts.append(f"text-metrics-by-{job.spacy_model}")
+    parts += [f"by-{each.rules}" for each in job.completion_scores if each.rules]
     if setup.scorer:
         parts.append(f"toxicity-by-{setup.scorer.name}({setup.scorer.model})")
     if setup.likelihood:

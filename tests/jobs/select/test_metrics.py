@@ -31,7 +31,7 @@ def test_what_has_to_be_asked() -> None:
         ("mtdl", "did you mean mtld"),
         ("TOXICITY", "did you mean toxicity"),
         ("n_token", "did you mean n_tokens"),
-        ("beauty of it all", "choose from: generated_tokens, finished, token_length_mean"),
+        ("beauty of it all", "choose from: generated_tokens, finished, full_refusal"),
     ],
 )
 def test_unknown_name_is_told_with_near_ones(name: str, words: str) -> None:
