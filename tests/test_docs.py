@@ -2,11 +2,14 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.command_line import Done, llmprof
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -77,15 +80,29 @@ def test_everything_that_a_page_tells_to_run_runs(
         config.write_text('backend = "scripted"\n')
         environment["LLMPROF_CONFIG"] = str(config)
     for step in steps(page):
-        done = subprocess.run(
-            step,
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=600,
-        )
+        if page.name != "README.md" and (arguments := of_one_command(step)) is not None:
+            done = llmprof(*arguments, cwd=tmp_path, **environment)
+        else:
+            done = run(step, tmp_path, environment)
         assert done.returncode == 0, f"{step[-1]}\n{done.stdout}\n{done.stderr}"
+
+
+def of_one_command(step: list[str]) -> list[str] | None:
+    """The arguments of a command of llmprof that needs no shell; None for other steps."""
+    if step[0] != "bash":
+        return None
+    words = shlex.shlex(step[-1], posix=True, punctuation_chars=True)
+    words.whitespace_split = True
+    program, *arguments = words
+    plain = program == "llmprof" and not {"|", "<", ">", ">>", "&&", ";"} & set(arguments)
+    return arguments if plain else None
+
+
+def run(step: list[str], folder: Path, environment: dict[str, str]) -> Done:
+    done = subprocess.run(
+        step, cwd=folder, env=environment, capture_output=True, text=True, timeout=600
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -82,6 +82,7 @@ class _Usage(StrictModel):
 class _Completions(StrictModel):
     choices: list[_Choice]
     usage: _Usage | None = None
+    prompt_filter_results: Any = None
 
 
 class _Vector(StrictModel):
@@ -116,9 +117,9 @@ def read_completion(answer: Any, server: Server, *, strip: bool = False) -> Comp
     """The first choice of an answer of `chat/completions` or `completions`.
 
     Reasoning that the server returns separately, or counts, is recorded in `details`; with `strip`,
-    reasoning within the text is removed. A blocked completion, also one with an empty list of
-    choices, has the finish reason `content_filter` and no text. `token_count` is None if the server
-    does not count tokens.
+    reasoning within the text is removed. A blocked completion has the finish reason
+    `content_filter` and no text; no choices at all are one only if the server says that it filtered
+    the prompt, as Azure does. `token_count` is None if the server does not count tokens.
 
     Raises:
         RequestFault: the model wrote nothing but reasoning, or nothing at all before its limit.
@@ -127,7 +128,9 @@ def read_completion(answer: Any, server: Server, *, strip: bool = False) -> Comp
     found = server.understand(lambda: _Completions.model_validate(answer), "a completion")
     counted = found.usage.completion_tokens if found.usage else None
     if not found.choices:
-        return blocked("the answer holds no choice", counted)
+        if _filtered(found.prompt_filter_results):
+            return blocked("the prompt was filtered", counted)
+        raise server.invalid("an answer without a completion")
     choice = found.choices[0]
     reason = (choice.finish_reason or "unknown").lower()
     message = choice.message or _Message(content=choice.text)
@@ -146,6 +149,15 @@ def read_completion(answer: Any, server: Server, *, strip: bool = False) -> Comp
         # The server has taken the thoughts out of the text.
         return _noted(thought(completion, count, _APART), server)
     return _stripped(completion, server) if strip else completion
+
+
+def _filtered(results: Any) -> bool:
+    """Whether a filter's results, an object or list in any depth, say `filtered` anywhere."""
+    if isinstance(results, list):
+        return any(map(_filtered, results))
+    if isinstance(results, dict):
+        return results.get("filtered") is True or any(map(_filtered, results.values()))
+    return False
 
 
 def _stripped(completion: Completion, server: Server) -> Completion:

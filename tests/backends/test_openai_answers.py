@@ -11,6 +11,9 @@ from llmprof.responses import BLOCKED, Completion, Embedding
 
 SERVER = Server("the server", "http://localhost", None, "SOME_KEY")
 USAGE = {"prompt_tokens": 9, "completion_tokens": 7}
+# As Azure reports it, which sends no choice then.
+FILTERED = {"prompt_index": 0, "content_filter_results": {"hate": {"filtered": True}}}
+PASSED = {"prompt_index": 0, "content_filter_results": {"hate": {"filtered": False}}}
 
 
 def chat(content: Any, reason: Any = "stop", **more: Any) -> dict[str, Any]:
@@ -118,8 +121,8 @@ def test_answer_without_content_is_no_empty_text_and_not_asked_again(answer: Any
 @pytest.mark.parametrize(
     "answer",
     [
-        {"choices": []},
-        {"choices": [], "usage": USAGE, "prompt_filter_results": [{}]},
+        {"choices": [], "usage": USAGE, "prompt_filter_results": [FILTERED]},
+        {"choices": [], "prompt_filter_results": FILTERED},
         chat(None, "content_filter"),
         chat("", "content_filter"),
         chat("", "SAFETY"),
@@ -143,6 +146,9 @@ def test_text_that_a_filter_has_cut_is_kept() -> None:
 @pytest.mark.parametrize(
     "change",
     [
+        {"choices": []},
+        {"choices": [], "prompt_filter_results": [PASSED]},
+        {"choices": [], "prompt_filter_results": "filtered"},
         {"choices": None},
         {"choices": {}},
         {"choices": [None]},

@@ -52,7 +52,7 @@ def test_values_are_those_of_lm_eval(cache: Path, data_dir: Path, ask: Ask) -> N
     expected = reference.loglikelihood(asked, disable_tqdm=True)
     for outcome, (total, greedy) in zip(ask(local, requests), expected, strict=True):
         assert isinstance(outcome, TokenLogProbs)
-        assert outcome.total == pytest.approx(total, abs=1e-4)
+        assert outcome.total == pytest.approx(total, abs=1e-3)
         assert outcome.is_greedy == greedy
 
 
