@@ -2,8 +2,8 @@
 
 Networks are made here, from the shapes of published ones and random weights of a fixed seed: speed
 and equality need no trained ones, and nothing is fetched. Only a tokenizer's files are needed, in
-the folder that `--tokenizer` names. Each part prints its table at once, so that a run that is cut
-keeps what it had.
+the folder that `--tokenizer` names, and the packages in gpu-packages.txt. Each part prints its
+table at once, so that a run that is cut keeps what it had.
 """
 
 from __future__ import annotations
