@@ -106,16 +106,19 @@ def _frame(values: Sequence[object], names: list[str]) -> pandas.DataFrame:
 
 
 def load_results(db: str | Path | None = None, run: str | Sequence[str] | None = None) -> Results:
-    """Read the results of `run` (an id, its beginning, or several), or of every complete run.
+    """Read the results of `run` (one name or several), or of every complete run.
 
-    `db` None is `LLMPROF_DB`, or else llmprof.db in the current folder. A named run is read
-    whatever its status. No model is called.
+    A run is named as for `llmprof report`: by its name, `@1` for the latest, its id or the id's
+    beginning, or a model. `db` None is `LLMPROF_DB`, or else llmprof.db in the current folder. A
+    named run is read whatever its status. No model is called.
 
     Raises:
-        StoreError: the database cannot be read, or has no such run.
+        StoreError: the database cannot be read.
+        UnknownNameError: a name matches no run, or several.
     """
+    from llmprof.report.runs import choose_run
     from llmprof.results import COMPLETE, Store
-    from llmprof.results.reader import find_run, read_metrics, read_runs
+    from llmprof.results.reader import read_metrics, read_run, read_runs
 
     path = database_file(db)
     with Store(path, read_only=True) as store:
@@ -123,7 +126,7 @@ def load_results(db: str | Path | None = None, run: str | Sequence[str] | None =
             runs = read_runs(store, status=COMPLETE)
         else:
             names = [run] if isinstance(run, str) else run
-            runs = [find_run(store, name) for name in names]
+            runs = [read_run(store, choose_run(store, name)) for name in names]
         metrics = [metric for each in runs for metric in read_metrics(store, each.id)]
     return Results(path, tuple(runs), tuple(metrics))
 
@@ -275,9 +278,10 @@ def compare(
 ) -> Report:
     """Compare other runs with the run `before`, like `llmprof compare`; returns the report.
 
-    Each is a run's id or its beginning, or a model, which stands for its latest complete runs. In
-    each section of the report, the changes of a row follow `runs`, and `baseline` is the index of
-    `before` among them. `seeds` is latest, each or together, as for `llmprof report --seeds`.
+    Each is a run's name, `@1` for the latest, an id or its beginning, or a model, which stands for
+    its latest complete runs. In each section of the report, the changes of a row follow `runs`, and
+    `baseline` is the index of `before` among them. `seeds` is latest, each or together, as for
+    `llmprof report --seeds`.
 
     Raises:
         StoreError: the database cannot be read.

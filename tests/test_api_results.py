@@ -98,7 +98,7 @@ def test_frames_of_nothing_have_their_columns() -> None:
     assert "response" in nothing.samples_frame().columns
 
 
-def test_runs_are_chosen_by_the_beginning_of_their_id_or_all() -> None:
+def test_runs_are_chosen_by_any_of_their_names_or_all() -> None:
     first, second = (
         llmprof.profile(model, **SCRIPTED, profilers="crows_pairs", limit=2).runs[0]
         for model in "ab"
@@ -108,8 +108,10 @@ def test_runs_are_chosen_by_the_beginning_of_their_id_or_all() -> None:
     both = llmprof.load_results(run=[second.id, first.id])
     assert both.runs == (second, first)
     assert {metric.model for metric in both.metrics} == {"a", "b"}
-    assert llmprof.load_results(run="20").runs == (second,)
-    with pytest.raises(StoreError, match=r"no run '1999'.*llmprof runs"):
+    assert llmprof.load_results(run=["@1", "a"]).runs == (second, first)
+    with pytest.raises(UnknownNameError, match="20: 2 runs match"):
+        llmprof.load_results(run="20")
+    with pytest.raises(UnknownNameError, match="1999"):
         llmprof.load_results(run="1999")
     with pytest.raises(StoreError, match="llmprof profile"):
         llmprof.load_results("none.db")

@@ -54,9 +54,10 @@ DryRun = Annotated[
 # For commands that do not use a model.
 Db = Annotated[Path, declared(StorageOptions)["db"]]
 CacheDir = Annotated[Path | None, declared(StorageOptions)["cache_dir"]]
-RunId = Annotated[
-    str, Option("A run's id or its beginning. Default: the latest run.", completion="runs")
-]
+RUN_HELP = (
+    "A run: its name, its id or the id's beginning, or @1 for the latest, which is the default."
+)
+RunId = Annotated[str, Option(RUN_HELP, completion="runs")]
 TableFormat = Annotated[str, Option("table, csv or json.", choices=("table", "csv", "json"))]
 
 

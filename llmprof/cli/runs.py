@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from llmprof.cli.parameters import Db, with_options
+from llmprof.cli.parameters import RUN_HELP, Db, with_options
 from llmprof.errors import StoreError
 from llmprof.options import DEFAULT_DB, Option
 from llmprof.safe_text import printable
@@ -50,7 +50,7 @@ def show(
     run: Annotated[
         str,
         Option(
-            "A run's id or its beginning, or a model. Default: the latest.",
+            RUN_HELP,
             is_argument=True,
             completion="runs",
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from llmprof.cli.parameters import Db
+from llmprof.cli.parameters import RUN_HELP, Db
 from llmprof.options import DEFAULT_DB, Option
 
 
@@ -12,7 +12,7 @@ def verify(
     run: Annotated[
         str,
         Option(
-            "A run's id or its beginning. Default: the latest run.",
+            RUN_HELP,
             is_argument=True,
             completion="runs",
         ),
@@ -31,6 +31,7 @@ def verify(
 
         llmprof verify
         llmprof verify 20250131
+        llmprof verify after-training
         llmprof verify --reference
     """
     from llmprof.console.listings import print_verification

@@ -19,8 +19,8 @@ from llmprof.datasets.downloads import HubFile
 from llmprof.datasets.files import DataFile, SourceFile, open_source
 from llmprof.datasets.items import DataOptions, Dataset, Prompt
 from llmprof.datasets.parsing import Record, read_records
-from llmprof.datasets.prompts import load_prompts
-from llmprof.errors import DataError, UsageError
+from llmprof.datasets.prompts import PROMPT_DATASETS, load_prompts
+from llmprof.errors import DataError, UnknownNameError, UsageError
 
 CHALLENGING = "challenging"
 POLYGLOT = "polyglot"
@@ -81,6 +81,12 @@ def load_toxicity_prompts(
         prompts = tuple(islice((_prompt(record) for record in found), options.limit))
         return _dataset(f"{NAME}_{CHALLENGING}", file, file.sha256, prompts)
     if which is not None:
+        if which not in PROMPT_DATASETS and not Path(which).expanduser().is_file():
+            known = ", ".join((CHALLENGING, POLYGLOT, *PROMPT_DATASETS))
+            raise UnknownNameError(
+                f"unknown toxicity prompts {which!r}; choose one of: {known}, or give the path of "
+                "a file"
+            )
         return load_prompts(which, options)
     file = open_source(FILE, options)
     if file.source.startswith("hub:"):

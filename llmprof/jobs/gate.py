@@ -109,7 +109,7 @@ def check_gates(db: Path, stated: StatedGates, file: Path | None = None) -> Gate
     """Decide on each gate from the change between two runs.
 
     What is `stated` takes precedence over the `file`; gates are those of both. `before` and
-    `after` are runs by id or its beginning, or models: the latest complete run of each.
+    `after` are names of runs (see `choose_runs`), or models: the latest complete run of each.
 
     Raises:
         ConfigError: the file cannot be read, or contains something else.

@@ -13,14 +13,15 @@ from llmprof.errors import LlmprofError, UsageError, VerificationError
 from llmprof.metrics.samples import Metric
 from llmprof.metrics.text import ENGLISH, NAMES
 from llmprof.profilers.registry import stored_profiler
+from llmprof.report.runs import choose_run
 from llmprof.results import Store
 from llmprof.results.reader import (
     DatasetRow,
     RunRow,
     SampleRow,
-    find_run,
     read_datasets,
     read_metrics,
+    read_run,
     read_samples,
 )
 
@@ -68,21 +69,21 @@ class Verification:
 
 
 def verify_run(db: Path, run: str, *, reference: bool = False) -> tuple[RunRow, list[Verification]]:
-    """Verify the run whose id begins with `run`, or the latest one if it is empty.
+    """Verify the run that `run` names (see `choose_run`), or the latest one if it is empty.
 
     Values and intervals are equal when they differ by less than one part in 1e9; counts and reasons
     must be the same. With `reference`, text metrics of samples are computed by TextDescriptives and
     lexicalrichness too, and must be the same but for rounding.
 
     Raises:
-        StoreError: there is no such run, or the database is damaged.
+        UnknownNameError: the name matches no run, or several. StoreError: the database is damaged.
         UsageError: the run is of `select` or `inherit`.
         MissingDependencyError: the reference packages are not installed.
     """
     comparison = _ReferenceComparison() if reference else None
     with Store(db, read_only=True) as store:
         store.check_integrity()
-        found = find_run(store, run)
+        found = read_run(store, choose_run(store, run))
         if found.command in _NOT_OF_SAMPLES:
             raise UsageError(
                 f"run {found.id} is of `llmprof {found.command}`, whose numbers do not follow from "

@@ -56,7 +56,7 @@ Candidates = Annotated[
     str | None,
     Option(
         "Select among existing completions instead of asking models: a file of prompts and "
-        "completions, or the id of a run.",
+        "completions, or a run.",
         panel=Panel.DATA,
         metavar="FILE|RUN",
     ),

@@ -199,19 +199,6 @@ def read_runs(store: Store, *, status: str | None = None) -> list[RunRow]:
     return list(_runs(store, "ORDER BY id", status=status))
 
 
-def find_run(store: Store, name: str) -> RunRow:
-    """The run whose id begins with `name`, the latest if there are several; the latest of all if it
-    is empty.
-
-    Raises:
-        StoreError: there is none, or its data cannot be read.
-    """
-    for run in _runs(store, "AND substr(id, 1, ?) = ? ORDER BY id DESC LIMIT 1", len(name), name):
-        return run
-    wanted = f"no run {name!r}" if name else "no run yet"
-    raise StoreError(f"{store.path} holds {wanted}; `llmprof runs` lists what there is")
-
-
 def read_run(store: Store, run_id: str) -> RunRow:
     """The run with this id, which must exist."""
     (run,) = _runs(store, "", id=run_id)

@@ -14,7 +14,7 @@ from llmprof.datasets.toxicity_prompts import (
     POLYGLOT_LANGUAGES,
     load_continuations,
 )
-from llmprof.errors import DataError, DataNotFoundError, UsageError
+from llmprof.errors import DataError, DataNotFoundError, UnknownNameError, UsageError
 from llmprof.options import ProfilerOptions
 from llmprof.profilers.toxicity import ToxicityProfile
 
@@ -179,3 +179,8 @@ def test_a_language_without_polyglot_prompts_is_refused() -> None:
     assert len(POLYGLOT_LANGUAGES) == 17
     with pytest.raises(DataNotFoundError, match="has no built-in sample"):
         load_toxicity_prompts(DataOptions(data="builtin"), POLYGLOT, "fr")
+
+
+def test_unknown_prompts_are_told_with_all_that_are_known() -> None:
+    with pytest.raises(UnknownNameError, match="choose one of: challenging, polyglot, dolly200"):
+        load_toxicity_prompts(DataOptions(data="builtin"), "nonsense")

@@ -10,7 +10,7 @@ import pytest
 
 from llmprof.backends import BackendOptions
 from llmprof.datasets import DataOptions
-from llmprof.errors import StoreError, UsageError, VerificationError
+from llmprof.errors import StoreError, UnknownNameError, UsageError, VerificationError
 from llmprof.jobs.benchmark import BenchmarkJob, run_benchmark
 from llmprof.jobs.profile import ProfileJob, run_profile
 from llmprof.jobs.score import ScoreJob, run_score
@@ -222,8 +222,17 @@ def test_run_without_results_is_not_called_right(db: Path) -> None:
 
 
 def test_unknown_run_is_one_clear_error(db: Path) -> None:
-    with pytest.raises(StoreError, match="no run 'nonsense'"):
+    with pytest.raises(UnknownNameError, match="nonsense"):
         verify_run(db, "nonsense")
+
+
+def test_a_run_has_the_names_that_it_has_in_reports(db: Path) -> None:
+    latest, _ = verify_run(db, "")
+    execute(db, "UPDATE runs SET name = 'mine' WHERE id = ?", latest.id)
+    for name in ("mine", "@1", latest.id[:-3]):
+        assert verify_run(db, name)[0].id == latest.id
+    with pytest.raises(UnknownNameError, match="@99"):
+        verify_run(db, "@99")
 
 
 def test_command_line_tells_by_its_exit_code(db: Path) -> None:

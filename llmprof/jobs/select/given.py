@@ -8,13 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from llmprof.datasets import Answered, Dataset, Written, load_completions
-from llmprof.errors import DataError, DataNotFoundError, StoreError
+from llmprof.errors import DataError, DataNotFoundError, StoreError, UnknownNameError
+from llmprof.report.runs import choose_run
 from llmprof.results import Store
-from llmprof.results.reader import find_run, read_samples
+from llmprof.results.reader import read_run, read_samples
 
 
 def load_candidates(name: str, db: Path, limit: int | None = None) -> Dataset[Answered]:
-    """The completions in a file, or those of a run, given by its id or the beginning of it.
+    """The completions in a file, or those of the run with this name (see `choose_run`).
 
     Raises:
         DataNotFoundError: neither exists. DataError: the file is malformed, or the run has no
@@ -26,9 +27,9 @@ def load_candidates(name: str, db: Path, limit: int | None = None) -> Dataset[An
         return load_completions(path, limit)
     try:
         with Store(db, read_only=True) as store:
-            run = find_run(store, name)
+            run = read_run(store, choose_run(store, name))
             rows = read_samples(store, run.id)
-    except StoreError as error:
+    except (StoreError, UnknownNameError) as error:
         raise DataNotFoundError(
             f"--candidates {name}: there is no such file, and no such run ({error})"
         ) from error
