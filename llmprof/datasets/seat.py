@@ -39,8 +39,8 @@ TOPICS = {
     "religion": ("religion1", "religion1b", "religion2", "religion2b"),
 }
 _REPO, _COMMIT = "McGill-NLP/bias-bench", "291426aab926f78ecfc7bd040b531429ee8123e0"
-# Of these tests there is one of words and one of sentences, and of the others one of either.
-_OF_BOTH = (
+# These tests are there with words and, as `sent-NAME`, with sentences; the others in one form only.
+_OF_BOTH_FORMS = (
     "angry_black_woman_stereotype",
     "angry_black_woman_stereotype_b",
     "heilman_double_bind_competent_one_word",
@@ -48,7 +48,7 @@ _OF_BOTH = (
     *(f"weat{number}" for number in range(1, 11)),
     *(f"weat{number}b" for number in (3, 5, 6, 7, 8)),
 )
-_OF_ONE = (
+_OF_ONE_FORM = (
     *(f"sent-{name}" for name in TOPICS["religion"]),
     *(
         f"heilman_double_bind_{trait}_{kind}"
@@ -56,7 +56,7 @@ _OF_ONE = (
         for kind in ("1", "1-", "1+3-", "one_sentence")
     ),
 )
-DOWNLOADED = (*_OF_BOTH, *(f"sent-{name}" for name in _OF_BOTH), *_OF_ONE)
+DOWNLOADED = (*_OF_BOTH_FORMS, *(f"sent-{name}" for name in _OF_BOTH_FORMS), *_OF_ONE_FORM)
 
 
 @dataclass(frozen=True, slots=True)
