@@ -98,7 +98,7 @@ class HubServer:
         pull_request = request.query.get("create_pr") == "1"
         parent = header.get("parentCommit")
         self.commits.append(Commit(header["summary"], files, parent, pull_request))
-        url = f"{request.url.origin()}/{REPOSITORY}"
+        url = f"http://{request.host}/{REPOSITORY}"
         answer = {"commitUrl": f"{url}/commit/{COMMIT}", "commitOid": COMMIT}
         if pull_request:
             answer["pullRequestUrl"] = f"{url}/discussions/1"

@@ -14,7 +14,13 @@ from llmprof.errors import (
     ModelNotFoundError,
 )
 from tests.backends.conftest import Ask
-from tests.backends.huggingface.pickled_weights import HUB_ID, allowed, answers, to_pickle
+from tests.backends.huggingface.pickled_weights import (
+    HUB_ID,
+    allowed,
+    answers,
+    reads_pickles,
+    to_pickle,
+)
 
 
 @pytest.fixture
@@ -65,7 +71,7 @@ def test_pickled_model_in_the_hubs_cache(
     assert find(allow_pickle=True).identity == {"model": HUB_ID, "revision": hub_cache}
 
 
-@pytest.mark.parametrize("safetensors", [False, True])
+@pytest.mark.parametrize("safetensors", [pytest.param(False, marks=reads_pickles), True])
 def test_model_in_the_hubs_cache_asks_nothing_of_the_network(
     hub_cache: str,
     ask: Ask,

@@ -5,12 +5,10 @@ import os
 import pickle
 import shutil
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
-from packaging.version import Version
 
 from llmprof.backends import BackendOptions, create_backend
 from llmprof.backends.huggingface.model import LocalModel
@@ -23,13 +21,16 @@ from llmprof.errors import (
     UsageError,
 )
 from tests.backends.conftest import Ask
-from tests.backends.huggingface.pickled_weights import allowed, answers, to_pickle
+from tests.backends.huggingface.pickled_weights import (
+    allowed,
+    answers,
+    reads_pickles,
+    to_pickle,
+)
 from tests.backends.huggingface.test_adapters import save_adapter
 from tests.tiny_models import SENTENCES, save_classifier
 
-pytestmark = pytest.mark.skipif(
-    Version(version("torch")) < Version("2.10"), reason="older torch reads no pickle here"
-)
+pytestmark = reads_pickles
 
 
 @pytest.fixture
