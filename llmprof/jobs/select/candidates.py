@@ -62,6 +62,11 @@ class Sampler:
         prompt = put(item, self.drawing, self.options, chat=self.chat, system_role=self.system_role)
         return [Generate(prompt, sampling, draw) for draw in range(self.drawing.k)]
 
+    @property
+    def has_follow_up(self) -> bool:
+        """Whether completions are sent to a scorer; rules need none."""
+        return any(each.request is not None for each in self.scores)
+
     def follow_up(self, answers: Sequence[Answer]) -> list[Request]:
         """Requests for each distinct completion that is not blank.
 

@@ -160,7 +160,7 @@ async def _answer(
     """The answers to each prompt's requests, followed by those for its completions."""
     sampler = source.sampler
     listen = partial(progress.listen, f"completions of {source.label}")
-    if not sampler.scores:
+    if not sampler.has_follow_up:
         answers = iter(await engine.answer(window.requests, listen))
         return [[next(answers) for _ in group] for group in window.stated]
     return await answer_two_stages(
