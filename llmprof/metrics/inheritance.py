@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from llmprof.metrics.differences import by_cluster
-from llmprof.metrics.intervals import CONFIDENCE, TOLERANCE
+from llmprof.metrics.intervals import CONFIDENCE, TOLERANCE, bounds_of, paired_share_interval
 from llmprof.metrics.measures import Mean, Measure, Statistic
 
 if TYPE_CHECKING:
@@ -127,10 +127,26 @@ def crossed_change(before: Sequence[Items], after: Sequence[Items]) -> Effect:
     seeds = len(after)
     if not shared:
         return Effect(None, n=0, seeds=seeds, reason="no item has a value before and after")
-    data = np.asarray(
-        [[new[name] - old[name] for name in shared] for old, new in zip(first, after, strict=True)]
+    old, new = (
+        np.asarray([[each[name] for name in shared] for each in runs]) for runs in (first, after)
     )
-    return crossed_mean(data)
+    effect = crossed_mean(new - old)
+    return _of_equal_shares(effect, np.concatenate([old, new])) if effect.error == 0 else effect
+
+
+def _of_equal_shares(effect: Effect, values: Values) -> Effect:
+    """An effect without spread, where the values are shares of 0 and 1, or of 0 and 100 percent.
+
+    That all `n` items changed alike does not say that every item would: the interval is that of
+    paired shares.
+    """
+    unit = 100.0 if values.max() > 1 else 1.0
+    share = 0.0 if effect.value is None else effect.value / unit
+    if bounds_of((values / unit).ravel().tolist()) is None or share not in (-1.0, 0.0, 1.0):
+        return effect
+    gained, lost = (effect.n if share == sign else 0 for sign in (1.0, -1.0))
+    found = paired_share_interval(gained, lost, effect.n).scaled(unit)
+    return replace(effect, low=found.low, high=found.high, method=found.method)
 
 
 def crossed_mean(data: Values) -> Effect:

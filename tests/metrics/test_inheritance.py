@@ -16,6 +16,7 @@ from llmprof.metrics.inheritance import (
     inherited_share,
     items_of,
 )
+from llmprof.metrics.intervals import Interval, paired_share_interval
 from llmprof.metrics.measures import Mean, Statistic
 
 
@@ -32,6 +33,26 @@ def test_one_seed_is_a_paired_t_test() -> None:
     assert found.p == pytest.approx(theirs.pvalue)
     assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
     assert found.reason == ONE_SEED
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "ends"),
+    [
+        (0.0, 0.0, paired_share_interval(0, 0, 12)),
+        (0.0, 1.0, paired_share_interval(12, 0, 12)),
+        (100.0, 0.0, paired_share_interval(0, 12, 12).scaled(100)),
+        (100.0, 100.0, paired_share_interval(0, 0, 12).scaled(100)),
+        (7.0, 9.0, Interval(2.0, 2.0, "two-way t")),
+        (0.5, 0.5, Interval(0.0, 0.0, "two-way t")),
+    ],
+)
+def test_shares_that_all_change_alike_are_not_certain(
+    before: float, after: float, ends: Interval
+) -> None:
+    names = [str(place) for place in range(12)]
+    found = crossed_change([dict.fromkeys(names, before)], [dict.fromkeys(names, after)] * 2)
+    assert (found.low, found.high, found.method) == (ends.low, ends.high, ends.method)
+    assert found.value == after - before
 
 
 @pytest.mark.parametrize("of_seeds", [0.0, 0.5, 2.0])

@@ -6,22 +6,24 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 
 from llmprof.errors import LlmprofError
 from llmprof.jobs.inherit.experiment import RANDOM, REFERENCE, Arm, InheritJob
 from llmprof.jobs.inherit.phases import Runs
 from llmprof.jobs.inherit.stored import save
 from llmprof.jobs.select.choose import choose
+from llmprof.jobs.select.shift import score_bounds
 from llmprof.jobs.training.lessons import read_turns
 from llmprof.metrics.inheritance import (
     Effect,
     Items,
     crossed_change,
-    crossed_mean,
     holm,
     inherited_share,
     items_of,
 )
+from llmprof.metrics.intervals import Bounds, mean_interval
 from llmprof.metrics.measures import Mean, Measure
 from llmprof.metrics.samples import Sample
 from llmprof.profilers import Comparable, presentation_of
@@ -244,15 +246,17 @@ def _curve(store: Store, arm: Arm, runs: Runs) -> Iterator[CurvePoint]:
         chosen = choose(first, arm.select.choice)
         values = [each.kept.scores[metric] for each in chosen if each is not None]
         known = [float(value) for value in values if value is not None]
-        yield CurvePoint(arm.name, k, _mean(known))
+        yield CurvePoint(arm.name, k, _mean(known, score_bounds(metric)))
 
 
-def _mean(values: Sequence[float]) -> Effect:
-    import numpy as np
-
+def _mean(values: Sequence[float], bounds: Bounds | None) -> Effect:
     if not values:
         return Effect(None, reason="nothing is kept")
-    return replace(crossed_mean(np.asarray([values])), reason=None)
+    value, n = fmean(values), len(values)
+    found = mean_interval(values, bounds=bounds)
+    if found is None:
+        return Effect(value, n=n, reason="one completion is kept")
+    return Effect(value, found.low, found.high, n=n, method=found.method)
 
 
 def _corrected(findings: Sequence[Finding]) -> list[Finding]:

@@ -115,7 +115,7 @@ class Shift:
         known.sort(key=lambda name: name != target)
         found = [metric for name in known for metric in self._before_and_after(name)]
         chance, after = self._control.values, self._after.get(target, _Column()).values
-        bounds = _bounds(target)
+        bounds = score_bounds(target)
         found.append(mean_metric(target, chance, group=RANDOM, bounds=bounds, unit=PROMPTS))
         found += _percentiles(target, self._values, self._completions, CANDIDATES)
         found += _percentiles(target, _defined(chance), self._controlled, RANDOM)
@@ -125,7 +125,7 @@ class Shift:
     def _before_and_after(self, name: str) -> list[Metric]:
         units = [str(place) for place in range(self._prompts)]
         first, second = (
-            Mean(name, units, column.values, group, bounds=_bounds(name), unit=PROMPTS)
+            Mean(name, units, column.values, group, bounds=score_bounds(name), unit=PROMPTS)
             for column, group in ((self._before[name], CANDIDATES), (self._after[name], SELECTED))
         )
         return [first.metric(), second.metric(), _change(first, second)]
@@ -164,7 +164,8 @@ def _change(before: Mean, after: Mean) -> Metric:
     )
 
 
-def _bounds(name: str) -> Bounds | None:
+def score_bounds(name: str) -> Bounds | None:
+    """The bounds of a score of completions, where they are known."""
     return SHARE if any(name in each.shares for each in completion_scores()) else None
 
 
