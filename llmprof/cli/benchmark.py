@@ -46,7 +46,8 @@ def benchmark(
     from llmprof.jobs.track import check_track, track_run
 
     if list_tasks:
-        print_rows(["name", "kind"], find_tasks(options.tasks, options.include_path))
+        found = find_tasks(options.tasks, options.include_path, options.cache_dir)
+        print_rows(["name", "kind"], found)
         return
     job = benchmark_job(options, configured)
     check_track(options.track)

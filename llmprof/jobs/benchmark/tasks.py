@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from llmprof.errors import (
     install_extra,
     require,
 )
+from llmprof.jobs.benchmark.task_index import task_manager
 from llmprof.jobs.unread import check_backend
 from llmprof.options import (
     BENCHMARK_SEED,
@@ -162,7 +162,9 @@ class TaskSelection:
 
 
 def list_tasks(
-    tasks: str | Sequence[str] | None, include_path: Path | None = None
+    tasks: str | Sequence[str] | None,
+    include_path: Path | None = None,
+    cache_dir: str | Path | None = None,
 ) -> list[tuple[str, str]]:
     """Name and kind (`group`, `tag` or `task`) of everything that matches; of all when None.
 
@@ -171,7 +173,7 @@ def list_tasks(
     """
     patterns = ("*",) if tasks is None else names_in(tasks, "--tasks")
     prepare_process()
-    manager = _manager(patterns, include_path)
+    manager = task_manager(patterns, include_path, cache_folder(cache_dir))
     names = manager.match_tasks(list(patterns))
     if not names:
         raise _unknown(", ".join(patterns), manager)
@@ -184,7 +186,7 @@ def load_tasks(job: BenchmarkJob, on_failure: FailureListener) -> TaskSelection:
     Raises:
         UnknownNameError: the folder of task files does not exist.
     """
-    manager = _manager(job.tasks, job.include_path)
+    manager = task_manager(job.tasks, job.include_path, job.cache_dir)
     selection = TaskSelection()
     for name in _expand(job.tasks, manager, on_failure):
         if name in selection.tasks or name in selection.groups:
@@ -195,40 +197,6 @@ def load_tasks(job: BenchmarkJob, on_failure: FailureListener) -> TaskSelection:
         except Exception as error:  # a task file may contain arbitrary code
             on_failure(_explain(name, error))
     return selection
-
-
-def _manager(names: Sequence[str], include_path: Path | None) -> Any:
-    """lm-eval's index of task files.
-
-    lm-eval's own fourteen thousand files take long to read. They are skipped if the user's folder,
-    which takes precedence, has every named task.
-    """
-    from lm_eval.tasks import TaskManager
-
-    if include_path is None:
-        return _own_tasks()
-    if not include_path.is_dir():
-        raise UnknownNameError(f"no folder {include_path}; --include-path takes one of task files")
-    own = TaskManager(include_path=str(include_path), include_defaults=False)
-    if all(_holds(own, name) for name in names):
-        return own
-    return TaskManager(include_path=str(include_path))
-
-
-@cache
-def _own_tasks() -> Any:
-    """The index of the files that lm-eval brings, which do not change."""
-    from lm_eval.tasks import TaskManager
-
-    return TaskManager()
-
-
-def _holds(manager: Any, name: Any) -> bool:
-    """Whether a task, or a group and all its members, are in the index."""
-    if not isinstance(name, str) or name not in manager.task_index:
-        return False
-    members = manager.task_index[name].cfg["task"] if name in manager.all_groups else []
-    return name not in manager.all_tags and all(_holds(manager, each) for each in members)
 
 
 def _expand(names: Sequence[str], manager: Any, on_failure: FailureListener) -> list[str]:
