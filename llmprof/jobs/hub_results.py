@@ -119,6 +119,7 @@ def _entries(report: Report) -> list[dict[str, Any]]:
     if not entries:
         raise LlmprofError(
             f"run {report.runs[0].run_id} has no result on a data set of the Hub, and "
-            f".eval_results accepts no others; profile with --data hub, or use --format model-index"
+            ".eval_results accepts no others; profile one of them with --data hub, or use "
+            "--format model-index"
         )
     return eval_result_entries_to_yaml(entries)
