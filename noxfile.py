@@ -174,7 +174,7 @@ def sbom(session: nox.Session) -> None:
     python = str(environment / "bin" / "python")
     pip = ("python", "-m", "pip", "--python", python, "install", "--quiet", "--no-compile")
     session.run(*pip, TORCH, ".")
-    ask = "from importlib.metadata import version; print(version('llmprof'), end='')"
+    ask = "import llmprof; print(llmprof.__version__, end='')"
     version = session.run(python, "-c", ask, external=True, silent=True)
     described = folder / "pyproject.toml"
     project = Path("pyproject.toml").read_text(encoding="utf-8")
@@ -222,7 +222,7 @@ def clean_install(session: nox.Session) -> None:
     session.install("build")
     folder = Path(session.create_tmp()).resolve()
     session.run("python", "-m", "build", "--wheel", "--outdir", str(folder), silent=True)
-    wheel = max(folder.glob("llmprof-*.whl"), key=os.path.getmtime)
+    wheel = max(folder.glob("llmprof_profiler-*.whl"), key=os.path.getmtime)
     environment = folder / "environment"
     session.run(sys.executable, "-m", "venv", "--clear", str(environment), external=True)
     python = str(environment / "bin" / "python")

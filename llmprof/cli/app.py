@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_command
 
+import llmprof
 from llmprof.blame import blaming_plugins, is_fault, unexpected
 from llmprof.cli.commands import CommandGroup
 from llmprof.cli.interrupts import INTERRUPTED, handle_interrupts, leave_to_the_watcher
@@ -40,9 +41,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"llmprof {version('llmprof')}")
+        typer.echo(f"llmprof {llmprof.__version__}")
         raise typer.Exit
 
 

@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 import typer
 
 from llmprof.cli.app import app
+from llmprof.errors import DISTRIBUTION
 from tests.command_line import llmprof
 
 HEAVY = (
@@ -132,6 +134,12 @@ def test_every_command_has_help_that_fits_80_columns(path: tuple[str, ...]) -> N
 def test_every_option_says_what_it_is(path: tuple[str, ...]) -> None:
     for option in COMMANDS[path].params:
         assert option.help and option.help.strip().endswith((".", ")")), option.name
+
+
+def test_version_is_that_of_the_installed_distribution() -> None:
+    done = run("--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"llmprof {version(DISTRIBUTION)}\n"
 
 
 def test_no_arguments_print_the_help() -> None:
