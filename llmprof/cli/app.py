@@ -13,12 +13,11 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-import llmprof
 from llmprof.blame import blaming_plugins, is_fault, unexpected
 from llmprof.cli.commands import CommandGroup
 from llmprof.cli.interrupts import INTERRUPTED, handle_interrupts, leave_to_the_watcher
 from llmprof.cli.messages import print_error, print_notice
-from llmprof.errors import LlmprofError, UsageError
+from llmprof.errors import DISTRIBUTION, LlmprofError, UsageError
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -41,7 +40,9 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"llmprof {llmprof.__version__}")
+        from importlib.metadata import version
+
+        typer.echo(f"llmprof {version(DISTRIBUTION)}")
         raise typer.Exit
 
 
