@@ -116,9 +116,9 @@ def load_results(db: str | Path | None = None, run: str | Sequence[str] | None =
         StoreError: the database cannot be read.
         UnknownNameError: a name matches no run, or several.
     """
-    from llmprof.report.runs import choose_run
+    from llmprof.report.runs import find_run
     from llmprof.results import COMPLETE, Store
-    from llmprof.results.reader import read_metrics, read_run, read_runs
+    from llmprof.results.reader import read_metrics, read_runs
 
     path = database_file(db)
     with Store(path, read_only=True) as store:
@@ -126,7 +126,7 @@ def load_results(db: str | Path | None = None, run: str | Sequence[str] | None =
             runs = read_runs(store, status=COMPLETE)
         else:
             names = [run] if isinstance(run, str) else run
-            runs = [read_run(store, choose_run(store, name)) for name in names]
+            runs = [find_run(store, name) for name in names]
         metrics = [metric for each in runs for metric in read_metrics(store, each.id)]
     return Results(path, tuple(runs), tuple(metrics))
 

@@ -12,9 +12,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from llmprof.console.tables import check_format, print_rows, print_table
-from llmprof.report.runs import choose_run
+from llmprof.report.runs import find_run
 from llmprof.results import Store
-from llmprof.results.reader import DatasetRow, RunRow, read_datasets, read_run, read_runs
+from llmprof.results.reader import DatasetRow, RunRow, read_datasets, read_runs
 from llmprof.results.recipes import find_recipe, recipes
 from llmprof.safe_text import printable
 
@@ -148,7 +148,7 @@ def print_run_details(db: Path, name: str) -> None:
         UnknownNameError: no run is called so, or several.
     """
     with Store(db, read_only=True) as store:
-        run = read_run(store, choose_run(store, name))
+        run = find_run(store, name)
         datasets = read_datasets(store, run.id)
     facts: dict[str, object] = {
         field.name: getattr(run, field.name)

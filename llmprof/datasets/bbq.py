@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 
 from llmprof.datasets.downloads import GitHubFile, HubFile
 from llmprof.datasets.files import (
     DataFile,
     SourceFile,
+    SourceParts,
     in_turn,
     is_there,
     open_parts,
@@ -97,16 +98,28 @@ def load_bbq(options: DataOptions, categories: Sequence[str] = CATEGORIES) -> Da
     parts = open_parts({category: FILES[category] for category in categories}, options)
     targets_file = open_source(TARGETS, options) if is_there(TARGETS, options) else None
     targets = _targets(targets_file) if targets_file else {}
-    questions = [
-        [read_question(record, targets) for record in islice(read_records(file), options.limit)]
-        for file in parts.files.values()
-    ]
-    items = tuple(islice(in_turn(questions), options.limit))
-    if not items:
-        raise DataError(f"{parts.first.name} holds no questions; give the authors' complete file")
+    items = read_questions(parts, lambda record: read_question(record, targets), options.limit)
     read = [*parts.files.values(), *([targets_file] if targets_file else [])]
     sha256 = hashlib.sha256(b"".join(file.content for file in read)).hexdigest()
     return Dataset("bbq", parts.source, sha256, items)
+
+
+def read_questions(
+    parts: SourceParts, read: Callable[[Record], BiasQuestion], limit: int | None
+) -> tuple[BiasQuestion, ...]:
+    """The first `limit` questions, taken from the files in turn, or all.
+
+    Raises:
+        DataError: a line is broken, with file, line and field, or there is no question.
+    """
+    questions = [
+        [read(record) for record in islice(read_records(file), limit)]
+        for file in parts.files.values()
+    ]
+    found = tuple(islice(in_turn(questions), limit))
+    if not found:
+        raise DataError(f"{parts.first.name} holds no questions; give the authors' complete file")
+    return found
 
 
 def _targets(file: SourceFile) -> _Targets:

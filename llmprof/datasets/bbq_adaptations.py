@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 
-from llmprof.datasets.bbq import CONDITIONS, POLARITIES
+from llmprof.datasets.bbq import CONDITIONS, POLARITIES, read_questions
 from llmprof.datasets.downloads import GitHubFile
-from llmprof.datasets.files import DataFile, in_turn, open_parts
+from llmprof.datasets.files import DataFile, open_parts
 from llmprof.datasets.items import BiasQuestion, DataOptions, Dataset
-from llmprof.datasets.parsing import Record, read_records
-from llmprof.errors import DataError
+from llmprof.datasets.parsing import Record
 
 _ANSWERS = ("ans0", "ans1", "ans2")
 # The data have a place-holder for the third answer; these are the authors' ways to say it, as they
@@ -36,9 +34,7 @@ _UNKNOWN = {
         "No es pot determinar",
     ),
 }  # fmt: skip
-_SPANISH_DATA = GitHubFile(
-    "langtech-bsc/EsBBQ-CaBBQ", "ee2e0f6123f718b735fc445d368d92acd2c223be", "data_LANGUAGE"
-)
+_REPO, _COMMIT = "langtech-bsc/EsBBQ-CaBBQ", "ee2e0f6123f718b735fc445d368d92acd2c223be"
 _KOREAN_DATA = GitHubFile(
     "naver-ai/KoBBQ",
     "0dd165aeaaacd1bd46c63513a9b2e9875eb6dce7",
@@ -188,7 +184,7 @@ def _spanish(folder: str, language: str) -> Adaptation:
     files = {}
     for category in _OF_SPAIN:
         name = f"{category}.full.jsonl"
-        online = replace(_SPANISH_DATA, path=f"data_{language}/{name}")
+        online = GitHubFile(_REPO, _COMMIT, f"data_{language}/{name}")
         files[category] = DataFile(f"{folder}/{name}", online)
     return Adaptation(files, _OF_SPAIN, partial(_of_spain, language=language))
 
@@ -216,11 +212,5 @@ def load_adaptation(options: DataOptions, name: str) -> Dataset[BiasQuestion]:
     """
     adaptation = ADAPTATIONS[name]
     parts = open_parts(adaptation.files, options)
-    questions = [
-        [adaptation.read(record) for record in islice(read_records(file), options.limit)]
-        for file in parts.files.values()
-    ]
-    items = tuple(islice(in_turn(questions), options.limit))
-    if not items:
-        raise DataError(f"{parts.first.name} holds no questions; give the authors' complete file")
+    items = read_questions(parts, adaptation.read, options.limit)
     return Dataset(name, parts.source, parts.sha256, items)

@@ -7,14 +7,10 @@ the data, the answers "unknown" included.
 
 from __future__ import annotations
 
-from itertools import islice
-
-from llmprof.datasets.bbq import read_question
+from llmprof.datasets.bbq import read_question, read_questions
 from llmprof.datasets.downloads import GitHubFile
-from llmprof.datasets.files import DataFile, in_turn, is_there, open_parts
+from llmprof.datasets.files import DataFile, is_there, open_parts
 from llmprof.datasets.items import BiasQuestion, DataOptions, Dataset
-from llmprof.datasets.parsing import read_records
-from llmprof.errors import DataError
 from llmprof.options import BBQ_LANGUAGES as BBQ_LANGUAGES
 
 _REPO, _COMMIT = "Veranep/MBBQ", "adaa40172cdcf52eb403c01954a1aef8b0b1e97d"
@@ -54,11 +50,5 @@ def _files(kind: str, language: str) -> dict[str, DataFile]:
 
 def _load(options: DataOptions, kind: str, language: str) -> Dataset[BiasQuestion]:
     parts = open_parts(_files(kind, language), options)
-    questions = [
-        [read_question(record, {}) for record in islice(read_records(file), options.limit)]
-        for file in parts.files.values()
-    ]
-    items = tuple(islice(in_turn(questions), options.limit))
-    if not items:
-        raise DataError(f"{parts.first.name} holds no questions; give the authors' complete file")
+    items = read_questions(parts, lambda record: read_question(record, {}), options.limit)
     return Dataset(f"mbbq{kind}_{language}", parts.source, parts.sha256, items)

@@ -16,10 +16,10 @@ from llmprof.datasets import Dataset, Prompt, load_texts
 from llmprof.errors import DataError, DataNotFoundError, LlmprofError, StoreError, UnknownNameError
 from llmprof.outputs import is_sqlite
 from llmprof.profilers.registry import stored_profiler
-from llmprof.report.runs import choose_run
+from llmprof.report.runs import find_run
 from llmprof.requests import Generate, Toxicity
 from llmprof.results import Store
-from llmprof.results.reader import RunRow, read_run, read_runs, read_samples
+from llmprof.results.reader import RunRow, read_runs, read_samples
 
 
 def load_sources(
@@ -69,7 +69,7 @@ def _run(name: str, results: Store | Path, limit: int | None) -> Dataset[Prompt]
         opened = Store(results, read_only=True) if isinstance(results, Path) else None
         with opened or nullcontext(results) as store:
             assert isinstance(store, Store)
-            run = read_run(store, choose_run(store, name))
+            run = find_run(store, name)
             return _dataset(run.id, f"run:{run.id}", list(islice(_completions(store, run), limit)))
     except (UnknownNameError, StoreError) as error:
         if not _may_be_file(name):

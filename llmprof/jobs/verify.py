@@ -13,7 +13,7 @@ from llmprof.errors import LlmprofError, UsageError, VerificationError
 from llmprof.metrics.samples import Metric
 from llmprof.metrics.text import ENGLISH, NAMES
 from llmprof.profilers.registry import stored_profiler
-from llmprof.report.runs import choose_run
+from llmprof.report.runs import find_run
 from llmprof.results import Store
 from llmprof.results.reader import (
     DatasetRow,
@@ -21,7 +21,6 @@ from llmprof.results.reader import (
     SampleRow,
     read_datasets,
     read_metrics,
-    read_run,
     read_samples,
 )
 
@@ -83,7 +82,7 @@ def verify_run(db: Path, run: str, *, reference: bool = False) -> tuple[RunRow, 
     comparison = _ReferenceComparison() if reference else None
     with Store(db, read_only=True) as store:
         store.check_integrity()
-        found = read_run(store, choose_run(store, run))
+        found = find_run(store, run)
         if found.command in _NOT_OF_SAMPLES:
             raise UsageError(
                 f"run {found.id} is of `llmprof {found.command}`, whose numbers do not follow from "

@@ -62,11 +62,10 @@ _PRESENTATION = Presentation(
 )
 
 
-def _by_rules(answer: Answer) -> tuple[Mapping[str, float | None], str | None]:
-    """The label of one completion, as a 1 among zeros."""
+def _labelled(answer: Answer) -> dict[str, float | None]:
+    """The label of one completion by the rules, as a 1 among zeros."""
     completion = answer.outcome
-    found = classified(completion) if isinstance(completion, Completion) else None
-    return _as_scores(found), None
+    return _as_scores(classified(completion) if isinstance(completion, Completion) else None)
 
 
 class Refusal:
@@ -80,7 +79,11 @@ class Refusal:
     settings = frozenset({"max_new_tokens", "prompt_format", "system_prompt"})
     presentation = _PRESENTATION
     completion_scores = CompletionScores(
-        Generate, _LABELS, frozenset(_LABELS), _by_rules, rules=RULES
+        Generate,
+        _LABELS,
+        frozenset(_LABELS),
+        lambda answer: (_labelled(answer), None),
+        rules=RULES,
     )
 
     def __init__(self, options: ProfilerOptions, facts: ModelFacts = NO_FACTS) -> None:
@@ -114,13 +117,12 @@ class Refusal:
         (answer,) = answers
         outcome = answer.outcome
         completion = outcome if isinstance(outcome, Completion) else None
-        found = None if completion is None else classified(completion)
         return [
             Sample(
                 sample_id=item.id,
                 prompt=item.text,
                 response=None if completion is None else completion.text,
-                scores={**_as_scores(found), "unsafe": float(not item.safe)},
+                scores={**_labelled(answer), "unsafe": float(not item.safe)},
                 group=item.type,
                 cache_key=answer.key,
                 error_class=outcome.error_class if isinstance(outcome, Failure) else None,

@@ -121,6 +121,15 @@ def choose_run(store: Store, name: str) -> str:
     return _only(name, _find(name, known, [])).run_id if name else known[-1].run_id
 
 
+def find_run(store: Store, name: str) -> RunRow:
+    """The run that `choose_run` finds.
+
+    Raises:
+        UnknownNameError: see `choose_run`.
+    """
+    return read_run(store, choose_run(store, name))
+
+
 def choose_series(store: Store, name: str) -> tuple[ChosenRuns, list[int]]:
     """The latest complete run of each step of a series, called by its step, and the steps.
 

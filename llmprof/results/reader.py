@@ -282,8 +282,8 @@ def read_texts(store: Store, ids: Sequence[int]) -> dict[int, tuple[Any, ...]]:
     return {row[0]: row[1:] for row in rows}
 
 
-def _runs(store: Store, then: str, *values: Any, **where: str | None) -> Iterator[RunRow]:
-    for *columns, config, versions, name, tags in _select(store, _RUNS, then, *values, **where):
+def _runs(store: Store, then: str, **where: str | None) -> Iterator[RunRow]:
+    for *columns, config, versions, name, tags in _select(store, _RUNS, then, **where):
         columns.append(_parsed(store, config, f"the configuration of run {columns[0]}"))
         times = dict(zip(_RUN_FIELDS, columns, strict=False))
         check_run(store.path, str(columns[0]), times, columns[-1])
@@ -293,13 +293,11 @@ def _runs(store: Store, then: str, *values: Any, **where: str | None) -> Iterato
         yield RunRow(*columns)
 
 
-def _select(
-    store: Store, sql: str, then: str, *values: Any, **where: str | None
-) -> list[tuple[Any, ...]]:
+def _select(store: Store, sql: str, then: str, **where: str | None) -> list[tuple[Any, ...]]:
     """Rows whose columns have the values in `where` that are not None, then what `then` says."""
     known = {column: value for column, value in where.items() if value is not None}
     conditions = " AND ".join(["TRUE", *(f"t.{column} = ?" for column in known)])
-    return store.query(f"{sql} WHERE {conditions} {then}", [*known.values(), *values])[1]
+    return store.query(f"{sql} WHERE {conditions} {then}", list(known.values()))[1]
 
 
 def _all_scores(store: Store, rows: Sequence[tuple[Any, ...]]) -> list[Mapping[str, float | None]]:

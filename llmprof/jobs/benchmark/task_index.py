@@ -74,7 +74,7 @@ def _own_entries(root: Path, cache_dir: Path) -> dict[str, Any]:
         state = _state_of(root)
         known = remembered(cache_dir / "facts", state, lambda: _plain(root, state))
         return dict(_entries(known, root))
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+    except (AttributeError, LookupError, TypeError, ValueError):
         # The facts are not what was written, or a file holds what JSON cannot.
         return dict(TaskManager().task_index)
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from llmprof.datasets import Answered, Dataset, Written, load_completions
 from llmprof.errors import DataError, DataNotFoundError, StoreError, UnknownNameError
-from llmprof.report.runs import choose_run
+from llmprof.report.runs import find_run
 from llmprof.results import Store
-from llmprof.results.reader import read_run, read_samples
+from llmprof.results.reader import read_samples
 
 
 def load_candidates(name: str, db: Path, limit: int | None = None) -> Dataset[Answered]:
@@ -27,7 +27,7 @@ def load_candidates(name: str, db: Path, limit: int | None = None) -> Dataset[An
         return load_completions(path, limit)
     try:
         with Store(db, read_only=True) as store:
-            run = read_run(store, choose_run(store, name))
+            run = find_run(store, name)
             rows = read_samples(store, run.id)
     except (StoreError, UnknownNameError) as error:
         raise DataNotFoundError(
