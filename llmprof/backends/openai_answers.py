@@ -118,8 +118,9 @@ def read_completion(answer: Any, server: Server, *, strip: bool = False) -> Comp
 
     Reasoning that the server returns separately, or counts, is recorded in `details`; with `strip`,
     reasoning within the text is removed. A blocked completion has the finish reason
-    `content_filter` and no text; no choices at all are one only if the server says that it filtered
-    the prompt, as Azure does. `token_count` is None if the server does not count tokens.
+    `content_filter` and no text. An answer without choices counts as blocked only if the server
+    says that it filtered the prompt, as Azure does. `token_count` is None if the server does not
+    count tokens.
 
     Raises:
         RequestFault: the model wrote nothing but reasoning, or nothing at all before its limit.

@@ -80,7 +80,7 @@ def _own_entries(root: Path, cache_dir: Path) -> dict[str, Any]:
 
 
 def _state_of(root: Path) -> str:
-    """What changes whenever one of the files does."""
+    """A text that differs as soon as one of the files has changed."""
     paths = sorted(
         os.path.join(folder, name)
         for folder, _, names in os.walk(root)
