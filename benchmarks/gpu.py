@@ -1,9 +1,11 @@
 """Local models on one GPU: are the values right, how fast is it, and how busy is the card.
 
 Networks are made here, from the shapes of published ones and random weights of a fixed seed: speed
-and equality need no trained ones, and nothing is fetched. Only a tokenizer's files are needed, in
-the folder that `--tokenizer` names, and the packages in gpu-packages.txt. Each part prints its
-table at once, so that a run that is cut keeps what it had.
+and equality need no trained ones, and nothing is fetched. Attention scores and logits are scaled to
+a standard deviation of 3 and 4: a token must depend on those before it, as in a trained model, and
+a flat distribution is drawn from at another speed. Only a tokenizer's files are needed, in the
+folder that `--tokenizer` names, and the packages in gpu-packages.txt. Each part prints its table at
+once, so that a run that is cut keeps what it had.
 """
 
 from __future__ import annotations
@@ -15,27 +17,32 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from _shared import answer, print_machine, print_row, print_table, timed
 from generation import generate, generate_batch
-from log_likelihood import floor_seconds, lm_eval, lm_eval_model
+from log_likelihood import floor_seconds, lm_eval, lm_eval_model, matrix_rate
 
 from llmprof.backends import BackendOptions
 from llmprof.backends.huggingface.backend import HuggingFaceBackend
+from llmprof.backends.huggingface.live import LiveModel
 from llmprof.requests import Generate, LogLikelihood, Sampling
 
 # Layers, width, feed-forward width, heads, heads of keys and values, vocabulary.
 SHAPES = {
-    "tiny": (2, 64, 128, 4, 2, 1_000),
+    "tiny": (2, 64, 128, 4, 2, 60_000),
     "135M": (30, 576, 1_536, 9, 3, 49_152),
     "1B": (16, 2_048, 8_192, 32, 8, 128_256),
     "8B": (32, 4_096, 14_336, 32, 8, 128_256),
 }
-LM_EVAL_BATCHES = (16, 64, 256)
+LM_EVAL_BATCHES = (64, 256)
+BY_HAND = (64, 256, 1024)
 NEW_TOKENS = 64
+LOGITS_DEVIATION = 4.0
+SCORES_DEVIATION = 3.0
 
 
 @dataclass(frozen=True)
@@ -55,13 +62,11 @@ DATA = (
 )
 
 
-def save_network(folder: Path, tokenizer: Path, shape: str) -> Path:
-    """A Llama of this shape with random weights, in bf16, and the tokenizer beside it."""
-    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+def network_of(shape: str, words: Any) -> Any:
+    """A Llama of this shape with random weights, in bf16, on the GPU if there is one."""
+    from transformers import LlamaConfig, LlamaForCausalLM
 
     layers, width, inner, heads, key_heads, vocabulary = SHAPES[shape]
-    words = AutoTokenizer.from_pretrained(str(tokenizer))
-    words.save_pretrained(str(folder))
     torch.manual_seed(0)
     config = LlamaConfig(
         num_hidden_layers=layers,
@@ -73,11 +78,28 @@ def save_network(folder: Path, tokenizer: Path, shape: str) -> Path:
         max_position_embeddings=2_048,
         bos_token_id=words.bos_token_id,
         eos_token_id=words.eos_token_id,
+        dtype=torch.bfloat16,
     )
-    with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
-        network = LlamaForCausalLM(config).to(torch.bfloat16)
-    network.save_pretrained(str(folder))
-    return folder
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
+            network = LlamaForCausalLM(config)
+    finally:
+        torch.set_default_dtype(before)
+    # Hidden states have a mean square of 1 after a norm.
+    spread = width**0.5
+    with torch.no_grad():
+        embeddings = network.get_input_embeddings().weight
+        embeddings *= 1 / float(embeddings.float().std())
+        head = network.get_output_embeddings().weight
+        head *= LOGITS_DEVIATION / (float(head.float().std()) * spread)
+        for layer in network.model.layers:
+            attention = layer.self_attn
+            keys = float(attention.k_proj.weight.float().std()) * spread
+            queries = attention.q_proj.weight
+            queries *= SCORES_DEVIATION / (keys * float(queries.float().std()) * spread)
+    return network.eval()
 
 
 @contextmanager
@@ -92,6 +114,17 @@ def loaded(folder: Path, **options: Any) -> Iterator[HuggingFaceBackend]:
         backend._model.unload()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def in_memory(shape: str, network: Any, words: Any, batch_size: int | None) -> HuggingFaceBackend:
+    """The backend of a network in memory, whose automatic batch sizes are measured anew."""
+    live = LiveModel(shape, network, words)
+    # Its fingerprint would copy all weights to the CPU, and nothing here is cached.
+    live.__dict__["identity"] = {"live": shape, "dtype": "bf16"}
+    options = BackendOptions(model=shape, cache_dir=Path(tempfile.mkdtemp()), batch_size=batch_size)
+    backend = HuggingFaceBackend(options, live)
+    answer(backend, [LogLikelihood("", "Warm up."), Generate("Warm up.", Sampling(2))])
+    return backend
 
 
 def requests_like(shape: Shape, groups: int) -> list[LogLikelihood]:
@@ -112,35 +145,51 @@ def requests_like(shape: Shape, groups: int) -> list[LogLikelihood]:
     return made
 
 
-def equality(folder: Path, dtypes: Sequence[str], quantizations: Sequence[str]) -> None:
-    """The largest difference from a plain pass over each text alone, in the same number format."""
+def equality(folder: Path, settings: Sequence[dict[str, Any]]) -> None:
+    """Differences from plain passes over one text each, and of both from those in fp32."""
     print("\nEquality with a plain forward pass and with `generate`, greedy\n", flush=True)
-    print_table(["weights", "texts", "largest difference", "per token", "texts equal"], [])
-    requests = [each for shape in DATA for each in requests_like(shape, 8)]
-    settings = [{"dtype": dtype} for dtype in dtypes] + [
-        {"quantize": each} for each in quantizations
-    ]
+    print_table(
+        [
+            "weights",
+            "texts",
+            "largest difference from a plain pass",
+            "mean error a token, llmprof",
+            "mean error a token, plain pass",
+            "texts equal",
+            "largest gap where they part",
+            "seconds",
+        ],
+        [],
+    )
+    requests = [each for shape in DATA for each in requests_like(shape, 4)]
+    prompts = [each.context for each in requests if each.context][::3][:6]
+    with loaded(folder, dtype="fp32") as backend:
+        truth = [plain_log_likelihood(backend, each) for each in requests]
     for setting in settings:
+        began = time.perf_counter()
         with loaded(folder, **setting) as backend:
             ours = answer(backend, requests)
             plain = [plain_log_likelihood(backend, each) for each in requests]
-            gaps = [abs(one.total - two) for one, two in zip(ours, plain, strict=True)]
-            tokens = [one.token_count for one in ours]
-            prompts = [each.context for each in requests if each.context][:12]
-            written = answer(backend, [Generate(each, Sampling(32)) for each in prompts])
-            same = sum(
-                each.text == greedy(backend, prompt)
+            count = sum(each.token_count for each in ours)
+            errors = [
+                sum(abs(value - right) for value, right in zip(values, truth, strict=True)) / count
+                for values in ([each.total for each in ours], plain)
+            ]
+            gap = max(abs(one.total - two) for one, two in zip(ours, plain, strict=True))
+            written = answer(backend, [Generate(each, Sampling(24)) for each in prompts])
+            parted = [
+                parting_gap(backend, prompt, each.text)
                 for each, prompt in zip(written, prompts, strict=True)
-            )
-            per_token = max(gap / count for gap, count in zip(gaps, tokens, strict=True))
-            name = next(iter(setting.values()))
+            ]
             print_row(
                 [
-                    name,
+                    ", ".join(f"{name} {value}" for name, value in setting.items()),
                     len(requests),
-                    f"{max(gaps):.1e}",
-                    f"{per_token:.1e}",
-                    f"{same}/{len(prompts)}",
+                    f"{gap:.1e}",
+                    *(f"{each:.1e}" for each in errors),
+                    f"{parted.count(None)}/{len(prompts)}",
+                    f"{max(filter(None, parted), default=0):.1e}",
+                    f"{time.perf_counter() - began:.0f}",
                 ]
             )
 
@@ -159,27 +208,92 @@ def plain_log_likelihood(backend: HuggingFaceBackend, request: LogLikelihood) ->
     return float(chosen[-pair.scored :].double().sum())
 
 
-def greedy(backend: HuggingFaceBackend, prompt: str) -> str:
-    """What `model.generate` writes without sampling."""
+def parting_gap(backend: HuggingFaceBackend, prompt: str, text: str) -> float | None:
+    """None if `generate` writes the same text; else how far apart the logits of the two tokens are
+    where the texts part, by `generate`'s own logits."""
     model = backend._model
     ids = model.tokenizer(prompt, return_tensors="pt").to(model.device)
     out = model.network.generate(
-        **ids, do_sample=False, max_new_tokens=32, pad_token_id=model.tokenizer.pad_token_id or 0
+        **ids,
+        do_sample=False,
+        max_new_tokens=24,
+        pad_token_id=model.tokenizer.pad_token_id or 0,
+        output_logits=True,
+        return_dict_in_generate=True,
     )
-    new = out[0, ids["input_ids"].shape[1] :]
-    return str(model.tokenizer.decode(new, skip_special_tokens=True))
+    theirs = out.sequences[0, ids["input_ids"].shape[1] :].tolist()
+    if model.tokenizer.decode(theirs, skip_special_tokens=True) == text:
+        return None
+    for place, logits in enumerate(out.logits):
+        if not text.startswith(model.tokenizer.decode(theirs[: place + 1])):
+            first, second = logits[0].float().topk(2).values.tolist()
+            return first - second
+    return 0.0
+
+
+def check_values(network: Any, words: Any, dtypes: str, quantize: str) -> None:
+    """All comparisons of values and texts, of this network saved to files."""
+    settings = [{"dtype": each} for each in dtypes.split(",")]
+    settings += [{"quantize": each} for each in filter(None, quantize.split(","))]
+    settings.append({"dtype": "bf16", "device_map": "auto"})
+    with tempfile.TemporaryDirectory() as folder:
+        network.save_pretrained(folder)
+        words.save_pretrained(folder)
+        equality(Path(folder), settings)
+        batches(Path(folder))
+    if torch.cuda.is_available():
+        unrecordable(network, words)
+
+
+def batches(folder: Path) -> None:
+    """Log-likelihoods and texts one at a time beside those of automatic batches, in fp32."""
+    requests = [each for shape in DATA for each in requests_like(shape, 8)]
+    texts = [each.context for each in requests if each.context][::3][:8]
+    hot = Sampling(24, temperature=1.0, top_p=0.9)
+    asked = [Generate(text, hot, sample) for text in texts for sample in range(4)]
+    found = []
+    for size in (None, 1):
+        with loaded(folder, dtype="fp32", batch_size=size) as backend:
+            found.append((answer(backend, requests), answer(backend, asked)))
+    (many, written), (alone, singly) = found
+    gap = max(abs(one.total - two.total) for one, two in zip(many, alone, strict=True))
+    same = sum(one.text == two.text for one, two in zip(written, singly, strict=True))
+    print(
+        f"\nfp32, batch size 1 beside automatic: largest difference {gap:.1e} of {len(many)} "
+        f"log-likelihoods, {same} of {len(written)} sampled texts equal",
+        flush=True,
+    )
+
+
+def unrecordable(network: Any, words: Any) -> None:
+    """A network whose steps cannot be recorded gives the same texts without that."""
+    asked = [Generate(text, Sampling(16)) for text in ("One", "Two", "Three")]
+    expected = answer(in_memory("recorded", network, words, None), asked)
+    hook = network.model.layers[0].register_forward_hook(
+        lambda _module, _inputs, output: (torch.as_tensor(output[0]).sum().item(), None)[1]
+    )
+    backend = in_memory("not recorded", network, words, None)
+    found = answer(backend, asked)
+    hook.remove()
+    again = answer(in_memory("recorded again", network, words, None), asked)
+    print(
+        f"\nA step that cannot be recorded: recorded {backend._decoder.records_steps}, texts equal "
+        f"{[a.text for a in found] == [b.text for b in expected]}, and afterwards "
+        f"{[a.text for a in again] == [b.text for b in expected]}",
+        flush=True,
+    )
 
 
 def scoring(backend: HuggingFaceBackend, groups: int) -> None:
     """Log-likelihoods beside lm-eval at its best batch size, and how much of the rate is used."""
     print("\nLog-likelihoods\n", flush=True)
-    heads = ["data", "texts", "llmprof /s", "lm-eval /s (batch)", "ratio", "of the floor", "GiB"]
-    print_table(heads, [])
+    heads = ["data", "texts", "llmprof /s", "lm-eval /s (batch)", "ratio", "of the bf16 rate"]
+    print_table([*heads, "GiB"], [])
     reference = lm_eval_model(backend)
     for shape in DATA:
         requests = requests_like(shape, groups)
         reset_peak()
-        seconds = best_of(2, lambda: answer(backend, requests))  # noqa: B023
+        seconds = best_of(3, lambda: answer(backend, requests))  # noqa: B023
         peak = peak_gib()
         theirs = min(
             (timed(lambda: lm_eval(reference, requests, size))[1], size)  # noqa: B023
@@ -192,63 +306,90 @@ def scoring(backend: HuggingFaceBackend, groups: int) -> None:
                 f"{len(requests) / seconds:.0f}",
                 f"{len(requests) / theirs[0]:.0f} ({theirs[1]})",
                 f"{theirs[0] / seconds:.2f}",
-                f"{floor_seconds(backend, requests) / seconds:.2f}",
+                f"{floor_seconds(backend, requests) / seconds:.0%}",
                 f"{peak:.1f}",
             ]
         )
+    if torch.cuda.is_available():
+        requests = requests_like(DATA[2], groups)
+        print_kernels("scoring BBQ", lambda: answer(backend, requests))
+
+
+def batch_sizes(make: Callable[[int | None], HuggingFaceBackend], groups: int, asked: Any) -> None:
+    """Seconds by the batch size that is chosen automatically, and by those set by hand."""
+    print("\nBatch sizes, in seconds\n", flush=True)
+    print_table(["batch size", *(shape.name for shape in DATA), "completions"], [])
+    for size in (None, *BY_HAND):
+        backend = make(size)
+        cells = [
+            best_of(2, lambda: answer(backend, requests_like(shape, groups)))  # noqa: B023
+            for shape in DATA
+        ]
+        cells.append(timed(lambda: answer(backend, asked))[1])  # noqa: B023
+        print_row([size or "automatic", *(f"{each:.2f}" for each in cells)])
+
+
+def completions_like(prompts: int, samples: int) -> list[Generate]:
+    texts = [each.context for each in requests_like(DATA[1], prompts)][:: DATA[1].endings]
+    sampling = Sampling(NEW_TOKENS, temperature=1.0, top_p=0.9)
+    return [Generate(text, sampling, sample) for text in texts for sample in range(samples)]
 
 
 def writing(backend: HuggingFaceBackend, prompts: int, samples: int) -> None:
     """Sampled completions beside `generate` and `generate_batch`, and how busy the card is."""
     print(f"\n{prompts} prompts, {samples} completions of {NEW_TOKENS} tokens each\n", flush=True)
     print_table(["", "tokens", "seconds", "tokens/s", "llmprof is faster by", "GiB"], [])
-    texts = [each.context for each in requests_like(DATA[1], prompts) if each.context][::4]
-    sampling = Sampling(NEW_TOKENS, temperature=1.0, top_p=0.9)
-    requests = [Generate(text, sampling, sample) for text in texts for sample in range(samples)]
+    requests = completions_like(prompts, samples)
+    texts = list(dict.fromkeys(str(each.prompt) for each in requests))
     answer(backend, requests[:samples])
+
+    def ours() -> tuple[int, float]:
+        answers, spent = timed(lambda: answer(backend, requests))
+        return sum(each.token_count for each in answers), spent
+
     reset_peak()
-    ours, seconds = timed(lambda: answer(backend, requests))
-    written = sum(each.token_count for each in ours)
-    print_row(
-        ["llmprof", written, f"{seconds:.1f}", f"{written / seconds:.0f}", "", f"{peak_gib():.1f}"]
-    )
-    few = texts[: max(1, prompts // 5)]
-    others = [("generate", generate)]
-    if torch.cuda.is_available():  # It takes all memory that is free, which only a GPU can spare.
-        others.append(("generate_batch", generate_batch))
-    for name, other in others:
+    written, seconds = ours()
+    rate = written / seconds
+    name = "llmprof" if backend._decoder.records_steps else "llmprof, steps not recorded"
+    print_row([name, written, f"{seconds:.2f}", f"{rate:.0f}", "", f"{peak_gib():.1f}"])
+
+    def beside(name: str, call: Callable[[], tuple[int, float]]) -> None:
         reset_peak()
         try:
-            tokens, spent = other(backend, few, samples, NEW_TOKENS)
+            tokens, spent = call()
         except Exception as error:  # What this version of transformers cannot do on this card.
             print_row([name, "", "", "", str(error).splitlines()[0][:80], ""])
-            continue
-        ratio = (written / seconds) / (tokens / spent)
-        print_row(
-            [
-                name,
-                tokens,
-                f"{spent:.1f}",
-                f"{tokens / spent:.0f}",
-                f"{ratio:.2f}",
-                f"{peak_gib():.1f}",
-            ]
-        )
+            return
+        cells = [f"{spent:.2f}", f"{tokens / spent:.0f}", f"{rate / (tokens / spent):.2f}"]
+        print_row([name, tokens, *cells, f"{peak_gib():.1f}"])
+
+    recorded, backend._decoder.records_steps = backend._decoder.records_steps, False
+    beside("llmprof without CUDA graphs", ours)
+    backend._decoder.records_steps = recorded
+    few = texts[: max(1, prompts // 8)]
+    beside("generate", lambda: generate(backend, few, samples, NEW_TOKENS))
     if torch.cuda.is_available():
-        share = busy(lambda: answer(backend, requests[: 4 * samples]))
-        print(f"\nA kernel runs for {share:.0%} of the time", flush=True)
+        # Four tokens warm it up.
+        generate_batch(backend, few, 1, 4)
+        beside("generate_batch", lambda: generate_batch(backend, texts, samples, NEW_TOKENS))
+        print_kernels("generating", lambda: answer(backend, requests))
 
 
-def busy(call: Callable[[], object]) -> float:
-    """The share of the time in which a kernel runs, by torch's profiler."""
+def print_kernels(doing: str, call: Callable[[], object]) -> None:
+    """The share of the time in which a kernel runs, and the kernels that take most of it."""
     from torch.profiler import ProfilerActivity, profile
 
     began = time.perf_counter()
     with profile(activities=[ProfilerActivity.CUDA]) as record:
         call()
         torch.cuda.synchronize()
-    spent = time.perf_counter() - began
-    return sum(each.self_device_time_total for each in record.key_averages()) / 1e6 / spent
+        spent = time.perf_counter() - began
+    kernels = [each for each in record.key_averages() if each.self_device_time_total > 0]
+    busy = sum(each.self_device_time_total for each in kernels) / 1e6
+    print(f"\nWhile {doing}, a kernel runs for {busy / spent:.0%} of {spent:.2f} s:", flush=True)
+    for each in sorted(kernels, key=lambda each: -each.self_device_time_total)[:8]:
+        share = each.self_device_time_total / 1e6 / busy
+        print(f"- {share:.0%}, {each.count} times: {each.key[:100]}", flush=True)
 
 
 def best_of(count: int, call: Callable[[], object]) -> float:
@@ -267,27 +408,44 @@ def peak_gib() -> float:
 
 
 def main() -> None:
+    from transformers import AutoTokenizer
+
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--tokenizer", type=Path, required=True, help="folder of a tokenizer")
     arguments.add_argument("--shapes", default="135M,1B,8B", help=f"of {', '.join(SHAPES)}")
+    arguments.add_argument("--parts", default="equality,writing,scoring,batch-sizes")
     arguments.add_argument("--dtypes", default="fp32,bf16,fp16", help="of the part on equality")
     arguments.add_argument("--quantize", default="8bit,4bit", help="of the part on equality")
     arguments.add_argument("--groups", type=int, default=400, help="questions or pairs")
     arguments.add_argument("--prompts", type=int, default=20)
     arguments.add_argument("--samples", type=int, default=25)
     given = arguments.parse_args()
-    for place, shape in enumerate(given.shapes.split(",")):
-        with tempfile.TemporaryDirectory() as folder:
-            saved = save_network(Path(folder), given.tokenizer, shape)
-            if place == 0:
-                equality(
-                    saved, given.dtypes.split(","), list(filter(None, given.quantize.split(",")))
-                )
-            print(f"\n## {shape}, bf16\n")
-            with loaded(saved, dtype="bf16") as backend:
-                print_machine(backend)
-                scoring(backend, given.groups)
+    parts = given.parts.split(",")
+    words = AutoTokenizer.from_pretrained(str(given.tokenizer))
+    for shape in given.shapes.split(","):
+        network = network_of(shape, words)
+        make = partial(in_memory, shape, network, words)
+        print(f"\n## {shape}, bf16\n")
+        backend = make(None)
+        print_machine(backend)
+        rate = matrix_rate(network.get_output_embeddings().weight)
+        print(f"A large matrix product in bf16: {rate / 1e12:.0f} TFLOP/s", flush=True)
+        for part in parts:
+            began = time.perf_counter()
+            if part == "equality":
+                check_values(network, words, given.dtypes, given.quantize)
+            elif part == "writing":
                 writing(backend, given.prompts, given.samples)
+            elif part == "scoring":
+                scoring(backend, given.groups)
+            elif part == "batch-sizes":
+                batch_sizes(make, given.groups, completions_like(given.prompts, given.samples))
+            else:
+                raise SystemExit(f"there is no part {part}")
+            print(f"\n({part}: {time.perf_counter() - began:.0f} s)", flush=True)
+        del backend, make, network
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
 
 if __name__ == "__main__":

@@ -78,9 +78,20 @@ def floor_seconds(backend: HuggingFaceBackend, requests: Sequence[LogLikelihood]
         if weight.dim() == 2 and weight.shape != head.shape
     )
     operations = 2 * (body * len(read) + head.numel() * len(scored))
-    left, right = (torch.randn(2048, 2048, device=head.device, dtype=head.dtype) for _ in "ab")
-    rate = max(2 * 2048**3 / timed(lambda: (left @ right).sum().item())[1] for _ in range(5))
-    return operations / rate
+    return operations / matrix_rate(head)
+
+
+def matrix_rate(like: torch.Tensor) -> float:
+    """Operations a second of a large matrix product, of the device and number format of `like`."""
+    size, times = (8192, 20) if like.is_cuda else (2048, 1)
+    left, right = (torch.randn(size, size, device=like.device, dtype=like.dtype) for _ in range(2))
+
+    def multiply() -> None:
+        for _ in range(times):
+            product = left @ right
+        product[0, 0].item()
+
+    return max(2 * size**3 * times / timed(multiply)[1] for _ in range(5))
 
 
 def main() -> None:

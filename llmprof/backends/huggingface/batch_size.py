@@ -100,7 +100,7 @@ class Budget:
 
     @property
     def _kind(self) -> str:
-        return "cuda" if self._decoder.device.startswith("cuda") else "cpu"
+        return "cuda" if self._decoder.on_gpu else "cpu"
 
     def _get(self, what: str, measure: Any) -> int:
         if what not in self._found:

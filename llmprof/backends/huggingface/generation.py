@@ -23,7 +23,7 @@ from llmprof.backends.huggingface.kv_cache import (
     slots_agree,
     slots_hold,
 )
-from llmprof.backends.huggingface.sampling import next_tokens
+from llmprof.backends.huggingface.sampling import Sampler
 from llmprof.backends.huggingface.tokenization import Encoder
 from llmprof.errors import BackendError
 from llmprof.requests import Generate, Outcome
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     import torch
 
 
-# Rows whose whole vocabulary is in memory at once.
-_PROJECTED_AT_ONCE = 256
+# Tokens of each row that a GPU writes before this machine looks at them.
+_STEPS_AT_ONCE = 8
 
 
 def completions(
@@ -151,8 +151,7 @@ def _write(
     while True:
         with torch.inference_mode():
             if drafts:
-                states = rows.step([draft.tokens[-1] for draft in drafts])
-                _extend(decoder, drafts, states, ends)
+                _continue(decoder, rows, drafts, ends)
             if admitted := _admit(rows, groups, prompt_tokens):
                 counts = [len(group) for group in admitted]
                 read = rows.add([group[0].prompt for group in admitted], counts)
@@ -162,7 +161,9 @@ def _write(
                     for task in group
                 ]
                 places = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
-                _extend(decoder, fresh, read[places.to(read.device)], ends)
+                states = read[places.to(read.device)]
+                drawn = _draw(decoder, _samplers(decoder, fresh), states)
+                _take(fresh, drawn[:, None], ends)
                 drafts += fresh
             finished = [place for place, draft in enumerate(drafts) if draft.finish_reason]
             order = rows.drop(finished)
@@ -200,17 +201,53 @@ def _admit(
     return admitted
 
 
-def _extend(
-    decoder: Decoder, drafts: Sequence[Draft], states: torch.Tensor, ends: frozenset[int]
-) -> None:
-    """Draw one token for each draft from its hidden state; `states` is of shape (drafts, width)."""
-    for start in range(0, len(drafts), _PROJECTED_AT_ONCE):
-        some = drafts[start : start + _PROJECTED_AT_ONCE]
-        tokens = next_tokens(
-            decoder.logits(states[start : start + _PROJECTED_AT_ONCE]),
-            [draft.task.sampling for draft in some],
-            [draft.task.seed for draft in some],
-            [len(draft.tokens) for draft in some],
+def _continue(decoder: Decoder, rows: Slots, drafts: Sequence[Draft], ends: frozenset[int]) -> None:
+    """Write the next token of each draft; on a GPU several, so that it waits for the CPU less."""
+    import torch
+
+    left = min(draft.task.new_tokens - len(draft.tokens) for draft in drafts)
+    steps = min(left, _STEPS_AT_ONCE) if decoder.on_gpu else 1
+    samplers = _samplers(decoder, drafts)
+    last = torch.tensor([draft.tokens[-1] for draft in drafts], device=decoder.device)
+    written = []
+    for _ in range(steps):
+        last = _draw(decoder, samplers, rows.step(last.clamp_min(0)))
+        written.append(last)
+    _take(drafts, torch.stack(written, dim=1), ends)
+
+
+def _samplers(decoder: Decoder, drafts: Sequence[Draft]) -> list[Sampler]:
+    """One sampler for as many drafts as are projected at once."""
+    size = decoder.projected_at_once
+    chunks = [drafts[start : start + size] for start in range(0, len(drafts), size)]
+    return [
+        Sampler(
+            [draft.task.sampling for draft in chunk],
+            [draft.task.seed for draft in chunk],
+            [len(draft.tokens) for draft in chunk],
+            decoder.device,
         )
-        for draft, token in zip(some, tokens, strict=True):
-            draft.take(token, ends)
+        for chunk in chunks
+    ]
+
+
+def _draw(decoder: Decoder, samplers: Sequence[Sampler], states: torch.Tensor) -> torch.Tensor:
+    """A token for each hidden state; `states` is of shape (drafts, width)."""
+    import torch
+
+    chunks = states.split(decoder.projected_at_once)
+    return torch.cat(
+        [
+            sampler.draw(decoder.logits(chunk))
+            for sampler, chunk in zip(samplers, chunks, strict=True)
+        ]
+    )
+
+
+def _take(drafts: Sequence[Draft], tokens: torch.Tensor, ends: frozenset[int]) -> None:
+    """Add tokens, of shape (drafts, steps), to the drafts; what follows an end is left out."""
+    for draft, row in zip(drafts, tokens.tolist(), strict=True):
+        for token in row:
+            draft.take(None if token < 0 else token, ends)
+            if draft.finish_reason:
+                break

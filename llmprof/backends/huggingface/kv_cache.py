@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from llmprof.backends.huggingface.decoder import UNSUPPORTED, Decoder, additive
 from llmprof.backends.huggingface.foreign_code import is_out_of_memory
+from llmprof.backends.huggingface.step_graphs import StepGraphs
 
 if TYPE_CHECKING:
     import torch
@@ -35,8 +36,8 @@ class Slots(Protocol):
         Returns the hidden state at each prompt's end, shape (prompts, width).
         """
 
-    def step(self, tokens: Sequence[int]) -> torch.Tensor:
-        """Add one token to each row; the hidden states there, shape (rows, width)."""
+    def step(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Add one token, of shape (rows,), to each row; the hidden states there, (rows, width)."""
 
     def drop(self, finished: Sequence[int]) -> list[int]:
         """Let rows leave; returns the places, before, of those that stay, in their new order."""
@@ -52,11 +53,16 @@ class BufferedSlots:
     one_length = False
 
     def __init__(self, decoder: Decoder, slots: int, width: int) -> None:
+        import torch
+
         self._decoder = decoder
         self._slots = slots
         self._width = width
         self._lengths: list[int] = []
         self._layers: list[_Layer] = []
+        # Of each slot, its newest token and where that stands.
+        self._ids, self._places = torch.zeros((2, slots), dtype=torch.long, device=decoder.device)
+        self._graphs = StepGraphs(decoder)
 
     def __len__(self) -> int:
         return len(self._lengths)
@@ -80,33 +86,44 @@ class BufferedSlots:
                 _Layer(layer.keys, layer.values, self._slots, self._width) for layer in cache.layers
             ]
         source = [prompt for prompt, count in enumerate(samples) for _ in range(count)]
+        chosen = torch.tensor(source, device=device)
         for layer, read in zip(self._layers, cache.layers, strict=True):
-            layer.fill(len(self), read.keys, read.values, source)
-        self._lengths += [len(prompts[prompt]) for prompt in source]
+            layer.fill(len(self), read.keys, read.values, chosen)
+        lengths = [len(prompts[prompt]) for prompt in source]
+        self._places[len(self) : len(self) + len(lengths)] = torch.tensor(lengths, device=device)
+        self._lengths += lengths
         ends = torch.tensor([len(prompt) - 1 for prompt in prompts], device=device)
         return states[torch.arange(len(prompts), device=device), ends]
 
-    def step(self, tokens: Sequence[int]) -> torch.Tensor:
+    def step(self, tokens: torch.Tensor) -> torch.Tensor:
+        rows, keys = len(self), max(self._lengths) + 1
+        self._ids[:rows] = tokens
+        states = self._graphs.run(self._pass, rows, keys, most=(self._slots, self._width))
+        self._places[:rows] += 1
+        self._lengths = [length + 1 for length in self._lengths]
+        return states[:rows]
+
+    def _pass(self, rows: int, keys: int) -> torch.Tensor:
+        """Hidden states of the newest tokens of the first rows, which see `keys` keys at most."""
         import torch
         from transformers import Cache
 
-        device = self._decoder.device
-        places = torch.tensor(self._lengths, device=device)
-        keys = max(self._lengths) + 1
+        places = self._places[:rows]
         for layer in self._layers:
             layer.aim(places, keys)
-        visible = torch.arange(keys, device=device)[None] <= places[:, None]
+        visible = torch.arange(keys, device=self._decoder.device)[None] <= places[:, None]
         states, _ = self._decoder.hidden(
-            torch.tensor(tokens, device=device)[:, None],
+            self._ids[:rows, None],
             mask=additive(visible[:, None, None], self._decoder.network.dtype),
             positions=places[:, None],
             cache=Cache(layers=self._layers),  # type: ignore[arg-type]
             keep_cache=True,
         )
-        self._lengths = [length + 1 for length in self._lengths]
         return states[:, 0]
 
     def drop(self, finished: Sequence[int]) -> list[int]:
+        import torch
+
         gone = set(finished)
         count = len(self) - len(gone)
         order = list(range(count))
@@ -116,8 +133,10 @@ class BufferedSlots:
         for hole, row in zip(holes, last, strict=True):
             order[hole] = row
         if holes:
+            sources, targets = torch.tensor([last, holes], device=self._decoder.device)
             for layer in self._layers:
-                layer.move(last, holes)
+                layer.move(sources, targets)
+            self._places[targets] = self._places[sources]
         self._lengths = [self._lengths[row] for row in order]
         return order
 
@@ -138,16 +157,17 @@ class _Layer:
             like.new_zeros((slots, like.shape[1], width, like.shape[3])) for like in (keys, values)
         )
 
-    def fill(self, start: int, keys: Any, values: Any, source: Sequence[int]) -> None:
+    def fill(self, start: int, keys: Any, values: Any, source: Any) -> None:
         """Copy row `source[i]` into slot `start + i`."""
         stop, length = start + len(source), keys.shape[2]
         for own, read in ((self.keys, keys), (self.values, values)):
-            own[start:stop, :, :length] = read[list(source)]
+            own[start:stop, :, :length] = read[source.to(read.device)]
 
-    def move(self, rows: Sequence[int], slots: Sequence[int]) -> None:
+    def move(self, rows: Any, slots: Any) -> None:
         """Copy `rows[i]` into slot `slots[i]`."""
+        rows, slots = rows.to(self.keys.device), slots.to(self.keys.device)
         for own in (self.keys, self.values):
-            own[list(slots)] = own[list(rows)]
+            own[slots] = own[rows]
 
     def aim(self, places: Any, keys: int) -> None:
         """Say where the next update writes in each row, and how many keys then count."""
@@ -186,13 +206,13 @@ class ModelCacheSlots:
         self._cache: Any = None
         self._ids: Any = None
         self._running: list[int] = []
-        self._last: list[int] = []
+        self._last: Any = None  # the newest token of each row, dropped ones too
 
     def __len__(self) -> int:
         return len(self._running)
 
     def room(self, prompt: Sequence[int], new_tokens: int) -> int:
-        return 0 if self._last else self._slots
+        return self._slots if self._last is None else 0
 
     def add(self, prompts: Sequence[Sequence[int]], samples: Sequence[int]) -> torch.Tensor:
         import torch
@@ -201,20 +221,18 @@ class ModelCacheSlots:
         ids = torch.tensor([list(prompts[prompt]) for prompt in source])
         self._ids = ids.to(self._decoder.device)
         states, self._cache = self._decoder.hidden(self._ids, keep_cache=True)
-        self._last = [int(row[-1]) for row in ids]
+        self._last = self._ids[:, -1].clone()
         self._running = list(range(len(source)))
         firsts = [source.index(prompt) for prompt in range(len(prompts))]
         return states[firsts, -1]
 
-    def step(self, tokens: Sequence[int]) -> torch.Tensor:
+    def step(self, tokens: torch.Tensor) -> torch.Tensor:
         import torch
 
-        for row, token in zip(self._running, tokens, strict=True):
-            self._last[row] = token
-        ids = torch.tensor(self._last, device=self._decoder.device)[:, None]
-        self._ids = torch.cat([self._ids, ids], dim=1)
+        self._last[self._running] = tokens
+        self._ids = torch.cat([self._ids, self._last[:, None]], dim=1)
         # A model that gave no cache has to read the whole text again.
-        read = self._ids if self._cache is None else ids
+        read = self._ids if self._cache is None else self._last[:, None]
         states, self._cache = self._decoder.hidden(read, cache=self._cache, keep_cache=True)
         return states[self._running, -1]
 
@@ -234,13 +252,14 @@ def slots_hold(decoder: Decoder, width: int) -> bool:
 
     if width <= _SHORTEST_CHECK:
         return True
-    ids = decoder.probe(width).tolist()
+    probe = decoder.probe(width)
+    ids = probe.tolist()
     texts = [ids[: width - 1], ids[5:9]]
     rows = BufferedSlots(decoder, slots=2, width=width)
     try:
         with torch.inference_mode():
             rows.add(texts, [1, 1])
-            ours = decoder.logits(rows.step(ids[-2:]))
+            ours = decoder.logits(rows.step(probe[-2:]))
     except UNSUPPORTED as error:
         if is_out_of_memory(error):
             raise
@@ -257,21 +276,22 @@ def slots_agree(decoder: Decoder) -> bool:
     """Whether rows side by side get the logits that each gets in a plain forward pass."""
     import torch
 
-    probe = decoder.probe(20).tolist()
+    ids = decoder.probe(20)
+    probe = ids.tolist()
     texts = [probe[:9], probe[9:14], probe[9:14]]
     rows = BufferedSlots(decoder, slots=4, width=16)
     ours, expected = [], []
     try:
         with torch.inference_mode():
             rows.add([texts[0], texts[1]], [1, 2])
-            rows.step(probe[14:17])
+            rows.step(ids[14:17])
             texts = [[*text, token] for text, token in zip(texts, probe[14:17], strict=True)]
             texts = [texts[place] for place in rows.drop([0])]
             rows.add([probe[3:6]], [1])
             texts.append(probe[3:6])
-            for token in probe[17:20]:
-                texts = [[*text, token] for text in texts]
-                ours.append(decoder.logits(rows.step([token] * 3)))
+            for place in (17, 18, 19):
+                texts = [[*text, probe[place]] for text in texts]
+                ours.append(decoder.logits(rows.step(ids[place].expand(3))))
     except UNSUPPORTED:
         return False
     with torch.inference_mode():

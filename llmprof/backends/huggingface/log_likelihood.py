@@ -17,9 +17,6 @@ from llmprof.errors import BackendError
 from llmprof.requests import LogLikelihood, Outcome, RollingLogLikelihood
 from llmprof.responses import Failure, TokenLogProbs
 
-# Positions whose whole vocabulary is in memory at once.
-_PROJECTED_AT_ONCE = 256
-
 
 def log_likelihoods(
     decoder: Decoder, encoder: Encoder, requests: Sequence[LogLikelihood], budget: Budget
@@ -85,37 +82,30 @@ def _batches(
         # A row that does not branch needs no mask and goes with its like.
         for branches in (True, False):
             same = [each for each in numbered if each[0].branches is branches]
-            batches += _group(same, budget, mixed=branches)
+            batches += _group(same, budget, decoder.padding_limit if branches else 0)
     return sorted(batches, key=lambda batch: -len(batch) * len(batch[0][0]))
 
 
 def _group(
-    rows: Sequence[tuple[PackedRow, tuple[int, ...]]], budget: Budget, *, mixed: bool
+    rows: Sequence[tuple[PackedRow, tuple[int, ...]]], budget: Budget, most_padding: float
 ) -> list[list[tuple[PackedRow, tuple[int, ...]]]]:
-    """Cut rows, longest first, into batches that the budget allows; of one length unless mixed."""
+    """Cut rows, longest first, into batches that the budget allows, with so much padding each."""
     groups: list[list[tuple[PackedRow, tuple[int, ...]]]] = []
+    padding = members = 0
     for row, places in rows:
-        if groups and _fits(groups[-1], row, places, budget, mixed):
+        width = len(groups[-1][0][0]) if groups else 0
+        if (
+            groups
+            and padding + width - len(row) <= most_padding
+            and (len(groups[-1]) + 1) * width <= budget.tokens
+            and (budget.sequences is None or members + len(places) <= budget.sequences)
+        ):
             groups[-1].append((row, places))
+            padding, members = padding + width - len(row), members + len(places)
         else:
             groups.append([(row, places)])
+            padding, members = 0, len(places)
     return groups
-
-
-def _fits(
-    group: Sequence[tuple[PackedRow, tuple[int, ...]]],
-    row: PackedRow,
-    places: tuple[int, ...],
-    budget: Budget,
-    mixed: bool,
-) -> bool:
-    width = len(group[0][0])
-    members = sum(len(each) for _, each in group) + len(places)
-    return (
-        (mixed or len(row) == width)
-        and (len(group) + 1) * width <= budget.tokens
-        and (budget.sequences is None or members <= budget.sequences)
-    )
 
 
 def _score(
@@ -160,24 +150,25 @@ def _predict(decoder: Decoder, states: Any, nodes: Any, targets: Any) -> tuple[A
     """
     import torch
 
+    size = decoder.projected_at_once
     asked, inverse = nodes.unique(return_inverse=True)
     order = inverse.argsort(stable=True)
-    asked, targets = asked.to(states.device), targets.to(states.device)
-    values = torch.empty(len(targets))
-    greedy = torch.empty(len(targets), dtype=torch.bool)
-    starts = torch.arange(0, len(asked) + _PROJECTED_AT_ONCE, _PROJECTED_AT_ONCE)
-    bounds = torch.searchsorted(inverse[order], starts).tolist()
+    bounds = torch.searchsorted(inverse[order], torch.arange(0, len(asked) + size, size)).tolist()
+    asked, inverse, order, targets = (
+        each.to(states.device) for each in (asked, inverse, order, targets)
+    )
+    values = torch.empty(len(targets), device=states.device)
+    greedy = torch.empty(len(targets), dtype=torch.bool, device=states.device)
     for chunk, (low, high) in enumerate(pairwise(bounds)):
-        start = chunk * _PROJECTED_AT_ONCE
-        scores = decoder.logits(states[asked[start : start + _PROJECTED_AT_ONCE]])
+        start = chunk * size
+        scores = decoder.logits(states[asked[start : start + size]])
         here = order[low:high]
-        local = (inverse[here] - start).to(states.device)
-        wanted = targets[here.to(states.device)]
-        greedy[here] = (scores.argmax(-1)[local] == wanted).cpu()
+        local, wanted = inverse[here] - start, targets[here]
+        greedy[here] = scores.argmax(-1)[local] == wanted
         # As lm-eval does it: on CPU the float32 sum in this kernel is about 4e-5 off a token, which
         # a more exact one would turn into a difference from lm-eval's values.
-        values[here] = scores.log_softmax(-1)[local, wanted].cpu()
-    return values, greedy
+        values[here] = scores.log_softmax(-1)[local, wanted]
+    return values.cpu(), greedy.cpu()
 
 
 def rolling_log_likelihoods(

@@ -9,7 +9,7 @@ and need be made only for tokens that can be drawn.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llmprof.requests import Sampling
 
@@ -20,54 +20,74 @@ if TYPE_CHECKING:
 _NUCLEUS_WIDTHS = (128, 2048)
 
 
+class Sampler:
+    """Draws the next token of the same rows again and again.
+
+    Row i is drawn as `sampling[i]` says, with the noise of `seeds[i]` at `steps[i]`, the number of
+    tokens written before the first call of `draw`. A greedy row takes the likeliest token.
+    """
+
+    def __init__(
+        self, sampling: Sequence[Sampling], seeds: Sequence[int], steps: Sequence[int], device: Any
+    ) -> None:
+        import torch
+
+        self._groups: list[tuple[Sampling, torch.Tensor]] = []
+        for params in dict.fromkeys(sampling):
+            rows = [row for row, each in enumerate(sampling) if each == params]
+            self._groups.append((params, torch.tensor(rows, device=device)))
+        self._seeds = _mix(torch.tensor(list(seeds), device=device))
+        self._steps = torch.tensor(list(steps), device=device)
+
+    def draw(self, logits: torch.Tensor) -> torch.Tensor:
+        """One token for each row, on the device, from float32 `logits` of shape (rows, vocabulary).
+
+        -1 where the logits are no distribution: one is not a number or infinite, or all are minus
+        infinity.
+        """
+        import torch
+
+        streams = _mix(self._seeds + self._steps)
+        self._steps = self._steps + 1
+        tokens = torch.empty_like(streams)
+        for params, rows in self._groups:
+            everything = len(rows) == len(tokens)
+            some, noise = (logits, streams) if everything else (logits[rows], streams[rows])
+            tokens[rows] = some.argmax(-1) if params.greedy else _draw(some, params, noise)
+        # The largest is NaN where any is; minus infinity rules out a token and is no fault.
+        return tokens.where(logits.amax(-1).isfinite(), -1)
+
+
 def next_tokens(
     logits: torch.Tensor, sampling: Sequence[Sampling], seeds: Sequence[int], steps: Sequence[int]
 ) -> list[int | None]:
-    """One token a row from `logits`, float32, of shape (rows, vocabulary).
-
-    Row i is drawn as `sampling[i]` says, with the noise of `seeds[i]` at `steps[i]`, the number
-    of tokens written before. A greedy row takes the likeliest token. None where the logits are no
-    distribution: one is not a number or infinite, or all are minus infinity.
-    """
-    import torch
-
-    # The largest is NaN where any is; minus infinity rules out a token and is no fault.
-    usable = logits.amax(-1).isfinite().tolist()
-    tokens = torch.empty(len(sampling), dtype=torch.long, device=logits.device)
-    for params in dict.fromkeys(sampling):
-        rows = [row for row, each in enumerate(sampling) if each == params]
-        some = logits if len(rows) == len(sampling) else logits[rows]
-        if params.greedy:
-            tokens[rows] = some.argmax(-1)
-        else:
-            seed, step = (
-                torch.tensor([of[row] for row in rows], device=logits.device)
-                for of in (seeds, steps)
-            )
-            tokens[rows] = _draw(some, params, _mix(_mix(seed) + step))
-    return [
-        int(token) if good else None for token, good in zip(tokens.tolist(), usable, strict=True)
-    ]
+    """What `Sampler.draw` gives for these rows once; None in place of -1."""
+    drawn = Sampler(sampling, seeds, steps, logits.device).draw(logits)
+    return [None if token < 0 else token for token in drawn.tolist()]
 
 
 def _draw(logits: torch.Tensor, params: Sampling, streams: torch.Tensor) -> torch.Tensor:
     """One token a row, shape (rows,); `streams`, of the same shape, seed the rows' noise."""
-    import torch
-
     # No pass over the whole vocabulary more than are needed: each costs as much as a layer does.
     scaled = logits if params.temperature == 1.0 else logits / params.temperature
     scores = scaled.log_softmax(-1)
-    drawn = torch.empty(len(scores), dtype=torch.long, device=scores.device)
-    rows = torch.arange(len(scores), device=scores.device)
-    for width in _widths(params, scores.shape[-1]):
-        values, ids, complete = candidates(scores, params, width)
-        noisy = values + gumbel_noise(streams[rows], ids)
-        tokens = ids.gather(-1, noisy.argmax(-1, keepdim=True))[:, 0]
-        drawn[rows[complete]] = tokens[complete]
+    first, *wider = _widths(params, scores.shape[-1])
+    tokens, complete = _draw_among(scores, params, streams, first)
+    for width in wider:
         if complete.all():
             break
-        rows, scores = rows[~complete], scores[~complete]
-    return drawn
+        rows = (~complete).nonzero()[:, 0]
+        tokens[rows], complete[rows] = _draw_among(scores[rows], params, streams[rows], width)
+    return tokens
+
+
+def _draw_among(
+    scores: torch.Tensor, params: Sampling, streams: torch.Tensor, width: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """A token a row among the `width` likeliest, and whether these hold all that can be drawn."""
+    values, ids, complete = candidates(scores, params, width)
+    noisy = values + gumbel_noise(streams, ids)
+    return ids.gather(-1, noisy.argmax(-1, keepdim=True))[:, 0], complete
 
 
 def _widths(params: Sampling, vocabulary: int) -> list[int]:
