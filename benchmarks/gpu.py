@@ -38,7 +38,6 @@ SHAPES = {
     "1B": (16, 2_048, 8_192, 32, 8, 128_256),
     "8B": (32, 4_096, 14_336, 32, 8, 128_256),
 }
-LM_EVAL_BATCHES = (64, 256)
 BY_HAND = (64, 256, 1024)
 NEW_TOKENS = 64
 LOGITS_DEVIATION = 4.0
@@ -162,7 +161,7 @@ def equality(folder: Path, settings: Sequence[dict[str, Any]]) -> None:
         [],
     )
     requests = [each for shape in DATA for each in requests_like(shape, 4)]
-    prompts = [each.context for each in requests if each.context][::3][:6]
+    prompts = [each.context for each in requests if each.context][::5][:4]
     with loaded(folder, dtype="fp32") as backend:
         truth = [plain_log_likelihood(backend, each) for each in requests]
     for setting in settings:
@@ -176,7 +175,7 @@ def equality(folder: Path, settings: Sequence[dict[str, Any]]) -> None:
                 for values in ([each.total for each in ours], plain)
             ]
             gap = max(abs(one.total - two) for one, two in zip(ours, plain, strict=True))
-            written = answer(backend, [Generate(each, Sampling(24)) for each in prompts])
+            written = answer(backend, [Generate(each, Sampling(16)) for each in prompts])
             parted = [
                 parting_gap(backend, prompt, each.text)
                 for each, prompt in zip(written, prompts, strict=True)
@@ -216,7 +215,7 @@ def parting_gap(backend: HuggingFaceBackend, prompt: str, text: str) -> float | 
     out = model.network.generate(
         **ids,
         do_sample=False,
-        max_new_tokens=24,
+        max_new_tokens=16,
         pad_token_id=model.tokenizer.pad_token_id or 0,
         output_logits=True,
         return_dict_in_generate=True,
@@ -234,21 +233,21 @@ def parting_gap(backend: HuggingFaceBackend, prompt: str, text: str) -> float | 
 def check_values(network: Any, words: Any, dtypes: str, quantize: str) -> None:
     """All comparisons of values and texts, of this network saved to files."""
     settings = [{"dtype": each} for each in dtypes.split(",")]
-    settings += [{"quantize": each} for each in filter(None, quantize.split(","))]
     settings.append({"dtype": "bf16", "device_map": "auto"})
+    settings += [{"quantize": each} for each in filter(None, quantize.split(","))]
     with tempfile.TemporaryDirectory() as folder:
         network.save_pretrained(folder)
         words.save_pretrained(folder)
-        equality(Path(folder), settings)
         batches(Path(folder))
-    if torch.cuda.is_available():
-        unrecordable(network, words)
+        if torch.cuda.is_available():
+            unrecordable(network, words)
+        equality(Path(folder), settings)
 
 
 def batches(folder: Path) -> None:
     """Log-likelihoods and texts one at a time beside those of automatic batches, in fp32."""
-    requests = [each for shape in DATA for each in requests_like(shape, 8)]
-    texts = [each.context for each in requests if each.context][::3][:8]
+    requests = [each for shape in DATA for each in requests_like(shape, 4)]
+    texts = [each.context for each in requests if each.context][::5][:4]
     hot = Sampling(24, temperature=1.0, top_p=0.9)
     asked = [Generate(text, hot, sample) for text in texts for sample in range(4)]
     found = []
@@ -284,7 +283,7 @@ def unrecordable(network: Any, words: Any) -> None:
     )
 
 
-def scoring(backend: HuggingFaceBackend, groups: int) -> None:
+def scoring(backend: HuggingFaceBackend, groups: int, sizes: Sequence[int]) -> None:
     """Log-likelihoods beside lm-eval at its best batch size, and how much of the rate is used."""
     print("\nLog-likelihoods\n", flush=True)
     heads = ["data", "texts", "llmprof /s", "lm-eval /s (batch)", "ratio", "of the bf16 rate"]
@@ -293,11 +292,11 @@ def scoring(backend: HuggingFaceBackend, groups: int) -> None:
     for shape in DATA:
         requests = requests_like(shape, groups)
         reset_peak()
-        seconds = best_of(3, lambda: answer(backend, requests))  # noqa: B023
+        seconds = best_of(2, lambda: answer(backend, requests))  # noqa: B023
         peak = peak_gib()
         theirs = min(
             (timed(lambda: lm_eval(reference, requests, size))[1], size)  # noqa: B023
-            for size in LM_EVAL_BATCHES
+            for size in sizes
         )
         print_row(
             [
@@ -366,7 +365,7 @@ def writing(backend: HuggingFaceBackend, prompts: int, samples: int) -> None:
     recorded, backend._decoder.records_steps = backend._decoder.records_steps, False
     beside("llmprof without CUDA graphs", ours)
     backend._decoder.records_steps = recorded
-    few = texts[: max(1, prompts // 8)]
+    few = texts[: max(1, prompts // 16)]
     beside("generate", lambda: generate(backend, few, samples, NEW_TOKENS))
     if torch.cuda.is_available():
         # Four tokens warm it up.
@@ -417,6 +416,7 @@ def main() -> None:
     arguments.add_argument("--dtypes", default="fp32,bf16,fp16", help="of the part on equality")
     arguments.add_argument("--quantize", default="8bit,4bit", help="of the part on equality")
     arguments.add_argument("--groups", type=int, default=400, help="questions or pairs")
+    arguments.add_argument("--lm-eval", default="64,256", help="batch sizes of lm-eval")
     arguments.add_argument("--prompts", type=int, default=20)
     arguments.add_argument("--samples", type=int, default=25)
     given = arguments.parse_args()
@@ -437,7 +437,7 @@ def main() -> None:
             elif part == "writing":
                 writing(backend, given.prompts, given.samples)
             elif part == "scoring":
-                scoring(backend, given.groups)
+                scoring(backend, given.groups, [int(each) for each in given.lm_eval.split(",")])
             elif part == "batch-sizes":
                 batch_sizes(make, given.groups, completions_like(given.prompts, given.samples))
             else:

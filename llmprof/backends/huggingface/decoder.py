@@ -43,6 +43,8 @@ class Decoder:
         # Width and depth of the largest tree that was checked, and the width that failed.
         self._checked_width = self._checked_depth = 0
         self._longest_tree: int | None = None
+        # Widths at which rows side by side were compared with plain passes, and the outcome.
+        self.held_widths: dict[int, bool] = {}
         # Whether steps are recorded as CUDA graphs; a step that cannot be shows when it is tried.
         self.records_steps = self.on_gpu and _on_one_device(network)
         config = network.config

@@ -20,8 +20,7 @@ from llmprof.backends.huggingface.kv_cache import (
     BufferedSlots,
     ModelCacheSlots,
     Slots,
-    slots_agree,
-    slots_hold,
+    rows_hold,
 )
 from llmprof.backends.huggingface.sampling import Sampler
 from llmprof.backends.huggingface.tokenization import Encoder
@@ -64,21 +63,15 @@ def completions(
         if not isinstance(prompt, Failure)
     }
     ends = end_tokens(decoder.network, tokenizer)
-    side_by_side = slots_agree(decoder)
-    held: dict[int, bool] = {}
     while pending:
         width = max(task.width for task in pending.values())
         alike = [task for task in pending.values() if 2 * task.width > width]
         groups = _groups(alike)
         try:
             slots = min(budget.rows(width), len(alike))
-            # What holds at a width holds at a smaller one.
-            checked = any(holds and wider >= width for wider, holds in held.items())
-            if side_by_side and decoder.within_reach(width) and not checked and width not in held:
-                held[width] = slots_hold(decoder, width)
             rows: Slots = (
                 BufferedSlots(decoder, slots, width)
-                if checked or held.get(width)
+                if decoder.within_reach(width) and rows_hold(decoder, width)
                 else ModelCacheSlots(decoder, slots)
             )
             for drafts in _write(decoder, tokenizer, rows, groups, ends, budget.tokens):

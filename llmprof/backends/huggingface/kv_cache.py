@@ -243,6 +243,21 @@ class ModelCacheSlots:
         return order
 
 
+def rows_hold(decoder: Decoder, width: int) -> bool:
+    """Whether rows of up to `width` tokens can be written side by side; tested once a width."""
+    held = decoder.held_widths
+    if not held:
+        held[_SHORTEST_CHECK] = slots_agree(decoder)
+    if not held[_SHORTEST_CHECK]:
+        return False
+    # What holds at a width holds at a smaller one.
+    if any(holds and wider >= width for wider, holds in held.items()):
+        return True
+    if width not in held:
+        held[width] = slots_hold(decoder, width)
+    return held[width]
+
+
 def slots_hold(decoder: Decoder, width: int) -> bool:
     """Whether rows side by side agree with plain passes at `width` tokens, as in `slots_agree`.
 
@@ -250,8 +265,6 @@ def slots_hold(decoder: Decoder, width: int) -> bool:
     """
     import torch
 
-    if width <= _SHORTEST_CHECK:
-        return True
     probe = decoder.probe(width)
     ids = probe.tolist()
     texts = [ids[: width - 1], ids[5:9]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -38,20 +39,23 @@ def score_pairs(
     yield [(place, each) for place, each in enumerate(encoded) if isinstance(each, Failure)]
     pending = {place: each for place, each in enumerate(encoded) if isinstance(each, EncodedPair)}
     while pending:
+        # A GPU computes a batch while the answers of the one before are read and delivered.
+        running: list[_Scores] = []
         for batch in _batches(decoder, pending, budget):
             try:
                 if not all(decoder.tree_agrees(row) for row, _ in batch):
                     break
-                answers = _score(decoder, batch, pending)
+                running.append(_score(decoder, batch, pending))
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
                 if not budget.halve("tokens"):
                     raise BackendError(TOO_LARGE) from error
                 break
-            yield list(answers.items())
-            for place in answers:
-                del pending[place]
+            if len(running) > decoder.on_gpu:
+                yield _answers(running.pop(0), pending)
+        for scores in running:
+            yield _answers(scores, pending)
 
 
 def _batches(
@@ -108,11 +112,24 @@ def _group(
     return groups
 
 
+@dataclass(frozen=True, slots=True)
+class _Scores:
+    """Scores of one batch, on their device, perhaps still being computed.
+
+    `values` and `greedy` are of shape (n,); the first `sizes[0]` belong to request `places[0]`.
+    """
+
+    places: list[int]
+    sizes: list[int]
+    values: Any
+    greedy: Any
+
+
 def _score(
     decoder: Decoder,
     batch: Sequence[tuple[PackedRow, tuple[int, ...]]],
     pending: dict[int, EncodedPair],
-) -> dict[int, TokenLogProbs]:
+) -> _Scores:
     import numpy as np
     import torch
 
@@ -132,13 +149,17 @@ def _score(
             torch.from_numpy(np.concatenate(nodes)),
             torch.from_numpy(np.concatenate(targets).astype(np.int64)),
         )
-    sizes = [len(each) for each in nodes]
-    answers = {}
-    for place, some, hits in zip(places, values.split(sizes), greedy.split(sizes), strict=True):
-        per_token = tuple(some.tolist())
-        answers[place] = TokenLogProbs(
-            float(some.double().sum()), per_token, bool(hits.all()), pending[place].truncated
-        )
+    return _Scores(places, [len(each) for each in nodes], values, greedy)
+
+
+def _answers(scores: _Scores, pending: dict[int, EncodedPair]) -> list[tuple[int, Outcome]]:
+    """The answers of a batch, which are no longer pending."""
+    values, greedy = (each.cpu().split(scores.sizes) for each in (scores.values, scores.greedy))
+    answers: list[tuple[int, Outcome]] = []
+    for place, some, hits in zip(scores.places, values, greedy, strict=True):
+        total, per_token = float(some.double().sum()), tuple(some.tolist())
+        truncated = pending.pop(place).truncated
+        answers.append((place, TokenLogProbs(total, per_token, bool(hits.all()), truncated)))
     return answers
 
 
@@ -168,7 +189,7 @@ def _predict(decoder: Decoder, states: Any, nodes: Any, targets: Any) -> tuple[A
         # As lm-eval does it: on CPU the float32 sum in this kernel is about 4e-5 off a token, which
         # a more exact one would turn into a difference from lm-eval's values.
         values[here] = scores.log_softmax(-1)[local, wanted]
-    return values.cpu(), greedy.cpu()
+    return values, greedy
 
 
 def rolling_log_likelihoods(

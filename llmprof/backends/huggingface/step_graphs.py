@@ -40,7 +40,10 @@ class StepGraphs:
 
         They are valid until the next call.
         """
-        if not self._decoder.records_steps:
+        import torch
+
+        # Automatic casts keep copies of weights that a graph would outlive.
+        if not self._decoder.records_steps or torch.is_autocast_enabled():
             return step(rows, keys)
         rows = min(most[0], max(_FEWEST_ROWS, 1 << (rows - 1).bit_length()))
         keys = min(most[1], -(-keys // _KEYS_MULTIPLE) * _KEYS_MULTIPLE)
