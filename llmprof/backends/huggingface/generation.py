@@ -32,10 +32,6 @@ if TYPE_CHECKING:
     import torch
 
 
-# Tokens of each row that a GPU writes before this machine looks at them.
-_STEPS_AT_ONCE = 8
-
-
 def completions(
     decoder: Decoder,
     encoder: Encoder,
@@ -195,15 +191,14 @@ def _admit(
 
 
 def _continue(decoder: Decoder, rows: Slots, drafts: Sequence[Draft], ends: frozenset[int]) -> None:
-    """Write the next token of each draft; on a GPU several, so that it waits for the CPU less."""
+    """Write the next token of each draft; on a GPU several, so that it seldom waits for the CPU."""
     import torch
 
     left = min(draft.task.new_tokens - len(draft.tokens) for draft in drafts)
-    steps = min(left, _STEPS_AT_ONCE) if decoder.on_gpu else 1
     samplers = _samplers(decoder, drafts)
     last = torch.tensor([draft.tokens[-1] for draft in drafts], device=decoder.device)
     written = []
-    for _ in range(steps):
+    for _ in range(min(left, decoder.steps_at_once)):
         last = _draw(decoder, samplers, rows.step(last.clamp_min(0)))
         written.append(last)
     _take(drafts, torch.stack(written, dim=1), ends)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from llmprof.backends.huggingface.decoder import Decoder
+from llmprof.backends.huggingface.foreign_code import first_line
 
 if TYPE_CHECKING:
     import torch
@@ -57,21 +58,21 @@ class StepGraphs:
         import torch
 
         expected = step(rows, keys)
-        graph = torch.cuda.CUDAGraph()
-        # Other threads may use the same GPU meanwhile.
-        recording = torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local")
         try:
+            graph = torch.cuda.CUDAGraph()
+            # Other threads may use the same GPU meanwhile.
+            recording = torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local")
             with torch.cuda.device(self._decoder.device), recording:
                 states = step(rows, keys)
             graph.replay()
         except RuntimeError as error:
-            _LOG.debug("a step of %s rows cannot be recorded: %s", rows, error)
+            _LOG.debug("a step of %d rows cannot be recorded: %s", rows, first_line(error))
             self._decoder.records_steps = False
             return expected
         if self._decoder.same(states.float(), expected.float()):
             self._graphs[rows, keys] = graph, states
         else:
-            _LOG.debug("a recorded step of %s rows gives other values", rows)
+            _LOG.debug("a recorded step of %d rows gives other values", rows)
             self._decoder.records_steps = False
         return expected
 

@@ -11,8 +11,10 @@ from transformers import AutoTokenizer
 from llmprof.backends import BackendOptions
 from llmprof.backends.huggingface import generation
 from llmprof.backends.huggingface.backend import HuggingFaceBackend
+from llmprof.backends.huggingface.decoder import Decoder
 from llmprof.backends.huggingface.kv_cache import slots_agree
 from llmprof.backends.huggingface.sampling import next_tokens
+from llmprof.backends.huggingface.step_graphs import Step, StepGraphs
 from llmprof.requests import Generate, Request, Sampling
 from llmprof.responses import Completion, Failure
 from tests.backends.conftest import Ask
@@ -63,6 +65,38 @@ def test_equal_to_a_plain_loop(
         assert outcome.token_count == len(tokens)
         full = len(tokens) == request.sampling.max_new_tokens
         assert outcome.finish_reason == ("length" if full else "stop")
+
+
+@pytest.mark.parametrize("batch_size", [None, 5])
+def test_texts_of_several_steps_at_once_are_the_same(
+    tiny_llama: Path, ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_size: int
+) -> None:
+    """As on a GPU: tokens are looked at after a few steps, of more rows and keys than are used."""
+    stopping = [Generate(text, Sampling(20, 1.0, stop=("e", " a"))) for text in SENTENCES]
+    requests: list[Request] = [*REQUESTS, *stopping]
+    expected = ask(backend(tiny_llama, tmp_path, batch_size), requests)
+    monkeypatch.setattr(Decoder, "steps_at_once", 8)
+    shapes = []
+
+    def as_recorded(self: StepGraphs, step: Step, rows: int, keys: int) -> torch.Tensor:
+        shapes.append((rows, keys))
+        return step(rows, keys)
+
+    monkeypatch.setattr(StepGraphs, "_record", as_recorded)
+    local = backend(tiny_llama, tmp_path, batch_size)
+    local._decoder.records_steps = True
+    assert ask(local, requests) == expected
+    assert len(set(shapes)) < 12 < len(shapes)
+
+
+def test_a_step_that_cannot_be_recorded_is_computed(
+    tiny_llama: Path, ask: Ask, tmp_path: Path
+) -> None:
+    expected = ask(backend(tiny_llama, tmp_path), REQUESTS)
+    local = backend(tiny_llama, tmp_path)
+    local._decoder.records_steps = True  # Without CUDA, recording fails as it does on a GPU.
+    assert ask(local, REQUESTS) == expected
+    assert not local._decoder.records_steps
 
 
 @pytest.mark.parametrize(

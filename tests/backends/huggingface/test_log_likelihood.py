@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from llmprof.backends import BackendOptions, create_backend
 from llmprof.backends.huggingface.backend import HuggingFaceBackend
+from llmprof.backends.huggingface.decoder import Decoder
 from llmprof.requests import LogLikelihood
 from llmprof.responses import Failure, TokenLogProbs
 from tests.backends.conftest import Ask
@@ -96,6 +97,32 @@ def test_order_and_batch_size_change_nothing_but_rounding(
         totals.append([each.total for each in answers][::step])
     assert totals[1] == pytest.approx(totals[0], abs=FLOAT32_NOISE)
     assert totals[2] == pytest.approx(totals[0], abs=FLOAT32_NOISE)
+
+
+def test_batches_of_a_gpu_give_the_same_values(
+    tiny_llama: Path, ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch is computed while the one before is read; rows that need much padding are apart."""
+    requests = [
+        LogLikelihood(first * times, " " + last)
+        for times in (1, 2, 5)
+        for first in SENTENCES
+        for last in SENTENCES
+    ]
+    expected = ask(backend(tiny_llama, cache_dir=tmp_path), requests)
+    monkeypatch.setattr(Decoder, "on_gpu", True)
+    monkeypatch.setattr(Decoder, "padding_limit", 20.0)
+    local = backend(tiny_llama, cache_dir=tmp_path)
+    local._budget._found["tokens"] = 2_000
+    shapes: list[torch.Size] = []
+    embeddings = local._model.network.get_input_embeddings()
+    assert local._decoder.packs_trees and local._decoder._rounding < FLOAT32_NOISE
+    embeddings.register_forward_pre_hook(lambda module, inputs: shapes.append(inputs[0].shape))
+    answers = ask(local, requests)
+    for one, other in zip(answers, expected, strict=True):
+        assert isinstance(one, TokenLogProbs) and isinstance(other, TokenLogProbs)
+        assert one.per_token == pytest.approx(other.per_token, abs=FLOAT32_NOISE)
+    assert sum(rows > 1 for rows, _ in shapes) > 2
 
 
 def test_long_contexts_lose_their_beginning_and_say_so(
