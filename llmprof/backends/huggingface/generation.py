@@ -22,7 +22,7 @@ from llmprof.backends.huggingface.kv_cache import (
     Slots,
     rows_hold,
 )
-from llmprof.backends.huggingface.sampling import Sampler
+from llmprof.backends.huggingface.sampling import TokenSampler
 from llmprof.backends.huggingface.tokenization import Encoder
 from llmprof.errors import BackendError
 from llmprof.requests import Generate, Outcome
@@ -204,12 +204,12 @@ def _continue(decoder: Decoder, rows: Slots, drafts: Sequence[Draft], ends: froz
     _take(drafts, torch.stack(written, dim=1), ends)
 
 
-def _samplers(decoder: Decoder, drafts: Sequence[Draft]) -> list[Sampler]:
+def _samplers(decoder: Decoder, drafts: Sequence[Draft]) -> list[TokenSampler]:
     """One sampler for as many drafts as are projected at once."""
     size = decoder.projected_at_once
     chunks = [drafts[start : start + size] for start in range(0, len(drafts), size)]
     return [
-        Sampler(
+        TokenSampler(
             [draft.task.sampling for draft in chunk],
             [draft.task.seed for draft in chunk],
             [len(draft.tokens) for draft in chunk],
@@ -219,7 +219,7 @@ def _samplers(decoder: Decoder, drafts: Sequence[Draft]) -> list[Sampler]:
     ]
 
 
-def _draw(decoder: Decoder, samplers: Sequence[Sampler], states: torch.Tensor) -> torch.Tensor:
+def _draw(decoder: Decoder, samplers: Sequence[TokenSampler], states: torch.Tensor) -> torch.Tensor:
     """A token for each hidden state; `states` is of shape (drafts, width)."""
     import torch
 

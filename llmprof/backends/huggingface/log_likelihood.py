@@ -40,7 +40,7 @@ def score_pairs(
     pending = {place: each for place, each in enumerate(encoded) if isinstance(each, EncodedPair)}
     while pending:
         # A GPU computes a batch while the answers of the one before are read and delivered.
-        running: list[_Scores] = []
+        running: list[_BatchScores] = []
         for batch in _batches(decoder, pending, budget):
             try:
                 if not all(decoder.tree_agrees(row) for row, _ in batch):
@@ -113,7 +113,7 @@ def _group(
 
 
 @dataclass(frozen=True, slots=True)
-class _Scores:
+class _BatchScores:
     """Scores of one batch, on their device, perhaps still being computed.
 
     `values` and `greedy` are of shape (n,); the first `sizes[0]` belong to request `places[0]`.
@@ -129,7 +129,7 @@ def _score(
     decoder: Decoder,
     batch: Sequence[tuple[PackedRow, tuple[int, ...]]],
     pending: dict[int, EncodedPair],
-) -> _Scores:
+) -> _BatchScores:
     import numpy as np
     import torch
 
@@ -149,10 +149,10 @@ def _score(
             torch.from_numpy(np.concatenate(nodes)),
             torch.from_numpy(np.concatenate(targets).astype(np.int64)),
         )
-    return _Scores(places, [len(each) for each in nodes], values, greedy)
+    return _BatchScores(places, [len(each) for each in nodes], values, greedy)
 
 
-def _answers(scores: _Scores, pending: dict[int, EncodedPair]) -> list[tuple[int, Outcome]]:
+def _answers(scores: _BatchScores, pending: dict[int, EncodedPair]) -> list[tuple[int, Outcome]]:
     """The answers of a batch, which are no longer pending."""
     values, greedy = (each.cpu().split(scores.sizes) for each in (scores.values, scores.greedy))
     answers: list[tuple[int, Outcome]] = []

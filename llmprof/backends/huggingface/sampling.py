@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _NUCLEUS_WIDTHS = (128, 2048)
 
 
-class Sampler:
+class TokenSampler:
     """Draws the next token of the same rows again and again.
 
     Row i is drawn as `sampling[i]` says, with the noise of `seeds[i]` at `steps[i]`, the number of
@@ -61,8 +61,8 @@ class Sampler:
 def next_tokens(
     logits: torch.Tensor, sampling: Sequence[Sampling], seeds: Sequence[int], steps: Sequence[int]
 ) -> list[int | None]:
-    """What `Sampler.draw` gives for these rows once; None in place of -1."""
-    drawn = Sampler(sampling, seeds, steps, logits.device).draw(logits)
+    """What `TokenSampler.draw` gives for these rows once; None in place of -1."""
+    drawn = TokenSampler(sampling, seeds, steps, logits.device).draw(logits)
     return [None if token < 0 else token for token in drawn.tolist()]
 
 
