@@ -213,7 +213,6 @@ def _samplers(decoder: Decoder, drafts: Sequence[Draft]) -> list[TokenSampler]:
             [draft.task.sampling for draft in chunk],
             [draft.task.seed for draft in chunk],
             [len(draft.tokens) for draft in chunk],
-            decoder.device,
         )
         for chunk in chunks
     ]
@@ -223,7 +222,7 @@ def _draw(decoder: Decoder, samplers: Sequence[TokenSampler], states: torch.Tens
     """A token for each hidden state; `states` is of shape (drafts, width)."""
     import torch
 
-    chunks = states.split(decoder.projected_at_once)
+    chunks = torch.split(states, decoder.projected_at_once)
     return torch.cat(
         [
             sampler.draw(decoder.logits(chunk))

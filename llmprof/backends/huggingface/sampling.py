@@ -9,7 +9,7 @@ and need be made only for tokens that can be drawn.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from llmprof.requests import Sampling
 
@@ -28,25 +28,27 @@ class TokenSampler:
     """
 
     def __init__(
-        self, sampling: Sequence[Sampling], seeds: Sequence[int], steps: Sequence[int], device: Any
+        self, sampling: Sequence[Sampling], seeds: Sequence[int], steps: Sequence[int]
     ) -> None:
         import torch
 
         self._groups: list[tuple[Sampling, torch.Tensor]] = []
         for params in dict.fromkeys(sampling):
             rows = [row for row, each in enumerate(sampling) if each == params]
-            self._groups.append((params, torch.tensor(rows, device=device)))
-        self._seeds = _mix(torch.tensor(list(seeds), device=device))
-        self._steps = torch.tensor(list(steps), device=device)
+            self._groups.append((params, torch.tensor(rows)))
+        self._seeds = _mix(torch.tensor(list(seeds)))
+        self._steps = torch.tensor(list(steps))
 
     def draw(self, logits: torch.Tensor) -> torch.Tensor:
-        """One token for each row, on the device, from float32 `logits` of shape (rows, vocabulary).
+        """One token for each row, on their device, from float32 `logits` (rows, vocabulary).
 
         -1 where the logits are no distribution: one is not a number or infinite, or all are minus
         infinity.
         """
         import torch
 
+        self._groups = [(params, rows.to(logits.device)) for params, rows in self._groups]
+        self._seeds, self._steps = self._seeds.to(logits.device), self._steps.to(logits.device)
         streams = _mix(self._seeds + self._steps)
         self._steps = self._steps + 1
         tokens = torch.empty_like(streams)
@@ -62,7 +64,7 @@ def next_tokens(
     logits: torch.Tensor, sampling: Sequence[Sampling], seeds: Sequence[int], steps: Sequence[int]
 ) -> list[int | None]:
     """What `TokenSampler.draw` gives for these rows once; None in place of -1."""
-    drawn = TokenSampler(sampling, seeds, steps, logits.device).draw(logits)
+    drawn = TokenSampler(sampling, seeds, steps).draw(logits)
     return [None if token < 0 else token for token in drawn.tolist()]
 
 
