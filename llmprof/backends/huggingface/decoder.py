@@ -78,10 +78,11 @@ class Decoder:
     def padding_limit(self) -> float:
         """Tokens of padding in a batch that cost no more than a batch of their own would.
 
-        On a CPU a batch is small anyhow. A GPU computes the products of 1.2e10 / h² tokens in the
-        time in which the kernels of a layer are launched: about 0.7 ms, at 400 TFLOP/s.
+        On a CPU a batch is small anyhow. A GPU computes the products of 4e10 / h² tokens in the
+        time in which the kernels of a layer are launched: 2 ms, at 500 TFLOP/s, on the machine
+        of docs/explanation/performance.md.
         """
-        return 1.2e10 / float(self.config.hidden_size) ** 2 if self.on_gpu else math.inf
+        return 4e10 / float(self.config.hidden_size) ** 2 if self.on_gpu else math.inf
 
     @property
     def longest_input(self) -> int | None:
@@ -126,7 +127,8 @@ class Decoder:
 
     def logits(self, states: torch.Tensor) -> torch.Tensor:
         """Logits, float32, of shape (n, vocabulary), from hidden states of shape (n, width)."""
-        return (self._project(states) if self.splits else states).float()
+        # The projection may be on another GPU than the last layer.
+        return (self._project(states) if self.splits else states).float().to(states.device)
 
     def rows(self, rows: Sequence[PackedRow]) -> torch.Tensor:
         """Hidden states, of shape (rows, longest row, width), of rows of tokens.
