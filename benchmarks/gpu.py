@@ -31,12 +31,28 @@ from llmprof.backends.huggingface.backend import HuggingFaceBackend
 from llmprof.backends.huggingface.live import LiveModel
 from llmprof.requests import Generate, LogLikelihood, Sampling
 
-# Layers, width, feed-forward width, heads, heads of keys and values, vocabulary.
+
+@dataclass(frozen=True)
+class NetworkShape:
+    """The size of a published network; `family` is its type of transformers."""
+
+    family: str
+    layers: int
+    width: int
+    inner: int
+    heads: int
+    key_heads: int
+    head_size: int
+    vocabulary: int
+
+
 SHAPES = {
-    "tiny": (2, 64, 128, 4, 2, 60_000),
-    "135M": (30, 576, 1_536, 9, 3, 49_152),
-    "1B": (16, 2_048, 8_192, 32, 8, 128_256),
-    "8B": (32, 4_096, 14_336, 32, 8, 128_256),
+    "tiny": NetworkShape("llama", 2, 64, 128, 4, 2, 16, 60_000),
+    "135M": NetworkShape("llama", 30, 576, 1_536, 9, 3, 64, 49_152),  # SmolLM2
+    "1B": NetworkShape("llama", 16, 2_048, 8_192, 32, 8, 64, 128_256),  # Llama 3.2
+    "8B": NetworkShape("llama", 32, 4_096, 14_336, 32, 8, 128, 128_256),  # Llama 3.1
+    "qwen-8B": NetworkShape("qwen3", 36, 4_096, 12_288, 32, 8, 128, 151_936),
+    "gemma-2B": NetworkShape("gemma2", 26, 2_304, 9_216, 8, 4, 256, 256_000),
 }
 BY_HAND = (64, 256, 1024)
 NEW_TOKENS = 64
@@ -61,44 +77,52 @@ DATA = (
 )
 
 
-def network_of(shape: str, words: Any) -> Any:
-    """A Llama of this shape with random weights, in bf16, on the GPU if there is one."""
-    from transformers import LlamaConfig, LlamaForCausalLM
+def network_of(shape: NetworkShape, words: Any) -> Any:
+    """A network of this shape with random weights, in bf16, on the GPU if there is one."""
+    from transformers import AutoConfig, AutoModelForCausalLM
 
-    layers, width, inner, heads, key_heads, vocabulary = SHAPES[shape]
     torch.manual_seed(0)
-    config = LlamaConfig(
-        num_hidden_layers=layers,
-        hidden_size=width,
-        intermediate_size=inner,
-        num_attention_heads=heads,
-        num_key_value_heads=key_heads,
-        vocab_size=max(vocabulary, len(words)),
+    config = AutoConfig.for_model(
+        shape.family,
+        num_hidden_layers=shape.layers,
+        hidden_size=shape.width,
+        intermediate_size=shape.inner,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.key_heads,
+        head_dim=shape.head_size,
+        vocab_size=max(shape.vocabulary, len(words)),
         max_position_embeddings=2_048,
         bos_token_id=words.bos_token_id,
         eos_token_id=words.eos_token_id,
-        dtype=torch.bfloat16,
+        tie_word_embeddings=False,
     )
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.bfloat16)
-    try:
-        with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
-            network = LlamaForCausalLM(config)
-    finally:
-        torch.set_default_dtype(before)
-    # Hidden states have a mean square of 1 after a norm.
-    spread = width**0.5
+    with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
+        network = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
     with torch.no_grad():
-        embeddings = network.get_input_embeddings().weight
-        embeddings *= 1 / float(embeddings.float().std())
-        head = network.get_output_embeddings().weight
-        head *= LOGITS_DEVIATION / (float(head.float().std()) * spread)
-        for layer in network.model.layers:
-            attention = layer.self_attn
-            keys = float(attention.k_proj.weight.float().std()) * spread
-            queries = attention.q_proj.weight
-            queries *= SCORES_DEVIATION / (keys * float(queries.float().std()) * spread)
+        sharpen(network, shape)
     return network.eval()
+
+
+def sharpen(network: Any, shape: NetworkShape) -> None:
+    """Scale weights so that tokens differ, attention is to few tokens, and few are likely next.
+
+    Hidden states have a mean square of 1 after a norm.
+    """
+    embeddings = network.get_input_embeddings().weight
+    grown = shape.width**0.5 if shape.family == "gemma2" else 1.0
+    embeddings *= 1 / (float(embeddings.float().std()) * grown)
+    head = network.get_output_embeddings().weight
+    head *= LOGITS_DEVIATION / (float(head.float().std()) * shape.width**0.5)
+    for layer in network.model.layers:
+        attention = layer.self_attn
+        if hasattr(attention, "q_norm"):
+            attention.q_norm.weight *= SCORES_DEVIATION
+            continue
+        queries, keys = (
+            float(each.weight.float().std()) * shape.width**0.5
+            for each in (attention.q_proj, attention.k_proj)
+        )
+        attention.q_proj.weight *= SCORES_DEVIATION / (keys * queries)
 
 
 @contextmanager
@@ -423,7 +447,7 @@ def main() -> None:
     parts = given.parts.split(",")
     words = AutoTokenizer.from_pretrained(str(given.tokenizer))
     for shape in given.shapes.split(","):
-        network = network_of(shape, words)
+        network = network_of(SHAPES[shape], words)
         make = partial(in_memory, shape, network, words)
         print(f"\n## {shape}, bf16\n")
         backend = make(None)
