@@ -21,7 +21,7 @@ import anyio
 import psutil
 from _shared import print_row, print_table
 
-from llmprof.backends.text_metrics import create_text_metrics
+from llmprof.backends.text_metrics.describe import create_text_metrics
 from llmprof.backends.text_metrics.reference import ReferencePackages, differences
 from llmprof.datasets import DataOptions, load_prompts
 from llmprof.metrics.text import NAMES

@@ -11,7 +11,8 @@ from llmprof.backends import Backend, create_backend
 from llmprof.backends.protocol import device_of, parameters_of
 from llmprof.backends.refusal_judge import create_refusal_judge
 from llmprof.backends.registry import advice_on, create_scorers
-from llmprof.backends.text_metrics import create_text_metrics, notice_about
+from llmprof.backends.text_metrics.describe import create_text_metrics
+from llmprof.backends.text_metrics.pipelines import notice_about
 from llmprof.datasets import load_completions
 from llmprof.datasets.data_sample import DataSample, load_part
 from llmprof.errors import CapabilityError, LlmprofError, UsageError

@@ -13,7 +13,7 @@ from llmprof.backends import Backend, ChatRenderer, create_backend
 from llmprof.backends.candidate_file import candidate_backends
 from llmprof.backends.protocol import takes_system_message
 from llmprof.backends.registry import create_scorer
-from llmprof.backends.text_metrics import create_text_metrics
+from llmprof.backends.text_metrics.describe import create_text_metrics
 from llmprof.datasets import Answered, Dataset, Prompt, load_prompts
 from llmprof.errors import CapabilityError, DataNotFoundError
 from llmprof.jobs.select.candidates import Context, Sampler, put

@@ -11,9 +11,8 @@ import anyio
 import psutil
 import pytest
 
-from llmprof.backends.text_metrics import create_text_metrics
 from llmprof.backends.text_metrics import processes as processes_module
-from llmprof.backends.text_metrics.describe import TextMetricsBackend
+from llmprof.backends.text_metrics.describe import TextMetricsBackend, create_text_metrics
 from llmprof.backends.text_metrics.processes import WorkerPool
 from llmprof.cache import ResponseCache
 from llmprof.engine import Engine

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from llmprof.backends.text_metrics import create_text_metrics
+from llmprof.backends.text_metrics.describe import create_text_metrics
 from llmprof.backends.text_metrics.pipelines import find_pipeline, named_pipeline
 from llmprof.errors import MissingDependencyError, UsageError
 from llmprof.requests import DescribeText
