@@ -61,7 +61,7 @@ SCORES_DEVIATION = 3.0
 
 
 @dataclass(frozen=True)
-class Shape:
+class DataShape:
     """The form of a data set: how many texts share a beginning, and how long the parts are."""
 
     name: str
@@ -71,9 +71,9 @@ class Shape:
 
 
 DATA = (
-    Shape("CrowS-Pairs", endings=2, context_words=0, ending_words=12),
-    Shape("OpenBookQA", endings=4, context_words=14, ending_words=3),
-    Shape("BBQ", endings=3, context_words=45, ending_words=3),
+    DataShape("CrowS-Pairs", endings=2, context_words=0, ending_words=12),
+    DataShape("OpenBookQA", endings=4, context_words=14, ending_words=3),
+    DataShape("BBQ", endings=3, context_words=45, ending_words=3),
 )
 
 
@@ -150,7 +150,7 @@ def in_memory(shape: str, network: Any, words: Any, batch_size: int | None) -> H
     return backend
 
 
-def requests_like(shape: Shape, groups: int) -> list[LogLikelihood]:
+def requests_like(shape: DataShape, groups: int) -> list[LogLikelihood]:
     """Texts of random words; those of a group differ in their last words only."""
     draw = random.Random(shape.name)
 
@@ -176,8 +176,8 @@ def equality(folder: Path, settings: Sequence[dict[str, Any]]) -> None:
             "weights",
             "texts",
             "largest difference from a plain pass",
-            "mean error a token, llmprof",
-            "mean error a token, plain pass",
+            "mean error per token, llmprof",
+            "mean error per token, plain pass",
             "texts equal",
             "largest gap where they part",
             "seconds",
@@ -322,9 +322,10 @@ def scoring(backend: HuggingFaceBackend, groups: int, sizes: Sequence[int]) -> N
             (timed(lambda: lm_eval(reference, requests, size))[1], size)  # noqa: B023
             for size in sizes
         )
+        width = backend._decoder.tree_width(backend._budget.tokens)
         print_row(
             [
-                shape.name,
+                shape.name if width else f"{shape.name}, without trees",
                 len(requests),
                 f"{len(requests) / seconds:.0f}",
                 f"{len(requests) / theirs[0]:.0f} ({theirs[1]})",

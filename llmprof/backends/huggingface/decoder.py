@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import logging
 import math
 from collections.abc import Sequence
 from functools import cached_property
@@ -23,6 +24,7 @@ from llmprof.errors import BackendError, UsageError
 if TYPE_CHECKING:
     import torch
 
+_LOG = logging.getLogger(__name__)
 # What a model's code may raise when it is called in a way that it does not support.
 UNSUPPORTED = (TypeError, ValueError, RuntimeError, IndexError, AttributeError, KeyError)
 # Tokens at the end of a sequence whose logits are compared, and rows that pay no longer.
@@ -260,6 +262,7 @@ class Decoder:
             return True
         half = len(row) // 2
         self._longest_tree = half if half > _SHORTEST_TREE else 0
+        _LOG.debug("trees of %d tokens are refused; rows have at most %d", len(row), half)
         return False
 
     def _probe_tree(self, row: PackedRow, depth: int) -> PackedRow:
