@@ -34,6 +34,8 @@ _PARSING_PIPES = frozenset({"tok2vec", "transformer", "parser", "senter", "sente
 _UNKNOWN_LOG_PROBABILITY = -20.0
 _MOST_FACTS = 500_000
 _ROOT = "ROOT"
+# Names in spaCy's registry of tokenizers.
+_SPACY_TOKENIZER, _EMPTY_TOKENIZER = "spacy.Tokenizer.v1", "llmprof.EmptyTokenizer.v1"
 
 Search = Callable[[str], "re.Match[str] | None"]
 
@@ -168,7 +170,7 @@ class _Syllables:
 
 def _load(pipeline: Pipeline, *, parsed: bool) -> Language:
     import spacy
-    from spacy.util import get_model_meta
+    from spacy.util import get_model_meta, load_model_from_path
 
     if pipeline.name is None:
         nlp = spacy.blank(pipeline.language)
@@ -176,12 +178,30 @@ def _load(pipeline: Pipeline, *, parsed: bool) -> Language:
             nlp.add_pipe("sentencizer")
         _bound_searches(nlp.tokenizer)
         return nlp
-    meta = get_model_meta(Path(str(import_module(pipeline.name).__file__)).parent)
+    folder = Path(str(import_module(pipeline.name).__file__)).parent
+    meta = get_model_meta(folder)
     wanted = _PARSING_PIPES.intersection(meta["pipeline"]) if parsed else frozenset()
     unwanted = sorted(set(meta["components"]) - wanted)
-    nlp = spacy.load(pipeline.name, exclude=[*unwanted, "tokenizer"])
+    files = folder / f"{meta['lang']}_{meta['name']}-{meta['version']}"
+    nlp = load_model_from_path(
+        files, meta=meta, exclude=[*unwanted, "tokenizer"], config=_empty_tokenizer(files)
+    )
     _load_tokenizer(nlp)
     return nlp
+
+
+def _empty_tokenizer(files: Path) -> dict[str, Any]:
+    """Settings that leave out the language's own rules, in the place of which the pipeline's come.
+
+    None for a tokenizer of another kind than spaCy's own.
+    """
+    from spacy.tokenizer import Tokenizer
+    from spacy.util import load_config, registry
+
+    if load_config(files / "config.cfg")["nlp"]["tokenizer"] != {"@tokenizers": _SPACY_TOKENIZER}:
+        return {}
+    registry.tokenizers(_EMPTY_TOKENIZER, func=lambda: lambda nlp: Tokenizer(nlp.vocab))
+    return {"nlp": {"tokenizer": {"@tokenizers": _EMPTY_TOKENIZER}}}
 
 
 def _load_tokenizer(nlp: Language) -> None:
