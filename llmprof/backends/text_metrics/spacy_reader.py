@@ -191,9 +191,9 @@ def _load(pipeline: Pipeline, *, parsed: bool) -> Language:
 
 
 def _empty_tokenizer(files: Path) -> dict[str, Any]:
-    """Settings that leave out the language's own rules, in the place of which the pipeline's come.
+    """Settings that build a tokenizer without the language's rules: the pipeline's replace them.
 
-    None for a tokenizer of another kind than spaCy's own.
+    Empty for a tokenizer that is not spaCy's own.
     """
     from spacy.tokenizer import Tokenizer
     from spacy.util import load_config, registry
