@@ -3,169 +3,33 @@
 Networks are made here, from the shapes of published ones and random weights of a fixed seed: speed
 and equality need no trained ones, and nothing is fetched. Attention scores and logits are scaled to
 a standard deviation of 3 and 4: a token must depend on those before it, as in a trained model, and
-a flat distribution is drawn from at another speed. Only a tokenizer's files are needed, in the
-folder that `--tokenizer` names, and the packages in gpu-packages.txt. Each part prints its table at
-once, so that a run that is cut keeps what it had.
+a flat distribution is drawn from at another speed. Only a tokenizer's files are needed, and the
+packages in gpu-packages.txt. Each part prints its table at once, so that a run that is cut keeps
+what it had.
 """
 
 from __future__ import annotations
 
 import argparse
-import random
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from _random_networks import DATA, SHAPES, in_memory, loaded, network_of, requests_like
 from _shared import answer, print_machine, print_row, print_table, timed
 from generation import generate, generate_batch
 from log_likelihood import floor_seconds, lm_eval, lm_eval_model, matrix_rate
+from platformdirs import user_cache_path
 
-from llmprof.backends import BackendOptions
 from llmprof.backends.huggingface.backend import HuggingFaceBackend
-from llmprof.backends.huggingface.live import LiveModel
 from llmprof.requests import Generate, LogLikelihood, Sampling
 
-
-@dataclass(frozen=True)
-class NetworkShape:
-    """The size of a published network; `family` is its type of transformers."""
-
-    family: str
-    layers: int
-    width: int
-    inner: int
-    heads: int
-    key_heads: int
-    head_size: int
-    vocabulary: int
-
-
-SHAPES = {
-    "tiny": NetworkShape("llama", 2, 64, 128, 4, 2, 16, 60_000),
-    "135M": NetworkShape("llama", 30, 576, 1_536, 9, 3, 64, 49_152),  # SmolLM2
-    "1B": NetworkShape("llama", 16, 2_048, 8_192, 32, 8, 64, 128_256),  # Llama 3.2
-    "8B": NetworkShape("llama", 32, 4_096, 14_336, 32, 8, 128, 128_256),  # Llama 3.1
-    "qwen-8B": NetworkShape("qwen3", 36, 4_096, 12_288, 32, 8, 128, 151_936),
-    "gemma-2B": NetworkShape("gemma2", 26, 2_304, 9_216, 8, 4, 256, 256_000),
-}
 BY_HAND = (64, 256, 1024)
 NEW_TOKENS = 64
-LOGITS_DEVIATION = 4.0
-SCORES_DEVIATION = 3.0
-
-
-@dataclass(frozen=True)
-class DataShape:
-    """The form of a data set: how many texts share a beginning, and how long the parts are."""
-
-    name: str
-    endings: int
-    context_words: int
-    ending_words: int
-
-
-DATA = (
-    DataShape("CrowS-Pairs", endings=2, context_words=0, ending_words=12),
-    DataShape("OpenBookQA", endings=4, context_words=14, ending_words=3),
-    DataShape("BBQ", endings=3, context_words=45, ending_words=3),
-)
-
-
-def network_of(shape: NetworkShape, words: Any) -> Any:
-    """A network of this shape with random weights, in bf16, on the GPU if there is one."""
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    torch.manual_seed(0)
-    config = AutoConfig.for_model(
-        shape.family,
-        num_hidden_layers=shape.layers,
-        hidden_size=shape.width,
-        intermediate_size=shape.inner,
-        num_attention_heads=shape.heads,
-        num_key_value_heads=shape.key_heads,
-        head_dim=shape.head_size,
-        vocab_size=max(shape.vocabulary, len(words)),
-        max_position_embeddings=2_048,
-        bos_token_id=words.bos_token_id,
-        eos_token_id=words.eos_token_id,
-        tie_word_embeddings=False,
-    )
-    with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
-        network = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
-    with torch.no_grad():
-        sharpen(network, shape)
-    return network.eval()
-
-
-def sharpen(network: Any, shape: NetworkShape) -> None:
-    """Scale weights so that tokens differ, attention is to few tokens, and few are likely next.
-
-    Hidden states have a mean square of 1 after a norm.
-    """
-    embeddings = network.get_input_embeddings().weight
-    grown = shape.width**0.5 if shape.family == "gemma2" else 1.0
-    embeddings *= 1 / (float(embeddings.float().std()) * grown)
-    head = network.get_output_embeddings().weight
-    head *= LOGITS_DEVIATION / (float(head.float().std()) * shape.width**0.5)
-    for layer in network.model.layers:
-        attention = layer.self_attn
-        if hasattr(attention, "q_norm"):
-            attention.q_norm.weight *= SCORES_DEVIATION
-            continue
-        queries, keys = (
-            float(each.weight.float().std()) * shape.width**0.5
-            for each in (attention.q_proj, attention.k_proj)
-        )
-        attention.q_proj.weight *= SCORES_DEVIATION / (keys * queries)
-
-
-@contextmanager
-def loaded(folder: Path, **options: Any) -> Iterator[HuggingFaceBackend]:
-    """The backend with its weights loaded, and its memory given back at the end."""
-    with tempfile.TemporaryDirectory() as cache:
-        backend = HuggingFaceBackend(
-            BackendOptions(model=str(folder), cache_dir=Path(cache), **options)
-        )
-        answer(backend, [LogLikelihood("", "Warm up."), Generate("Warm up.", Sampling(2))])
-        yield backend
-        backend._model.unload()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-
-
-def in_memory(shape: str, network: Any, words: Any, batch_size: int | None) -> HuggingFaceBackend:
-    """The backend of a network in memory, whose automatic batch sizes are measured anew."""
-    live = LiveModel(shape, network, words)
-    # Its fingerprint would copy all weights to the CPU, and nothing here is cached.
-    live.__dict__["identity"] = {"live": shape, "dtype": "bf16"}
-    options = BackendOptions(model=shape, cache_dir=Path(tempfile.mkdtemp()), batch_size=batch_size)
-    backend = HuggingFaceBackend(options, live)
-    answer(backend, [LogLikelihood("", "Warm up."), Generate("Warm up.", Sampling(2))])
-    return backend
-
-
-def requests_like(shape: DataShape, groups: int) -> list[LogLikelihood]:
-    """Texts of random words; those of a group differ in their last words only."""
-    draw = random.Random(shape.name)
-
-    def words(count: int) -> str:
-        return "".join(" " + "".join(draw.choices("etaoinshrdlu", k=5)) for _ in range(count))
-
-    made = []
-    for _ in range(groups):
-        context = words(shape.context_words).strip()
-        shared = words(shape.ending_words // 2)
-        made += [
-            LogLikelihood(context, shared + words(shape.ending_words - shape.ending_words // 2))
-            for _ in range(shape.endings)
-        ]
-    return made
 
 
 def equality(folder: Path, settings: Sequence[dict[str, Any]]) -> None:
@@ -431,12 +295,21 @@ def peak_gib() -> float:
     return torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else 0.0
 
 
+def default_tokenizer() -> str:
+    """The folder of the default model, which has its tokenizer."""
+    from llmprof.backends.huggingface.model_files import find_model
+
+    cache = user_cache_path("llmprof")
+    return str(find_model(None, revision=None, offline=True, cache_dir=cache).path)
+
+
 def main() -> None:
     from transformers import AutoTokenizer
 
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--tokenizer", type=Path, required=True, help="folder of a tokenizer")
-    arguments.add_argument("--shapes", default="135M,1B,8B", help=f"of {', '.join(SHAPES)}")
+    arguments.add_argument("--tokenizer", type=Path, help="its folder; default: SmolLM2's")
+    shapes = "135M,1B,8B" if torch.cuda.is_available() else "tiny"
+    arguments.add_argument("--shapes", default=shapes, help=f"of {', '.join(SHAPES)}")
     arguments.add_argument("--parts", default="equality,writing,scoring,batch-sizes")
     arguments.add_argument("--dtypes", default="fp32,bf16,fp16", help="of the part on equality")
     arguments.add_argument("--quantize", default="8bit,4bit", help="of the part on equality")
@@ -446,7 +319,8 @@ def main() -> None:
     arguments.add_argument("--samples", type=int, default=25)
     given = arguments.parse_args()
     parts = given.parts.split(",")
-    words = AutoTokenizer.from_pretrained(str(given.tokenizer))
+    folder = given.tokenizer or default_tokenizer()
+    words = AutoTokenizer.from_pretrained(str(folder))
     for shape in given.shapes.split(","):
         network = network_of(SHAPES[shape], words)
         make = partial(in_memory, shape, network, words)
