@@ -23,9 +23,10 @@ from _random_networks import DATA, SHAPES, in_memory, loaded, network_of, reques
 from _shared import answer, print_machine, print_row, print_table, timed
 from generation import generate, generate_batch
 from log_likelihood import floor_seconds, lm_eval, lm_eval_model, matrix_rate
-from platformdirs import user_cache_path
 
+from llmprof.backends import BackendOptions
 from llmprof.backends.huggingface.backend import HuggingFaceBackend
+from llmprof.backends.huggingface.model import LocalModel
 from llmprof.requests import Generate, LogLikelihood, Sampling
 
 BY_HAND = (64, 256, 1024)
@@ -295,14 +296,6 @@ def peak_gib() -> float:
     return torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else 0.0
 
 
-def default_tokenizer() -> str:
-    """The folder of the default model, which has its tokenizer."""
-    from llmprof.backends.huggingface.model_files import find_model
-
-    cache = user_cache_path("llmprof")
-    return str(find_model(None, revision=None, offline=True, cache_dir=cache).path)
-
-
 def main() -> None:
     from transformers import AutoTokenizer
 
@@ -319,7 +312,7 @@ def main() -> None:
     arguments.add_argument("--samples", type=int, default=25)
     given = arguments.parse_args()
     parts = given.parts.split(",")
-    folder = given.tokenizer or default_tokenizer()
+    folder = given.tokenizer or LocalModel(BackendOptions(offline=True)).files.path
     words = AutoTokenizer.from_pretrained(str(folder))
     for shape in given.shapes.split(","):
         network = network_of(SHAPES[shape], words)

@@ -327,26 +327,25 @@ class Decoder:
         self, ours: torch.Tensor, expected: torch.Tensor, wrong: torch.Tensor | None = None
     ) -> bool:
         """Whether logits agree up to rounding; nearer than a tenth of what is `wrong` is."""
-        import torch
-
-        tolerance = 1e-3 if self.network.dtype == torch.float32 else 5e-2
-        if wrong is not None:
-            most = max(tolerance, 3 * self._rounding)
-            tolerance = min(most, max(0.1 * _distance(wrong, expected), 1e-4))
-        return ours.shape == expected.shape and _distance(ours, expected) < tolerance
+        gap = None if wrong is None else _distance(wrong, expected)
+        return ours.shape == expected.shape and _distance(ours, expected) < self._limit(5e-2, gap)
 
     def same_everywhere(
         self, ours: torch.Tensor, expected: torch.Tensor, wrong: torch.Tensor | None = None
     ) -> bool:
         """Whether the logits of each position agree; `wrong` ones show what a difference is."""
+        gap = None if wrong is None else max(map(_distance, wrong, expected), default=0.0)
+        limit = self._limit(1e-1, gap)
+        return all(distance < limit for distance in map(_distance, ours, expected))
+
+    def _limit(self, of_half_precision: float, gap: float | None) -> float:
+        """The distance from which on logits differ; `gap` is that of logits known to be wrong."""
         import torch
 
-        tolerance = 1e-3 if self.network.dtype == torch.float32 else 1e-1
-        if wrong is not None:
-            most = max(tolerance, 3 * self._rounding)
-            largest = max(map(_distance, wrong, expected), default=0.0)
-            tolerance = min(most, max(0.1 * largest, 1e-4))
-        return all(distance < tolerance for distance in map(_distance, ours, expected))
+        limit = 1e-3 if self.network.dtype == torch.float32 else of_half_precision
+        if gap is None:
+            return limit
+        return min(max(limit, 3 * self._rounding), max(0.1 * gap, 1e-4))
 
     @cached_property
     def _rounding(self) -> float:

@@ -39,7 +39,6 @@ def score_pairs(
     yield [(place, each) for place, each in enumerate(encoded) if isinstance(each, Failure)]
     pending = {place: each for place, each in enumerate(encoded) if isinstance(each, EncodedPair)}
     while pending:
-        # A GPU computes a batch while the answers of the one before are read and delivered.
         running: list[_BatchScores] = []
         for batch in _batches(decoder, pending, budget):
             try:
@@ -52,7 +51,8 @@ def score_pairs(
                 if not budget.halve("tokens"):
                     raise BackendError(TOO_LARGE) from error
                 break
-            if len(running) > decoder.on_gpu:
+            # A GPU computes a batch while the answers of the one before are read and delivered.
+            if len(running) > 1 or not decoder.on_gpu:
                 yield _answers(running.pop(0), pending)
         for scores in running:
             yield _answers(scores, pending)

@@ -39,7 +39,8 @@ class StepGraphs:
     def run(self, step: Step, rows: int, keys: int, *, most: tuple[int, int]) -> torch.Tensor:
         """Hidden states of `rows` rows or more; there is room for `most` rows and keys.
 
-        They are valid until the next call.
+        They are valid until the next call. `step` is given each time, since keeping it would tie
+        the buffer to its graphs in a circle, and its memory would be freed late.
         """
         import torch
 

@@ -14,7 +14,7 @@ from llmprof.requests import Generate, LogLikelihood, Sampling
 from llmprof.responses import Completion, TokenLogProbs
 from tests.backends.conftest import Ask
 from tests.backends.huggingface.causal_models import save
-from tests.tiny_models import SENTENCES, byte_tokenizer, word_piece_tokenizer
+from tests.tiny_models import SENTENCES, byte_tokenizer, save_llama, word_piece_tokenizer
 
 LONG = " ".join(SENTENCES)
 
@@ -108,20 +108,16 @@ def test_causal_models_are_found_causal(tmp_path: Path, kind: str) -> None:
 @pytest.mark.parametrize("dtype", ["fp32", "bf16", "fp16"])
 def test_trees_are_kept_in_every_number_format(tmp_path: Path, ask: Ask, dtype: str) -> None:
     """The deepest sequence comes first in its row, where a plain pass over the row is right too."""
-    import transformers
-
-    folder = tmp_path / "model"
-    tokenizer = byte_tokenizer(folder)
-    torch.manual_seed(0)
     # Wide enough that rounding depends on the shape of a batch.
-    config = transformers.LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=256, intermediate_size=512, num_hidden_layers=4,
-        num_attention_heads=4, num_key_value_heads=2, initializer_range=0.1,
-    )  # fmt: skip
-    transformers.LlamaForCausalLM(config).save_pretrained(str(folder))
-    local = create_backend(
-        "huggingface", BackendOptions(model=str(folder), dtype=dtype, cache_dir=tmp_path)
+    folder = save_llama(
+        tmp_path / "model",
+        hidden_size=256,
+        intermediate_size=512,
+        num_hidden_layers=4,
+        initializer_range=0.1,
     )
+    options = BackendOptions(model=str(folder), dtype=dtype, cache_dir=tmp_path)
+    local = create_backend("huggingface", options)
     assert isinstance(local, HuggingFaceBackend)
     for length in (60, 160):
         texts = (" fox and more of it", " nurse", " or")
@@ -129,8 +125,9 @@ def test_trees_are_kept_in_every_number_format(tmp_path: Path, ask: Ask, dtype: 
     assert local._decoder.tree_width(500) == 500
 
 
-def test_what_differs_by_more_than_rounding_is_found_in_every_format(tiny_llama: Path) -> None:
-    local = create_backend("huggingface", BackendOptions(model=str(tiny_llama), dtype="bf16"))
+@pytest.mark.parametrize("dtype", ["fp32", "bf16", "fp16"])
+def test_what_differs_by_more_than_rounding_is_found(tiny_llama: Path, dtype: str) -> None:
+    local = create_backend("huggingface", BackendOptions(model=str(tiny_llama), dtype=dtype))
     assert isinstance(local, HuggingFaceBackend)
     decoder = local._decoder
     ids = decoder.probe(24)[None]
