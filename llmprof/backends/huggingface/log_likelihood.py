@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from llmprof.backends.huggingface.batch_size import Budget
 from llmprof.backends.huggingface.decoder import Decoder
@@ -18,44 +19,66 @@ from llmprof.errors import BackendError
 from llmprof.requests import LogLikelihood, Outcome, RollingLogLikelihood
 from llmprof.responses import Failure, TokenLogProbs
 
+# Enough to find texts that begin alike; so few that a GPU need not wait for the first of them.
+_ENCODED_AT_ONCE = 2048
+_T = TypeVar("_T")
+
 
 def log_likelihoods(
     decoder: Decoder, encoder: Encoder, requests: Sequence[LogLikelihood], budget: Budget
 ) -> Iterator[list[tuple[int, Outcome]]]:
     """Answer all requests, a batch at a time (see `score_pairs`)."""
-    return score_pairs(decoder, encoder.pairs(requests, decoder.longest_input), budget)
+    parts = (
+        encoder.pairs(requests[start : start + _ENCODED_AT_ONCE], decoder.longest_input)
+        for start in range(0, len(requests), _ENCODED_AT_ONCE)
+    )
+    return score_pairs(decoder, _one_ahead(parts), budget)
+
+
+def _one_ahead(items: Iterator[_T]) -> Iterator[_T]:
+    """The items; each is made in a thread while the one before it is used."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = thread.submit(next, items, None)
+            yield item
 
 
 def score_pairs(
-    decoder: Decoder, encoded: Sequence[EncodedPair | Failure], budget: Budget
+    decoder: Decoder, parts: Iterable[Sequence[EncodedPair | Failure]], budget: Budget
 ) -> Iterator[list[tuple[int, Outcome]]]:
-    """Answers by place, a batch at a time, the largest first; failures are passed on.
+    """Answers by place in all parts together, a batch at a time; failures are passed on.
 
-    A batch that runs out of memory is halved and the rest goes on with the smaller size.
+    Each part is computed largest batch first. A batch that runs out of memory is halved and the
+    rest goes on with the smaller size.
 
     Raises:
         BackendError: one sequence alone is too large for the memory.
     """
-    yield [(place, each) for place, each in enumerate(encoded) if isinstance(each, Failure)]
-    pending = {place: each for place, each in enumerate(encoded) if isinstance(each, EncodedPair)}
-    while pending:
-        running: list[_BatchScores] = []
-        for batch in _batches(decoder, pending, budget):
-            try:
-                if not all(decoder.tree_agrees(row) for row, _ in batch):
+    running: list[_BatchScores] = []
+    first = 0
+    for part in parts:
+        encoded = dict(enumerate(part, first))
+        first += len(encoded)
+        yield [(place, each) for place, each in encoded.items() if isinstance(each, Failure)]
+        pending = {place: each for place, each in encoded.items() if isinstance(each, EncodedPair)}
+        while pending:
+            for batch in _batches(decoder, pending, budget):
+                try:
+                    if not all(decoder.tree_agrees(row) for row, _ in batch):
+                        break
+                    running.append(_score(decoder, batch, pending))
+                except (RuntimeError, MemoryError) as error:
+                    if not is_out_of_memory(error):
+                        raise
+                    if not budget.halve("tokens"):
+                        yield from map(_answers, running)
+                        raise BackendError(TOO_LARGE) from error
                     break
-                running.append(_score(decoder, batch, pending))
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                if not budget.halve("tokens"):
-                    raise BackendError(TOO_LARGE) from error
-                break
-            # A GPU computes a batch while the answers of the one before are read and delivered.
-            if len(running) > 1 or not decoder.on_gpu:
-                yield _answers(running.pop(0), pending)
-        for scores in running:
-            yield _answers(scores, pending)
+                # A GPU computes a batch while the answers of the one before are read and delivered.
+                if len(running) > 1 or not decoder.on_gpu:
+                    yield _answers(running.pop(0))
+    yield from map(_answers, running)
 
 
 def _batches(
@@ -116,10 +139,12 @@ def _group(
 class _BatchScores:
     """Scores of one batch, on their device, perhaps still being computed.
 
-    `values` and `greedy` are of shape (n,); the first `sizes[0]` belong to request `places[0]`.
+    `values` and `greedy` are of shape (n,); the first `sizes[0]` belong to request `places[0]`,
+    whose context was cut by `truncated[0]` tokens.
     """
 
     places: list[int]
+    truncated: list[int]
     sizes: list[int]
     values: Any
     greedy: Any
@@ -130,6 +155,7 @@ def _score(
     batch: Sequence[tuple[PackedRow, tuple[int, ...]]],
     pending: dict[int, EncodedPair],
 ) -> _BatchScores:
+    """Compute a batch; its requests are no longer pending."""
     import numpy as np
     import torch
 
@@ -149,16 +175,18 @@ def _score(
             torch.from_numpy(np.concatenate(nodes)),
             torch.from_numpy(np.concatenate(targets).astype(np.int64)),
         )
-    return _BatchScores(places, [len(each) for each in nodes], values, greedy)
+    truncated = [pending.pop(place).truncated for place in places]
+    return _BatchScores(places, truncated, [len(each) for each in nodes], values, greedy)
 
 
-def _answers(scores: _BatchScores, pending: dict[int, EncodedPair]) -> list[tuple[int, Outcome]]:
-    """The answers of a batch, which are no longer pending."""
+def _answers(scores: _BatchScores) -> list[tuple[int, Outcome]]:
+    """The answers of a batch."""
     values, greedy = (each.cpu().split(scores.sizes) for each in (scores.values, scores.greedy))
     answers: list[tuple[int, Outcome]] = []
-    for place, some, hits in zip(scores.places, values, greedy, strict=True):
+    for place, truncated, some, hits in zip(
+        scores.places, scores.truncated, values, greedy, strict=True
+    ):
         total, per_token = float(some.double().sum()), tuple(some.tolist())
-        truncated = pending.pop(place).truncated
         answers.append((place, TokenLogProbs(total, per_token, bool(hits.all()), truncated)))
     return answers
 

@@ -23,7 +23,7 @@ def tail_log_likelihoods(
         encoded.append(
             fit(tokens, max(len(tokens) - counts[request.tail], 1), decoder.longest_input)
         )
-    return score_pairs(decoder, encoded, budget)
+    return score_pairs(decoder, [encoded], budget)
 
 
 def started_log_likelihoods(
@@ -44,7 +44,7 @@ def started_log_likelihoods(
         encoded += [fit(sequence, 1, decoder.longest_input) for sequence in sequences]
         owners += [place] * len(sequences)
     found: dict[int, Outcome] = {}
-    for batch in score_pairs(decoder, encoded, budget):
+    for batch in score_pairs(decoder, [encoded], budget):
         found.update(batch)
         touched = dict.fromkeys(owners[part] for part, _ in batch)
         yield [

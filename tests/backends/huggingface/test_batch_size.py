@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from llmprof.backends import BackendOptions
+from llmprof.backends.huggingface import log_likelihood
 from llmprof.backends.huggingface.backend import HuggingFaceBackend
+from llmprof.backends.huggingface.decoder import Decoder
 from llmprof.backends.huggingface.kv_cache import BufferedSlots
 from llmprof.errors import BackendError
 from llmprof.requests import Embed, Generate, LogLikelihood, Request, Sampling
@@ -85,6 +87,26 @@ def test_one_request_too_large_is_a_clear_error(
 ) -> None:
     with pytest.raises(BackendError, match="one request alone"):
         ask(limited(tiny_llama, tmp_path, lambda shape: True, "not enough memory"), requests)
+
+
+@pytest.mark.parametrize("on_gpu", [False, True])
+def test_answers_before_a_text_that_is_too_large_are_delivered(
+    tiny_llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_gpu: bool
+) -> None:
+    """The long text is in the second part of the texts; on a GPU a batch waits to be read then."""
+    monkeypatch.setattr(log_likelihood, "_ENCODED_AT_ONCE", len(SCORES))
+    monkeypatch.setattr(Decoder, "on_gpu", on_gpu)
+    backend = limited(tiny_llama, tmp_path, lambda shape: shape.numel() > 100, "not enough memory")
+    backend._budget._found["tokens"] = 500
+    long = LogLikelihood("The", " quick brown fox" * 10)
+    encoder = backend._model.encoder
+    answered = []
+    with pytest.raises(BackendError, match="one request alone"):
+        for batch in log_likelihood.log_likelihoods(
+            backend._decoder, encoder, [*SCORES, long], backend._budget
+        ):
+            answered += [place for place, _ in batch]
+    assert sorted(answered) == list(range(len(SCORES)))
 
 
 def test_other_faults_are_not_taken_for_memory(tiny_llama: Path, ask: Ask, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llmprof.backends import BackendOptions, create_backend
+from llmprof.backends.huggingface import log_likelihood
 from llmprof.backends.huggingface.backend import HuggingFaceBackend
 from llmprof.backends.huggingface.decoder import Decoder
 from llmprof.requests import LogLikelihood
@@ -102,7 +103,8 @@ def test_order_and_batch_size_change_nothing_but_rounding(
 def test_batches_of_a_gpu_give_the_same_values(
     tiny_llama: Path, ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A batch is computed while the one before is read; rows that need much padding are apart."""
+    """A batch is computed while the one before is read, a part of the texts is tokenized while the
+    one before is computed, and rows that need much padding are apart."""
     requests = [
         LogLikelihood(first * times, " " + last)
         for times in (1, 2, 5)
@@ -112,6 +114,7 @@ def test_batches_of_a_gpu_give_the_same_values(
     expected = ask(backend(tiny_llama, cache_dir=tmp_path), requests)
     monkeypatch.setattr(Decoder, "on_gpu", True)
     monkeypatch.setattr(Decoder, "padding_limit", 20.0)
+    monkeypatch.setattr(log_likelihood, "_ENCODED_AT_ONCE", 31)
     local = backend(tiny_llama, cache_dir=tmp_path)
     local._budget._found["tokens"] = 2_000
     shapes: list[torch.Size] = []
