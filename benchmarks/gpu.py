@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -202,6 +203,7 @@ def scoring(backend: HuggingFaceBackend, groups: int, sizes: Sequence[int]) -> N
     if torch.cuda.is_available():
         requests = requests_like(DATA[2], groups)
         print_kernels("scoring BBQ", lambda: answer(backend, requests))
+        print_waits("scoring BBQ", lambda: answer(backend, requests))
 
 
 def batch_sizes(make: Callable[[int | None], HuggingFaceBackend], groups: int, asked: Any) -> None:
@@ -279,6 +281,17 @@ def print_kernels(doing: str, call: Callable[[], object]) -> None:
     for each in sorted(kernels, key=lambda each: -each.self_device_time_total)[:8]:
         share = each.self_device_time_total / 1e6 / busy
         print(f"- {share:.0%}, {each.count} times: {each.key[:100]}", flush=True)
+
+
+def print_waits(doing: str, call: Callable[[], object]) -> None:
+    """How often the CPU waits for the card, other than for answers that are due."""
+    torch.cuda.set_sync_debug_mode("warn")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call()
+    torch.cuda.set_sync_debug_mode("default")
+    waits = sum("synchronizing" in str(each.message) for each in caught)
+    print(f"\nWhile {doing}, the CPU waits for the card {waits} times", flush=True)
 
 
 def best_of(count: int, call: Callable[[], object]) -> float:

@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from llmprof.backends.huggingface.foreign_code import TOO_LARGE, is_out_of_memory
+from llmprof.backends.huggingface.gpu_copies import to_device
 from llmprof.backends.huggingface.limits import longest_input, reach
 from llmprof.backends.huggingface.prefix_tree import PackedRow, pack
 from llmprof.errors import BackendError, UsageError
@@ -65,6 +66,11 @@ class Decoder:
     def steps_at_once(self) -> int:
         """Tokens of each row that are written before they are looked at."""
         return 8 if self.on_gpu else 1
+
+    @property
+    def batches_ahead(self) -> int:
+        """Batches that are computed while the answers of the one before them are delivered."""
+        return 2 if self.on_gpu else 0
 
     @property
     def attention_scale(self) -> float:
@@ -140,8 +146,8 @@ class Decoder:
         import torch
 
         if not any(row.branches for row in rows):
-            ids = torch.tensor([row.tokens.tolist() for row in rows], device=self.device)
-            return self.hidden(ids)[0]
+            ids = torch.stack([torch.from_numpy(row.tokens) for row in rows])
+            return self.hidden(to_device(ids, self.device))[0]
         width = -(-max(map(len, rows)) // _MULTIPLE) * _MULTIPLE
         ids = torch.full((len(rows), width), self._pad)
         positions = torch.zeros((len(rows), width), dtype=torch.long)
@@ -153,11 +159,11 @@ class Decoder:
             ends[place, : len(row)] = torch.from_numpy(row.ends)
         index = torch.arange(width, device=self.device)
         later = index[:, None] >= index[None, :]
-        inside = index[None, :, None] < ends.to(self.device)[:, None, :]
+        inside = index[None, :, None] < to_device(ends, self.device)[:, None, :]
         return self.hidden(
-            ids.to(self.device),
+            to_device(ids, self.device),
             mask=additive((later & inside)[:, None], self.network.dtype),
-            positions=positions.to(self.device),
+            positions=to_device(positions, self.device),
         )[0]
 
     @cached_property

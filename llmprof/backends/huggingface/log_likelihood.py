@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from llmprof.backends.huggingface.batch_size import Budget
 from llmprof.backends.huggingface.decoder import Decoder
 from llmprof.backends.huggingface.foreign_code import TOO_LARGE, is_out_of_memory
+from llmprof.backends.huggingface.gpu_copies import CpuCopies, to_device
 from llmprof.backends.huggingface.live import LiveModel
 from llmprof.backends.huggingface.model import LocalModel
 from llmprof.backends.huggingface.prefix_tree import PackedRow, pack
@@ -75,8 +76,7 @@ def score_pairs(
                         yield from map(_answers, running)
                         raise BackendError(TOO_LARGE) from error
                     break
-                # A GPU computes a batch while the answers of the one before are read and delivered.
-                if len(running) > 1 or not decoder.on_gpu:
+                if len(running) > decoder.batches_ahead:
                     yield _answers(running.pop(0))
     yield from map(_answers, running)
 
@@ -137,17 +137,16 @@ def _group(
 
 @dataclass(frozen=True, slots=True)
 class _BatchScores:
-    """Scores of one batch, on their device, perhaps still being computed.
+    """Scores of one batch, which a GPU may still be computing.
 
-    `values` and `greedy` are of shape (n,); the first `sizes[0]` belong to request `places[0]`,
-    whose context was cut by `truncated[0]` tokens.
+    `predicted` are the values and whether they are the likeliest tokens, both of shape (n,); the
+    first `sizes[0]` belong to request `places[0]`, whose context was cut by `truncated[0]` tokens.
     """
 
     places: list[int]
     truncated: list[int]
     sizes: list[int]
-    values: Any
-    greedy: Any
+    predicted: CpuCopies
 
 
 def _score(
@@ -155,7 +154,7 @@ def _score(
     batch: Sequence[tuple[PackedRow, tuple[int, ...]]],
     pending: dict[int, EncodedPair],
 ) -> _BatchScores:
-    """Compute a batch; its requests are no longer pending."""
+    """Compute a batch, or let a GPU do so; its requests are no longer pending."""
     import numpy as np
     import torch
 
@@ -169,19 +168,20 @@ def _score(
                 places.append(place)
                 nodes.append(number * width + path[-scored:])
                 targets.append(pending[place].tokens[-scored:])
-        values, greedy = _predict(
+        predicted = _predict(
             decoder,
             states.flatten(0, 1),
             torch.from_numpy(np.concatenate(nodes)),
             torch.from_numpy(np.concatenate(targets).astype(np.int64)),
         )
+        copies = CpuCopies(*predicted)
     truncated = [pending.pop(place).truncated for place in places]
-    return _BatchScores(places, truncated, [len(each) for each in nodes], values, greedy)
+    return _BatchScores(places, truncated, [len(each) for each in nodes], copies)
 
 
 def _answers(scores: _BatchScores) -> list[tuple[int, Outcome]]:
-    """The answers of a batch."""
-    values, greedy = (each.cpu().split(scores.sizes) for each in (scores.values, scores.greedy))
+    """The answers of a batch; waits until they are computed."""
+    values, greedy = (each.split(scores.sizes) for each in scores.predicted.read())
     answers: list[tuple[int, Outcome]] = []
     for place, truncated, some, hits in zip(
         scores.places, scores.truncated, values, greedy, strict=True
@@ -204,7 +204,7 @@ def _predict(decoder: Decoder, states: Any, nodes: Any, targets: Any) -> tuple[A
     order = inverse.argsort(stable=True)
     bounds = torch.searchsorted(inverse[order], torch.arange(0, len(asked) + size, size)).tolist()
     asked, inverse, order, targets = (
-        each.to(states.device) for each in (asked, inverse, order, targets)
+        to_device(each, states.device) for each in (asked, inverse, order, targets)
     )
     values = torch.empty(len(targets), device=states.device)
     greedy = torch.empty(len(targets), dtype=torch.bool, device=states.device)

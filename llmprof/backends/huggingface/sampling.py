@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from llmprof.backends.huggingface.gpu_copies import to_device
 from llmprof.requests import Sampling
 
 if TYPE_CHECKING:
@@ -47,8 +48,10 @@ class TokenSampler:
         """
         import torch
 
-        self._groups = [(params, rows.to(logits.device)) for params, rows in self._groups]
-        self._seeds, self._steps = self._seeds.to(logits.device), self._steps.to(logits.device)
+        self._groups = [(params, to_device(rows, logits.device)) for params, rows in self._groups]
+        self._seeds, self._steps = (
+            to_device(each, logits.device) for each in (self._seeds, self._steps)
+        )
         streams = _mix(self._seeds + self._steps)
         self._steps = self._steps + 1
         tokens = torch.empty_like(streams)

@@ -1,0 +1,39 @@
+"""Copies to and from a GPU that do not wait for it.
+
+A GPU works through what it is given in order, while the CPU goes on. But a plain copy of a tensor,
+in either direction, holds the CPU until the GPU has done all that came before, and the GPU is idle
+until it is given more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+
+def to_device(values: torch.Tensor, device: Any) -> torch.Tensor:
+    """The values on a device; on a GPU they are there for whatever it is given next."""
+    import torch
+
+    # Only pinned memory is copied without waiting.
+    pinned = values.device.type == "cpu" and torch.device(device).type == "cuda"
+    return (values.pin_memory() if pinned else values).to(device, non_blocking=True)
+
+
+class CpuCopies:
+    """Copies of tensors in the CPU's memory, made when the GPU has computed them."""
+
+    def __init__(self, *values: torch.Tensor) -> None:
+        import torch
+
+        self._copies = [each.to("cpu", non_blocking=True) for each in values]
+        gpus = {each.device for each in values if each.is_cuda}
+        self._made = [torch.cuda.current_stream(gpu).record_event() for gpu in gpus]
+
+    def read(self) -> list[torch.Tensor]:
+        """The copies; waits until they are made."""
+        for event in self._made:
+            event.synchronize()
+        return self._copies
