@@ -181,7 +181,7 @@ def _score(
 
 def _answers(scores: _BatchScores) -> list[tuple[int, Outcome]]:
     """The answers of a batch; waits until they are computed."""
-    values, greedy = (each.split(scores.sizes) for each in scores.predicted.read())
+    values, greedy = (each.split_with_sizes(scores.sizes) for each in scores.predicted.read())
     answers: list[tuple[int, Outcome]] = []
     for place, truncated, some, hits in zip(
         scores.places, scores.truncated, values, greedy, strict=True
