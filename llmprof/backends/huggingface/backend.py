@@ -65,8 +65,8 @@ _ORDER: tuple[RequestType, ...] = (
     Embed,
     Generate,
 )
-# Texts read at once, to embed them or to mask their tokens, unless the user says otherwise.
-_TEXTS_AT_ONCE = 16
+# Texts read at once where a model's batches are not measured, unless the user says otherwise.
+_TEXTS_AT_ONCE = {"cpu": 16, "cuda": 256}
 
 
 @reads(
@@ -169,7 +169,8 @@ class HuggingFaceBackend:
         self, kind: RequestType, requests: list[Any], seeds: list[int]
     ) -> Iterator[list[tuple[int, Outcome]]]:
         """Batches of answers to requests of one kind; loads the weights."""
-        size = self._options.batch_size or _TEXTS_AT_ONCE
+        kind_of_device = "cuda" if self._model.device.startswith("cuda") else "cpu"
+        size = self._options.batch_size or _TEXTS_AT_ONCE[kind_of_device]
         if isinstance(self._model, LocalModel) and (
             self._model.task == "encoder_decoder" and kind is not Embed
         ):

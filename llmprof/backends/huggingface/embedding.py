@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from llmprof.backends.huggingface.gpu_copies import CpuCopies
 from llmprof.backends.huggingface.live import LiveModel
 from llmprof.backends.huggingface.model import LocalModel
 from llmprof.backends.huggingface.tokenization import check_ids, pad
@@ -31,11 +32,13 @@ def embed(model: LocalModel | LiveModel, requests: Sequence[Embed]) -> list[Embe
     ids, mask = pad(rows, fill=model.pad_token_id, left=False, device=model.device)
     with torch.inference_mode():
         states = _hidden_states(model, ids, mask, {request.layer for request in requests})
-        vectors = [
-            _pool(states[request.layer][row, : len(rows[row])], request.pooling)
-            for row, request in enumerate(requests)
-        ]
-        return [Embedding(tuple(vector.tolist())) for vector in vectors]
+        vectors = CpuCopies(
+            *(
+                _pool(states[request.layer][row, : len(rows[row])], request.pooling)
+                for row, request in enumerate(requests)
+            )
+        )
+    return [Embedding(tuple(vector.tolist())) for vector in vectors.read()]
 
 
 def _token_ids(model: LocalModel | LiveModel, text: str) -> list[int]:

@@ -17,8 +17,11 @@ from llmprof.responses import TokenLogProbs
 if TYPE_CHECKING:
     import torch
 
-# Masked copies in one pass of the network; a sentence of n shared tokens has n of them.
+# Masked copies in one pass of the network; a sentence of n shared tokens has n of them. On a GPU
+# more of short sentences, up to as many tokens as 64 long ones have.
 _COPIES_AT_ONCE = 64
+_MOST_COPIES = 512
+_TOKENS_AT_ONCE = 32_768
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +97,12 @@ def _score(model: LocalModel | LiveModel, copies: Sequence[_Copy]) -> list[tuple
     """Log-probability of each copy's masked token, and whether it was the most likely one."""
     scores: dict[int, tuple[float, bool]] = {}
     order = sorted(range(len(copies)), key=lambda place: -len(copies[place].ids))
-    for start in range(0, len(order), _COPIES_AT_ONCE):
-        places = order[start : start + _COPIES_AT_ONCE]
+    while order:
+        size = _COPIES_AT_ONCE
+        if model.device.startswith("cuda"):
+            fitting = _TOKENS_AT_ONCE // len(copies[order[0]].ids)
+            size = max(size, min(_MOST_COPIES, fitting))
+        places, order = order[:size], order[size:]
         scores.update(zip(places, _score_rows(model, [copies[p] for p in places]), strict=True))
     return [scores[place] for place in range(len(copies))]
 
