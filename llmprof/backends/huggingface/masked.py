@@ -17,12 +17,6 @@ from llmprof.responses import TokenLogProbs
 if TYPE_CHECKING:
     import torch
 
-# Masked copies in one pass of the network; a sentence of n shared tokens has n of them. On a GPU
-# more of short sentences, up to as many tokens as 64 long ones have.
-_COPIES_AT_ONCE = 64
-_MOST_COPIES = 512
-_TOKENS_AT_ONCE = 32_768
-
 
 @dataclass(frozen=True, slots=True)
 class _Copy:
@@ -98,13 +92,22 @@ def _score(model: LocalModel | LiveModel, copies: Sequence[_Copy]) -> list[tuple
     scores: dict[int, tuple[float, bool]] = {}
     order = sorted(range(len(copies)), key=lambda place: -len(copies[place].ids))
     while order:
-        size = _COPIES_AT_ONCE
-        if model.device.startswith("cuda"):
-            fitting = _TOKENS_AT_ONCE // len(copies[order[0]].ids)
-            size = max(size, min(_MOST_COPIES, fitting))
+        size = copies_at_once(len(copies[order[0]].ids), model.device)
         places, order = order[:size], order[size:]
         scores.update(zip(places, _score_rows(model, [copies[p] for p in places]), strict=True))
     return [scores[place] for place in range(len(copies))]
+
+
+def copies_at_once(longest: int, device: str) -> int:
+    """How many masked copies of up to `longest` tokens one pass of the network reads.
+
+    A sentence of n shared tokens has n of them. A GPU reads more of short sentences, up to as many
+    tokens as 64 long ones have.
+
+    >>> copies_at_once(12, "cpu"), copies_at_once(12, "cuda"), copies_at_once(512, "cuda")
+    (64, 512, 64)
+    """
+    return max(64, min(512, 32_768 // longest)) if device.startswith("cuda") else 64
 
 
 def _score_rows(model: LocalModel | LiveModel, copies: Sequence[_Copy]) -> list[tuple[float, bool]]:
