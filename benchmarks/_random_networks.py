@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -124,12 +125,19 @@ def loaded(folder: Path, **options: Any) -> Iterator[HuggingFaceBackend]:
         torch.cuda.empty_cache()
 
 
+@cache
+def _scratch() -> tempfile.TemporaryDirectory[str]:
+    """A folder that is removed when the program ends."""
+    return tempfile.TemporaryDirectory()
+
+
 def in_memory(shape: str, network: Any, words: Any, batch_size: int | None) -> HuggingFaceBackend:
     """The backend of a network in memory, whose automatic batch sizes are measured anew."""
     live = LiveModel(shape, network, words)
     # Its fingerprint would copy all weights to the CPU, and nothing here is cached.
     live.__dict__["identity"] = {"live": shape, "dtype": "bf16"}
-    options = BackendOptions(model=shape, cache_dir=Path(tempfile.mkdtemp()), batch_size=batch_size)
+    folder = Path(tempfile.mkdtemp(dir=_scratch().name))
+    options = BackendOptions(model=shape, cache_dir=folder, batch_size=batch_size)
     backend = HuggingFaceBackend(options, live)
     answer(backend, [LogLikelihood("", "Warm up."), Generate("Warm up.", Sampling(2))])
     return backend
