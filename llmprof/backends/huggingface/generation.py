@@ -16,6 +16,7 @@ from llmprof.backends.huggingface.drafts import (
     without_thoughts,
 )
 from llmprof.backends.huggingface.foreign_code import TOO_LARGE, is_out_of_memory
+from llmprof.backends.huggingface.gpu_copies import to_device
 from llmprof.backends.huggingface.kv_cache import (
     BufferedSlots,
     ModelCacheSlots,
@@ -150,7 +151,7 @@ def _write(
                     for task in group
                 ]
                 places = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
-                states = read[places.to(read.device)]
+                states = read[to_device(places, read.device)]
                 drawn = _draw(decoder, _samplers(decoder, fresh), states)
                 _take(fresh, drawn[:, None], ends)
                 drafts += fresh
@@ -196,7 +197,7 @@ def _continue(decoder: Decoder, rows: Slots, drafts: Sequence[Draft], ends: froz
 
     left = min(draft.task.new_tokens - len(draft.tokens) for draft in drafts)
     samplers = _samplers(decoder, drafts)
-    last = torch.tensor([draft.tokens[-1] for draft in drafts], device=decoder.device)
+    last = to_device(torch.tensor([draft.tokens[-1] for draft in drafts]), decoder.device)
     written = []
     for _ in range(min(left, decoder.steps_at_once)):
         last = _draw(decoder, samplers, rows.step(last.clamp_min(0)))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from llmprof.backends.huggingface.decoder import UNSUPPORTED, Decoder, additive
 from llmprof.backends.huggingface.foreign_code import is_out_of_memory
+from llmprof.backends.huggingface.gpu_copies import to_device
 from llmprof.backends.huggingface.step_graphs import StepGraphs
 
 if TYPE_CHECKING:
@@ -80,19 +81,20 @@ class BufferedSlots:
             [[*prompt, *[prompt[-1]] * (longest - len(prompt))] for prompt in prompts]
         )
         # Prompts are padded on the right, where causal attention never looks back from.
-        states, cache = self._decoder.hidden(ids.to(device), keep_cache=True)
+        states, cache = self._decoder.hidden(to_device(ids, device), keep_cache=True)
         if not self._layers:
             self._layers = [
                 _Layer(layer.keys, layer.values, self._slots, self._width) for layer in cache.layers
             ]
         source = [prompt for prompt, count in enumerate(samples) for _ in range(count)]
-        chosen = torch.tensor(source, device=device)
+        chosen = to_device(torch.tensor(source), device)
         for layer, read in zip(self._layers, cache.layers, strict=True):
             layer.fill(len(self), read.keys, read.values, chosen)
         lengths = [len(prompts[prompt]) for prompt in source]
-        self._places[len(self) : len(self) + len(lengths)] = torch.tensor(lengths, device=device)
+        fresh = slice(len(self), len(self) + len(lengths))
+        self._places[fresh] = to_device(torch.tensor(lengths), device)
         self._lengths += lengths
-        ends = torch.tensor([len(prompt) - 1 for prompt in prompts], device=device)
+        ends = to_device(torch.tensor([len(prompt) - 1 for prompt in prompts]), device)
         return states[torch.arange(len(prompts), device=device), ends]
 
     def step(self, tokens: torch.Tensor) -> torch.Tensor:
@@ -133,7 +135,7 @@ class BufferedSlots:
         for hole, row in zip(holes, last, strict=True):
             order[hole] = row
         if holes:
-            sources, targets = torch.tensor([last, holes], device=self._decoder.device)
+            sources, targets = to_device(torch.tensor([last, holes]), self._decoder.device)
             for layer in self._layers:
                 layer.move(sources, targets)
             self._places[targets] = self._places[sources]
@@ -219,7 +221,7 @@ class ModelCacheSlots:
 
         source = [prompt for prompt, count in enumerate(samples) for _ in range(count)]
         ids = torch.tensor([list(prompts[prompt]) for prompt in source])
-        self._ids = ids.to(self._decoder.device)
+        self._ids = to_device(ids, self._decoder.device)
         states, self._cache = self._decoder.hidden(self._ids, keep_cache=True)
         self._last = self._ids[:, -1].clone()
         self._running = list(range(len(source)))

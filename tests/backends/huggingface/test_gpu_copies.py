@@ -18,6 +18,7 @@ from llmprof.backends.huggingface import log_likelihood
 from llmprof.backends.huggingface.backend import HuggingFaceBackend
 from llmprof.backends.huggingface.decoder import Decoder
 from llmprof.backends.huggingface.gpu_copies import CpuCopies, to_device
+from llmprof.backends.huggingface.kv_cache import BufferedSlots
 from llmprof.backends.huggingface.sampling import TokenSampler
 from llmprof.requests import LogLikelihood, Sampling
 from llmprof.responses import TokenLogProbs
@@ -93,6 +94,22 @@ def test_batches_are_launched_while_others_are_computed(
     assert all(isinstance(outcome, TokenLogProbs) for _, outcome in answers)
     # Values and likeliest tokens of three batches are on their way when the first is read.
     assert made.noted[: read[0]].count("meta to cpu") == 6
+
+
+def test_steps_of_a_batch_of_completions_do_not_wait(
+    tiny_llama: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = HuggingFaceBackend(BackendOptions(model=str(tiny_llama)))
+    decoder = backend._decoder
+    with on_meta(decoder, monkeypatch) as made, torch.inference_mode():
+        rows = BufferedSlots(decoder, slots=4, width=32)
+        rows.add([[1, 2, 3], [4, 5]], [2, 1])
+        for _ in range(decoder.steps_at_once):
+            logits = decoder.logits(rows.step(torch.empty(3, dtype=torch.long, device="meta")))
+        rows.drop([0])
+        rows.add([[6, 7]], [2])
+    assert len(logits) == 3
+    assert "meta to cpu" not in made.noted
 
 
 @pytest.mark.parametrize(
