@@ -10,8 +10,13 @@ from tests.jobs.benchmark.task_files import write_choice, write_sums
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> list[object]:
+def place(tmp_path: Path, converted_models: Path) -> list[object]:
     write_choice(tmp_path / "tasks")
+    # lm-eval's index of its own files takes ten seconds to read: it is remembered for all tests.
+    facts = converted_models.parent / "facts"
+    facts.mkdir(exist_ok=True)
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "facts").symlink_to(facts)
     return [
         *("benchmark", "--backend", "scripted", "--include-path", tmp_path / "tasks"),
         *("--db", tmp_path / "a.db", "--cache-dir", tmp_path / "cache", "--offline"),
