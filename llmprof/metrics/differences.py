@@ -28,7 +28,8 @@ class Difference:
     """A metric of one model minus that of another, over the `n` items that both have.
 
     `differing` counts the units that are not the same in both; of fewer than `FEWEST_DIFFERING` no
-    interval says that there is a change. `reason` is why there is no interval.
+    interval says that there is a change. `reason` is why there is no interval, `degrees` are the
+    degrees of freedom of the interval's Student's t.
     """
 
     value: float | None
@@ -39,6 +40,7 @@ class Difference:
     differing: int = 0
     reason: str | None = None
     method: str = "none"
+    degrees: float | None = None
 
 
 def no_change(
@@ -66,7 +68,16 @@ def paired_difference(
         why = f"fewer than two {unit} have a value in both runs" if n < 2 else TOO_FEW
         return Difference(value * scale, None, None, n, unit, differing, why)
     found = interval.scaled(scale)
-    return Difference(value * scale, found.low, found.high, n, unit, differing, method=found.method)
+    return Difference(
+        value * scale,
+        found.low,
+        found.high,
+        n,
+        unit,
+        differing,
+        method=found.method,
+        degrees=found.degrees,
+    )
 
 
 def are_shared(clusters: Sequence[str] | None) -> bool:

@@ -9,10 +9,14 @@ from dataclasses import dataclass
 from llmprof.metrics.differences import are_shared, paired
 from llmprof.metrics.intervals import SHARE, is_negligible, mean_value, share_interval
 from llmprof.metrics.measures import Mean, Measure
+from llmprof.metrics.student import deviation
 
 PAIRED_D = "paired d"
 ODDS_RATIO = "odds ratio"
 _TAIL = 0.025
+# From here on the noncentral t is that of the deviation alone, to a part in d² of the interval's
+# width, and the search for its noncentrality is inexact or does not end.
+_LARGE = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +61,21 @@ def paired_d(pairs: Sequence[tuple[float, float]]) -> EffectSize | None:
     The interval is exact for normal differences, by the noncentral t distribution (Cumming and
     Finch 2001). None for fewer than two pairs, and where all differences are equal.
     """
-    from scipy.special import nctdtrinc
+    from scipy.special import chdtri, nctdtrinc
 
     n = len(pairs)
     changes = [0.0 if is_negligible(new - old, old, new) else new - old for old, new in pairs]
     if n < 2 or not any(changes):
         return None
     mean = mean_value(changes)
-    deviation = math.sqrt(math.fsum((each - mean) ** 2 for each in changes) / (n - 1))
-    if is_negligible(deviation, mean):
+    spread = deviation(changes)
+    if is_negligible(spread, mean):
         return None
-    d, root = mean / deviation, math.sqrt(n)
-    ends = [float(nctdtrinc(n - 1, share, d * root)) / root for share in (1 - _TAIL, _TAIL)]
+    d, root = mean / spread, math.sqrt(n)
+    if abs(d) < _LARGE:
+        ends = [float(nctdtrinc(n - 1, share, d * root)) / root for share in (1 - _TAIL, _TAIL)]
+    else:
+        ends = [d * math.sqrt(chdtri(n - 1, share) / (n - 1)) for share in (1 - _TAIL, _TAIL)]
     if not all(map(math.isfinite, ends)):
         return None
     return EffectSize(PAIRED_D, d, min(ends), max(ends), n)

@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from llmprof.metrics.differences import by_cluster
+from llmprof.metrics.differences import Row, by_cluster
 from llmprof.metrics.intervals import CONFIDENCE, TOLERANCE, bounds_of, paired_share_interval
 from llmprof.metrics.measures import Mean, Measure, Statistic
+from llmprof.metrics.multiple_testing import p_value
 
 if TYPE_CHECKING:
     from llmprof.metrics.intervals import Values
@@ -87,7 +88,7 @@ def items_of(measure: Measure) -> Items:
         ]
         names = measure.clusters or measure.units
         sums = dict(zip(_names(rows, names), by_cluster(rows, list(names)), strict=True))
-        return {name: total / count for name, (total, count) in sums.items()}
+        return _parts_of_a_ratio(sums)
     if not isinstance(measure, Statistic) or len(set(measure.units)) < len(measure.units):
         return {}
     named = _names(measure.rows, measure.clusters or measure.units)
@@ -103,6 +104,23 @@ def items_of(measure: Measure) -> Items:
     if not np.isfinite(pseudo).all():
         return {}
     return dict(zip(named, pseudo.tolist(), strict=True))
+
+
+def _parts_of_a_ratio(sums: Mapping[str, Row]) -> Items:
+    """What each cluster, of a sum and a count, adds to the mean of all items.
+
+    The mean of a cluster where all are of one size; else the linearised ratio (Cochran 1977,
+    section 6.3), in which a cluster has its weight.
+    """
+    counts = {count for _, count in sums.values()}
+    if len(counts) <= 1:
+        return {name: total / count for name, (total, count) in sums.items()}
+    items = math.fsum(count for _, count in sums.values())
+    mean = math.fsum(total for total, _ in sums.values()) / items
+    return {
+        name: mean + (total - mean * count) * len(sums) / items
+        for name, (total, count) in sums.items()
+    }
 
 
 def _names(rows: Sequence[object], clusters: Sequence[str]) -> list[str]:
@@ -145,8 +163,10 @@ def _of_equal_shares(effect: Effect, values: Values) -> Effect:
     if bounds_of((values / unit).ravel().tolist()) is None or share not in (-1.0, 0.0, 1.0):
         return effect
     gained, lost = (effect.n if share == sign else 0 for sign in (1.0, -1.0))
-    found = paired_share_interval(gained, lost, effect.n).scaled(unit)
-    return replace(effect, low=found.low, high=found.high, method=found.method)
+    found = paired_share_interval(gained, lost, effect.n)
+    p = p_value(share, found.low, found.high, effect.n - 1, gained + lost)
+    found = found.scaled(unit)
+    return replace(effect, low=found.low, high=found.high, p=p, method=found.method)
 
 
 def crossed_mean(data: Values) -> Effect:
@@ -187,7 +207,7 @@ def crossed_mean(data: Values) -> Effect:
         seeds=seeds,
         error=error,
         degrees=degrees,
-        p=_two_sided(value, error, degrees),
+        p=_two_sided(value, error, degrees, items),
         reason=ONE_SEED if seeds == 1 else None,
         method=CROSSED,
     )
@@ -246,9 +266,10 @@ def _quantile(degrees: float) -> float:
     return float(stdtrit(max(degrees, 1.0), (1 + CONFIDENCE) / 2))
 
 
-def _two_sided(value: float, error: float, degrees: float) -> float:
+def _two_sided(value: float, error: float, degrees: float, items: int) -> float:
+    """The p-value of no change; of items that all change alike, that of the sign test."""
     from scipy.special import stdtr
 
     if error == 0.0:
-        return 1.0 if value == 0.0 else 0.0
+        return 1.0 if value == 0.0 else 2.0 ** (1 - min(items, 1000))
     return float(2 * stdtr(max(degrees, 1.0), -abs(value) / error))

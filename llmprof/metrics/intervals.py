@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -38,16 +38,20 @@ _STEPS = 60
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The bounds of a confidence interval, and its method."""
+    """The bounds of a confidence interval, and its method.
+
+    `degrees` are the degrees of freedom of its Student's t; None where that has no part in it.
+    """
 
     low: float
     high: float
     method: str
+    degrees: float | None = None
 
     def scaled(self, factor: float) -> Interval:
         """The interval multiplied by `factor`."""
         low, high = sorted((self.low * factor, self.high * factor))
-        return Interval(low, high, self.method)
+        return replace(self, low=low, high=high)
 
 
 def share_interval(successes: float, n: float, *, confidence: float = CONFIDENCE) -> Interval:
@@ -128,8 +132,9 @@ def mean_interval(
             max(bounds[0], min(found.low, share.low)),
             min(bounds[1], max(found.high, share.high)),
             EFFECTIVE_BINOMIAL,
+            found.degrees,
         )
-    found = Interval(min(found.low, mean), max(found.high, mean), found.method)
+    found = replace(found, low=min(found.low, mean), high=max(found.high, mean))
     return found if math.isfinite(found.low) and math.isfinite(found.high) else None
 
 
@@ -207,6 +212,7 @@ def _corrected_t(data: Values, mean: float, count: float, confidence: float) -> 
         scale * (mean / scale - high * error),
         scale * (mean / scale - low * error),
         SKEWNESS_CORRECTED,
+        max(count - 1, 1.0),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from llmprof.metrics.differences import (
@@ -136,38 +136,26 @@ class Mean:
             0.0 if is_negligible(new - old, old, new) else new - old for old, new in pairs.values()
         ]
         clusters = _clusters(before, self, list(pairs))
+        bounds = self._bounds_of(value for pair in pairs.values() for value in pair)
         if not are_shared(clusters):
             differing = sum(change != 0.0 for change in changes)
-            interval = self._change_interval(list(pairs.values()), changes, confidence)
+            interval = _change_interval(list(pairs.values()), changes, bounds, confidence)
         else:
             sums = by_cluster([(each, 1.0) for each in changes], clusters)
             differing = sum(row[0] != 0.0 for row in sums)
-            interval = no_change(
-                self.bounds, len(sums), differing, confidence
-            ) or statistic_interval(sums, _ratio, sizes=(1,), confidence=confidence)
+            interval = no_change(bounds, len(sums), differing, confidence) or statistic_interval(
+                sums, _ratio, sizes=(1,), confidence=confidence
+            )
         return paired_difference(
             mean_value(changes), interval, len(pairs), self.unit, differing, self.scale
         )
 
-    def _change_interval(
-        self,
-        pairs: Sequence[tuple[float, float]],
-        changes: Sequence[float],
-        confidence: float,
-    ) -> Interval | None:
-        if self.bounds is None or len(pairs) < 2:
-            return mean_interval(changes, confidence=confidence)
+    def _bounds_of(self, values: Iterable[float]) -> Bounds | None:
+        """The bounds, if the values are within them: n-grams that overlap may count twice."""
+        if self.bounds is None:
+            return None
         low, high = self.bounds
-        if {low, high}.issuperset(each for pair in pairs for each in pair):
-            gained, lost = (sum(sign * each > 0 for each in changes) for sign in (1, -1))
-            found = paired_share_interval(gained, lost, len(pairs), confidence=confidence)
-            return found.scaled(high - low)
-        mean = mean_interval(changes, confidence=confidence)
-        if mean is None or not any(changes):
-            differing = sum(each != 0.0 for each in changes)
-            return no_change(self.bounds, len(pairs), differing, confidence)
-        width = high - low
-        return Interval(max(mean.low, -width), min(mean.high, width), mean.method)
+        return self.bounds if all(low <= value <= high for value in values) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +294,27 @@ def mean_metric(
     """
     units = [""] * len(values)
     return Mean(name, units, values, group, bounds=bounds, unit=unit).metric()
+
+
+def _change_interval(
+    pairs: Sequence[tuple[float, float]],
+    changes: Sequence[float],
+    bounds: Bounds | None,
+    confidence: float,
+) -> Interval | None:
+    if bounds is None or len(pairs) < 2:
+        return mean_interval(changes, confidence=confidence)
+    low, high = bounds
+    if {low, high}.issuperset(each for pair in pairs for each in pair):
+        gained, lost = (sum(sign * each > 0 for each in changes) for sign in (1, -1))
+        found = paired_share_interval(gained, lost, len(pairs), confidence=confidence)
+        return found.scaled(high - low)
+    mean = mean_interval(changes, confidence=confidence)
+    if mean is None or not any(changes):
+        differing = sum(each != 0.0 for each in changes)
+        return no_change(bounds, len(pairs), differing, confidence)
+    width = high - low
+    return replace(mean, low=max(mean.low, -width), high=min(mean.high, width))
 
 
 def _ratio(means: Values) -> Values:

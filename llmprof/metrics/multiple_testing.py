@@ -10,12 +10,12 @@ FALSE_DISCOVERY_RATE = 0.05
 _UPPER = 0.975
 
 
-def standardized(change: float, low: float, high: float, n: int) -> float:
+def standardized(change: float, low: float, high: float, degrees: float) -> float:
     """The change over its standard error, which follows from its 95% interval.
 
     The end towards zero counts, so that the result is as cautious as the interval where that is
     not symmetric. Altman and Bland, How to obtain the P value from a confidence interval, BMJ 343
-    (2011), with Student's t of `n` - 1 degrees of freedom.
+    (2011), with Student's t of these degrees of freedom.
 
     >>> round(standardized(2.0, 1.0, 3.0, 10_000), 2)
     3.92
@@ -23,18 +23,21 @@ def standardized(change: float, low: float, high: float, n: int) -> float:
     width = change - low if change > 0 else high - change
     if width <= 0:
         return math.copysign(math.inf, change) if change else 0.0
-    return change * _quantile(n) / width
+    return change * _quantile(degrees) / width
 
 
-def p_value(change: float, low: float, high: float, n: int, differing: int | None = None) -> float:
+def p_value(
+    change: float, low: float, high: float, degrees: float, differing: int | None = None
+) -> float:
     """Two-sided p-value of no change; at most 0.05 exactly where the interval excludes zero.
 
-    `differing` units are not the same in both runs. Where all of them went one way, chance alone
-    does so in 2 of 2 to the power of `differing` cases, and the p-value is never below that.
+    `degrees` are those of the interval. `differing` units are not the same in both runs. Where all
+    of them went one way, chance alone does so in 2 of 2 to the power of `differing` cases, and the
+    p-value is never below that.
     """
     from scipy.special import stdtr
 
-    found = 2 * float(stdtr(max(n - 1, 1), -abs(standardized(change, low, high, n))))
+    found = 2 * float(stdtr(max(degrees, 1), -abs(standardized(change, low, high, degrees))))
     least = 0.0 if differing is None else 2.0 ** (1 - min(differing, 1000))
     return min(1.0, max(found, least))
 
@@ -57,7 +60,7 @@ def adjusted(p_values: Sequence[float]) -> list[float]:
     return found
 
 
-def _quantile(n: int) -> float:
+def _quantile(degrees: float) -> float:
     from scipy.special import stdtrit
 
-    return float(stdtrit(max(n - 1, 1), _UPPER))
+    return float(stdtrit(max(degrees, 1), _UPPER))

@@ -20,6 +20,8 @@ GROUP_SIZE = 25
 CALIBRATION_BINS = 10
 ONE_SIDE = "the reference puts every text on the same side of 0.5"
 NO_SPREAD = "the scores of one side are all equal"
+# Of the mean square, what rounding leaves of a variance that is 0.
+_ROUNDING = 1e-12
 
 
 def agreement_metrics(
@@ -85,11 +87,12 @@ def by_group(groups: Sequence[str | None]) -> Mapping[str, list[int]]:
 
 def pearson(a: Values, b: Values) -> Statistic:
     """Pearson's correlation."""
+    # Of scores that hardly vary, the mean is almost all of the squares.
+    a, b = a - a.mean(), b - b.mean()
 
     def statistic(weights: Values) -> Values:
         total = weights.sum(1)
         return _correlation(
-            total,
             weights @ a / total,
             weights @ b / total,
             weights @ (a * a) / total,
@@ -111,7 +114,6 @@ def spearman(a: Values, b: Values) -> Statistic:
         ranks_a, ranks_b = first.ranks(weights), second.ranks(weights)
         total = weights.sum(1)
         return _correlation(
-            total,
             (weights * ranks_a).sum(1) / total,
             (weights * ranks_b).sum(1) / total,
             (weights * ranks_a**2).sum(1) / total,
@@ -123,15 +125,15 @@ def spearman(a: Values, b: Values) -> Statistic:
 
 
 def _correlation(
-    total: Values, mean_a: Values, mean_b: Values, square_a: Values, square_b: Values, both: Values
+    mean_a: Values, mean_b: Values, square_a: Values, square_b: Values, both: Values
 ) -> Values:
     import numpy as np
 
-    variance = (square_a - mean_a**2) * (square_b - mean_b**2)
+    of_a, of_b = square_a - mean_a**2, square_b - mean_b**2
     # Rounding may leave a little of a variance that is 0.
-    flat = variance <= 1e-24 * np.maximum(total, 1.0) ** 4
+    flat = (of_a <= _ROUNDING * square_a) | (of_b <= _ROUNDING * square_b)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(flat, np.nan, (both - mean_a * mean_b) / np.sqrt(variance))
+        return np.where(flat, np.nan, (both - mean_a * mean_b) / np.sqrt(of_a) / np.sqrt(of_b))
 
 
 class _Ranked:
@@ -199,14 +201,17 @@ def calibration_error(scores: Values, reference: Values, bins: int = CALIBRATION
     """Mean distance of a score from the reference's mean score among texts of like score.
 
     Texts are put into `bins` of equal size by their score, and each bin counts by its texts, as in
-    the expected calibration error with the reference's scores in the place of labels.
+    the expected calibration error with the reference's scores in the place of labels. Texts of
+    equal score at the border of two bins are in both, each in part.
     """
     import numpy as np
 
-    order = np.argsort(scores, kind="stable")
-    members = np.zeros((len(scores), min(bins, len(scores))))
-    for place, chunk in enumerate(np.array_split(order, members.shape[1])):
-        members[chunk, place] = 1.0
+    _, group, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    stop = np.cumsum(counts)[:, None]
+    start = stop - counts[:, None]
+    ends = np.cumsum([len(each) for each in np.array_split(scores, min(bins, len(scores)))])
+    overlap = np.minimum(stop, ends) - np.maximum(start, np.concatenate([[0], ends[:-1]]))
+    members = (np.maximum(overlap, 0) / counts[:, None])[group]
     gaps: Values = members * (scores - reference)[:, None]
 
     def statistic(weights: Values) -> Values:

@@ -11,9 +11,17 @@ STUDENT, WELCH = "Student's t", "Welch's t"
 
 
 def deviation(values: Sequence[float]) -> float:
-    """The standard deviation of two values or more, with n - 1 degrees of freedom."""
+    """The standard deviation of two values or more, with n - 1 degrees of freedom.
+
+    >>> deviation([1.0, 2.0, 3.0]), deviation([0.0, 0.0, 3e200])
+    (1.0, 1.7320508075688773e+200)
+    """
     mean = mean_value(values)
-    return math.sqrt(math.fsum((each - mean) ** 2 for each in values) / (len(values) - 1))
+    errors = [each - mean for each in values]
+    # The square of a large number is beyond the largest float.
+    unit = max(map(abs, errors))
+    unit = unit if unit > 1e100 else 1.0
+    return unit * math.sqrt(math.fsum((each / unit) ** 2 for each in errors) / (len(values) - 1))
 
 
 def student_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
@@ -26,7 +34,7 @@ def student_interval(values: Sequence[float], confidence: float = CONFIDENCE) ->
     error = deviation(values) / math.sqrt(len(values))
     reach = student_quantile(len(values), confidence) * error
     mean = mean_value(values)
-    return Interval(mean - reach, mean + reach, STUDENT)
+    return Interval(mean - reach, mean + reach, STUDENT, len(values) - 1.0)
 
 
 def welch_interval(
@@ -47,4 +55,4 @@ def welch_interval(
     )
     # The quantile of n values has n - 1 degrees of freedom.
     reach = student_quantile(freedom + 1, confidence) * math.sqrt(variance)
-    return Interval(change - reach, change + reach, WELCH)
+    return Interval(change - reach, change + reach, WELCH, freedom)

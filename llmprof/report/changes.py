@@ -135,7 +135,8 @@ def _change(
 def _p_value(found: Difference) -> float | None:
     if found.value is None or found.ci_low is None or found.ci_high is None:
         return None
-    return p_value(found.value, found.ci_low, found.ci_high, found.n, found.differing)
+    degrees = found.n - 1 if found.degrees is None else found.degrees
+    return p_value(found.value, found.ci_low, found.ci_high, degrees, found.differing)
 
 
 def _is_ratio(section: Section, row: Row) -> bool:

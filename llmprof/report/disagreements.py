@@ -8,7 +8,7 @@ from llmprof.report.contents import Change, Report, Row, Section
 from llmprof.report.text import number
 
 # The mark of an estimate by a bridge, which follows its scorer, and of a pair of scorers.
-_NOT_A_SCORER = ("~", "&")
+NOT_A_SCORER = ("~", "&")
 
 
 def disagreements(report: Report) -> list[str]:
@@ -32,7 +32,7 @@ def _by_quantity(section: Section) -> dict[tuple[str, str], dict[str, Row]]:
     found: dict[tuple[str, str], dict[str, Row]] = {}
     for row in section.rows:
         stem, colon, scorer = row.metric.partition(":")
-        if colon and not any(mark in scorer for mark in _NOT_A_SCORER):
+        if colon and not any(mark in scorer for mark in NOT_A_SCORER):
             found.setdefault((stem, row.group), {})[scorer] = row
     return {quantity: rows for quantity, rows in found.items() if len(rows) > 1}
 

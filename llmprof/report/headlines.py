@@ -30,7 +30,7 @@ class _Moved:
         low, high, n = self.change.ci_low, self.change.ci_high, self.change.n
         if low is None or high is None or n < 1:
             return 0.0
-        return abs(standardized(self.change.absolute, low, high, n)) / math.sqrt(n)
+        return abs(standardized(self.change.absolute, low, high, n - 1)) / math.sqrt(n)
 
     @property
     def is_chosen(self) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from llmprof.errors import UnknownNameError
+from llmprof.metrics.intervals import is_negligible
 from llmprof.profilers import Scale
 from llmprof.report.contents import Report, Row, Section, Value
 
@@ -35,10 +36,9 @@ class Column:
             return turned
         mean = math.fsum(known) / len(known)
         deviation = math.sqrt(math.fsum((each - mean) ** 2 for each in known) / len(known))
-        return [
-            None if each is None else (each - mean) / deviation if deviation > 0 else 0.0
-            for each in turned
-        ]
+        if is_negligible(deviation, mean):
+            return [None if each is None else 0.0 for each in turned]
+        return [None if each is None else (each - mean) / deviation for each in turned]
 
     def _turned(self, value: Value | None) -> float | None:
         """The value, with a sign such that higher is better."""

@@ -4,16 +4,18 @@ runs."""
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmprof.errors import UnknownNameError
-from llmprof.metrics.effect_sizes import paired_values
+from llmprof.errors import StoreError, UnknownNameError
+from llmprof.metrics.differences import are_shared, by_cluster, paired
 from llmprof.metrics.intervals import mean_value
 from llmprof.metrics.measures import Mean
 from llmprof.metrics.power import items_needed, smallest_change
 from llmprof.metrics.samples import OVERALL
+from llmprof.metrics.student import deviation
 from llmprof.profilers import Comparable
 from llmprof.report.changes import stored_profile
 from llmprof.report.contents import ReportedRun, Section
@@ -28,10 +30,11 @@ from llmprof.results.row_types import fitting_samples
 class PowerPlan:
     """The items needed to detect a change of one metric, from `n` items that both runs have.
 
-    `deviation` is the standard deviation of the items' differences. `smallest` is the change that
-    `n` items detect with the requested power. `needed` items detect the requested change with the
-    present number of samples per item, and `needed_more_samples` with twice as many; None if a
-    profile has one sample per item, or if no number of items is enough.
+    `deviation` is the standard deviation of the items' differences; of items in clusters, the
+    larger one of independent items with the same error. `smallest` is the change that `n` items
+    detect with the requested power. `needed` items detect the requested change with the present
+    number of samples per item, and `needed_more_samples` with twice as many; None if a profile has
+    one sample per item or needs all of them, or if no number of items is enough.
     """
 
     profiler: str
@@ -92,25 +95,27 @@ def _section_plans(
     whole = _deviations(runs, section, stored)
     half = samples // 2
     halves = [[each for each in one if each.sample_index < half] for one in stored]
-    fewer = _deviations(runs, section, halves) if half else {}
+    fewer = {}
+    if half:
+        # A profile that needs all samples of an item has no number for half of them.
+        with suppress(StoreError):
+            fewer = _deviations(runs, section, halves)
     plans = []
-    for metric, (n, deviation) in whole.items():
+    for metric, (n, spread) in whole.items():
         if metric not in shown:
             continue
         more = None
         if metric in fewer:
-            more = items_needed(
-                _with_twice(deviation, fewer[metric][1], samples, half), change, power
-            )
+            more = items_needed(_with_twice(spread, fewer[metric][1], samples, half), change, power)
         plans.append(
             PowerPlan(
                 section.profiler,
                 section.dataset,
                 metric,
                 n,
-                deviation,
-                smallest_change(deviation, n, power),
-                items_needed(deviation, change, power),
+                spread,
+                smallest_change(spread, n, power),
+                items_needed(spread, change, power),
                 samples,
                 more,
             )
@@ -127,14 +132,35 @@ def _deviations(
     for metric, after in means[1].items():
         if metric not in means[0]:
             continue
-        pairs = paired_values(means[0][metric], after)
-        if len(pairs) < 2:
-            continue
-        changes = [(new - old) * after.scale for old, new in pairs]
-        mean = mean_value(changes)
-        variance = math.fsum((each - mean) ** 2 for each in changes) / (len(changes) - 1)
-        found[metric] = len(pairs), math.sqrt(variance)
+        changes = {
+            unit: (new - old) * after.scale
+            for unit, (old, new) in _paired(means[0][metric], after)
+            if old is not None and new is not None and math.isfinite(new - old)
+        }
+        if len(changes) > 1:
+            found[metric] = len(changes), deviation_of_changes(changes, after)
     return found
+
+
+def _paired(before: Mean, after: Mean) -> Iterable[tuple[str, tuple[float | None, float | None]]]:
+    return paired(before.units, before.values, after.units, after.values)
+
+
+def deviation_of_changes(changes: Mapping[str, float], measure: Mean) -> float:
+    """The standard deviation of the items' changes.
+
+    Of items in clusters it is that of as many independent items whose mean would vary as much: n
+    times the variance of the mean over clusters (Kish 1965, the design effect).
+    """
+    if measure.clusters is None or not are_shared(measure.clusters):
+        return deviation(list(changes.values()))
+    cluster = dict(zip(measure.units, measure.clusters, strict=True))
+    mean = mean_value(list(changes.values()))
+    sums = by_cluster([(each - mean,) for each in changes.values()], [cluster[u] for u in changes])
+    if len(sums) < 2:
+        return deviation(list(changes.values()))
+    squares = math.fsum(total**2 for (total,) in sums) * len(sums) / (len(sums) - 1)
+    return math.sqrt(squares / len(changes))
 
 
 def _means(run: ReportedRun, section: Section, samples: Sequence[SampleRow]) -> dict[str, Mean]:

@@ -105,6 +105,7 @@ def _fit(fits: Sequence[Fit | None]) -> Fit | None:
         sum(fit.requests for fit in known),
         sum(fit.prompts_cut for fit in known),
         sum(fit.answers_shortened for fit in known),
+        sum(fit.thinking_tokens for fit in known),
     )
 
 
@@ -182,5 +183,5 @@ def _change(before: Sequence[float], after: Sequence[float], with_percent: bool)
         n,
         unit=_UNIT,
         interval_method=interval.method,
-        p_value=p_value(absolute, interval.low, interval.high, n),
+        p_value=p_value(absolute, interval.low, interval.high, interval.degrees or n - 2),
     )

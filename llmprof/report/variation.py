@@ -16,6 +16,7 @@ from llmprof.metrics.student import student_interval
 from llmprof.metrics.variance_components import Component, components, full_crossing
 from llmprof.profilers import presentation_of
 from llmprof.report.contents import ReportedRun
+from llmprof.report.disagreements import NOT_A_SCORER
 from llmprof.report.filters import Filters, keeps
 from llmprof.report.labels import label_runs
 from llmprof.report.runs import choose_variations
@@ -111,6 +112,8 @@ def _cells(
         wording = str(run.config.get("options", {}).get("prompt_format", "auto"))
         for row in _rows(store, run):
             metric, _, scorer = row.metric.partition(":")
+            if any(mark in scorer for mark in NOT_A_SCORER):
+                continue
             # Numbers of other data are no variation.
             if data.setdefault((row.profiler, row.dataset), row.sha256) != row.sha256:
                 continue

@@ -45,3 +45,24 @@ def test_what_is_infinite_or_not_there_is_none() -> None:
     assert of([1.0, 2.0], [1.0, 2.0]) is None
     assert of([1.0, 2.0], [2.0, 3.0]) is None
     assert of([None, 2.0], [2.0, 3.0]) is None
+
+
+@pytest.mark.parametrize("n", [3, 10, 1000])
+def test_a_large_d_has_an_interval_at_once(n: int) -> None:
+    """The noncentral t is then that of the deviation alone, where a search does not end."""
+    for noise in (3e-3, 1e-5, 1e-7):
+        new = [1 + noise * (-1) ** place for place in range(n)]
+        found = of([0.0] * n, list(new))
+        assert found is not None and found.value is not None and found.ci_high is not None
+        assert found.value > 100
+        ends = [
+            found.value * (stats.chi2.ppf(tail, n - 1) / (n - 1)) ** 0.5 for tail in (0.025, 0.975)
+        ]
+        assert (found.ci_low, found.ci_high) == pytest.approx(ends)
+
+
+def test_numbers_whose_squares_are_too_large_have_a_size() -> None:
+    found = of([1e180, 2e180, 4e180], [2e180, 4e180, 9e180])
+    small = of([1.0, 2.0, 4.0], [2.0, 4.0, 9.0])
+    assert found is not None and small is not None
+    assert found.value == pytest.approx(small.value)

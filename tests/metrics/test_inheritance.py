@@ -109,4 +109,28 @@ def test_items_of_a_function_of_means_average_to_it() -> None:
     mean = Mean("m", ["a", "b", "c"], [1.0, None, 3.0])
     assert items_of(mean) == {"a": 1.0, "c": 3.0}
     several = Mean("m", ["a", "a", "b"], [1.0, 3.0, 5.0])
-    assert items_of(several) == {"a": 2.0, "b": 5.0}
+    assert several.value == 3.0
+    assert np.mean(list(items_of(several).values())) == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 6, 200])
+def test_items_that_all_change_alike_have_the_p_value_of_their_interval(n: int) -> None:
+    names = [str(place) for place in range(n)]
+    change = crossed_change([dict.fromkeys(names, 0.0)] * 3, [dict.fromkeys(names, 1.0)] * 3)
+    assert change.p is not None
+    assert change.p > 0
+    assert change.p >= 2.0 ** (1 - n)
+    # Of five that all went one way, 2 of 2^5 ways are 6%: more than the interval says.
+    assert change.p > 0.05 or change.excludes_zero
+    other = crossed_change([dict.fromkeys(names, 0.3)] * 3, [dict.fromkeys(names, 0.7)] * 3)
+    assert other.p == 2.0 ** (1 - n)
+
+
+def test_clusters_have_the_weight_of_their_items() -> None:
+    units = [f"q{place}" for place in range(10)]
+    clusters = ["large"] * 8 + ["small"] * 2
+    before = Mean("m", units, [0.0] * 10, clusters=clusters, scale=100)
+    after = Mean("m", units, [1.0] * 8 + [0.0] * 2, clusters=clusters, scale=100)
+    change = crossed_change([items_of(before)], [items_of(after)])
+    assert change.value == pytest.approx(80.0)
+    assert np.mean(list(items_of(after).values())) == pytest.approx(after.value)

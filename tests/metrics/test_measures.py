@@ -239,3 +239,29 @@ def test_a_mean_beyond_the_largest_float_has_no_interval() -> None:
     metric = mean_metric("m", [0.0, 1.797693134336922e308])
     assert metric.value == pytest.approx(8.98846567168461e307)
     assert (metric.ci_low, metric.ci_high) == (None, None)
+
+
+def test_a_change_of_values_beyond_their_bounds_has_its_own_interval() -> None:
+    """As of `top_ngram_` shares, which texts that repeat themselves bring above 1."""
+    units = [str(place) for place in range(12)]
+    after = [3.4 + 0.01 * place for place in range(12)]
+    result = found(
+        Mean("m", units, [0.0] * 12, bounds=SHARE), Mean("m", units, list(after), bounds=SHARE)
+    )
+    free = found(Mean("m", units, [0.0] * 12), Mean("m", units, list(after)))
+    assert result == free
+    assert result.ci_low is not None and result.ci_high is not None and result.value is not None
+    assert result.ci_low < result.value < result.ci_high
+
+
+def test_the_degrees_of_a_change_are_those_of_what_is_drawn() -> None:
+    draw = np.random.default_rng(5)
+    units = [str(place) for place in range(60)]
+    old, new = draw.normal(0, 1, (2, 60)).tolist()
+    apart = found(Mean("m", units, old), Mean("m", units, new))
+    assert apart.degrees == pytest.approx(59)
+    clusters = [str(place // 5) for place in range(60)]
+    together = found(
+        Mean("m", units, old, clusters=clusters), Mean("m", units, new, clusters=clusters)
+    )
+    assert together.degrees == pytest.approx(11)

@@ -95,3 +95,31 @@ def test_what_is_not_defined_says_why() -> None:
     flat = {each.name: each for each in agreement_metrics([0.5] * 9, [0.1] * 9, n_total=9)}
     assert flat["pearson"].value is flat["spearman"].value is None
     assert flat["pearson"].reason == scorer_agreement.NO_SPREAD
+
+
+@pytest.mark.parametrize("n", [100, 10_000, 100_000])
+def test_scores_that_vary_little_have_a_correlation(n: int) -> None:
+    draw = np.random.default_rng(0)
+    for middle, spread in ((0.01, 1e-2), (0.999, 1e-6)):
+        ours = middle + spread * draw.standard_normal(n)
+        theirs = ours + 0.3 * spread * draw.standard_normal(n)
+        found = once(scorer_agreement.pearson(ours, theirs), n)
+        assert found == pytest.approx(np.corrcoef(ours, theirs)[0, 1], abs=1e-6)
+    flat = np.full(n, 0.1)
+    assert np.isnan(once(scorer_agreement.pearson(flat, ours), n))
+    assert np.isnan(once(scorer_agreement.spearman(flat, ours), n))
+
+
+def test_the_calibration_error_of_equal_scores_has_no_order() -> None:
+    draw = np.random.default_rng(1)
+    ours, theirs = draw.integers(0, 4, 60) / 4, draw.random(60)
+    order = draw.permutation(60)
+    first = once(scorer_agreement.calibration_error(ours, theirs), 60)
+    second = once(scorer_agreement.calibration_error(ours[order], theirs[order]), 60)
+    assert first == pytest.approx(second)
+    # A bin for each score where these are of one size.
+    ours = np.repeat([0.1, 0.4, 0.5, 0.8], 15)
+    by_score = np.abs((ours - theirs).reshape(4, 15).mean(1)).mean()
+    assert once(scorer_agreement.calibration_error(ours, theirs, bins=4), 60) == pytest.approx(
+        by_score
+    )

@@ -92,3 +92,11 @@ def test_the_command_prints_a_row_per_run(db: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert [row["run"] for row in rows] == ["best", "middle", "partial", "worst"]
     assert rows[0]["mean z"].endswith(" of 2")
+
+
+def test_equal_runs_are_in_the_middle(tmp_path: Path) -> None:
+    """Three times 0.998 has a mean that is not 0.998: its rounding is no deviation."""
+    for name in ("a", "b", "c"):
+        add_run(tmp_path / "a.db", name, toxic(0.998), scorer="s")
+    board = leaderboard(build_report(tmp_path / "a.db", ["a", "b", "c"], None))
+    assert {each for column in board.columns for each in column.z_scores()} == {0.0}

@@ -1,14 +1,17 @@
 """How many items another comparison needs, from two runs."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from llmprof.errors import UnknownNameError
+from llmprof.metrics.measures import Mean
 from llmprof.metrics.samples import Sample
 from llmprof.report.filters import Filters
-from llmprof.report.power_plans import plan_power
+from llmprof.report.power_plans import deviation_of_changes, plan_power
 from tests.report.databases import Made, add_run, pairs
 
 
@@ -56,3 +59,35 @@ def test_nothing_to_plan_is_one_line(db: Path) -> None:
         plan_power(db, "base", "base", 1.0)
     with pytest.raises(UnknownNameError, match="matches nothing"):
         plan_power(db, "base", "tuned", 1.0, filters=Filters(metrics=["nothing"]))
+
+
+def test_items_in_clusters_are_worth_fewer(tmp_path: Path) -> None:
+    """Questions of one template change alike: only the number of templates counts."""
+    units = [str(place) for place in range(400)]
+    draw = np.random.default_rng(2)
+    changes = draw.normal(0, 1, 40).repeat(10)
+    alone = Mean("m", units, [0.0] * 400)
+    together = Mean("m", units, [0.0] * 400, clusters=[str(place // 10) for place in range(400)])
+    named = dict(zip(units, changes.tolist(), strict=True))
+    once, clustered = deviation_of_changes(named, alone), deviation_of_changes(named, together)
+    assert once == pytest.approx(changes.std(ddof=1))
+    # Ten of a template are worth one.
+    assert clustered == pytest.approx(changes[::10].std(ddof=1) * 10**0.5)
+
+
+def test_a_profile_that_needs_all_samples_has_a_plan_without_more(tmp_path: Path) -> None:
+    db = tmp_path / "a.db"
+    for seed in (0, 1):
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "llmprof", "profile", "--profilers", "preferences"),
+                *("--backend", "scripted", "--data", "builtin", "--seed", str(seed)),
+                *("--db", db, "--cache-dir", tmp_path / "cache", "--quiet"),
+            ],
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+    plans = plan_power(db, "@2", "@1", 0.1)
+    assert plans
+    assert all(plan.needed_more_samples is None for plan in plans)

@@ -75,6 +75,8 @@ def test_changes_are_of_means_by_welch_and_of_items_where_no_seed_matters(db: Pa
     assert change is not None
     assert (change.ci_low, change.ci_high) == pytest.approx((expected.low, expected.high))
     assert (change.unit, change.n, change.is_clear) == ("seeds", 6, True)
+    p = ttest_ind(means["tuned"], means["base"], equal_var=False).pvalue
+    assert change.p_value == pytest.approx(p)
     plain = build_report(db, ["tuned"], "base")
     same = row_of(plain, "stereotype_score").changes[1]
     found = row_of(report, "stereotype_score").changes[1]

@@ -110,3 +110,13 @@ def test_the_command_prints_shares_and_verdicts(db: Path) -> None:
     found = json.loads(llmprof("variance", *MODELS, "--db", db, "--format", "json").stdout)
     assert sum(each["share"] or 0 for each in found[0]["components"]) == pytest.approx(1)
     assert found[0]["changes"][0]["verdict"] == REAL
+
+
+def test_an_estimate_by_a_bridge_is_no_second_scorer(tmp_path: Path) -> None:
+    for model in ("a", "b"):
+        for seed in (0, 1):
+            made = number(0.4 + 0.01 * seed, scorers=("s", "s~2023", "s&t"))
+            add_run(tmp_path / "v.db", model, made, seed=seed, scorer="s")
+    (divided,) = divide_variance(tmp_path / "v.db", ["a", "b"], FILTERS)
+    assert (divided.n, divided.n_total) == (4, 4)
+    assert divided.components[3].reason == "one level only"

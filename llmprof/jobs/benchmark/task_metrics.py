@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -158,9 +159,9 @@ def _interval(
 
 
 def _perplexity_interval(log_likelihoods: Sequence[float]) -> Interval | None:
-    """Of exp(-mean), from the interval of the mean."""
+    """Of exp(-mean), from the interval of the mean; None where an end is too large for a float."""
     of_mean = mean_interval(log_likelihoods)
-    if of_mean is None:
+    if of_mean is None or -of_mean.low > math.log(sys.float_info.max):
         return None
     return Interval(math.exp(-of_mean.high), math.exp(-of_mean.low), of_mean.method)
 

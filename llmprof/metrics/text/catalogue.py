@@ -169,7 +169,8 @@ GROUPS = (
     ),
 )
 NAMES = tuple(name for group in GROUPS for name in group.names)
-# Those that lie between 0 and 1 whatever the text is.
+# Those that lie between 0 and 1, but `top_ngram_` of a text that repeats a few characters: its
+# n-grams overlap, and each counts in full.
 SHARES = frozenset(
     name
     for name in NAMES

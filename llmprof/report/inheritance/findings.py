@@ -103,11 +103,11 @@ class Inheritance:
         Only those whose p-value, corrected for the number of all such tests, is below 5%.
         """
         sure = [
-            each
-            for each in self.findings
-            if not each.is_target and (_corrected(each) or 1.0) < SIGNIFICANCE
+            (p, place, each)
+            for place, each in enumerate(self.findings)
+            if not each.is_target and (p := _corrected(each)) is not None and p < SIGNIFICANCE
         ]
-        return sorted(sure, key=lambda each: _corrected(each) or 0.0)
+        return [each for _, _, each in sorted(sure, key=lambda found: found[:2])]
 
     @property
     def n_tests(self) -> int:
