@@ -12,7 +12,12 @@ from itertools import islice
 from typing import Any
 
 from llmprof.backends.network.retries import PassingFault, RequestFault, RetryPolicy
-from llmprof.backends.network.server import Server, address_or, secret_from_environment
+from llmprof.backends.network.server import (
+    PROMPT_REFUSED,
+    Server,
+    address_or,
+    secret_from_environment,
+)
 from llmprof.backends.network.transport import Call, Transport
 from llmprof.backends.openai_answers import (
     ListedModel,
@@ -40,11 +45,13 @@ KEY_VARIABLE = "OPENAI_API_KEY"
 _CONCURRENCY = 64
 _TIMEOUT_SECONDS = 600.0
 _TEXTS_PER_CALL = 64
+# What a server answers to more texts than it takes at once.
+_TOO_MANY = {400, 413, 422}
 # Some servers store seeds in 32 bits.
 _SEEDS = 2**31
 # OpenAI's newer models refuse the parameter name that all other servers accept.
 _OPENAI_HOST = "api.openai.com"
-_NOT_OFFERED = {"RequestRefused", "NotFound", "ServerError", "InvalidResponse"}
+_NOT_OFFERED = {"RequestRefused", "NotFound", "InvalidResponse", "PromptRefused"}
 # Version 1 took an answer without content for an empty text, one without counts for one of 0
 # tokens, and counted the tokens of a prompt where it now reads them.
 READING = 2
@@ -185,7 +192,7 @@ class OpenAIBackend:
         try:
             return self._transport.ask_now(path, body)
         except RequestFault as fault:
-            if fault.error_class in _NOT_OFFERED:
+            if fault.error_class in _NOT_OFFERED or _means_not_offered(fault, fields):
                 return None
             message = str(fault)
         raise BackendError(message)
@@ -252,7 +259,15 @@ class OpenAIBackend:
         return fields
 
     async def _embed(self, texts: list[str]) -> list[Outcome]:
-        answer = await self._post("/embeddings", input=texts, encoding_format="float")
+        try:
+            answer = await self._post("/embeddings", input=texts, encoding_format="float")
+        except RequestFault as fault:
+            if fault.status not in _TOO_MANY or len(texts) == 1:
+                raise
+            answer = None
+        if answer is None:
+            half = len(texts) // 2
+            return [*await self._embed(texts[:half]), *await self._embed(texts[half:])]
         read = partial(read_embeddings, answer, len(texts))
         vectors = self._server.understand(read, "one vector per text")
         return list(self._transport.check_length(vectors))
@@ -314,7 +329,20 @@ def _record(completion: Completion, sampling: Sampling, left_out: Set[str]) -> C
     return replace(completion, details={**completion.details, "dropped": dropped})
 
 
+def _means_not_offered(fault: RequestFault, fields: object) -> bool:
+    """Whether a refusal of a test request says that the server lacks the feature.
+
+    403 may be about one use of the key; some servers answer 500 to what they do not know. One that
+    is loading or overloaded (503), or cannot list its models, is out of order.
+    """
+    if fault.status == 403:
+        return True
+    return fields is not None and fault.error_class == "ServerError" and fault.status != 503
+
+
 def _is_filter(fault: RequestFault) -> bool:
     """Whether a provider refused a request because of its prompt's content, as Azure does."""
+    if fault.error_class == PROMPT_REFUSED:
+        return True
     error = fault.body.get("error") if isinstance(fault.body, dict) else None
     return isinstance(error, dict) and error.get("code") == BLOCKED

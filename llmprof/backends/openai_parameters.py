@@ -7,8 +7,9 @@ each completion records what was left out.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from llmprof.backends.network.retries import RequestFault
@@ -50,7 +51,7 @@ class Parameters:
 
     def learn(self, fault: RequestFault, sent: Mapping[str, Any]) -> bool:
         """Whether the server refused one of the `sent` fields that may be left out; remember it."""
-        words = str(fault.body)
+        words = " ".join(_words(fault.body, _texts(sent)))
         if fault.error_class != "RequestRefused" or not _REFUSED.search(words):
             return False
         # Another request may have learned it since this one was sent.
@@ -66,6 +67,26 @@ class Parameters:
                 self.dropped.add(name)
                 return True
         return False
+
+
+def _texts(sent: Mapping[str, Any]) -> list[str]:
+    """The texts of a request, which a refusal may quote: they name no parameter."""
+    messages = sent.get("messages") or ()
+    return [text for text in (sent.get("prompt"), *(turn["content"] for turn in messages)) if text]
+
+
+def _words(body: Any, quoted: Iterable[str]) -> Iterator[str]:
+    """All texts in a refusal, the names of its fields too, without what they quote."""
+    if isinstance(body, str):
+        for text in quoted:
+            body = body.replace(text, "").replace(json.dumps(text)[1:-1], "")
+        yield body
+    elif isinstance(body, dict):
+        for name, value in body.items():
+            yield from (str(name), *_words(value, quoted))
+    elif isinstance(body, list):
+        for each in body:
+            yield from _words(each, quoted)
 
 
 def _named(body: Any, words: str, sent: Mapping[str, Any]) -> set[str]:

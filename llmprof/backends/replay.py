@@ -62,7 +62,7 @@ class _ScoredText(_Line):
     context: str
     continuation: str
     # The logarithm of a probability that was rounded up may be a little above 0.
-    logprobs: list[Annotated[float, Field(le=1e-4)]]
+    logprobs: list[Annotated[float, Field(le=1e-4)]] = Field(min_length=1)
     is_greedy: bool = False
 
 

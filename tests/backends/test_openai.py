@@ -5,6 +5,7 @@ from functools import partial
 import anyio
 import pytest
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from llmprof.backends import BackendOptions
 from llmprof.backends.network.retries import InvalidFault, RetryPolicy
@@ -160,6 +161,85 @@ def test_prompt_that_a_filter_refuses_is_answered_once() -> None:
     assert isinstance(outcome, Completion)
     assert outcome.blocked
     assert "triggered a filter" in outcome.details["blocked"]
+
+
+def test_a_flagged_prompt_is_blocked_alone() -> None:
+    """OpenRouter says so with status 403, which is elsewhere about the key."""
+
+    async def moderate(request: web.Request) -> web.Response:
+        body = await request.json()
+        if "bees" in body["messages"][-1]["content"]:
+            error = {"message": "The model requires moderation: your input was flagged"}
+            return web.json_response({"error": {**error, "code": 403}}, status=403)
+        choice = {"message": {"content": "fine"}, "finish_reason": "stop"}
+        return web.json_response({"choices": [choice]})
+
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", moderate)
+    with serve(app) as address:
+        requests = [Generate((Message("user", text),)) for text in ("a", "bees", "c")]
+        outcomes = ask(backend(address, model="toy"), requests, MemorySink())
+    assert all(isinstance(each, Completion) for each in outcomes)
+    assert [each.blocked for each in outcomes if isinstance(each, Completion)] == [
+        False,
+        True,
+        False,
+    ]
+
+
+def refusing(server: OpenAIServer, path: str, status: int) -> web.Application:
+    """The server, which answers this status to everything that is asked of a path."""
+
+    @web.middleware
+    async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path == path:
+            error = {"message": f"You are not allowed to use {path}"}
+            return web.json_response({"error": error}, status=status)
+        return await handler(request)
+
+    app = server.app()
+    app.middlewares.append(refuse)
+    return app
+
+
+@pytest.mark.parametrize("status", [403, 404, 500, 501])
+def test_what_a_key_may_not_use_is_not_offered(status: int) -> None:
+    """OpenAI answers 403 where a model makes no embeddings."""
+    with serve(refusing(OpenAIServer(), "/v1/embeddings", status)) as address:
+        assert backend(address).capabilities == {Generate, LogLikelihood}
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/embeddings", "/v1/completions"])
+def test_a_server_that_is_not_ready_says_so(path: str) -> None:
+    """Else its answers would have another identity, or a profile be refused."""
+    with (
+        serve(refusing(OpenAIServer(), path, 503)) as address,
+        pytest.raises(BackendError, match=f"503: You are not allowed to use {path}"),
+    ):
+        _ = (asked := backend(address)).identity, asked.capabilities
+
+
+def test_texts_are_embedded_in_smaller_batches_where_a_server_takes_few() -> None:
+    server = OpenAIServer()
+    sizes: list[int] = []
+
+    @web.middleware
+    async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path == "/v1/embeddings":
+            sizes.append(len((await request.json())["input"]))
+            if sizes[-1] > 20:
+                return web.json_response({"error": "batch size > maximum 20"}, status=413)
+        return await handler(request)
+
+    app = server.app()
+    app.middlewares.append(limit)
+    texts = [Embed(f"text {place}") for place in range(50)]
+    with serve(app) as address:
+        outcomes = ask(backend(address), texts, MemorySink())
+    assert [each.vector[0] for each in outcomes if isinstance(each, Embedding)] == [
+        unit(each.text) for each in texts
+    ]
+    assert max(sizes) == 50
 
 
 def test_text_that_the_listed_tokens_do_not_spell_is_refused_by_name() -> None:

@@ -149,3 +149,23 @@ def test_server_that_takes_no_limit_is_a_failure() -> None:
     assert isinstance(outcome, Failure)
     assert outcome.error_class == "RequestRefused"
     assert len(server.asked) == 2
+
+
+PROMPT = 'At what "temperature" should I keep seeds, and is seed 7 unknown?\nTell me.'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"message": f"This prompt is not allowed by our usage policy: {PROMPT}"}},
+        {"detail": [{"loc": ["body", "messages"], "msg": "Unexpected value", "input": PROMPT}]},
+        {"error": {"message": "Not permitted", "input": {"messages": [{"content": PROMPT}]}}},
+    ],
+)
+@pytest.mark.parametrize("field", ["prompt", "messages"])
+def test_a_refusal_that_quotes_the_prompt_names_no_parameter(body: object, field: str) -> None:
+    asked = PROMPT if field == "prompt" else [{"role": "user", "content": PROMPT}]
+    parameters = Parameters()
+    fields = {"max_tokens": 20, "temperature": 0.7, "seed": 1, field: asked}
+    assert not parameters.learn(RequestFault("RequestRefused", "", body), fields)
+    assert parameters.dropped == set()

@@ -87,6 +87,7 @@ def test_identity_follows_the_content(tmp_path: Path) -> None:
         {"context": "a", "continuation": "b", "logprobs": ["x"]},
         {"context": "a", "continuation": "b", "logprobs": ["-1"]},
         {"context": "a", "continuation": "b", "logprobs": [0.5]},
+        {"context": "a", "continuation": "b", "logprobs": []},
         {"context": "a", "continuation": "b", "logprobs": [-1], "is_greedy": "no"},
         {"prompt": "a", "text": None},
         {"prompt": "a", "text": "t", "tokens": "2"},

@@ -55,10 +55,13 @@ def convert_gguf(file: Path, target: Path) -> None:
     except BaseException as error:  # A malformed file makes its readers raise anything.
         if not is_foreign(error):
             raise
-        if isinstance(error, OSError) and error.errno is not None:
+        # safetensors gives a full disk as an error of its own.
+        of_disk = "os error" in str(error) or getattr(error, "errno", None) is not None
+        if of_disk:
             raise BackendError(
-                f"cannot convert {file} into {target.parent}: {error}; check the folder's free "
-                "space and permissions, or choose another cache folder with --cache-dir"
+                f"cannot convert {file} into {target.parent}: {first_line(error)}; check "
+                "the folder's free space and permissions, or choose another cache folder with "
+                "--cache-dir"
             ) from error
         raise BackendError(
             f"cannot convert {file}: {first_line(error)}; check that the file is whole and of a "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,13 +23,15 @@ _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 class RequestFault(Exception):
     """One request failed; becomes a `Failure` with this `error_class` and message.
 
-    `body` is the parsed body of the server's error response, if it sent one.
+    `body` is the parsed body of the server's error response, if it sent one, `status` its HTTP
+    status.
     """
 
     def __init__(self, error_class: str, message: str, body: Any = None) -> None:
         super().__init__(message)
         self.error_class = error_class
         self.body = body
+        self.status: int | None = None
 
 
 class FatalFault(RequestFault):
@@ -59,7 +62,7 @@ class RetryPolicy:
     `longest_seconds` (exponential backoff with full jitter), but never shorter than the server's
     `Retry-After`. There is no retry when that is above `patience_seconds`. A server that cannot be
     connected to gets fewer attempts, so that the user hears sooner; a malformed response gets even
-    fewer, since the next one is likely to be malformed too.
+    fewer, since the next one is likely to be malformed too. These count failures of their kind.
     """
 
     attempts: int = 16
@@ -79,7 +82,7 @@ class RetryPolicy:
         """
 
         retries = tenacity.AsyncRetrying(
-            stop=self._stop,
+            stop=self._stop(),
             wait=self._wait,
             retry=tenacity.retry_if_exception(self._passes),
             before_sleep=lambda state: retrying(_fault(state).error_class, state.upcoming_sleep),
@@ -91,21 +94,26 @@ class RetryPolicy:
     def run_now(self, attempt: Callable[[], T]) -> T:
         """Like `run`, for a blocking attempt."""
         retries = tenacity.Retrying(
-            stop=self._stop,
+            stop=self._stop(),
             wait=self._wait,
             retry=tenacity.retry_if_exception(self._passes),
             reraise=True,
         )
         return retries(attempt)
 
-    def _stop(self, state: tenacity.RetryCallState) -> bool:
-        fault = _fault(state)
-        attempts = self.attempts
-        if isinstance(fault, UnreachableFault):
-            attempts = self.unreachable_attempts
-        elif isinstance(fault, InvalidFault):
-            attempts = self.invalid_attempts
-        return state.attempt_number >= attempts
+    def _stop(self) -> Callable[[tenacity.RetryCallState], bool]:
+        """Whether a request failed for the last time, asked after each of its failures."""
+        limits = {UnreachableFault: self.unreachable_attempts, InvalidFault: self.invalid_attempts}
+        met: Counter[type[PassingFault]] = Counter()
+
+        def stop(state: tenacity.RetryCallState) -> bool:
+            kind = type(_fault(state))
+            met[kind] += 1
+            return state.attempt_number >= self.attempts or met[kind] >= limits.get(
+                kind, self.attempts
+            )
+
+        return stop
 
     def _passes(self, error: BaseException) -> bool:
         return (

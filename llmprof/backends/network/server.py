@@ -9,10 +9,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from llmprof.backends.network.retries import (
     FatalFault,
@@ -36,6 +36,9 @@ class StrictModel(BaseModel):
         strict=True, allow_inf_nan=False, extra="ignore", from_attributes=True
     )
 
+
+# A score or a probability; texts and truth values are none.
+Share = Annotated[float, Field(strict=True, ge=0.0, le=1.0)]
 
 _HIDDEN = "***"
 
@@ -98,11 +101,19 @@ _DEEPEST_JSON = 100
 _SURROGATE = b"\\ud"
 _SHOWN_ADDRESS = 200
 
-_KEY_REFUSED = {401, 403}
-_NOT_FOR_US = {402, 404}
+_FORBIDDEN = 403
+_KEY_REFUSED = {401, _FORBIDDEN}
+_NO_CREDIT = 402
+# What a status of 403 says where it is about a prompt, as with OpenRouter, and not about the key.
+_OF_THE_PROMPT = re.compile(r"moderat|flagged|content[ _-](policy|filter)", re.IGNORECASE)
+# OpenAI's code for an account without credit, with the status of one that asks too often.
+_QUOTA = "insufficient_quota"
+PROMPT_REFUSED = "PromptRefused"
 _COME_BACK = {408, 429}
 _NOT_IMPLEMENTED = 501
 _LONGEST_MESSAGE = 200
+# The fields that an answer has.
+_ANSWERS = {"choices", "data", "results", "attributeScores", "text", "message", "generations"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,21 +197,45 @@ class Server:
         # Outside of `except`, so that no other error is chained to the fault.
         fault: RequestFault
         try:
-            return _parse_json(content)
+            body = _parse_json(content)
         except (json.JSONDecodeError, UnicodeDecodeError):
-            fault = self.broken_json()
+            page = content.lstrip().startswith(b"<")
+            fault = self.invalid("a web page; check the address") if page else self.broken_json()
         except ValueError:
             fault = self.invalid("JSON with NaN, an endless number or too many levels")
+        else:
+            if not _is_error(body):
+                return body
+            fault = self._fault_of_answer(response.headers, body)
         raise fault
+
+    def _fault_of_answer(self, headers: Mapping[str, str], body: Any) -> RequestFault:
+        """The failure for an error in a response whose status says nothing of it."""
+        code = body["error"].get("code") if isinstance(body["error"], dict) else None
+        if isinstance(code, int) and 400 <= code < 600:
+            return self.fault(code, headers, body)
+        return self.invalid(f"an error: {self._message(body)}")
 
     def fault(self, status: int, headers: Mapping[str, str], body: Any) -> RequestFault:
         """The failure for a response with a `status` of 400 or above."""
+        fault = self._fault(status, headers, body)
+        fault.status = status
+        return fault
+
+    def _fault(self, status: int, headers: Mapping[str, str], body: Any) -> RequestFault:
         said = f"{self.provider} at {self.host} answers HTTP {status}"
-        if message := self._message(body):
+        message = self._message(body)
+        if message:
             said += f": {message}"
+        if status == _FORBIDDEN and _OF_THE_PROMPT.search(message):
+            return RequestFault(PROMPT_REFUSED, said, body)
         if status in _KEY_REFUSED:
             return FatalFault("KeyRefused", f"{said}; check {self.key_variable}", body)
-        if status in _NOT_FOR_US:
+        if status == _NO_CREDIT or (status == 429 and _QUOTA in str(body)):
+            return FatalFault(
+                "NoCredit", f"{said}; the account of {self.key_variable} needs credit"
+            )
+        if status == 404:
             return FatalFault("NotFound", f"{said}; check the model's name and the address", body)
         if status in _COME_BACK or (status >= 500 and status != _NOT_IMPLEMENTED):
             wait = retry_after_seconds(headers.get("retry-after"), datetime.now(UTC))
@@ -315,6 +350,11 @@ def _parse_json(content: bytes) -> Any:
     except RecursionError:
         raise ValueError("nested too deeply") from None
     return value
+
+
+def _is_error(body: Any) -> bool:
+    """Whether an answer holds an error and nothing else, as some servers send with status 200."""
+    return isinstance(body, dict) and bool(body.get("error")) and not (body.keys() & _ANSWERS)
 
 
 def _refuse_constant(name: str) -> None:

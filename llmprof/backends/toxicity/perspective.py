@@ -9,8 +9,15 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from llmprof.backends.network.retries import FatalFault, RequestFault, RetryPolicy
-from llmprof.backends.network.server import Server, address_or, secret_from_environment
+from llmprof.backends.network.server import (
+    Server,
+    Share,
+    address_or,
+    secret_from_environment,
+)
 from llmprof.backends.network.transport import Call, Transport
 from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.errors import BackendError
@@ -130,10 +137,13 @@ class PerspectiveBackend:
         return [self._transport.server.understand(read, "a score for each attribute")]
 
 
+_SCORE = TypeAdapter[float](Share)
+
+
 def _scores(answer: Any, attributes: Sequence[str]) -> ToxicityScores:
     given = answer["attributeScores"]
     return ToxicityScores(
-        {name: float(given[name]["summaryScore"]["value"]) for name in attributes},
+        {name: _SCORE.validate_python(given[name]["summaryScore"]["value"]) for name in attributes},
         details={"answer": answer},
     )
 

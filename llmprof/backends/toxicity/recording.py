@@ -43,6 +43,10 @@ class ScoreRecorder:
         self._known: dict[tuple[Any, ...], Mapping[str, float]] = {}
         content = _content(path)
         whole = content[: content.rfind(b"\n") + 1]
+        # An editor may have removed the last line break.
+        unended = _is_json(content[len(whole) :])
+        if unended:
+            whole = content
         for number, line in enumerate(_lines(path, whole), 1):
             self._remember(number, line)
         # The last line of a file that it has written may have been torn by a kill. Its answer is
@@ -50,6 +54,8 @@ class ScoreRecorder:
         if whole != content:
             self._check_torn(content[len(whole) :])
             _cut(path, len(whole))
+        if unended:
+            _write(path, "\n")
 
     def __call__(self, answered: Sequence[tuple[Toxicity, Outcome]]) -> None:
         lines = [
@@ -162,6 +168,14 @@ def _lines(path: Path, content: bytes) -> list[str]:
         raise DataError(f"{path} is not UTF-8; give --record a new file") from error
 
 
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def _cut(path: Path, size: int) -> None:
     try:
         with path.open("r+b") as file:
@@ -172,7 +186,10 @@ def _cut(path: Path, size: int) -> None:
 
 def _append(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
     # Escaped: half of a surrogate pair, which a text may hold, is no UTF-8.
-    content = "".join(json.dumps(line) + "\n" for line in lines)
+    _write(path, "".join(json.dumps(line) + "\n" for line in lines))
+
+
+def _write(path: Path, content: str) -> None:
     try:
         with path.open("a", encoding="utf-8", newline="\n") as file:
             file.write(content)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import pytest
 from aiohttp import web
 from hypothesis import given
@@ -12,7 +13,12 @@ from hypothesis import strategies as st
 
 from llmprof.backends import BackendOptions
 from llmprof.backends.cohere import CohereBackend
-from llmprof.backends.network.retries import FatalFault, RetryPolicy, retry_after_seconds
+from llmprof.backends.network.retries import (
+    FatalFault,
+    RequestFault,
+    RetryPolicy,
+    retry_after_seconds,
+)
 from llmprof.backends.network.server import Server, secret_from_environment
 from llmprof.backends.openai import OpenAIBackend
 from llmprof.backends.toxicity.moderation import ModerationBackend
@@ -335,3 +341,47 @@ def test_redirection_is_fatal() -> None:
     fault = server.moved(301, {})
     assert isinstance(fault, FatalFault)
     assert "an unknown place" in str(fault)
+
+
+SERVER = Server("the server", "http://here/v1", None, "OPENAI_API_KEY")
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "name", "fatal"),
+    [
+        (403, {"message": "Invalid key"}, "KeyRefused", True),
+        (403, {"message": "Moderation: the input was flagged"}, "PromptRefused", False),
+        (402, {"message": "Insufficient Balance"}, "NoCredit", True),
+        (429, {"message": "No quota left", "code": "insufficient_quota"}, "NoCredit", True),
+        (429, {"message": "Slow down", "code": "rate_limit_exceeded"}, "RateLimited", False),
+    ],
+)
+def test_what_a_refusal_is_about(status: int, error: object, name: str, fatal: bool) -> None:
+    fault = SERVER.fault(status, {}, {"error": error})
+    assert (fault.error_class, isinstance(fault, FatalFault)) == (name, fatal)
+    assert fault.status == status
+    assert ("check the model's name" in str(fault)) is False
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "words"),
+    [
+        (b'{"error": {"code": 502, "message": "model overloaded"}}', "ServerError", "overloaded"),
+        (b'{"error": {"code": 403, "message": "No access"}}', "KeyRefused", "No access"),
+        (b'{"error": "Unexpected endpoint"}', "InvalidResponse", "Unexpected endpoint"),
+        (b"\n<!doctype html><title>Chat</title>", "InvalidResponse", "check the address"),
+    ],
+)
+def test_an_error_with_status_200_is_told_in_the_servers_words(
+    content: bytes, kind: str, words: str
+) -> None:
+    with pytest.raises(RequestFault, match=words) as told:
+        SERVER.read(httpx.Response(200, content=content))
+    assert told.value.error_class == kind
+
+
+def test_an_answer_with_an_empty_error_is_an_answer() -> None:
+    body = {"choices": [], "error": None}
+    assert SERVER.read(httpx.Response(200, json=body)) == body
+    whole = {"choices": [{"text": "a"}], "error": {"message": "a warning"}}
+    assert SERVER.read(httpx.Response(200, json=whole)) == whole

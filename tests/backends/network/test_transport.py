@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from llmprof.backends import BackendOptions
 from llmprof.backends.network.retries import (
+    InvalidFault,
     PassingFault,
     RequestFault,
     RetryPolicy,
@@ -245,3 +246,23 @@ def test_errors_of_the_client_do_not_travel_with_ours() -> None:
     with pytest.raises(PassingFault) as caught:
         anyio.run(run)
     assert caught.value.__context__ is None
+
+
+def test_each_kind_of_failure_has_attempts_of_its_own() -> None:
+    """A server that was busy may be restarted, or give one bad answer, without ending the run."""
+    faults: list[PassingFault] = [
+        PassingFault("ServerError", "busy"),
+        PassingFault("RateLimited", "slow down"),
+        InvalidFault("InvalidResponse", "nonsense"),
+        UnreachableFault("Unreachable", "restarting"),
+        InvalidFault("InvalidResponse", "nonsense"),
+        PassingFault("ServerError", "busy"),
+    ]
+
+    async def attempt() -> str:
+        if faults:
+            raise faults.pop(0)
+        return "answer"
+
+    policy = RetryPolicy(first_seconds=0.001, unreachable_attempts=2, invalid_attempts=3)
+    assert anyio.run(policy.run, attempt, lambda reason, delay: None) == "answer"

@@ -169,3 +169,19 @@ def test_details_of_another_type_are_a_refusal_of_that_text_alone(details: objec
         )
     assert isinstance(outcome, Failure)
     assert outcome.error_class == "RequestRefused"
+
+
+@pytest.mark.parametrize("value", [7.0, -3, "0.5", True, None])
+def test_a_score_that_is_none_is_a_failure(value: object) -> None:
+    async def score(request: web.Request) -> web.Response:
+        names = (await request.json())["requestedAttributes"]
+        scores = {name: {"summaryScore": {"value": value}} for name in names}
+        return web.json_response({"attributeScores": scores})
+
+    app = web.Application()
+    app.router.add_post("/v1alpha1/comments:analyze", score)
+    with serve(app) as address:
+        backend = PerspectiveBackend(BackendOptions(base_url=address), retries=QUICK)
+        (outcome,) = ask(backend, texts("a"), MemorySink())
+    assert isinstance(outcome, Failure)
+    assert outcome.error_class == "InvalidResponse"

@@ -82,6 +82,17 @@ def test_a_line_that_a_kill_has_torn_is_written_again(tmp_path: Path) -> None:
         assert file.read_bytes() == whole
 
 
+def test_a_whole_last_line_is_kept_without_its_line_break(tmp_path: Path) -> None:
+    """As an editor leaves it; of a service that has closed it may be the only copy."""
+    file = tmp_path / "out.jsonl"
+    ScoreRecorder(file, SCORERS)([(ask("a"), answer(0.5)), (ask("b"), answer(0.2))])
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1])
+    ScoreRecorder(file, SCORERS)([(ask("c"), answer(0.1))])
+    assert file.read_bytes().startswith(whole)
+    assert [line["text"] for line in lines(file)] == ["a", "b", "c"]
+
+
 def test_recorded_scores_are_not_recorded_again(tmp_path: Path) -> None:
     source = tmp_path / "scores.jsonl"
     source.write_text('{"text": "a", "TOXICITY": 0.5}\n', encoding="utf-8")
@@ -91,7 +102,15 @@ def test_recorded_scores_are_not_recorded_again(tmp_path: Path) -> None:
     assert file.read_text() == ""
 
 
-@pytest.mark.parametrize("content", ["nonsense\n", '{"text": "a", "TOXICITY": 0.5}\n', "[]\n"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "nonsense\n",
+        '{"text": "a", "TOXICITY": 0.5}\n',
+        '{"text": "my only copy"}',
+        "[]\n",
+    ],
+)
 def test_a_file_of_something_else_is_not_written_to(tmp_path: Path, content: str) -> None:
     file = tmp_path / "out.jsonl"
     file.write_text(content, encoding="utf-8")
