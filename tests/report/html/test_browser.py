@@ -309,6 +309,28 @@ def test_no_chart_is_longer_than_a_printed_page(opened: Chrome) -> None:
         opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 
+def test_no_table_is_wider_than_a_printed_page(opened: Chrome) -> None:
+    """As of many runs: what is beyond the edge of the paper is lost."""
+    opened.execute_script(
+        "const table = document.querySelector('main .scroll > table');"
+        "table.querySelector('td').style.minWidth = '3000px';"
+        "table.closest('details')?.setAttribute('open', '');"
+        "dispatchEvent(new Event('beforeprint'));"
+    )
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        beyond = opened.execute_script(
+            "const edge = document.querySelector('main').getBoundingClientRect().right;"
+            "return [...document.querySelectorAll('main .scroll > table')]"
+            ".map(each => each.getBoundingClientRect().right - edge)"
+        )
+    finally:
+        opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+        opened.execute_script("dispatchEvent(new Event('afterprint'))")
+    assert len(beyond) > 2
+    assert max(beyond) <= 1
+
+
 def test_tables_are_there_without_scripts(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert "All numbers" in text

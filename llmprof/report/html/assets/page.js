@@ -32,6 +32,10 @@
     root.dataset.theme = "light";
     // Charts are drawn before the paper's width holds.
     root.classList.add("printed");
+    // A table of many runs shrinks to the paper's width, which has no scroll bar.
+    document.querySelectorAll(".scroll").forEach((each) => {
+      each.style.setProperty("--print-zoom", Math.min(1, each.clientWidth / each.scrollWidth));
+    });
     charts.drawAll();
   });
   addEventListener("afterprint", () => {
