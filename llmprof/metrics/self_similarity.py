@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
@@ -14,18 +15,37 @@ _Counts: TypeAlias = Counter[tuple[str, ...]]
 
 # Characters of scripts that put no blanks between words stand alone, as BLEU's for Chinese do.
 _WORD = re.compile(
-    "[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]|[^\\W\u3040-\u30ff\u3400-\u9fff]+|[^\\w\\s]"
+    "[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]"
+    "|(?P<letters>[^\\W\u3040-\u30ff\u3400-\u9fff]+)"
+    "|[^\\w\\s]"
 )
+# They join letters within a word, as in Hindi and Persian.
+_JOINERS = "\u200c\u200d"
 LONGEST = 4
 
 
 def words_of(text: str) -> list[str]:
-    """Words and marks of a text, in their order, with capital letters as they are.
+    """Words and punctuation of a text, in their order, with capital letters as they are.
+
+    Accents and vowel signs that are characters of their own belong to the word that they are in.
 
     >>> words_of("Don't panic!")
     ['Don', "'", 't', 'panic', '!']
+    >>> len(words_of("\u0939\u093f\u0928\u094d\u0926\u0940 \u092d\u093e\u0937\u093e"))
+    2
     """
-    return _WORD.findall(text)
+    words: list[str] = []
+    end, after_mark = -1, False
+    for match in _WORD.finditer(text):
+        part = match.group()
+        is_mark = part in _JOINERS or unicodedata.category(part[0]).startswith("M")
+        goes_on = is_mark or (after_mark and match["letters"] is not None)
+        if words and match.start() == end and goes_on:
+            words[-1] += part
+        else:
+            words.append(part)
+        end, after_mark = match.end(), is_mark
+    return words
 
 
 def distinct(texts: Sequence[Words], n: int) -> float | None:

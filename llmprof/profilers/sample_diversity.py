@@ -77,12 +77,13 @@ class SampleDiversity:
     @property
     def version(self) -> str:
         options, language = self._options, self._options.language
-        written = "" if language == ENGLISH else f"-in-{language}"
+        # Version 2 keeps vowel signs and accents in their words, of which English has hardly any.
+        written = "-1" if language == ENGLISH else f"-in-{language}-2"
         pooled = options.pooling, options.layer
         plain = pooled == (_DEFAULTS.pooling, _DEFAULTS.layer)
         embedded = "" if plain else "-embedded-by-{}-of-layer-{}".format(*pooled)
         return self._questions.version(
-            f"{options.completions}-{self._questions.drawing}{written}-1{embedded}"
+            f"{options.completions}-{self._questions.drawing}{written}{embedded}"
         )
 
     @property

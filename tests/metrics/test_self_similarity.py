@@ -79,3 +79,19 @@ def test_what_has_no_value() -> None:
 def test_scripts_without_blanks_are_read_by_character() -> None:
     assert words_of("我喜欢猫 and カメ") == ["我", "喜", "欢", "猫", "and", "カ", "メ"]
     assert words_of("très élégant 3,5") == ["très", "élégant", "3", ",", "5"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("cafe\u0301 noir", ["cafe\u0301", "noir"]),
+        ("\u0939\u093f\u0928\u094d\u0926\u0940 \u092d\u093e\u0937\u093e", None),
+        ("\u0645\u064f\u062d\u064e\u0645\u0651\u064e\u062f", None),
+        ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", None),
+        ("\u304b\u3099\u304f", ["\u304b\u3099", "\u304f"]),
+        ("a.b", ["a", ".", "b"]),
+    ],
+    ids=["accent", "hindi", "arabic", "persian", "kana", "full stop"],
+)
+def test_marks_belong_to_their_words(text: str, words: list[str] | None) -> None:
+    assert words_of(text) == (text.split() if words is None else words)

@@ -75,7 +75,7 @@ def test_what_is_asked() -> None:
         "10-sampled-1",
     )
     warm = SampleDiversity(ProfilerOptions(temperature=0.5, language="fr"))
-    assert warm.version == "10-sampled-at-temperature-0.5-top-p-1-in-fr-1"
+    assert warm.version == "10-sampled-at-temperature-0.5-top-p-1-in-fr-2"
     no_vectors = SampleDiversity(ProfilerOptions(completions=4), ModelFacts(model="api"))
     assert no_vectors.needs == {Generate}
     assert not no_vectors.follow_up(PROMPTS[0], [said("text")])
