@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from llmprof.metrics.intervals import ROUNDING, SHARE
+from llmprof.metrics.intervals import ROUNDING, SHARE, Bounds, share_interval
 from llmprof.metrics.measures import Mean, Measure, Statistic
 
 if TYPE_CHECKING:
@@ -48,9 +49,23 @@ def agreement_measures(
         len(rows),
         n_total,
         undefined="both sides give one and the same label throughout",
-        bounds=(-1.0, 1.0),
+        bounds=_bounds_of_kappa([first for _, first, _ in labelled], agreeing),
         unit=unit,
     )
+
+
+def _bounds_of_kappa(labels: Sequence[str], agreeing: Sequence[float]) -> Bounds:
+    """The bounds of kappa; where all items agree, those that their labels allow.
+
+    An item that does not agree costs 1 / (1 - expected agreement): much, where one label is common.
+    """
+    n = len(labels)
+    expected = sum((count / n) ** 2 for count in Counter(labels).values())
+    if not all(agreeing) or expected == 1:
+        return -1.0, 1.0
+    # No end of the interval is below -1.
+    least = 1 - 2 / share_interval(0, n).high
+    return max(-expected / (1 - expected), least), 1.0
 
 
 def beyond_chance(observed: Values, expected: Values) -> Values:
