@@ -35,6 +35,6 @@ def test_an_interval_without_a_disagreement_holds_one(common: float, n: int) -> 
 
 
 def test_few_items_have_an_interval_within_the_bounds() -> None:
-    found = kappa(["yes"] * 9 + ["no"], ["yes"] * 9 + ["no"])
+    found = kappa(["yes"] * 3 + ["no"] * 2, ["yes"] * 3 + ["no"] * 2)
     assert found.ci_low is not None
     assert found.ci_low >= -1
