@@ -1,5 +1,5 @@
 """`python -m llmprof`."""
 
-from llmprof.cli.app import main
+from llmprof.cli.start import main
 
 main()

@@ -116,6 +116,20 @@ def new_file(path: Path, *, inputs: Iterable[Path] = ()) -> Iterator[Path]:
             draft.unlink(missing_ok=True)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder for output files, if it does not exist.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot make folder {folder}: {error.strerror or error}; choose another folder"
+        ) from error
+
+
 def write_output(path: Path, content: str | bytes, *, inputs: Iterable[Path] = ()) -> None:
     """Write a text as UTF-8, or bytes, to a file: see `new_file`.
 

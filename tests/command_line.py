@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import huggingface_hub.constants  # noqa: F401  (reads its variables once: before --offline)
 
-from llmprof.cli.app import main
+from llmprof.cli.start import main
 
 _OF_THE_SUITE = ("LLMPROF_DATA_DIR", "HF_HUB_OFFLINE")
 

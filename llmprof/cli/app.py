@@ -73,15 +73,16 @@ def _check_encoding(arguments: Sequence[str]) -> None:
             ) from error
 
 
-def main() -> None:
+def run() -> None:
     """Run the command line; an error is one line and exit code 2 (usage) or 1 (failure)."""
-    handle_interrupts()
     arguments = sys.argv[1:] or ["--help"]
-    group = cast(TyperGroup, get_command(app))
-    # The list of commands is plain text: importing rich would double the time it takes to appear.
-    group.rich_markup_mode = None
     try:
+        handle_interrupts()
         _check_encoding(arguments)
+        group = cast(TyperGroup, get_command(app))
+        # The list of commands is plain text: importing rich would double the time it takes to
+        # appear.
+        group.rich_markup_mode = None
         with blaming_plugins():
             code = group(arguments, prog_name="llmprof", standalone_mode=False)
         sys.stdout.flush()
@@ -100,6 +101,8 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         print_error(LlmprofError(f"cannot write the output: {error.strerror}; free some space"))
         sys.exit(LlmprofError.exit_code)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
     except typer.Abort:
         print_notice("nothing was done")
         sys.exit(1)

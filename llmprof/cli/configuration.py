@@ -77,22 +77,41 @@ def _values_for(context: typer.Context, path: Path, *, is_trusted: bool) -> _Val
             shared[name] = value
     if not is_trusted:
         _check_harmless(path, [*shared, *(name for table in tables.values() for name in table)])
-    command = str(context.info_name)
-    values = shared | tables.get(command, {})
+    values = shared | tables.get(_first_word(context), {})
+    flags = {each.name: getattr(each, "is_flag", False) for each in context.command.params}
     return {
-        name: _one_value(path, name, value)
+        name: _one_value(path, name, value, is_flag=flags[name])
         for name, value in values.items()
-        if name in options[command]
+        if name in flags
     }
 
 
+def _first_word(context: Any) -> str:
+    """The word after `llmprof`: for `bridge fit`, that is `bridge`."""
+    while context.parent is not None and context.parent.parent is not None:
+        context = context.parent
+    return str(context.info_name)
+
+
 def _options_by_command(context: typer.Context) -> Mapping[str, set[str]]:
-    """The options that a file can set, of each command that reads one."""
-    group = context.parent.command if context.parent else None
-    commands = dict(group.commands) if isinstance(group, TyperGroup) else {}
-    commands[str(context.info_name)] = context.command
-    names = {key: {str(each.name) for each in one.params} for key, one in commands.items()}
-    return {key: found - _OF_THE_LINE for key, found in names.items() if "config" in found}
+    """The options that a file can set, of each command that reads one.
+
+    Those of a group of commands are the options of all its commands.
+    """
+    root = context.find_root().command
+    named = root.commands if isinstance(root, TyperGroup) else {context.info_name: context.command}
+    found = {str(name): set().union(*_options(command)) for name, command in named.items()}
+    return {name: options - _OF_THE_LINE for name, options in found.items() if options}
+
+
+def _options(command: Any) -> Iterator[set[str]]:
+    if isinstance(command, TyperGroup):
+        for each in command.commands.values():
+            yield from _options(each)
+        return
+    names = {str(each.name) for each in command.params}
+    if "config" in names:
+        yield names
 
 
 def _read(path: Path) -> _Values:
@@ -135,10 +154,18 @@ def _option(name: str) -> Option | None:
     return next((option for option in found if option is not None), None)
 
 
-def _one_value(path: Path, name: str, value: Any) -> Any:
-    """The value in command-line form: a list as comma-separated text."""
-    if not isinstance(value, list | dict):
+def _one_value(path: Path, name: str, value: Any, *, is_flag: bool) -> Any:
+    """The value in command-line form: a list as comma-separated text.
+
+    Typer would make the number 1 of true, and 2 of 2.5.
+    """
+    if isinstance(value, bool):
+        if not is_flag:
+            shown = str(value).lower()
+            raise ConfigError(f"configuration file {path}: {name} takes a value, not {shown}")
         return value
+    if not isinstance(value, list | dict):
+        return str(value)
     option = _option(name)
     texts = [each for each in value if isinstance(each, str)]
     if option is None or not option.is_list or isinstance(value, dict) or len(texts) < len(value):

@@ -12,7 +12,7 @@ from llmprof.cli.parameters import Db
 from llmprof.options import DEFAULT_DB, Option
 
 if TYPE_CHECKING:
-    from llmprof.jobs.gate import StatedGates
+    from llmprof.jobs.gate import GateResults, StatedGates
 
 FailIf = Annotated[
     list[str] | None,
@@ -74,26 +74,25 @@ def gate(
     from llmprof.jobs.gate import StatedGates
 
     stated = StatedGates(before, after, tuple(fail_if or ()), strict)
-    return run_gates(db, stated, file, junit, github, to=sys.stdout)
+    return show_gates(decide_gates(db, stated, file, junit), junit, github, to=sys.stdout)
 
 
-def run_gates(
-    db: Path,
-    stated: StatedGates,
-    file: Path | None,
-    junit: Path | None,
-    github: bool,
-    *,
-    to: TextIO,
-) -> int:
-    """Check the gates, write the results in all requested formats, and return the exit code."""
-    from llmprof.console.gate_outputs import github_commands, print_decisions, write_junit
+def decide_gates(
+    db: Path, stated: StatedGates, file: Path | None, junit: Path | None
+) -> GateResults:
+    """Decide the gates, whose results can be written to the JUnit file."""
     from llmprof.jobs.gate import check_gates
     from llmprof.outputs import check_output
 
     if junit is not None:
         check_output(junit, inputs=[db])
-    results = check_gates(db, stated, file)
+    return check_gates(db, stated, file)
+
+
+def show_gates(results: GateResults, junit: Path | None, github: bool, *, to: TextIO) -> int:
+    """Write the results in all requested formats, and return the exit code."""
+    from llmprof.console.gate_outputs import github_commands, print_decisions, write_junit
+
     print_decisions(results, to)
     if github:
         for line in github_commands(results):

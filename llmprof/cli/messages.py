@@ -12,6 +12,9 @@ from llmprof.safe_text import printable
 def print_error(error: LlmprofError | TyperException) -> None:
     """Print the error's message; for a usage error, also the help command."""
     message = error.format_message() if isinstance(error, TyperException) else str(error)
+    if not message:
+        # A group without a command: Typer has printed its help.
+        return
     context = getattr(error, "ctx", None)
     if isinstance(error, TyperException):
         command = context.command_path if context is not None else "llmprof"

@@ -190,14 +190,14 @@ def _information(name: str, value_type: Any, option: Option) -> ParameterInfo:
         max=option.high if shows_high else None,
         envvar=option.variable,
         autocompletion=offered,
-        callback=_check(name, option) if option.is_number else None,
+        callback=_check(name, option) if option.is_number or option.choices else None,
         parser=_auto_or_number if option.default_text == "auto" else None,
     )
     return named
 
 
 def _check(name: str, option: Option) -> Callable[[Any], Any]:
-    """Check what Typer's range does not: bounds that the help does not show, nan and inf."""
+    """Check what Typer does not: choices, bounds that the help does not show, nan and inf."""
 
     def check(value: Any) -> Any:
         try:

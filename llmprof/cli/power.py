@@ -41,31 +41,13 @@ def power(
         llmprof power base tuned --change 0.02 --metrics '*toxicity*'
         llmprof power @2 @1 --change 5 --profilers crows_pairs
     """
-    from llmprof.console.tables import print_rows
+    from llmprof.console.power_table import print_power
     from llmprof.options import names_in
     from llmprof.report.filters import Filters
     from llmprof.report.power_plans import plan_power
-    from llmprof.report.text import number
 
     filters = Filters(
         metrics=() if metrics is None else names_in(metrics, "--metrics"),
         profilers=() if profilers is None else names_in(profilers, "--profilers"),
     )
-    plans = plan_power(db, before, after, change, power=power, filters=filters)
-    columns = [
-        "profiler", "metric", "items now", "sd", "smallest change now", "items needed",
-        "with twice the samples",
-    ]  # fmt: skip
-    rows = [
-        (
-            plan.profiler,
-            plan.metric,
-            plan.n,
-            number(plan.deviation),
-            number(plan.smallest),
-            plan.needed,
-            plan.needed_more_samples,
-        )
-        for plan in plans
-    ]
-    print_rows(columns, rows, format)
+    print_power(plan_power(db, before, after, change, power=power, filters=filters), format)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from llmprof.cli.gate import FailIf, GitHub, JUnit, Strict, run_gates
+from llmprof.cli.gate import FailIf, GitHub, JUnit, Strict, decide_gates, show_gates
 from llmprof.cli.parameters import Db
 from llmprof.errors import UsageError
 from llmprof.options import DEFAULT_DB, Option
@@ -154,13 +154,15 @@ def compare(
     if not fail_if and (strict or junit is not None):
         raise UsageError("--strict and --junit need gates; give one with --fail-if")
     filters = filters_of(profilers, metrics, group, changed)
+    stated = StatedGates(before, after, tuple(fail_if or ()), strict)
+    # Before the report, above which an error would not be seen.
+    results = decide_gates(db, stated, None, junit) if fail_if else None
     chosen = _report((after,), before, filters, format, output, db, seeds=seeds)
-    if not fail_if:
+    if results is None:
         return 0
     # Standard output may be a table for a program.
     to = sys.stdout if chosen == "terminal" or output is not None else sys.stderr
-    stated = StatedGates(before, after, tuple(fail_if), strict)
-    return run_gates(db, stated, None, junit, github, to=to)
+    return show_gates(results, junit, github, to=to)
 
 
 def filters_of(

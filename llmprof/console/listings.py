@@ -117,7 +117,7 @@ def print_plan(plans: Sequence[Plan], title: str = "dry run: nothing was asked")
         columns, numbers = [*columns, "time"], [*numbers, "time"]
         for row, plan in zip(rows, plans, strict=True):
             row.append(None if plan.seconds is None else duration(plan.seconds))
-    print_table(columns, rows, title=title, numbers=numbers)
+    print_table(columns, rows, title=title, numbers=numbers, keys=2)
 
 
 def duration(seconds: float) -> str:
@@ -162,7 +162,8 @@ def print_run_details(db: Path, name: str) -> None:
     print_table(["configuration", ""], list(_flat(run.config)))
     print_table(["package", "version"], list(run.versions.items()))
     numbers = ["items", "requests", "cached", "failed", "cut", "shortened", "retries", "seconds"]
-    print_table(["profiler", "data set", *numbers], list(map(_work, datasets)), numbers=numbers)
+    work = list(map(_work, datasets))
+    print_table(["profiler", "data set", *numbers], work, numbers=numbers, keys=2)
     failures = [
         [row.profiler, row.dataset, name, message]
         for row in datasets
@@ -219,7 +220,7 @@ def print_verification(run: RunRow, results: Sequence[Verification]) -> None:
         for each in results
     ]
     numbers = ["samples", "metrics", "checked", "differences"]
-    print_table(["profiler", "data set", *numbers], rows, numbers=numbers)
+    print_table(["profiler", "data set", *numbers], rows, numbers=numbers, keys=2)
     for each in results:
         if each.n_reference:
             print(

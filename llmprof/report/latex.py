@@ -1,4 +1,4 @@
-"""A report as LaTeX tables: booktabs, numbers aligned by siunitx, intervals below."""
+"""A report as LaTeX tables: booktabs, numbers aligned by siunitx, intervals and notes below."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from llmprof.report.contents import Report, Section
 from llmprof.report.paper_tables import PaperRow, best_of, caption_of, rows_of
-from llmprof.report.text import columns_of
+from llmprof.report.text import columns_of, notes_of
 
 _ESCAPES = {
     "\\": r"\textbackslash{}",
@@ -40,7 +40,8 @@ def to_latex(report: Report) -> str:
     """One table per section, to be put into a paper with `\\input`.
 
     A value is bold only if the paired intervals, after the correction, show that it is best.
-    Without a baseline no value is bold.
+    Without a baseline no value is bold. Notes below say what is not defined, and what a change is
+    over.
     """
     parts = ["\n".join(_table(section, report)) for section in report.sections]
     return "\n".join([_HEAD, *parts])
@@ -75,6 +76,11 @@ def _table(section: Section, report: Report) -> Iterator[str]:
         yield from _row(row, places, report)
     yield r"    \bottomrule"
     yield r"  \end{tabular}"
+    if notes := notes_of(section, report):
+        yield r"  \par\smallskip"
+        yield r"  \begin{minipage}{\linewidth}\footnotesize\raggedright"
+        yield from (f"    {escaped(note)}.\\par" for note in notes)
+        yield r"  \end{minipage}"
     yield r"\end{table}"
     yield ""
 

@@ -10,6 +10,7 @@ from llmprof.errors import UnknownNameError
 from llmprof.metrics.intervals import is_negligible
 from llmprof.profilers import Scale
 from llmprof.report.contents import Report, Row, Section, Value
+from llmprof.report.text import coverage
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +29,24 @@ class Column:
     def z_scores(self) -> list[float | None]:
         """Each run's value in standard deviations of the runs, higher being better.
 
-        None for a run without a value; all are 0 if the runs do not differ.
+        None for a run without a value, and for all if only one has a value: there is nothing to
+        compare it with. All are 0 if the runs do not differ.
         """
         turned = [self._turned(value) for value in self.values]
         known = [each for each in turned if each is not None]
-        if not known:
-            return turned
+        if len(known) < 2:
+            return [None] * len(turned)
         mean = math.fsum(known) / len(known)
         deviation = math.sqrt(math.fsum((each - mean) ** 2 for each in known) / len(known))
         if is_negligible(deviation, mean):
             return [None if each is None else 0.0 for each in turned]
         return [None if each is None else (each - mean) / deviation for each in turned]
+
+    @property
+    def shared_n(self) -> str | None:
+        """The number of items, if all runs with a value have the same."""
+        counts = {coverage(each) for each in self.values if each and each.value is not None}
+        return counts.pop() if len(counts) == 1 else None
 
     def _turned(self, value: Value | None) -> float | None:
         """The value, with a sign such that higher is better."""
@@ -53,7 +61,8 @@ class Column:
 class Place:
     """A run in a leaderboard: its place in the report's runs, and what orders it.
 
-    `score` is the mean z-score over the columns that the run has, `of` how many those are.
+    `score` is the mean z-score over the columns that the run and another have, `of` how many those
+    are; None without any.
     """
 
     run: int
@@ -74,7 +83,7 @@ def leaderboard(report: Report, sort: str | None = None, *, by_model: bool = Fal
 
     With `by_model`, the runs of a model stay together, the model with the best run first. Columns
     are the first metrics with a direction of each profile and data set. A run with missing columns
-    is ranked by those it has, whose number is `Place.of`.
+    is ranked by those it has, whose number is `Place.of`; a column of one run does not count.
 
     Raises:
         UnknownNameError: `sort` names no column.

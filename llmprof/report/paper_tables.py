@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from llmprof.report.contents import Report, Row, Section
-from llmprof.report.text import columns_of, lines_of
+from llmprof.report.text import columns_of, coverage, lines_of
 from llmprof.report.verdicts import BETTER, WORSE, direction, mark
 
 
@@ -26,11 +27,40 @@ class PaperRow:
 
 
 def rows_of(section: Section) -> list[PaperRow]:
-    """The rows of a section, with the number of decimals determined by the intervals."""
-    return [_paper_row(section, line.row, line.name, line.is_group) for line in lines_of(section)]
+    """The rows of a section, with the number of decimals determined by the intervals.
+
+    A name holds the n of its values where it is not the one in the caption.
+    """
+    usual = _usual_counts(section)
+    return [
+        _paper_row(section, line.row, line.name, line.is_group, usual) for line in lines_of(section)
+    ]
 
 
-def _paper_row(section: Section, row: Row | None, name: str, is_group: bool) -> PaperRow:
+def _counts(row: Row) -> dict[int, str]:
+    """The n of each value, by run index."""
+    return {
+        place: coverage(value).replace("/", " of ")
+        for place, value in enumerate(row.values)
+        if value is not None and value.value is not None
+    }
+
+
+def _usual_counts(section: Section) -> dict[int, str]:
+    """The n that most metrics of a run have; of metrics with groups alone, that of most groups."""
+    lines = lines_of(section)
+    found: dict[int, Counter[str]] = {}
+    for is_group in (False, True):
+        for line in lines:
+            if line.row is not None and line.is_group == is_group and (not is_group or not found):
+                for place, count in _counts(line.row).items():
+                    found.setdefault(place, Counter())[count] += 1
+    return {place: counts.most_common(1)[0][0] for place, counts in found.items()}
+
+
+def _paper_row(
+    section: Section, row: Row | None, name: str, is_group: bool, usual: Mapping[int, str]
+) -> PaperRow:
     if row is None:
         return PaperRow(None, name, is_group, {}, {}, {}, {}, {})
     label = name if is_group else section.presentation.label(name)
@@ -47,6 +77,10 @@ def _paper_row(section: Section, row: Row | None, name: str, is_group: bool) -> 
             marks[place] = mark(change)
             if change.ci_low is not None and change.ci_high is not None:
                 ends[place] = _interval(change.ci_low, change.ci_high, decimals)
+    counts = _counts(row)
+    if any(usual.get(place) != count for place, count in counts.items()):
+        said = list(counts.values())
+        arrow += f", n = {', '.join(said if len(set(said)) > 1 else said[:1])}"
     return PaperRow(row, f"{label}{arrow}", is_group, values, intervals, changes, ends, marks)
 
 
@@ -102,6 +136,15 @@ def caption_of(section: Section, report: Report) -> str:
     """The title of a section with the details that a paper needs."""
     labels = [report.runs[place].label for place in columns_of(section)]
     parts = [f"{section.title}, protocol {section.protocol_version}"]
+    usual = _usual_counts(section)
+    if usual:
+        alike = len(set(usual.values())) == 1
+        counts = [
+            count if alike else f"{count} ({report.runs[place].label})"
+            for place, count in sorted(usual.items())
+        ]
+        shown = ", ".join(counts[:1] if alike else counts)
+        parts.append(f"n = {shown} where no other n is given")
     if section.scorer:
         parts.append(f"scorer {section.scorer}")
     if report.baseline is not None and report.runs[report.baseline].label in labels:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from llmprof.errors import StoreError, UnknownNameError
 from llmprof.metrics.differences import are_shared, by_cluster, paired
-from llmprof.metrics.intervals import mean_value
+from llmprof.metrics.intervals import is_negligible, mean_value
 from llmprof.metrics.measures import Mean
 from llmprof.metrics.power import items_needed, smallest_change
 from llmprof.metrics.samples import OVERALL
@@ -152,13 +152,16 @@ def deviation_of_changes(changes: Mapping[str, float], measure: Mean) -> float:
     Of items in clusters it is that of as many independent items whose mean would vary as much: n
     times the variance of the mean over clusters (Kish 1965, the design effect).
     """
+    values = list(changes.values())
+    if is_negligible(max(values) - min(values), *values):
+        return 0.0
     if measure.clusters is None or not are_shared(measure.clusters):
-        return deviation(list(changes.values()))
+        return deviation(values)
     cluster = dict(zip(measure.units, measure.clusters, strict=True))
-    mean = mean_value(list(changes.values()))
+    mean = mean_value(values)
     sums = by_cluster([(each - mean,) for each in changes.values()], [cluster[u] for u in changes])
     if len(sums) < 2:
-        return deviation(list(changes.values()))
+        return deviation(values)
     squares = math.fsum(total**2 for (total,) in sums) * len(sums) / (len(sums) - 1)
     return math.sqrt(squares / len(changes))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from llmprof.errors import StoreError, UsageError
 from llmprof.outputs import check_output, write_output
 from llmprof.profilers import Exportable, ProfilerOptions, create_profiler
+from llmprof.report.runs import choose_run
 from llmprof.results import Store
 from llmprof.results.reader import read_datasets, read_samples
 
@@ -15,12 +16,12 @@ from llmprof.results.reader import read_datasets, read_samples
 def export_predictions(db: Path, name: str, run: str, output: Path) -> int:
     """Write the predictions of the profile called `name` to a JSON file; return their number.
 
-    Those of the latest run if `run` is empty, else of the run with that id or beginning of it.
+    Those of the run that `choose_run` finds; if `run` is empty, of the latest with that profile.
 
     Raises:
-        UnknownNameError: there is no such profile.
+        UnknownNameError: there is no such profile, or `run` matches no run, or several.
         UsageError: the profile has no such format.
-        StoreError: there is no such run, or an item of it has no score.
+        StoreError: the run has no such profile, or an item of it has no score.
         OutputError: `output` cannot be written.
     """
     profiler = create_profiler(name, ProfilerOptions())
@@ -28,16 +29,16 @@ def export_predictions(db: Path, name: str, run: str, output: Path) -> int:
         raise UsageError(f"profiler {name!r} has no prediction format; use `llmprof sql`")
     check_output(output, inputs=[db])
     with Store(db, read_only=True) as store:
-        runs = {each.run_id for each in read_datasets(store, profiler=name)}
-        latest = max((each for each in runs if each.startswith(run)), default=None)
-        if latest is None:
-            wanted = f"no run {run!r} of {name}" if run else f"no run of {name} yet"
-            raise StoreError(f"{db} holds {wanted}; `llmprof runs` lists what there is")
-        samples = read_samples(store, latest, profiler=name)
+        having = {each.run_id for each in read_datasets(store, profiler=name)}
+        chosen = choose_run(store, run) if run else max(having, default=None)
+        if chosen not in having:
+            which = "no run" if chosen is None else f"run {chosen} without results"
+            raise StoreError(f"{db} holds {which} of {name}; `llmprof runs` lists what there is")
+        samples = read_samples(store, chosen, profiler=name)
     for sample in samples:
         if sample.response is None or None in sample.scores.values():
             raise StoreError(
-                f"item {sample.sample_id} of run {latest} has no score, and the authors' "
+                f"item {sample.sample_id} of run {chosen} has no score, and the authors' "
                 "evaluation needs every one; run the profile again"
             )
     predictions = profiler.predictions(samples)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from llmprof.report.contents import Report, Section
 from llmprof.report.paper_tables import best_of, caption_of, heading_cells, rows_of
-from llmprof.report.text import columns_of
+from llmprof.report.text import columns_of, notes_of
 
 
 def to_typst(report: Report) -> str:
@@ -32,7 +32,9 @@ def _figure(section: Section, report: Report) -> Iterator[str]:
     align = ", ".join(["left", *["right"] * len(heads)])
     yield "#figure("
     yield f"  caption: {quoted(caption_of(section, report))},"
-    yield "  table("
+    # Of a stack, Typst does not see that it is a table.
+    yield "  kind: table,"
+    yield "  stack(spacing: 0.8em, table("
     yield f"    columns: {len(heads) + 1}, align: ({align}), stroke: none,"
     cells = ", ".join(map(quoted, ["metric", *heads]))
     yield f"    table.hline(), table.header({cells}), table.hline(stroke: 0.5pt),"
@@ -47,6 +49,9 @@ def _figure(section: Section, report: Report) -> Iterator[str]:
                 made.append(_cell(marked, row.change_intervals.get(place), False))
         yield f"    {', '.join(made)},"
     yield "    table.hline(),"
+    yield "  ),"
+    for note in notes_of(section, report):
+        yield f"  align(left, text(size: 0.75em, {quoted(f'{note}.')})),"
     yield "  ),"
     yield ")"
 

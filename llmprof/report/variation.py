@@ -14,15 +14,16 @@ from llmprof.metrics.intervals import Interval, excludes_zero
 from llmprof.metrics.samples import OVERALL
 from llmprof.metrics.student import student_interval
 from llmprof.metrics.variance_components import Component, components, full_crossing
-from llmprof.profilers import presentation_of
-from llmprof.report.contents import ReportedRun
+from llmprof.report.build import make_sections
+from llmprof.report.contents import Omission, ReportedRun, Row, Section, Value
 from llmprof.report.disagreements import NOT_A_SCORER
 from llmprof.report.filters import Filters, keeps
 from llmprof.report.labels import label_runs
 from llmprof.report.runs import choose_variations
+from llmprof.report.text import columns_of
 from llmprof.report.verdicts import are_apart
 from llmprof.results import COMPLETE, Store
-from llmprof.results.reader import MetricRow, read_metrics, read_run
+from llmprof.results.reader import read_datasets, read_run
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,7 +64,8 @@ class DividedVariance:
     """The components of one metric, and its changes from the first model.
 
     `levels` are those of each of `FACTORS` that are fully crossed; `n` counts their combinations,
-    of `n_total` that have a value.
+    of `n_total` that have a value. `omissions` are results of the same profile and data set that
+    are not comparable with those of the first run.
     """
 
     profiler: str
@@ -74,6 +76,7 @@ class DividedVariance:
     n_total: int
     components: Sequence[Component]
     changes: Sequence[ModelChange]
+    omissions: Sequence[Omission] = ()
 
 
 def divide_variance(
@@ -91,50 +94,116 @@ def divide_variance(
     """
     with Store(db, read_only=True) as store:
         runs = [run for run in choose_variations(store, wanted) if run.status == COMPLETE]
-        found = _cells(store, runs, filters or Filters())
-    divided = [_divided(*subject, cells) for subject, cells in found.items()]
+        divided = [_divided(subject) for subject in _subjects(store, runs, filters or Filters())]
     if not any(each.n > 1 for each in divided):
+        omissions = dict.fromkeys(omission for each in divided for omission in each.omissions)
         raise UsageError(
             "these runs have no metric in two variations; make some with `llmprof profile --vary "
             "prompt-format,seed`, or name several models"
+            + "".join(f"; left out: {each.what}: {each.why}" for each in omissions)
         )
     return divided
 
 
-def _cells(
-    store: Store, runs: Sequence[ReportedRun], filters: Filters
-) -> dict[tuple[str, str, str], dict[_Cell, MetricRow]]:
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """Comparable numbers of one metric, and the results that are not comparable with them."""
+
+    section: Section
+    metric: str
+    cells: Mapping[_Cell, Value]
+    omissions: Sequence[Omission]
+
+
+def _subjects(store: Store, runs: Sequence[ReportedRun], filters: Filters) -> Iterator[_Subject]:
     """The numbers of each profile, data set and metric, by model, wording, seed and scorer."""
-    models = _model_labels(store, runs)
-    found: dict[tuple[str, str, str], dict[_Cell, MetricRow]] = {}
-    data: dict[tuple[str, str], str] = {}
-    for run, model in zip(runs, models, strict=True):
-        wording = str(run.config.get("options", {}).get("prompt_format", "auto"))
-        for row in _rows(store, run):
+    variations = [
+        (model, str(run.config.get("options", {}).get("prompt_format", "auto")), str(run.seed))
+        for run, model in zip(runs, _model_labels(store, runs), strict=True)
+    ]
+    sections, omissions = make_sections(store, [_unvaried(run) for run in runs])
+    for section in sections:
+        about = f"{section.profiler} on {section.dataset} of "
+        left_out = [each for each in omissions if each.what.startswith(about)]
+        places = []
+        for place, why in _places(store, runs, variations, section):
+            if why is None:
+                places.append(place)
+            else:
+                left_out.append(Omission(about + runs[place].label, why))
+        found: dict[str, dict[_Cell, Value]] = {}
+        for row in section.rows:
             metric, _, scorer = row.metric.partition(":")
-            if any(mark in scorer for mark in NOT_A_SCORER):
+            is_mixed = any(mark in scorer for mark in NOT_A_SCORER)
+            if row.group != OVERALL or is_mixed or not _is_wanted(section, row, filters):
                 continue
-            # Numbers of other data are no variation.
-            if data.setdefault((row.profiler, row.dataset), row.sha256) != row.sha256:
-                continue
-            if row.value is not None and _is_wanted(row, metric, filters):
-                cell = (model, wording, str(run.seed), scorer or _NO_SCORER)
-                found.setdefault((row.profiler, row.dataset, metric), {})[cell] = row
-    return found
+            for place in places:
+                value = row.values[place]
+                if value is not None and value.value is not None:
+                    cell = (*variations[place], scorer or _NO_SCORER)
+                    found.setdefault(metric, {})[cell] = value
+        for metric, cells in found.items():
+            yield _Subject(section, metric, cells, left_out)
 
 
-def _rows(store: Store, run: ReportedRun) -> Iterator[MetricRow]:
-    for run_id in dict.fromkeys([run.run_id, *(each.run.run_id for each in run.sources)]):
-        for row in read_metrics(store, run_id):
-            source = run.source(row.profiler, row.dataset)
-            if row.group == OVERALL and source.run_id == run_id:
-                yield row
+def _unvaried(run: ReportedRun) -> ReportedRun:
+    """The run without the settings that may differ here, for the rule of a report."""
+    options = {
+        name: value
+        for name, value in run.config.get("options", {}).items()
+        if name not in ("seed", "prompt_format")
+    }
+    sources = [replace(each, run=_unvaried(each.run)) for each in run.sources]
+    return replace(run, seed=0, config={**run.config, "options": options}, sources=sources)
 
 
-def _is_wanted(row: MetricRow, metric: str, filters: Filters) -> bool:
-    presentation = presentation_of(row.profiler)
+def _places(
+    store: Store,
+    runs: Sequence[ReportedRun],
+    variations: Sequence[tuple[str, str, str]],
+    section: Section,
+) -> Iterator[tuple[int, str | None]]:
+    """The runs in a section, each with the reason to leave it out, if there is one.
+
+    A report shows runs of other items with their own n, but here they would look like a variation.
+    """
+    places = columns_of(section)
+    items = {place: _items(store, runs[place], section) for place in places}
+    taken: dict[tuple[str, str, str], int] = {}
+    for place in places:
+        known = items[places[0]]
+        differing = [
+            f"{name} {value}, not {known[name]}"
+            for name, value in items[place].items()
+            if value != known[name]
+        ]
+        if differing:
+            of = runs[places[0]].label
+            yield place, f"not comparable with that of {of}: {'; '.join(differing)}"
+        elif (same := taken.setdefault(variations[place], place)) != place:
+            yield place, f"of the same model, wording and seed as {runs[same].label}"
+        else:
+            yield place, None
+
+
+def _items(store: Store, run: ReportedRun, section: Section) -> dict[str, object]:
+    """How many items a result is of, and the seed that drew them."""
+    source = run.source(section.profiler, section.dataset)
+    (row,) = (
+        row
+        for row in read_datasets(store, source.run_id, profiler=section.profiler)
+        if row.dataset == section.dataset
+    )
+    is_part = row.n_available is None or row.n_items < row.n_available
+    seed = source.config.get("sample_seed") if is_part else None
+    return {"number of items": row.n_items, "sample_seed": "none" if seed is None else seed}
+
+
+def _is_wanted(section: Section, row: Row, filters: Filters) -> bool:
+    presentation = section.presentation
+    metric, _, _ = row.metric.partition(":")
     named = presentation.scale(metric) is not None or metric in presentation.highlights
-    kept = keeps(filters, row.profiler, row.metric, presentation.stem(metric))
+    kept = keeps(filters, section.profiler, row.metric, presentation.stem(metric))
     return kept and (bool(filters.metrics) or named)
 
 
@@ -154,12 +223,11 @@ def _model_labels(store: Store, runs: Sequence[ReportedRun]) -> list[str]:
     return [labels[keys[run.run_id]] or run.model for run in runs]
 
 
-def _divided(
-    profiler: str, dataset: str, metric: str, rows: Mapping[_Cell, MetricRow]
-) -> DividedVariance:
+def _divided(subject: _Subject) -> DividedVariance:
     import numpy as np
 
-    values = {cell: row.value for cell, row in rows.items() if row.value is not None}
+    found = subject.cells
+    values = {cell: each.value for cell, each in found.items() if each.value is not None}
     levels, kept = full_crossing(values, len(FACTORS))
     cells = np.array(
         [
@@ -167,10 +235,10 @@ def _divided(
             for m in levels[0]
         ]
     )
-    changes = [_change(cells, levels, place, rows) for place in range(1, len(levels[0]))]
+    changes = [_change(cells, levels, place, found) for place in range(1, len(levels[0]))]
     return DividedVariance(
-        profiler, dataset, metric, levels, len(kept), len(values),
-        components(cells, FACTORS), changes,
+        subject.section.profiler, subject.section.dataset, subject.metric, levels, len(kept),
+        len(values), components(cells, FACTORS), changes, subject.omissions,
     )  # fmt: skip
 
 
@@ -178,7 +246,7 @@ def _change(
     cells: NDArray[np.float64],
     levels: Sequence[Sequence[str]],
     place: int,
-    rows: Mapping[_Cell, MetricRow],
+    found: Mapping[_Cell, Value],
 ) -> ModelChange:
     """How a model differs from the first; axes of `cells` are model, wording, seed and scorer."""
     differences = (cells[place] - cells[0]).ravel().tolist()
@@ -186,7 +254,7 @@ def _change(
     interval = student_interval(differences) if len(differences) > 1 else None
     largest = _largest_wording(cells[[0, place]])
     first = tuple(each[0] for each in levels[1:])
-    sure = are_apart(rows[levels[0][0], *first], rows[levels[0][place], *first])
+    sure = are_apart(found[levels[0][0], *first], found[levels[0][place], *first])
     if largest is None:
         verdict = UNKNOWN
     elif abs(change) <= largest:

@@ -55,7 +55,7 @@ def run(
 def test_help_imports_nothing_heavy() -> None:
     script = (
         "import sys; sys.argv = ['llmprof', '--help']\n"
-        "from llmprof.cli.app import main\n"
+        "from llmprof.cli.start import main\n"
         "try: main()\n"
         "except SystemExit as end: assert not end.code\n"
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
@@ -74,7 +74,7 @@ def test_report_imports_no_model_code(tmp_path: Path) -> None:
     assert (made.returncode, made.stderr, made.stdout) == (0, "", "")
     script = (
         f"import sys; sys.argv = ['llmprof', 'report', '--db', {str(db)!r}]\n"
-        "from llmprof.cli.app import main\n"
+        "from llmprof.cli.start import main\n"
         "try: main()\n"
         "except SystemExit as end: assert not end.code\n"
         "print([name for name in ('torch', 'transformers', 'spacy') if name in sys.modules])"
@@ -187,6 +187,10 @@ def test_no_arguments_print_the_help() -> None:
         (["verify", "--db", "/no/such.db"], 1, "llmprof profile"),
         (["sql", "SELECT 1", "--db", "/no/such.db"], 1, "llmprof profile"),
         (["sql", "SELECT 1", "--format", "xml"], 2, "unknown format 'xml'"),
+        (["figures", "--venue", "x"], 2, "'--venue': unknown venue 'x'; choose one of: acl, "),
+        (["figures", "--format", "eps"], 2, "'--format': unknown format 'eps'; choose one of: pdf"),
+        (["report", "--seeds", "never"], 2, "'--seeds': unknown seeds 'never'; choose one of: "),
+        (["diff", "a", "b", "--format", "x"], 2, "'--format': unknown format 'x'; choose one of: "),
         (["sql", "nonsense"], 2, "unknown recipe 'nonsense'"),
         (["sql", "SELECT 1", "--param", "x"], 2, "give NAME=VALUE"),
         (["cache", "prune"], 2, "--older-than"),
@@ -209,6 +213,36 @@ def test_bad_input_is_one_clear_line(
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize("group", ["bridge", "cache", "export"])
+def test_group_without_a_command_shows_its_help(group: str) -> None:
+    done = llmprof(group)
+    assert (done.returncode, done.stderr) == (2, "")
+    assert done.stdout.strip() == llmprof(group, "--help").stdout.strip()
+
+
+def test_output_that_is_closed_or_not_utf8_is_no_error(tmp_path: Path) -> None:
+    made = run(
+        *("profile", "日本語", "--backend", "scripted", "--data", "builtin", "--limit", "2"),
+        *("--profilers", "crows_pairs", "--cache-dir", tmp_path / "cache", "--quiet"),
+        cwd=tmp_path,
+    )
+    assert made.returncode == 0, made.stderr
+    for encoding in ("latin-1", "cp1252", "ascii"):
+        shown = run("runs", cwd=tmp_path, PYTHONIOENCODING=encoding)
+        assert (shown.returncode, shown.stderr) == (0, "")
+        assert r"\u65e5\u672c\u8a9e" in shown.stdout
+    for closed in (">&-", ">&- 2>&- <&-"):
+        line = f"{shlex.quote(sys.executable)} -m llmprof report {closed}"
+        ended = subprocess.run(
+            line,
+            shell=True,
+            capture_output=True,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        )
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
+
+
 def test_traceback_only_with_debug(tmp_path: Path) -> None:
     arguments = ["report", "--db", tmp_path / "no.db"]
     assert "Traceback" not in run(*arguments).stderr
@@ -218,7 +252,7 @@ def test_traceback_only_with_debug(tmp_path: Path) -> None:
 @pytest.mark.parametrize("debug", [False, True])
 def test_error_that_nobody_foresaw_is_one_line_too(tmp_path: Path, debug: bool) -> None:
     script = (
-        "import sys; from llmprof.cli.app import main; from llmprof.console import listings\n"
+        "import sys; from llmprof.cli.start import main; from llmprof.console import listings\n"
         "def fail(*given): raise KeyError('a\\nb\\x1b[31m')\n"
         f"listings.print_runs = fail; sys.argv = {['llmprof', 'runs', *['--debug'] * debug]}\n"
         "main()"

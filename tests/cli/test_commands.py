@@ -30,7 +30,7 @@ def test_the_list_says_what_the_help_of_a_command_says(name: str) -> None:
 def test_help_imports_no_other_command(arguments: list[str], others: list[str]) -> None:
     script = (
         f"import sys; sys.argv = ['llmprof', *{arguments!r}]\n"
-        "from llmprof.cli.app import main\n"
+        "from llmprof.cli.start import main\n"
         "try: main()\n"
         "except SystemExit as end: assert not end.code\n"
         f"print([name for name in {others!r} if name in sys.modules])"

@@ -46,7 +46,7 @@ def _llmprof(
     cwd: Path, environment: dict[str, str], *arguments: str
 ) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LLMPROF_")}
-    script = "import sys; sys.argv[0] = 'llmprof'; from llmprof.cli.app import main; main()"
+    script = "import sys; sys.argv[0] = 'llmprof'; from llmprof.cli.start import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", script, *arguments],
         capture_output=True,
@@ -138,7 +138,7 @@ def test_zsh_shows_the_model_of_a_run_whatever_it_is_called(folder: Path) -> Non
 def test_completion_imports_no_model_code(folder: Path) -> None:
     script = (
         "import sys; sys.argv = ['llmprof']\n"
-        "from llmprof.cli.app import main\n"
+        "from llmprof.cli.start import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "print([n for n in ('torch', 'numpy', 'spacy', 'pandas', 'httpx') if n in sys.modules])"
@@ -170,7 +170,7 @@ def install_completion(tmp_path: Path, shell: str) -> dict[str, str]:
     shim.parent.mkdir()
     shim.write_text(
         f"#!{sys.executable}\nimport sys\nsys.argv[0] = 'llmprof'\n"
-        "from llmprof.cli.app import main\nmain()\n"
+        "from llmprof.cli.start import main\nmain()\n"
     )
     shim.chmod(0o755)
     environment = {

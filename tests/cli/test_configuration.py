@@ -95,6 +95,19 @@ def test_table_of_a_command_wins_over_what_is_for_all(tmp_path: Path) -> None:
     assert items(tmp_path / "from_file.db") == 2
 
 
+@pytest.mark.parametrize("table", ["dtype = 'bf16'\n", "[bridge]\n"])
+def test_file_serves_a_command_of_a_group_too(tmp_path: Path, table: str) -> None:
+    line = ("bridge", "fit", "profanity", "--output", "b.json", "--quiet")
+    (tmp_path / "llmprof.toml").write_text(
+        f"{table}reference = 'none.jsonl'\n[profile]\nlimit = 1\n"
+    )
+    done = run(*line, cwd=tmp_path)
+    assert "none.jsonl" in done.stderr
+    assert "configuration file" not in done.stderr
+    (tmp_path / "llmprof.toml").write_text("[bridge]\nseed = 1")
+    assert "unknown option of bridge 'seed'" in run(*line, cwd=tmp_path).stderr
+
+
 def test_list_is_written_as_a_list(tmp_path: Path) -> None:
     lists = CONFIG.replace('"crows_pairs"', '["crows_pairs", "bbq"]')
     (tmp_path / "llmprof.toml").write_text(lists)
@@ -114,6 +127,11 @@ def test_list_is_written_as_a_list(tmp_path: Path) -> None:
         ("[profile]\nnum-fewshot = 1", "unknown option of profile 'num_fewshot'"),
         ("[profiles]\nlimit = 1", "unknown table 'profiles'; did you mean profile"),
         ("limit = 'many'", "limit"),
+        ("limit = true", "llmprof.toml: limit takes a value, not true"),
+        ("model = false", "llmprof.toml: model takes a value, not false"),
+        ("limit = 2.5", "--limit"),
+        ("quiet = 3", "--quiet"),
+        ("dtype = 'bf'", "'--dtype': unknown dtype 'bf'; choose one of: auto, "),
         ("limit = [1, 2]", "limit takes one value"),
         ("[profile.limit]\na = 1", "limit takes one value"),
         ("config = 'other.toml'", "unknown option 'config'"),

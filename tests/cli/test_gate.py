@@ -52,6 +52,12 @@ def test_exit_codes(folder: Path, after: str, gates: list[str], code: int) -> No
         assert f": {gate}; change " in done.stdout
 
 
+def test_wrong_gate_shows_before_the_report(folder: Path) -> None:
+    for gate in ("nonsense", "textual/nonsense > +1"):
+        done = run("compare", "base", "worse", "--fail-if", gate, cwd=folder)
+        assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+
+
 def test_junit_of_each_verdict(folder: Path, tmp_path: Path) -> None:
     gates = tmp_path / "gates.toml"
     gates.write_text(

@@ -101,7 +101,7 @@ def test_interrupt_before_any_work_is_no_traceback(tmp_path: Path) -> None:
         "import os, signal, sys; sys.argv = ['llmprof', 'runs']\n"
         "import llmprof.console.listings as terminal\n"
         "terminal.print_runs = lambda db: os.kill(os.getpid(), signal.SIGTERM)\n"
-        "from llmprof.cli.app import main\n"
+        "from llmprof.cli.start import main\n"
         "main()"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
@@ -109,11 +109,26 @@ def test_interrupt_before_any_work_is_no_traceback(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_interrupt_during_the_imports_is_no_traceback() -> None:
+    script = (
+        "import builtins, os, signal, sys; sys.argv = ['llmprof', 'runs']\n"
+        "ordinary = builtins.__import__\n"
+        "def interrupted(name, *given, **named):\n"
+        "    if name == 'typer': os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return ordinary(name, *given, **named)\n"
+        "builtins.__import__ = interrupted\n"
+        "from llmprof.cli.start import main\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
 def test_second_signal_ends_a_command_that_waits_for_a_thread() -> None:
     script = (
         "import os, signal, sys, threading, time, typer; sys.argv = ['llmprof', 'runs']\n"
         "import llmprof.console.listings as terminal\n"
-        "from llmprof.cli.app import main\n"
+        "from llmprof.cli.start import main\n"
         "def work(*_):\n"
         "    threading.Thread(target=time.sleep, args=(60,)).start()\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"

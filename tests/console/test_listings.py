@@ -28,6 +28,23 @@ def test_runs_of_one_model_differ_by_how_it_was_loaded(
     assert full == ["m", "made", "fp32", "crows_pairs,", "textual"]
 
 
+@pytest.mark.parametrize("width", [60, 80, 160])
+def test_no_column_is_lost_on_a_narrow_terminal(
+    width: int, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db = tmp_path / "a.db"
+    add_run(db, "lab/model", pairs([1.0]), texts([1.0]), identity={"dtype": "bf16"})
+    monkeypatch.setattr("llmprof.console.tables._PIPE_WIDTH", width)
+    print_runs(db)
+    lines = capsys.readouterr().out.splitlines()
+    words = {word for line in lines for word in line.split()}
+    assert words >= {"status", "complete", "lab/model", "made", "bf16", "crows_pairs,", "textual"}
+    assert words >= {"id", "model", "backend", "profiles", "started", "(UTC)", "work"}
+    assert max(map(len, lines)) <= width
+    (id,) = {word for word in words if word.startswith("20") and "Z-" in word}
+    assert all(line.split()[0] == id for line in lines if "complete" in line or ":" in line)
+
+
 def test_details_of_a_run_name_its_failures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from llmprof.cli.app import main
+from llmprof.cli.start import main
 from tests.jobs.benchmark.task_files import write_choice
 from tests.tiny_models import save_llama
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from llmprof.errors import UnknownNameError, UsageError
+from llmprof.errors import OutputError, UnknownNameError, UsageError
 from llmprof.metrics.samples import Sample
 from llmprof.report.build import build_report
 from llmprof.report.figures import HeatMapOrder, write_figures
@@ -60,6 +60,14 @@ def test_a_report_without_charts_says_so(tmp_path: Path) -> None:
     add_run(db, "m", status="failed")
     with pytest.raises(UsageError, match="nothing to draw"):
         write_figures(build_report(db, [], None), db, tmp_path / "out")
+
+
+def test_a_folder_that_cannot_be_made_is_refused(db: Path, tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.touch()
+    for folder in (taken, taken / "below"):
+        with pytest.raises(OutputError, match=f"cannot make folder {folder}: "):
+            write_figures(build_report(db, ["base"], None), db, folder)
 
 
 @pytest.mark.parametrize(

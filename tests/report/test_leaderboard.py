@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from llmprof.metrics.samples import Sample
 from llmprof.report.build import build_report
 from llmprof.report.html.board_table import board_of
 from llmprof.report.leaderboard import leaderboard
-from tests.report.databases import Made, add_run, pairs
+from tests.report.databases import Made, add_run, pairs, texts
 
 
 def toxic(score: float) -> Made:
@@ -79,19 +80,67 @@ def test_the_page_has_a_board_of_three_runs_or_more(db: Path) -> None:
     assert board.rows[2].cells[1].value == "-"
 
 
-def test_the_command_prints_a_row_per_run(db: Path) -> None:
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "llmprof", "leaderboard", *MODELS, "--db", str(db)),
-            *("--format", "csv", "--z-scores"),
-        ],
-        capture_output=True,
-        text=True,
-    )
+def command(db: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "llmprof", "leaderboard", *words, "--db", str(db)]
+    return subprocess.run(line, capture_output=True, text=True)
+
+
+def test_programs_get_full_numbers_by_run_and_column(db: Path) -> None:
+    done = command(db, *MODELS, "--format", "csv")
     assert (done.returncode, done.stderr) == (0, "")
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
-    assert [row["run"] for row in rows] == ["best", "middle", "partial", "worst"]
-    assert rows[0]["mean z"].endswith(" of 2")
+    labels = ["best", "middle", "partial", "worst"]
+    assert [row["run"] for row in rows] == [label for label in labels for _ in range(2)]
+    assert {(row["rank"], row["of"]) for row in rows[:2]} == {("1", "2")}
+    found = json.loads(command(db, *MODELS, "--format", "json").stdout)
+    best = {row["metric"]: row for row in found if row["run"] == "best"}
+    score = best["stereotype_score"]
+    assert (score["value"], score["n"], score["n_total"]) == (50.0, 4, 4)
+    assert score["ci_low"] < 50 < score["ci_high"]
+    assert score["mean_z"] == pytest.approx(sum(row["z"] for row in best.values()) / 2)
+    (missing,) = [row for row in found if row["value"] is None]
+    assert (missing["run"], missing["z"], missing["n"]) == ("partial", None, None)
+    assert missing["reason"] == "no comparable result"
+
+
+def test_a_column_of_one_run_does_not_count(tmp_path: Path) -> None:
+    """Nor is it 0: it says nothing of how the run stands among the others."""
+    db = tmp_path / "a.db"
+    add_run(db, "a", toxic(0.5), scorer="s")
+    add_run(db, "b", toxic(0.1), pairs([1.0, 1.0]), scorer="s")
+    board = leaderboard(build_report(db, ["a", "b"], None))
+    assert [(place.run, place.of) for place in board.places] == [(1, 1), (0, 1)]
+    assert [place.score for place in board.places] == pytest.approx([1, -1])
+    alone = next(each for each in board.columns if each.section.profiler == "crows_pairs")
+    assert alone.z_scores() == [None, None]
+    said = command(db, "a", "b").stdout
+    assert "not in the mean z, which compares two runs or more: crows_pairs: " in said
+
+
+def test_each_number_has_its_n_and_what_is_left_out_its_reason(tmp_path: Path) -> None:
+    db = tmp_path / "a.db"
+    add_run(db, "a", pairs([1.0, 0.0] * 4), toxic(0.5), scorer="s")
+    add_run(db, "b", pairs([1.0, 1.0]), toxic(0.1), scorer="t")
+    add_run(db, "c", pairs([1.0, None]), scorer="t")
+    table = command(db, "a", "b", "c").stdout
+    assert [f", n {n} " in table for n in ("8", "2", "1/2")] == [True] * 3
+    assert table.count("\nleft out: toxicity on data of b: not comparable with that of a: ") == 1
+    programs = command(db, "a", "b", "c", "--format", "json")
+    assert "llmprof: left out: toxicity on data of b: " in programs.stderr
+    board = board_of(build_report(db, ["a", "b", "c"], None))
+    assert board is not None
+    cells = {row.label: row.cells for row in board.rows}
+    assert cells["a"][0].interval.endswith(", n 8")
+    assert board.columns[1].endswith(", n 4")
+
+
+def test_without_a_direction_nothing_is_ranked(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        add_run(tmp_path / "a.db", name, texts([1.0, 2.0]))
+    done = command(tmp_path / "a.db", "a", "b")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("llmprof: error: no metric has a direction")
+    assert done.stderr.count("\n") == 1
 
 
 def test_equal_runs_are_in_the_middle(tmp_path: Path) -> None:

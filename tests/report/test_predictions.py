@@ -12,10 +12,11 @@ import pytest
 
 from llmprof.backends import BackendOptions
 from llmprof.datasets import DataOptions
-from llmprof.errors import OutputError, StoreError, UsageError
+from llmprof.errors import OutputError, StoreError, UnknownNameError, UsageError
 from llmprof.jobs.profile import ProfileJob, run_profile
 from llmprof.profilers import ProfilerOptions
 from llmprof.report.predictions import export_predictions
+from tests.report.databases import add_run, pairs
 
 NAME = "stereoset"
 
@@ -73,19 +74,32 @@ def test_an_evaluation_of_the_export_gives_the_stored_metrics(
     assert first == pytest.approx(math.exp(json.loads(text)["stereotype"]))
 
 
-def test_latest_run_and_beginning_of_an_id(profiled: tuple[Path, str], tmp_path: Path) -> None:
+def test_a_run_is_named_as_everywhere(profiled: tuple[Path, str], tmp_path: Path) -> None:
     db, run = profiled
-    for number, name in enumerate(("", run[:12])):
-        assert export_predictions(db, NAME, name, tmp_path / f"{number}.json") == 12_687
-    assert (tmp_path / "0.json").read_bytes() == (tmp_path / "1.json").read_bytes()
+    for name in ("", run[:12], run.rpartition("-")[2], "@1"):
+        output = tmp_path / f"{name}.json"
+        assert export_predictions(db, NAME, name, output) == 12_687
+        assert output.read_bytes() == (tmp_path / ".json").read_bytes()
 
 
-def test_no_such_run_and_a_folder_that_cannot_be_written(
+def test_only_a_run_with_the_profile_has_predictions(tmp_path: Path) -> None:
+    db = tmp_path / "a.db"
+    for model in ("m", "n"):
+        add_run(db, model, pairs([1.0]))
+    for name, error, words in (
+        ("", StoreError, "holds no run of stereoset"),
+        ("m", StoreError, "without results of stereoset"),
+        ("20", UnknownNameError, "2 runs match"),
+        ("nonsense", UnknownNameError, "no run or model 'nonsense'"),
+    ):
+        with pytest.raises(error, match=words):
+            export_predictions(db, NAME, name, tmp_path / "a.json")
+
+
+def test_a_folder_that_cannot_be_written_is_refused(
     profiled: tuple[Path, str], tmp_path: Path
 ) -> None:
     db, run = profiled
-    with pytest.raises(StoreError, match="no run 'nonsense' of stereoset"):
-        export_predictions(db, NAME, "nonsense", tmp_path / "a.json")
     with pytest.raises(OutputError, match="choose another file"):
         export_predictions(db, NAME, run, tmp_path / "no" / "a.json")
 

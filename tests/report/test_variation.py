@@ -1,9 +1,13 @@
 """A metric's variance among model, wording, seed and scorer; and which changes are real."""
 
+import csv
+import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +15,7 @@ from llmprof.errors import UsageError
 from llmprof.metrics.samples import Metric
 from llmprof.report.filters import Filters
 from llmprof.report.variation import REAL, SMALL, UNCLEAR, UNKNOWN, divide_variance
-from tests.report.databases import Made, add_run
+from tests.report.databases import Made, add_run, texts
 
 # Effects on one number; of models, wordings and seeds.
 MODELS = {"base": 0.0, "tuned": 0.3, "near": 0.02}
@@ -120,3 +124,71 @@ def test_an_estimate_by_a_bridge_is_no_second_scorer(tmp_path: Path) -> None:
     (divided,) = divide_variance(tmp_path / "v.db", ["a", "b"], FILTERS)
     assert (divided.n, divided.n_total) == (4, 4)
     assert divided.components[3].reason == "one level only"
+
+
+def varied(db: Path, model: str, *, options: dict[str, object], **made: Any) -> None:
+    for wording, by_wording in WORDINGS.items():
+        one = replace(texts([1.0, 2.0, 3.0 + by_wording]), **made)
+        add_run(db, model, one, options={"prompt_format": wording, **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "made", "why"),
+    [
+        ({"max_new_tokens": 48}, {}, "max_new_tokens 48, not 8"),
+        ({"max_new_tokens": 8}, {"samples": texts([1.0, 2.0]).samples}, "number of items 2, not 3"),
+        ({"max_new_tokens": 8}, {"sha256": "b" * 64}, f"data (SHA-256) {'b' * 12}, not {'a' * 12}"),
+        (
+            {"max_new_tokens": 8},
+            {"version": "0", "metrics": [Metric("n_tokens", 9.0, 8.0, 9.5, 3, 3)]},
+            "protocol version 0, not ",
+        ),
+    ],
+)
+def test_numbers_made_in_another_way_are_no_variation(
+    tmp_path: Path, options: dict[str, object], made: dict[str, Any], why: str
+) -> None:
+    db = tmp_path / "a.db"
+    varied(db, "base", options={"max_new_tokens": 8})
+    varied(db, "other", options=options, **made)
+    (divided,) = divide_variance(db, ["base", "other"], Filters(metrics=("n_tokens",)))
+    assert divided.levels[0] == ["base"]
+    assert not divided.changes
+    assert [why in each.why for each in divided.omissions] == [True] * len(WORDINGS)
+    said = llmprof("variance", "base", "other", "--db", db, "--metrics", "n_tokens").stdout
+    assert said.count(why) == said.count("left out: ") == len(WORDINGS)
+
+
+def test_two_runs_of_one_variation_are_not_mixed(tmp_path: Path) -> None:
+    db = tmp_path / "a.db"
+    earlier = add_run(db, "base", texts([9.0, 9.0, 9.0]), options={"prompt_format": "chat"})
+    varied(db, "base", options={})
+    (divided,) = divide_variance(db, ["base", earlier], Filters(metrics=("n_tokens",)))
+    (omission,) = divided.omissions
+    assert "of the same model, wording and seed as " in omission.why
+
+
+def test_a_missing_partner_is_explained_in_the_error(tmp_path: Path) -> None:
+    for place, length in enumerate((8, 48)):
+        options = {"max_new_tokens": length, "prompt_format": "chat"}
+        add_run(tmp_path / "a.db", f"m{place}", texts([1.0, 2.0]), options=options)
+    with pytest.raises(UsageError, match=r"left out: textual on data of m1: .*48, not 8"):
+        divide_variance(tmp_path / "a.db", ["m0", "m1"], Filters(metrics=("n_tokens",)))
+
+
+def test_csv_has_full_numbers_changes_and_data_sets(tmp_path: Path) -> None:
+    db = tmp_path / "a.db"
+    fill(db, {"base": 0.0, "tuned": 0.3})
+    options = {"prompt_format": "auto", "seed": 0}
+    more = replace(number(0.5), dataset="more")
+    add_run(db, "base", number(0.5), more, options=options, scorer="s")
+    done = llmprof("variance", "base", "tuned", "--db", db, "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert {row["dataset"] for row in rows} == {"data", "more"}
+    (change,) = [row for row in rows if row["kind"] == "change"]
+    assert (float(change["change"]), change["n"]) == (pytest.approx(0.3), "9")
+    assert change["remark"] == REAL
+    (note,) = [row["remark"] for row in rows if row["kind"] == "note"]
+    assert note.startswith("18 of 19 combinations are used")
+    components = [row for row in rows if row["kind"] == "component" and row["share"]]
+    assert sum(float(row["share"]) for row in components) == pytest.approx(1.0, abs=1e-12)

@@ -31,7 +31,7 @@ def register() -> None:
 
 
 if __name__ == "__main__":
-    from llmprof.cli.app import main
+    from llmprof.cli.start import main
 
     registry.BUILT_IN[NAME] = "tests.servers.varied:create"
     main()

@@ -64,7 +64,7 @@ def create(options: BackendOptions) -> RecordingBackend:
 
 
 def main() -> None:
-    from llmprof.cli.app import main as llmprof
+    from llmprof.cli.start import main as llmprof
 
     registry.BUILT_IN[NAME] = "tests.torture.recording:create"
     llmprof()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmprof.errors import UsageError, install_extra, require
-from llmprof.outputs import write_output
+from llmprof.outputs import make_folder, write_output
 from llmprof.report.contents import Report
 from llmprof.report.figures.chart_drawing import draw_chart
 from llmprof.report.figures.heat_map import HeatMapOrder, draw_heat_map
@@ -41,7 +41,7 @@ def write_figures(
     Raises:
         MissingDependencyError: matplotlib is not installed.
         UsageError: the report has nothing to draw.
-        OutputError: a file cannot be written.
+        OutputError: the folder or a file cannot be written.
         StoreError: the database cannot be read.
     """
     require("matplotlib", "`llmprof figures`", install_extra("figures"))
@@ -56,7 +56,7 @@ def write_figures(
         raise UsageError(
             "these runs have nothing to draw: no chart, and no metric with a direction"
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     paths = []
     for name, content in drawn:
         path = folder / f"{name}.{format}"

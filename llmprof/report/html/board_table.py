@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from llmprof.report.contents import Report
 from llmprof.report.leaderboard import Column, leaderboard
-from llmprof.report.text import interval, number, shown
+from llmprof.report.text import coverage, interval, number, shown
 
 # Of two runs, the changes say more.
 _FEWEST = 3
@@ -17,7 +17,8 @@ _FEWEST = 3
 class BoardCell:
     """A value and its z-score as text; `shade` is 0 to 1, or None where there is nothing to shade.
 
-    `rank` orders a column: the z-score, or None without a value.
+    `interval` has the n too where the runs of a column differ in it. `rank` orders a column: the
+    z-score, or None without one.
     """
 
     value: str
@@ -67,7 +68,11 @@ def board_of(report: Report) -> Board | None:
                 place.run, run.label, run.model, number(place.score), place.score, place.of, cells
             )
         )
-    names = [f"{each.section.title}: {each.name}" for each in found.columns]
+    names = [
+        f"{each.section.title}: {each.name}"
+        + ("" if each.shared_n is None else f", n {each.shared_n}")
+        for each in found.columns
+    ]
     return Board(names, rows)
 
 
@@ -79,4 +84,6 @@ def _cell(column: Column, run: int, z_score: float | None) -> BoardCell:
     # Two standard deviations to either side are the ends of the shades.
     z_shade = None if z_score is None else min(max((z_score + 2) / 4, 0.0), 1.0)
     ends = interval(value.ci_low, value.ci_high)
+    if column.shared_n is None:
+        ends = f"{ends}, n {coverage(value)}".removeprefix(", ")
     return BoardCell(shown(value), ends, number(z_score), z_score, shade, z_shade)

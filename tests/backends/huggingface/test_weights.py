@@ -12,7 +12,7 @@ import pytest
 
 from llmprof.backends import BackendOptions, create_backend
 from llmprof.backends.huggingface.model import LocalModel
-from llmprof.cli.app import main
+from llmprof.cli.start import main
 from llmprof.errors import (
     BackendError,
     LlmprofError,
