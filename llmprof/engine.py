@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,6 +29,7 @@ from llmprof.responses import (
     whole_characters,
 )
 
+_LOG = logging.getLogger(__name__)
 _LOOKUP_CHUNK = 500
 # Seconds between two polls of the cache for answers of another process.
 _SHORTEST_PAUSE = 0.1
@@ -159,7 +161,7 @@ class Engine:
 
     async def _share(self, backend: Backend, missing: dict[str, Request], ledger: Ledger) -> None:
         """Claim and send requests in parts; poll the cache for those claimed by other processes."""
-        pause, first = _SHORTEST_PAUSE, True
+        pause, first, told = _SHORTEST_PAUSE, True, False
         while missing:
             with self._cache.claims.claim(missing, first=first) as claimed:
                 mine = {key: missing.pop(key) for key in tuple(missing) if key in claimed}
@@ -170,6 +172,12 @@ class Engine:
             if claimed:
                 pause = _SHORTEST_PAUSE
             elif missing:
+                if pause == _LONGEST_PAUSE and not told:
+                    told = True
+                    _LOG.info(
+                        "llmprof: waiting for answers that another process asks for, %d now",
+                        len(missing),
+                    )
                 await anyio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
                 missing = await self._look_up(missing, ledger)

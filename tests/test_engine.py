@@ -1,5 +1,7 @@
 """The engine asks each question once, keeps every answer, and never keeps a failure."""
 
+import logging
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import anyio
@@ -207,3 +209,29 @@ def test_failures_for_several_reasons_let_the_run_go_on(tmp_path: Path) -> None:
     _, seen = answer(tmp_path, backend, requests)
     assert seen[-1].failures.keys() == {"HTTP40", "HTTP41"}
     assert seen[-1].failures[f"HTTP4{len(str(requests[0])) % 2}"] == str(requests[0])
+
+
+def test_a_wait_for_another_process_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once, after a while: it may be stopped, and then nothing moves."""
+    monkeypatch.setattr("llmprof.engine._LONGEST_PAUSE", 0.1)
+    caplog.set_level(logging.INFO, "llmprof")
+    backend = ScriptedBackend()
+
+    async def run() -> list[Answer]:
+        with open_cache(tmp_path) as other, open_cache(tmp_path) as cache:
+            engine = Engine(cache, [backend])
+            claim = other.claims.claim(engine._keys(REQUESTS[:3]))
+            claim.__enter__()
+            async with anyio.create_task_group() as group:
+                group.start_soon(release, claim)
+                return await engine.answer(REQUESTS[:3])
+
+    async def release(claim: AbstractContextManager[object]) -> None:
+        await anyio.sleep(0.5)
+        claim.__exit__(None, None, None)
+
+    assert len(anyio.run(run)) == len(backend.asked) == 3
+    told = [record.getMessage() for record in caplog.records]
+    assert told == ["llmprof: waiting for answers that another process asks for, 3 now"]

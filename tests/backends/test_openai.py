@@ -219,6 +219,17 @@ def test_a_server_that_is_not_ready_says_so(path: str) -> None:
         _ = (asked := backend(address)).identity, asked.capabilities
 
 
+def test_a_server_that_asks_for_patience_before_the_work_says_so_at_once() -> None:
+    async def busy(request: web.Request) -> web.Response:
+        error = {"message": "Too many requests"}
+        return web.json_response({"error": error}, status=429, headers={"Retry-After": "500"})
+
+    app = web.Application()
+    app.router.add_get("/v1/models", busy)
+    with serve(app) as address, pytest.raises(BackendError, match="429: Too many requests"):
+        _ = backend(address).identity
+
+
 def test_texts_are_embedded_in_smaller_batches_where_a_server_takes_few() -> None:
     server = OpenAIServer()
     sizes: list[int] = []

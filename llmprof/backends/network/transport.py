@@ -71,6 +71,7 @@ _WHOLE_ANSWER = 2.0
 _LONGEST_BATCH = 500
 # A short time limit, since the user waits for the work to start.
 _ATTEMPTS_NOW = 4
+_PATIENCE_NOW_SECONDS = 20.0
 
 _Answers: TypeAlias = Sequence[tuple[int, Outcome]]
 
@@ -168,7 +169,9 @@ class Transport:
             )
         with client:
             try:
-                return replace(self._retries, attempts=_ATTEMPTS_NOW).run_now(attempt)
+                return replace(
+                    self._retries, attempts=_ATTEMPTS_NOW, patience_seconds=_PATIENCE_NOW_SECONDS
+                ).run_now(attempt)
             except UnreachableFault as fault:
                 message = str(fault)
         raise BackendError(message)
