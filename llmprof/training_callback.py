@@ -26,8 +26,11 @@ from llmprof.results.series import SeriesPlace, series_names
 from llmprof.safe_text import printable
 
 _EVENTS = ("save", "epoch")
-# Options that name another model.
-_NOT_IN_TRAINING = {"model", "checkpoints", "adapter", "step", "backend", "texts"}
+# Options that name or load another model, or ask for several runs.
+_NOT_IN_TRAINING = {
+    *("model", "checkpoints", "adapter", "step", "backend", "texts", "vary"),
+    *("revision", "dtype", "quantize", "device_map", "trust_remote_code"),
+}
 
 
 class ProfileCallback(TrainerCallback):
@@ -51,7 +54,7 @@ class ProfileCallback(TrainerCallback):
 
     Raises:
         LlmprofError: with what was wrong and what to do; only before the first step. Later errors
-            of a profile are reported, and the training continues.
+            of a profile, and a lack of time, are reported, and the training continues.
     """
 
     def __init__(
@@ -89,6 +92,7 @@ class ProfileCallback(TrainerCallback):
         self._job = profile_job(self._options)
         check_track(self._options.track)
         self._latest: int | None = None
+        self._has_results = False
         self._longest = 0.0
 
     def on_train_begin(
@@ -102,8 +106,12 @@ class ProfileCallback(TrainerCallback):
         if state.is_world_process_zero:
             self.series = self._series_name(args, resumed=state.global_step > 0)
         if state.global_step == 0:
-            self._profile(args, state, kwargs["model"])
-            self._tell_costs(args, state)
+            try:
+                self._profile(args, state, kwargs["model"])
+            except OutOfTimeError as error:
+                self._tell_unprofiled(state, error)
+            else:
+                self._tell_costs(args, state)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -129,7 +137,7 @@ class ProfileCallback(TrainerCallback):
         # The trainer may have loaded the best model by now, which is from an earlier step.
         if not args.load_best_model_at_end:
             self._profile_or_tell(args, state, kwargs["model"])
-        if state.is_world_process_zero and self._latest is not None:
+        if state.is_world_process_zero and self._has_results:
             self._say(
                 f"profiling took {self.seconds:.0f} s; read it with `llmprof report --series "
                 f"{self.series} --db {self._job.db}`"
@@ -151,7 +159,7 @@ class ProfileCallback(TrainerCallback):
         except TrackerError as error:
             self._say(str(error))
         except LlmprofError as error:
-            self._say(f"step {state.global_step} is not profiled: {error}")
+            self._tell_unprofiled(state, error)
 
     def _profile(self, args: TrainingArguments, state: TrainerState, model: Any) -> None:
         """Profile on the first process, while the others wait."""
@@ -190,6 +198,7 @@ class ProfileCallback(TrainerCallback):
                 self._job, place=SeriesPlace(str(self.series), step), backend_options=options
             )
             run_id = run_profile(job, check_time, HuggingFaceBackend(options, live))
+            self._has_results = True
             # Within, since a tracker may draw random names.
             track_run(job.db, run_id, self._options.track, series=self.series, step=step)
 
@@ -216,6 +225,9 @@ class ProfileCallback(TrainerCallback):
         planned = _planned(args, state, self._every, self._on)
         more = "" if planned is None else f"; {planned} more, about {planned * self.seconds:.0f} s"
         self._say(f"profiling step 0 took {self.seconds:.1f} s{more}")
+
+    def _tell_unprofiled(self, state: TrainerState, error: LlmprofError) -> None:
+        self._say(f"step {state.global_step} is not profiled: {error}")
 
     def _say(self, text: str) -> None:
         if not self._options.quiet:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import pytest
 import typer
@@ -16,8 +16,9 @@ import typer
 import llmprof
 from llmprof.cli.app import app
 from llmprof.errors import LlmprofError, UsageError
+from llmprof.jobs.benchmark.tasks import benchmark_job
 from llmprof.jobs.profile import ProfileJob, profile_job
-from llmprof.options import ProfileOptions
+from llmprof.options import BenchmarkOptions, InheritOptions, ProfileOptions, SelectOptions
 
 ROOT = Path(__file__).parents[1]
 
@@ -208,6 +209,16 @@ def test_option_means_what_it_means_on_the_command_line(
     assert made == job_of_command(monkeypatch, *arguments)
     if name != "quiet":
         assert made != job_of_python(monkeypatch, **beside)
+
+
+@pytest.mark.parametrize(
+    "options", [ProfileOptions, BenchmarkOptions, SelectOptions, InheritOptions]
+)
+def test_a_path_may_be_a_text(options: type[Any]) -> None:
+    kinds = {name: {*get_args(hint)} | {hint} for name, hint in get_type_hints(options).items()}
+    assert [name for name, each in kinds.items() if Path in each and str not in each] == []
+    if options is BenchmarkOptions:
+        assert benchmark_job(options(include_path="tasks")).include_path == Path("tasks")
 
 
 def test_defaults_are_those_of_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 import llmprof
 from llmprof import ProfileCallback, load_results
-from llmprof.errors import UnknownNameError, UsageError
+from llmprof.errors import LlmprofError, UnknownNameError, UsageError
 from llmprof.results import Store
 from llmprof.results.series import read_series
 from tests import trainings
@@ -154,9 +154,19 @@ def test_time_is_bounded(model: Path, tmp_path: Path, capfd: pytest.CaptureFixtu
                                             cache_dir=tmp_path / "other", quiet=False))  # fmt: skip
     assert "max_seconds is reached" in capfd.readouterr().err
     assert len(steps(tmp_path, "out-2")) < STEPS
-    with pytest.raises(Exception, match="max_seconds is reached"):
-        train(model, tmp_path / "out", callback(tmp_path, every=1, max_seconds=1e-6,
-                                                cache_dir=tmp_path / "third"))  # fmt: skip
+
+
+def test_too_little_time_for_step_0_does_not_end_the_training(
+    model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    made = callback(tmp_path, every=3, max_seconds=1e-6, quiet=False)
+    losses, _ = train(model, tmp_path / "out", made)
+    assert len(losses) == STEPS
+    said = capfd.readouterr().err
+    assert "step 0 is not profiled: " in said and "max_seconds is reached: no profile from" in said
+    assert "profiling step 0 took" not in said and "llmprof report" not in said
+    with pytest.raises(LlmprofError, match="absent"):
+        train(model, tmp_path / "out", callback(tmp_path, max_seconds=1e-6, data="absent"))
 
 
 def test_an_error_later_does_not_end_the_training(
@@ -187,6 +197,8 @@ def test_an_error_later_does_not_end_the_training(
         ({"on": "sometimes"}, "save, epoch"),
         ({"max_seconds": 0}, "above 0"),
         ({"model": "x"}, "remove it"),
+        ({"vary": "seed=0:1:2"}, "vary cannot be used with a model in training"),
+        ({"revision": "main"}, "revision cannot be used"),
         ({"profilers": "nonsense"}, "nonsense"),
         ({"limit": 0}, "limit is 0"),
     ],

@@ -6,13 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llmprof.backends.protocol import Sink
-from llmprof.datasets import Answered, Dataset
+from llmprof.datasets import Answered, Dataset, Written
 from llmprof.errors import CapabilityError
 from llmprof.requests import Generate, Request, RequestType
-from llmprof.responses import Completion, Failure
+from llmprof.responses import Completion
 
-# The error class for a prompt with fewer completions than others.
-ABSENT = "NoCompletion"
+# What providers say, too, when they do not know why a completion ended.
+UNKNOWN = "unknown"
+_REASONS = {True: "stop", False: "length", None: UNKNOWN}
+# Of the answers: a new one leaves out those in caches. 2: `finished` may be unknown.
+_VERSION = 2
 
 
 class CandidateBackend:
@@ -32,23 +35,35 @@ class CandidateBackend:
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        return {"backend": self.name, "sha256": self._sha256, "model": self.model}
+        return {
+            "backend": self.name,
+            "sha256": self._sha256,
+            "model": self.model,
+            "version": _VERSION,
+        }
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """The number of completions by prompt; one without any may be left out."""
+        return {text: len(written) for text, written in self._of_prompt.items()}
 
     async def answer(self, requests: Sequence[Request], seeds: Sequence[int], sink: Sink) -> None:
-        """Answer at once; a missing completion is a failure."""
-        await sink.deliver([(place, self._find(ask)) for place, ask in enumerate(requests)])
+        """Answer at once."""
+        await sink.deliver(
+            [(place, _answer(self._find(ask))) for place, ask in enumerate(requests)]
+        )
 
-    def _find(self, request: Request) -> Completion | Failure:
+    def _find(self, request: Request) -> Written:
         if not isinstance(request, Generate) or not isinstance(request.prompt, str):
             raise CapabilityError(f"backend {self.name!r} only answers plain-text prompts")
-        written = self._of_prompt.get(request.prompt, [])
-        if request.sample >= len(written):
-            return Failure(ABSENT, "there are fewer completions of this prompt")
-        found = written[request.sample]
-        return Completion(found.text, None, "length" if found.finished is False else "stop")
+        return self._of_prompt[request.prompt][request.sample]
 
     async def aclose(self) -> None:
         return None
+
+
+def _answer(found: Written) -> Completion:
+    return Completion(found.text, None, _REASONS[found.finished])
 
 
 def candidate_backends(dataset: Dataset[Answered]) -> list[CandidateBackend]:

@@ -129,13 +129,13 @@ def _own_file(file: SourceFile) -> Iterator[Prompt]:
 
 def _prompt(record: Record) -> Prompt:
     """The first text that is not blank, under the record's own id if it has one."""
-    text = _instruction(record) or _text(record, PROMPT_FIELDS, _is_text)
+    text = instruction_of(record) or _text(record, PROMPT_FIELDS, _is_text)
     names = (record.values.get(name) for name in ("id", "qid"))
     name = next((each for each in names if each not in (None, "")), record.line)
     return Prompt(str(name), text)
 
 
-def _instruction(record: Record) -> str | None:
+def instruction_of(record: Record) -> str | None:
     """The instruction and what it works on, an empty line between them; None without one."""
     if any(_is_text(record.values.get(field)) for field in ("prompt", "text")):
         return None

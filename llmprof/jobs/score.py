@@ -140,8 +140,8 @@ def _prepared(
 def score_lines(db: Path, run_id: str) -> Iterator[str]:
     """One JSON object per text of a run of `llmprof score`, in the order of its file.
 
-    `id`, `text`, `scorer` and every score by its attribute's name; a text without scores has
-    `unscored` instead: the scorer's refusal, its failure, or EMPTY.
+    `source`, the file, database or run, `id`, `text`, `scorer` and every score by its attribute's
+    name; a text without scores has `unscored` instead: the scorer's refusal, its failure, or EMPTY.
 
     Raises:
         StoreError: the database cannot be read.
@@ -151,7 +151,12 @@ def score_lines(db: Path, run_id: str) -> Iterator[str]:
         samples = read_samples(store, run_id, prompts=False)
     for each in samples:
         unscored = {} if each.scores else {"unscored": each.error_class or "EMPTY"}
-        line = {"id": each.sample_id, "text": each.response, "scorer": scorer}
+        line = {
+            "source": each.dataset,
+            "id": each.sample_id,
+            "text": each.response,
+            "scorer": scorer,
+        }
         yield json.dumps({**line, **each.scores, **unscored}, ensure_ascii=False)
 
 

@@ -90,8 +90,10 @@ def _completions(store: Store, run: RunRow) -> Iterator[Prompt]:
         if sample.profiler not in written:
             written[sample.profiler] = _has_texts(run, sample.profiler)
         if written[sample.profiler] and sample.response and sample.response.strip():
-            place = (run.id, sample.profiler, sample.dataset, sample.sample_id, sample.sample_index)
-            yield Prompt("/".join(map(str, place)), sample.response)
+            # A selection has one sample of each number from each of its models.
+            model = [sample.group] if run.command == "select" else []
+            place = [run.id, sample.profiler, sample.dataset, sample.sample_id, *model]
+            yield Prompt("/".join(map(str, [*place, sample.sample_index])), sample.response)
 
 
 def _has_texts(run: RunRow, name: str) -> bool:

@@ -19,7 +19,7 @@ from llmprof.options.profiling import SystemPrompt
 BENCHMARK_SEED = 1234
 
 TaskFolder = Annotated[
-    Path | None,
+    str | Path | None,
     Option(
         "Folder of your own task files; they override lm-eval's.",
         panel=Panel.TASKS,

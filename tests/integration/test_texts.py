@@ -69,7 +69,6 @@ def test_a_file_has_the_profile_of_the_model_that_wrote_it(
         (
             {
                 "messages": [
-                    {"role": "system", "content": "s"},
                     {"role": "user", "content": "a"},
                     {"role": "assistant", "content": "b c"},
                 ]

@@ -91,7 +91,7 @@ def benchmark_job(options: BenchmarkOptions, configured: Collection[str] = ()) -
         backend_options=backend_options(options, cache_dir, options.model),
         db=database_file(options.db),
         cache_dir=cache_dir,
-        include_path=options.include_path,
+        include_path=_folder(options.include_path),
         num_fewshot=options.num_fewshot,
         limit=options.limit,
         seed=options.seed,
@@ -100,6 +100,10 @@ def benchmark_job(options: BenchmarkOptions, configured: Collection[str] = ()) -
         confirm_run_unsafe_code=options.confirm_run_unsafe_code,
         name=None if options.name is None else check_name(options.name),
     )
+
+
+def _folder(include_path: str | Path | None) -> Path | None:
+    return None if include_path is None else Path(include_path).expanduser()
 
 
 def require_lm_eval() -> None:
@@ -163,7 +167,7 @@ class TaskSelection:
 
 def list_tasks(
     tasks: str | Sequence[str] | None,
-    include_path: Path | None = None,
+    include_path: str | Path | None = None,
     cache_dir: str | Path | None = None,
 ) -> list[tuple[str, str]]:
     """Name and kind (`group`, `tag` or `task`) of everything that matches; of all when None.
@@ -173,7 +177,7 @@ def list_tasks(
     """
     patterns = ("*",) if tasks is None else names_in(tasks, "--tasks")
     prepare_process()
-    manager = task_manager(patterns, include_path, cache_folder(cache_dir))
+    manager = task_manager(patterns, _folder(include_path), cache_folder(cache_dir))
     names = manager.match_tasks(list(patterns))
     if not names:
         raise _unknown(", ".join(patterns), manager)

@@ -196,6 +196,8 @@ def inherit_job(options: InheritOptions, configured: Collection[str] = ()) -> In
         if given is not None:
             raise UsageError("--candidates and --teachers exclude each other; give one")
         teachers = ()
+    # With existing candidates, the student still samples as these say.
+    configured = {*configured, "temperature", "top_p", "max_new_tokens"}
     student = Student(_student_options(options, cache_dir), cache_dir)
     form = _format(student, options, recipe)
     folder = Path(options.output).expanduser()

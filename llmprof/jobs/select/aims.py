@@ -46,9 +46,26 @@ def parse_aims(text: str, direction: str = "max") -> tuple[Aim, ...]:
 
     Raises:
         UnknownNameError: unknown direction. UsageError: a target is missing, or a weight is
-            missing, not a number, or not above 0.
+            missing, not a number, not above 0, or of a single target.
     """
-    return tuple(_aim(part.strip(), text, direction) for part in text.split("+"))
+    aims = tuple(_aim(part.strip(), text, direction) for part in text.split("+"))
+    if len(aims) == 1 and aims[0].weight != 1:
+        raise UsageError(f"--target {text!r}: a single target needs no weight; remove it")
+    return aims
+
+
+def check_weights(aims: Sequence[Aim], combine: str) -> None:
+    """Refuse weights where they have no effect.
+
+    Raises:
+        UsageError: there are some.
+    """
+    weighted = [aim.text for aim in aims if aim.weight != 1]
+    if weighted and combine == PARETO:
+        raise UsageError(
+            f"--combine pareto uses no weights; remove that of --target {weighted[0]}, or choose "
+            "--combine weights"
+        )
 
 
 def _aim(part: str, text: str, direction: str) -> Aim:

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from llmprof.backends.candidate_file import UNKNOWN
 from llmprof.datasets import Prompt
+from llmprof.datasets.completions import Conversation
 from llmprof.jobs.select.job import Drawing
 from llmprof.metrics.samples import Sample
 from llmprof.options import PromptOptions
@@ -33,7 +35,22 @@ def put(
 ) -> str | tuple[Message, ...]:
     """The prompt as sent to the model; `chat` and `system_role` are those of its backend."""
     ask = continuation_prompt if drawing.continuation else question_prompt
-    return ask(item.text, options, chat=chat, system_role=system_role)
+    asked = ask(item.text, options, chat=chat, system_role=system_role)
+    if isinstance(item, Conversation) and not isinstance(asked, str):
+        return _converse(item.messages, options.system_prompt, system_role=system_role)
+    return asked
+
+
+def _converse(
+    turns: tuple[Message, ...], system_prompt: str | None, *, system_role: bool
+) -> tuple[Message, ...]:
+    """The conversation, after its own system message or else the system prompt."""
+    if system_prompt and turns[0].role != "system":
+        turns = (Message("system", system_prompt), *turns)
+    if system_role or turns[0].role != "system":
+        return turns
+    system, first, *others = turns
+    return (replace(first, content=f"{system.content}\n\n{first.content}"), *others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +58,8 @@ class Sampler:
     """States the requests to one model for a prompt, and to scorers for its completions.
 
     `label` tells the model from others; `chat` and `system_role` are as of its backend. Each
-    completion is given the scores in `scores`.
+    completion is given the scores in `scores`. Where the completions exist already, `existing` is
+    their number by the prompt's text.
     """
 
     label: str
@@ -50,9 +68,14 @@ class Sampler:
     chat: bool
     system_role: bool = True
     scores: tuple[CompletionScores, ...] = ()
+    existing: Mapping[str, int] | None = None
+
+    def count(self, item: Prompt) -> int:
+        """The number of completions of the prompt: `k`, or as many as exist."""
+        return self.drawing.k if self.existing is None else self.existing.get(item.text, 0)
 
     def requests(self, item: Prompt) -> list[Generate]:
-        """`k` requests for completions of the prompt."""
+        """A request for each completion of the prompt."""
         sampling = Sampling(
             max_new_tokens=self.options.max_new_tokens,
             temperature=self.drawing.temperature,
@@ -60,7 +83,7 @@ class Sampler:
             seed=self.options.seed,
         )
         prompt = put(item, self.drawing, self.options, chat=self.chat, system_role=self.system_role)
-        return [Generate(prompt, sampling, draw) for draw in range(self.drawing.k)]
+        return [Generate(prompt, sampling, draw) for draw in range(self.count(item))]
 
     @property
     def has_follow_up(self) -> bool:
@@ -80,10 +103,11 @@ class Sampler:
 
         `answers` are those to `requests`, then those to `follow_up`.
         """
-        completions = answers[: self.drawing.k]
+        count = self.count(item)
+        completions = answers[:count]
         pool = list(_completions(item, self.label, completions))
         texts = _distinct_texts(completions)
-        following = iter(answers[self.drawing.k :])
+        following = iter(answers[count:])
         for each in self.scores:
             if each.request is None:
                 read = [each.read(answer) for answer in completions]
@@ -113,12 +137,16 @@ def _completions(item: Prompt, label: str, answers: Sequence[Answer]) -> Iterato
             if done is None
             else {
                 "generated_tokens": None if done.token_count is None else float(done.token_count),
-                "finished": float(done.finish_reason != "length"),
+                "finished": _finished(done),
             },
             group=label,
             cache_key=answer.key,
             error_class=_failure(answer),
         )
+
+
+def _finished(done: Completion) -> float | None:
+    return None if done.finish_reason == UNKNOWN else float(done.finish_reason != "length")
 
 
 def _distinct_texts(answers: Sequence[Answer]) -> list[str]:

@@ -57,7 +57,7 @@ def _kind_of(name: str) -> RequestType:
 
 
 _WORDS = frozenset({"AND", "OR", "NOT", "IS", "NULL", "BETWEEN", "IN"})
-_COMPARISONS = frozenset({"<", "<=", ">", ">=", "=", "==", "!=", "<>"})
+_COMPARISONS = frozenset({"<", "<=", ">", ">=", "=", "==", "!=", "<>", "IS", "BETWEEN", "IN"})
 _TOKEN = re.compile(
     r"""\s*(?: (?P<name>[A-Za-z_][A-Za-z0-9_#]*) | "(?P<quoted>[^"]*)"
            | (?P<number>-?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)(?![\w.])
@@ -129,14 +129,26 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
 
 def _refuse_chains(tokens: Sequence[tuple[str, str]], text: str) -> None:
     """Refuse `0 < a < 1`: SQL reads it as `(0 < a) < 1`, which is nearly always true."""
-    compared = False
+    # By open parenthesis: whether what they hold is a condition, and whether its last part is one.
+    held, compared = [False], [False]
+    between = False
     for kind, value in tokens:
-        if value in ("AND", "OR", "(", ")"):
-            compared = False
-        elif kind == "mark" and value in _COMPARISONS:
-            if compared:
+        if kind == "name":
+            continue
+        condition = value in _COMPARISONS
+        if value == "(":
+            held.append(False)
+            compared.append(False)
+        elif value == ")" and len(held) > 1:
+            condition = held.pop()
+            compared.pop()
+        elif value == "OR" or (value == "AND" and not between):
+            held[-1], compared[-1] = True, False
+        between = value == "BETWEEN" or (between and value != "AND")
+        if condition:
+            if compared[-1]:
                 raise _fault(text, "comparisons cannot be chained: join two by AND, or use BETWEEN")
-            compared = True
+            held[-1] = compared[-1] = True
 
 
 def _fault(text: str, problem: str) -> UsageError:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from llmprof.datasets import Answered, Dataset, Written, load_completions
 from llmprof.errors import DataError, DataNotFoundError, StoreError, UnknownNameError
@@ -43,6 +44,14 @@ def load_candidates(name: str, db: Path, limit: int | None = None) -> Dataset[An
     if not found:
         raise DataError(f"run {run.id} contains no completions; give a run of select or profile")
     items = [Answered(key, prompt, tuple(each)) for prompt, (key, each) in found.items()]
-    content = json.dumps([asdict(item) for item in items]).encode()
+    content = json.dumps([_content(item) for item in items]).encode()
     sha256 = hashlib.sha256(content).hexdigest()
     return Dataset(run.id, f"run:{run.id}", sha256, tuple(items[:limit]))
+
+
+def _content(item: Answered) -> dict[str, Any]:
+    return {
+        "id": item.id,
+        "text": item.text,
+        "completions": [asdict(each) for each in item.completions],
+    }

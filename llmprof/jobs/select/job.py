@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from llmprof.backends.candidate_file import most_per_prompt
 from llmprof.backends.registry import advice_on
 from llmprof.datasets import Answered, Dataset
 from llmprof.errors import UnknownNameError, UsageError
-from llmprof.jobs.select.aims import Aim, parse_aims
+from llmprof.jobs.select.aims import Aim, check_weights, parse_aims
 from llmprof.jobs.select.criteria import Constraint, kinds_of
 from llmprof.jobs.select.given import load_candidates
 from llmprof.jobs.select.training_file import FORMATS
@@ -39,6 +39,11 @@ from llmprof.profilers import CompletionScores, completion_scores
 from llmprof.requests import DescribeText, LogLikelihood, RequestType, Toxicity
 
 _DEFAULT_PROMPTS = ProfilerOptions().text_dataset
+# Options about prompts and completions that a file of candidates already has.
+_OF_SAMPLING = (
+    *("models", "prompts", "text_dataset", "k", "continuation"),
+    *("temperature", "top_p", "max_new_tokens"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,7 @@ class Choice:
 
     Raises:
         UnknownNameError: there is no such metric, direction or baseline.
+        UsageError: a weight has no effect.
     """
 
     target: str
@@ -79,6 +85,7 @@ class Choice:
 
     def __post_init__(self) -> None:
         kinds_of(aim.metric for aim in self.aims)
+        check_weights(self.aims, self.combine)
         _check("direction", self.direction, DIRECTIONS)
         if self.baseline is not None:
             _check("baseline", self.baseline, BASELINES)
@@ -191,7 +198,7 @@ def select_job(options: SelectOptions, configured: Collection[str] = ()) -> Sele
     if options.prompts is not None and options.text_dataset is not None:
         raise UsageError("--prompts and --text-dataset exclude each other; give one")
     cache_dir = cache_folder(options.cache_dir)
-    given = _given(options)
+    given = _given(options, configured)
     first, *also = parse_aims(options.target, options.direction)
     choice = Choice(
         first.metric,
@@ -242,17 +249,18 @@ def _models(options: SelectOptions) -> tuple[str | None, ...]:
     return (None,) if options.models is None else names_in(options.models, "--models")
 
 
-def _given(options: SelectOptions) -> Dataset[Answered] | None:
+def _given(options: SelectOptions, configured: Collection[str]) -> Dataset[Answered] | None:
     """The existing candidates, if the user gives any."""
     if options.candidates is None:
         return None
-    for name in ("models", "prompts", "text_dataset"):
-        if getattr(options, name) is not None:
+    defaults = {each.name: each.default for each in fields(SelectOptions)}
+    for name in _OF_SAMPLING:
+        if getattr(options, name) != defaults[name] and name not in configured:
             raise UsageError(
                 f"--candidates already has prompts and completions, so --{name.replace('_', '-')} "
                 f"is not used; remove one of them"
             )
-    return load_candidates(options.candidates, database_file(options.db), options.limit)
+    return load_candidates(str(options.candidates), database_file(options.db), options.limit)
 
 
 def _drawing(options: SelectOptions, given: Dataset[Answered] | None) -> Drawing:

@@ -60,6 +60,12 @@ class SelectSetup:
     def labels(self) -> list[str]:
         return [source.label for source in self.sources]
 
+    @property
+    def counts(self) -> list[list[int]]:
+        """The number of completions by model and prompt."""
+        items = self.dataset.items
+        return [[source.sampler.count(item) for item in items] for source in self.sources]
+
 
 def prepare(job: SelectJob) -> SelectSetup:
     """Load the prompts and create the backends, without sending requests.
@@ -152,7 +158,7 @@ def protocol_version(job: SelectJob, setup: SelectSetup) -> str:
 
 def _load(job: SelectJob) -> Dataset[Prompt]:
     if (given := job.given) is not None:
-        prompts = tuple(Prompt(item.id, item.text) for item in given.items)
+        prompts = tuple(item.prompt for item in given.items)
         return Dataset(given.name, given.source, given.sha256, prompts)
     if not isinstance(job.prompts, Path):
         return load_prompts(job.prompts, job.data)
@@ -177,7 +183,8 @@ def _sources(job: SelectJob) -> list[Source]:
             label,
             job.drawing,
             job.options,
-            **_roles(backend),
+            chat=backend.chat,
+            system_role=takes_system_message(backend),
             scores=job.completion_scores,
         )
         sources.append(Source(backend, sampler))
@@ -196,6 +203,7 @@ def _given_sources(job: SelectJob, given: Dataset[Answered]) -> list[Source]:
                 as_texts,
                 chat=False,
                 scores=job.completion_scores,
+                existing=backend.counts,
             ),
         )
         for backend in candidate_backends(given)

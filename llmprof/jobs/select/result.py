@@ -30,17 +30,18 @@ _NONE = -1
 class CandidatePools:
     """The candidates of each prompt, in the prompts' order; each iteration reads them from disk.
 
-    Each spool holds `per_prompt` candidates of every prompt; those of the first come first.
+    Each spool holds as many of every prompt as its `counts` say; those of the first come first.
     """
 
-    def __init__(self, spools: Sequence[SampleSpool], per_prompt: int) -> None:
+    def __init__(self, spools: Sequence[SampleSpool], counts: Sequence[Sequence[int]]) -> None:
         self._spools = spools
-        self._per_prompt = per_prompt
+        self._counts = counts
 
     def __iter__(self) -> Iterator[Pool]:
         streams = [iter(spool) for spool in self._spools]
-        while pool := [sample for stream in streams for sample in islice(stream, self._per_prompt)]:
-            yield pool
+        for counts in zip(*self._counts, strict=True):
+            parts = zip(streams, counts, strict=True)
+            yield [sample for stream, count in parts for sample in islice(stream, count)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,30 +83,34 @@ class _Sampling:
     async def run(self) -> CandidatePools:
         """The candidates of each prompt, with all their scores."""
         began = time.monotonic()
-        setup, k = self._setup, self._job.drawing.k
+        setup, counts = self._setup, self._setup.counts
         scorers = [each for each in (setup.text_metrics, setup.scorer) if each is not None]
         with open_cache(self._job.cache_dir) as cache:
             async with closing_backends(scorers):
-                spools = [await self._sample(source, cache) for source in setup.sources]
-            pools = CandidatePools(spools, k)
+                spools = [
+                    await self._sample(source, sum(total), cache)
+                    for source, total in zip(setup.sources, counts, strict=True)
+                ]
+            pools = CandidatePools(spools, counts)
             if (likelihood := setup.likelihood) is not None:
-                per_prompt = k * len(spools)
                 scored = await self._score_likelihood(likelihood, pools, cache)
-                pools = CandidatePools([scored], per_prompt)
+                pools = CandidatePools(
+                    [scored], [[sum(each) for each in zip(*counts, strict=True)]]
+                )
         self._seconds = time.monotonic() - began
         return pools
 
     def _spool(self) -> SampleSpool:
         return self._spools.enter_context(closing(SampleSpool(self._job.db.parent)))
 
-    async def _sample(self, source: Source, cache: ResponseCache) -> SampleSpool:
+    async def _sample(self, source: Source, total: int, cache: ResponseCache) -> SampleSpool:
         """One model's completions of all prompts, scored while it generates more."""
         setup, items = self._setup, self._setup.dataset.items
         spool = self._spool()
         texts = [] if setup.text_metrics is None else [setup.text_metrics]
         scorers = {} if setup.scorer is None else {setup.scorer.name: setup.scorer}
         engine = Engine(cache, [source.backend, *texts], scorers=scorers)
-        progress = WholeProgress(len(items) * self._job.drawing.k, self._listener)
+        progress = WholeProgress(total, self._listener)
         async with closing_backends([source.backend]):
             for window in windows(source.sampler, items):
                 progress.begin(window)

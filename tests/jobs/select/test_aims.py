@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmprof.errors import LlmprofError
+from llmprof.errors import LlmprofError, UsageError
 from llmprof.jobs.select import Choice, choose
 from llmprof.jobs.select.aims import Aim, merits, parse_aims
 from tests.jobs.select.pools import candidate
@@ -46,7 +46,14 @@ def test_a_diverse_choice_keeps_new_words_of_the_better_half() -> None:
     assert [each.kept.response for each in chosen if each] == ["a b c", "d e f"]
 
 
-@pytest.mark.parametrize("text", ["", "mtld+", "mtld*0", "mtld*x", "mtld:up", "mtld*-1"])
+@pytest.mark.parametrize("text", ["", "mtld+", "mtld*0", "mtld*x", "mtld:up", "mtld*-1", "mtld*2"])
 def test_a_target_that_is_no_target_is_refused(text: str) -> None:
     with pytest.raises(LlmprofError, match="--target"):
         parse_aims(text)
+
+
+def test_weights_of_which_pareto_has_no_use_are_refused() -> None:
+    first, *also = parse_aims("mtld+n_tokens:min*2")
+    with pytest.raises(UsageError, match=r"--target n_tokens:min\*2, or choose --combine weights"):
+        Choice(first.metric, also=tuple(also), combine="pareto")
+    assert Choice(first.metric, also=tuple(also)).aims[1].weight == 2
