@@ -12,14 +12,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
+# Where copies that are not waited for are in order: from Apple's `mps`, one may be read before it
+# is made.
+_ORDERED = frozenset({"cuda"})
+
 
 def to_device(values: torch.Tensor, device: Any) -> torch.Tensor:
     """The values on a device; on a GPU they are there for whatever it is given next."""
     import torch
 
+    if values.device.type != "cpu" or torch.device(device).type not in _ORDERED:
+        return values.to(device)
     # Only pinned memory is copied without waiting.
-    pinned = values.device.type == "cpu" and torch.device(device).type == "cuda"
-    return (values.pin_memory() if pinned else values).to(device, non_blocking=True)
+    pinned = values.pin_memory() if torch.cuda.is_available() else values
+    return pinned.to(device, non_blocking=True)
 
 
 class CpuCopies:
@@ -28,7 +34,9 @@ class CpuCopies:
     def __init__(self, *values: torch.Tensor) -> None:
         import torch
 
-        self._copies = [each.to("cpu", non_blocking=True) for each in values]
+        self._copies = [
+            each.to("cpu", non_blocking=each.device.type in _ORDERED) for each in values
+        ]
         gpus = {each.device for each in values if each.is_cuda}
         self._made = [torch.cuda.current_stream(gpu).record_event() for gpu in gpus]
 

@@ -14,7 +14,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from llmprof.backends import BackendOptions
-from llmprof.backends.huggingface import log_likelihood
+from llmprof.backends.huggingface import gpu_copies, log_likelihood
 from llmprof.backends.huggingface.backend import HuggingFaceBackend
 from llmprof.backends.huggingface.decoder import Decoder
 from llmprof.backends.huggingface.gpu_copies import CpuCopies, to_device
@@ -47,6 +47,11 @@ class Copies(TorchDispatchMode):
         if source == "meta":
             return torch.zeros(args[0].shape, dtype=args[0].dtype)
         return func(*args, **kwargs)
+
+
+@pytest.fixture(autouse=True)
+def meta_is_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu_copies, "_ORDERED", {"meta"})
 
 
 @contextmanager
@@ -122,6 +127,16 @@ def test_steps_do_not_wait_for_the_tokens_drawn(sampling: Sampling) -> None:
             tokens = sampler.draw(torch.empty((3, 50), device="meta"))
     assert tokens.shape == (3,)
     assert "meta to cpu" not in made.noted
+
+
+def test_other_devices_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Apple's, from which a copy may be read before it is made."""
+    monkeypatch.setattr(gpu_copies, "_ORDERED", {"cuda"})
+    values = torch.empty(3, device="meta")
+    with Copies(), pytest.raises(AssertionError, match="from meta to cpu waits"):
+        CpuCopies(values)
+    with Copies(), pytest.raises(AssertionError, match="from cpu to meta waits"):
+        to_device(torch.arange(3), "meta")
 
 
 def test_copies_are_of_the_same_values() -> None:
