@@ -140,8 +140,9 @@ def _prepared(
 def score_lines(db: Path, run_id: str) -> Iterator[str]:
     """One JSON object per text of a run of `llmprof score`, in the order of its file.
 
-    `source`, the file, database or run, `id`, `text`, `scorer` and every score by its attribute's
-    name; a text without scores has `unscored` instead: the scorer's refusal, its failure, or EMPTY.
+    `id`, `text`, `scorer` and every score by its attribute's name; a text without scores has
+    `unscored` instead: the scorer's refusal, its failure, or EMPTY. Of texts of several files or
+    runs, `source` comes first.
 
     Raises:
         StoreError: the database cannot be read.
@@ -149,14 +150,11 @@ def score_lines(db: Path, run_id: str) -> Iterator[str]:
     with Store(db, read_only=True) as store:
         scorer = read_run(store, run_id).backend
         samples = read_samples(store, run_id, prompts=False)
+    is_mixed = len({each.dataset for each in samples}) > 1
     for each in samples:
+        source = {"source": each.dataset} if is_mixed else {}
         unscored = {} if each.scores else {"unscored": each.error_class or "EMPTY"}
-        line = {
-            "source": each.dataset,
-            "id": each.sample_id,
-            "text": each.response,
-            "scorer": scorer,
-        }
+        line = {**source, "id": each.sample_id, "text": each.response, "scorer": scorer}
         yield json.dumps({**line, **each.scores, **unscored}, ensure_ascii=False)
 
 

@@ -235,7 +235,6 @@ def test_score_a_file_and_read_the_scores_back(data_dir: Path, tmp_path: Path) -
     assert again.stdout == output.read_text(encoding="utf-8")
     found = [json.loads(line) for line in again.stdout.splitlines()]
     assert [each["text"] for each in found] == texts
-    assert {each["source"] for each in found} == {"texts"}
     for line, expected in zip(found, lines[:20], strict=False):
         assert {name: line[name] for name in ATTRIBUTES} == {
             name: expected[name] for name in ATTRIBUTES
