@@ -4,7 +4,7 @@ runs."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,18 +132,16 @@ def _deviations(
     for metric, after in means[1].items():
         if metric not in means[0]:
             continue
+        before = means[0][metric]
+        pairs = paired(before.units, before.values, after.units, after.values)
         changes = {
             unit: (new - old) * after.scale
-            for unit, (old, new) in _paired(means[0][metric], after)
+            for unit, (old, new) in pairs
             if old is not None and new is not None and math.isfinite(new - old)
         }
         if len(changes) > 1:
             found[metric] = len(changes), deviation_of_changes(changes, after)
     return found
-
-
-def _paired(before: Mean, after: Mean) -> Iterable[tuple[str, tuple[float | None, float | None]]]:
-    return paired(before.units, before.values, after.units, after.values)
 
 
 def deviation_of_changes(changes: Mapping[str, float], measure: Mean) -> float:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from llmprof.backends.network.retries import (
     FatalFault,
@@ -37,8 +37,17 @@ class StrictModel(BaseModel):
     )
 
 
-# A score or a probability; texts and truth values are none.
-Share = Annotated[float, Field(strict=True, ge=0.0, le=1.0)]
+_SHARE = TypeAdapter[float](Annotated[float, Field(strict=True, ge=0.0, le=1.0)])
+
+
+def read_share(value: Any) -> float:
+    """A score or probability of an answer, from 0 to 1.
+
+    Raises:
+        ValueError: it is none; neither are texts and truth values.
+    """
+    return _SHARE.validate_python(value)
+
 
 _HIDDEN = "***"
 

@@ -9,13 +9,11 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from llmprof.backends.network.retries import RetryPolicy
 from llmprof.backends.network.server import (
     Server,
-    Share,
     address_or,
+    read_share,
     secret_from_environment,
 )
 from llmprof.backends.network.transport import Call, Transport
@@ -113,18 +111,11 @@ class ModerationBackend:
         return [self._server.understand(partial(_scores, answer), "a score for each category")]
 
 
-_SCORE = TypeAdapter[float](Share)
-
-
 def _scores(answer: Any) -> ToxicityScores:
     (result,) = answer["results"]
     given = result["category_scores"]
     # An older model lacks some categories.
-    scores = {
-        name: _SCORE.validate_python(given[name])
-        for name in CATEGORIES
-        if given.get(name) is not None
-    }
+    scores = {name: read_share(given[name]) for name in CATEGORIES if given.get(name) is not None}
     if not scores:
         raise ValueError("no category is known")
     return ToxicityScores(scores, details={"answer": answer})

@@ -9,13 +9,11 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from llmprof.backends.network.retries import FatalFault, RequestFault, RetryPolicy
 from llmprof.backends.network.server import (
     Server,
-    Share,
     address_or,
+    read_share,
     secret_from_environment,
 )
 from llmprof.backends.network.transport import Call, Transport
@@ -137,13 +135,10 @@ class PerspectiveBackend:
         return [self._transport.server.understand(read, "a score for each attribute")]
 
 
-_SCORE = TypeAdapter[float](Share)
-
-
 def _scores(answer: Any, attributes: Sequence[str]) -> ToxicityScores:
     given = answer["attributeScores"]
     return ToxicityScores(
-        {name: _SCORE.validate_python(given[name]["summaryScore"]["value"]) for name in attributes},
+        {name: read_share(given[name]["summaryScore"]["value"]) for name in attributes},
         details={"answer": answer},
     )
 
