@@ -6,11 +6,14 @@ https://platform.openai.com/docs/api-reference: `chat/completions`, `completions
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, partial
 from itertools import islice
 from typing import Any
 
+from llmprof.backends.llama_server import OWNER as LLAMA_SERVER
+from llmprof.backends.llama_server import forced_tokens
 from llmprof.backends.network.retries import PassingFault, RequestFault, RetryPolicy
 from llmprof.backends.network.server import (
     PROMPT_REFUSED,
@@ -29,10 +32,10 @@ from llmprof.backends.openai_answers import (
 from llmprof.backends.openai_logprobs import (
     PROBE,
     SCORING_WAYS,
-    ScoredPrompt,
-    Scoring,
+    ListedLogProbs,
+    PromptScorer,
+    no_beginning,
     scoring_of,
-    split_blanks,
 )
 from llmprof.backends.openai_parameters import LIMITS, TEMPLATE_FIELD, Parameters
 from llmprof.backends.protocol import BackendOptions, Sink
@@ -106,11 +109,17 @@ class OpenAIBackend:
     @cached_property
     def capabilities(self) -> frozenset[RequestType]:
         found: set[RequestType] = {Generate}
-        if self._scoring is not None:
+        if self._scorer is not None:
             found.add(LogLikelihood)
         if self._embeds:
             found.add(Embed)
         return frozenset(found)
+
+    @property
+    def no_whole_texts(self) -> str | None:
+        if self._scorer is None or self._scorer.whole_texts:
+            return None
+        return no_beginning(self._server)
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -163,15 +172,17 @@ class OpenAIBackend:
         return ListedModel(id=self._options.model)
 
     @cached_property
-    def _scoring(self) -> Scoring | None:
-        """How this server scores prompts; None if it does not."""
+    def _scorer(self) -> PromptScorer | None:
+        """How this server scores texts; None if it does not."""
+        bos_token = self._options.bos_token
         for way in SCORING_WAYS:
             answer = self._probe("/completions", {"prompt": PROBE, **way.fields})
-            try:
+            with suppress(ValueError):
                 if answer is not None and (scoring := scoring_of(way, answer)):
-                    return scoring
-            except ValueError:
-                continue
+                    return ListedLogProbs(scoring, self._post, self._server, bos_token)
+        if self._served.owned_by == LLAMA_SERVER:
+            with suppress(ValueError):
+                return forced_tokens(self._probe, self._post, self._server, bos_token)
         return None
 
     @cached_property
@@ -273,44 +284,8 @@ class OpenAIBackend:
         return list(self._transport.check_length(vectors))
 
     async def _score(self, request: LogLikelihood) -> list[Outcome]:
-        assert self._scoring is not None
-        scoring = self._scoring
-        context, continuation = request.context, request.continuation
-        if request.reading == "text":
-            context, continuation = split_blanks(context, continuation)
-        if request.reading == "rendered" and scoring.conditioned:
-            raise RequestFault(
-                "TokenBoundary", "the server begins a text that has its beginning-of-text token"
-            )
-        if not context and not scoring.conditioned:
-            context = self._bos_token
-        text = context + continuation
-        prompt = await self._scored(scoring, text)
-        end = scoring.end(prompt, text)
-        starts = prompt.starts_of(context, continuation) if context else [0]
-        if len(starts) == 1:
-            start = starts[0]
-        elif not starts and request.reading != "text":
-            raise RequestFault("TokenBoundary", "no token ends where the prompt does")
-        else:
-            start = scoring.end(await self._scored(scoring, context), context)
-        read = partial(prompt.between, start, end)
-        return [self._server.understand(read, "every log-probability")]
-
-    async def _scored(self, scoring: Scoring, text: str) -> ScoredPrompt:
-        answer = await self._post("/completions", prompt=text, **scoring.way.fields)
-        read = partial(scoring.read, answer)
-        return self._server.understand(read, "log-probabilities of the prompt")
-
-    @property
-    def _bos_token(self) -> str:
-        if self._options.bos_token is None:
-            raise BackendError(
-                f"{self._server.base_url} puts no beginning-of-text token before a prompt, so the "
-                "first token of a text has no log-probability; name the model's with --bos-token, "
-                "such as '<|endoftext|>'"
-            )
-        return self._options.bos_token
+        assert self._scorer is not None
+        return [await self._scorer.score(request)]
 
 
 def _record(completion: Completion, sampling: Sampling, left_out: Set[str]) -> Completion:

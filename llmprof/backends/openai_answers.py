@@ -95,10 +95,14 @@ class _Vectors(StrictModel):
 
 
 class ListedModel(StrictModel):
-    """An entry of the list of models; `root` names the file or model behind `id`."""
+    """An entry of the list of models; `root` names the file or model behind `id`.
+
+    `owned_by` is the provider, or the program for some servers.
+    """
 
     id: str = Field(min_length=1)
     root: str | None = None
+    owned_by: str | None = None
 
     @field_validator("id")
     @classmethod
@@ -107,7 +111,7 @@ class ListedModel(StrictModel):
             raise ValueError("the name of a model cannot be printed")
         return value
 
-    @field_validator("root", mode="before")
+    @field_validator("root", "owned_by", mode="before")
     @classmethod
     def _text_or_none(cls, value: Any) -> str | None:
         return value if isinstance(value, str) else None

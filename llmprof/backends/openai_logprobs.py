@@ -11,24 +11,21 @@ token may precede the generated one.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated, Any, Protocol
 
 from pydantic import Field
 
 from llmprof.backends.network.retries import RequestFault
-from llmprof.backends.network.server import StrictModel
+from llmprof.backends.network.server import Server, StrictModel
+from llmprof.backends.token_boundaries import ends_of, shown, split_blanks, start_of
+from llmprof.errors import BackendError
+from llmprof.requests import LogLikelihood
 from llmprof.responses import TokenLogProbs
 
 PROBE = "The capital of France is Paris."
-_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-# How some servers write a space and a line break in a token.
-_MARKERS = {"▁": " ", "Ġ": " ", "Ċ": "\n"}
-_BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
-_BYTES = re.compile(r"bytes:( ?(?:\\x[0-9a-f]{2})+)")
-_WORD = re.compile(r"\s*\S*")
 _MOST_ADDED = 2
 # The logarithm of a probability that was rounded up.
 _ABOVE_ZERO = 1e-4
@@ -61,82 +58,14 @@ class ScoredPrompt:
             raise ValueError("a token without a log-probability")
         return TokenLogProbs(sum(values), values, all(self.greedy[start:end]))
 
-    def ends_of(self, text: str) -> list[int]:
-        """The possible numbers of tokens of `text`; several if its last character is spread over
-        tokens."""
-        places = enumerate(_reach(self.texts, text, {0}, begins=True))
-        return [place for place, reached in places if len(text) in reached]
 
-    def starts_of(self, context: str, continuation: str) -> list[int]:
-        """The positions where `continuation` can begin after `context`.
-
-        There are several if a character is spread over tokens, and none if one token holds both
-        the end of the context and the beginning of the continuation.
-        """
-        whole = context + continuation
-        return [
-            place
-            for place, reached in enumerate(_reach(self.texts, whole, {0}, begins=True))
-            if len(context) in reached
-            and any(len(whole) in end for end in _reach(self.texts[place:], whole, {len(context)}))
-        ]
-
-
-def _reach(
-    tokens: Sequence[str | None], text: str, start: set[int], *, begins: bool = False
-) -> Iterator[set[int]]:
-    """How far in `text` the first 0, 1, 2, ... tokens can reach from `start`.
-
-    At the beginning of a text (`begins`), a tokenizer may add a space and show it or not.
-    """
-    reached = start
-    yield reached
-    for place, token in enumerate(tokens):
-        after = {end for position in reached for end in _ends(token, text, position)}
-        if begins and place == 0 and token:
-            after |= _ends(f" {token}", text, 0)
-            if token[0] == " " or _MARKERS.get(token[0]) == " ":
-                after |= _ends(token[1:], text, 0)
-        reached = after
-        yield reached
-
-
-def _ends(token: str | None, text: str, start: int) -> set[int]:
-    """Where in `text` a token that begins at `start` can end.
-
-    A part of a character shows as U+FFFD: it ends the character or not. A token of unknown text is
-    a word or its beginning.
-    """
-    if token is None:
-        word = _WORD.match(text, start)
-        return set(range(start + 1, word.end() + 1)) if word else set()
-    ends = {start}
-    for part in token:
-        if part == _REPLACEMENT:
-            ends |= {end + 1 for end in ends if end < len(text) and not text[end].isascii()}
-        else:
-            alike = (part, _MARKERS.get(part, part))
-            ends = {end + 1 for end in ends if text.startswith(alike, end)}
-    return ends
-
-
-def _shown(token: str) -> str:
-    """The text of a token, with U+FFFD for each byte of a part of a character."""
-    if byte := _BYTE.fullmatch(token):
-        value = int(byte[1], 16)
-        return chr(value) if value < 0x80 else _REPLACEMENT
-    if found := _BYTES.fullmatch(token):
-        return re.sub(r"\\x[0-9a-f]{2}", _REPLACEMENT, found[1])
-    return token
-
-
-_LogProb = Annotated[float, Field(le=_ABOVE_ZERO)]
+LogProb = Annotated[float, Field(le=_ABOVE_ZERO)]
 
 
 class _Echoed(StrictModel):
     tokens: list[str]
-    token_logprobs: list[_LogProb | None]
-    top_logprobs: list[dict[str, _LogProb] | None] | None = None
+    token_logprobs: list[LogProb | None]
+    top_logprobs: list[dict[str, LogProb] | None] | None = None
 
 
 class _EchoChoice(StrictModel):
@@ -148,7 +77,7 @@ class _EchoAnswer(StrictModel):
 
 
 class _RankedToken(StrictModel):
-    logprob: _LogProb
+    logprob: LogProb
     rank: int = Field(ge=1)
     decoded_token: str | None = None
 
@@ -167,7 +96,7 @@ def _read_echo(answer: Any) -> ScoredPrompt:
     rivals = scored.top_logprobs or [None] * len(values)
     # A first token may be listed without its text.
     texts = [
-        _shown(token) if token or value is not None else None
+        shown(token) if token or value is not None else None
         for token, value in zip(scored.tokens, values, strict=True)
     ]
     return ScoredPrompt(
@@ -188,7 +117,7 @@ def _read_prompt_logprobs(answer: Any) -> ScoredPrompt:
         for place in _RankedAnswer.model_validate(answer).choices[0].prompt_logprobs
     ]
     return ScoredPrompt(
-        tuple(_shown(place.decoded_token or "") if place else None for place in places),
+        tuple(shown(place.decoded_token or "") if place else None for place in places),
         _log_probs([place.logprob if place else None for place in places]),
         tuple(place is not None and place.rank == 1 for place in places),
     )
@@ -251,7 +180,7 @@ class Scoring:
         Raises:
             RequestFault: the listed tokens do not match.
         """
-        ends = prompt.ends_of(text)
+        ends = ends_of(prompt.texts, text)
         usual = len(prompt.texts) - self.after
         if usual in ends:
             return usual
@@ -271,17 +200,96 @@ def scoring_of(way: ScoringWay, answer: Any) -> Scoring | None:
     scored = way.read(answer)
     for added in range(_MOST_ADDED, -1, -1):
         prompt = scored.without(added)
-        if ends := prompt.ends_of(PROBE):
+        if ends := ends_of(prompt.texts, PROBE):
             conditioned = prompt.log_probs[0] is not None
             return Scoring(way, added, len(prompt.texts) - ends[0], conditioned)
     return None
 
 
-def split_blanks(context: str, continuation: str) -> tuple[str, str]:
-    """Move trailing spaces of the context to the continuation, as lm-evaluation-harness does.
+class Post(Protocol):
+    """Posts the fields of a request about the model to a path, and returns the JSON answered."""
 
-    >>> split_blanks("The sky is ", "blue")
-    ('The sky is', ' blue')
+    def __call__(self, path: str, **fields: Any) -> Awaitable[Any]: ...
+
+
+class PromptScorer(Protocol):
+    """Scores texts with a server, in the server's own way."""
+
+    @property
+    def whole_texts(self) -> bool:
+        """Whether a text without context has a likelihood."""
+
+    async def score(self, request: LogLikelihood) -> TokenLogProbs:
+        """The score of the continuation.
+
+        Raises:
+            RequestFault: the server gives none.
+        """
+
+
+def no_beginning(server: Server) -> str:
+    """Why a text without context has no likelihood, for users."""
+    return (
+        f"{server.base_url} puts no beginning-of-text token before a prompt, so that the first "
+        "token of a text has no log-probability; name the model's with --bos-token, such as "
+        "'<|endoftext|>'"
+    )
+
+
+def beginning(bos_token: str | None, server: Server) -> str:
+    """What stands before a text without context.
+
+    Raises:
+        BackendError: nobody knows the beginning-of-text token.
     """
-    kept = context.rstrip()
-    return kept, context[len(kept) :] + continuation
+    if bos_token is None:
+        raise BackendError(no_beginning(server))
+    return bos_token
+
+
+def empty_continuation() -> RequestFault:
+    return RequestFault(
+        "EmptyContinuation", "the continuation has no token of its own after its context"
+    )
+
+
+class ListedLogProbs:
+    """Scores texts with a server that lists the log-probabilities of a prompt's tokens."""
+
+    def __init__(self, scoring: Scoring, post: Post, server: Server, bos_token: str | None) -> None:
+        self._scoring = scoring
+        self._post = post
+        self._server = server
+        self._bos_token = bos_token
+
+    @property
+    def whole_texts(self) -> bool:
+        return self._scoring.conditioned or self._bos_token is not None
+
+    async def score(self, request: LogLikelihood) -> TokenLogProbs:
+        context, continuation = request.context, request.continuation
+        if request.reading == "text":
+            context, continuation = split_blanks(context, continuation)
+        if request.reading == "rendered" and self._scoring.conditioned:
+            raise RequestFault(
+                "TokenBoundary", "the server begins a text that has its beginning-of-text token"
+            )
+        if not context and not self._scoring.conditioned:
+            context = beginning(self._bos_token, self._server)
+        text = context + continuation
+        prompt = await self._scored(text)
+        end = self._scoring.end(prompt, text)
+        exact = request.reading != "text"
+        start = await start_of(prompt.texts, context, continuation, self._count, exact=exact)
+        if start >= end:
+            raise empty_continuation()
+        read = partial(prompt.between, start, end)
+        return self._server.understand(read, "every log-probability")
+
+    async def _count(self, text: str) -> int:
+        return self._scoring.end(await self._scored(text), text)
+
+    async def _scored(self, text: str) -> ScoredPrompt:
+        answer = await self._post("/completions", prompt=text, **self._scoring.way.fields)
+        read = partial(self._scoring.read, answer)
+        return self._server.understand(read, "log-probabilities of the prompt")

@@ -94,13 +94,13 @@ def takes_system_message(backend: Backend) -> bool:
     return bool(getattr(backend, "system_role", True))
 
 
-def scores_whole_texts(backend: Backend) -> bool:
-    """Whether a text without context has a likelihood, if the backend answers `LogLikelihood`.
+def no_whole_texts(backend: Backend) -> str | None:
+    """Why a text without context has no likelihood, if the backend answers `LogLikelihood`.
 
-    True unless the backend has an attribute `whole_texts` that is false: an encoder-decoder only
-    scores answers given a prompt.
+    None if it has one: unless the backend has an attribute `no_whole_texts` that says otherwise.
     """
-    return bool(getattr(backend, "whole_texts", True))
+    reason = getattr(backend, "no_whole_texts", None)
+    return None if reason is None else str(reason)
 
 
 def device_of(backend: Backend) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 from llmprof.backends import Backend
 from llmprof.backends.protocol import (
     PolicyScorer,
-    scores_whole_texts,
+    no_whole_texts,
     takes_system_message,
 )
 from llmprof.backends.toxicity.recording import MissingTexts, ScoreRecorder
@@ -111,13 +111,13 @@ def model_facts(
             backend.chat,
             offered,
             system_role=takes_system_message(backend),
-            whole_texts=scores_whole_texts(backend),
+            whole_texts=no_whole_texts(backend) is None,
             model=backend.model,
         )
     return ModelFacts(
         chat=backend.chat,
         capabilities=offered | {Toxicity},
-        whole_texts=scores_whole_texts(backend),
+        whole_texts=no_whole_texts(backend) is None,
         scorer=scorer_name(scorers),
         scorer_model=next(iter(scorers.values())).model,
         scorers=scorer_facts(scorers, bridges),

@@ -13,8 +13,8 @@ from llmprof.backends.openai_logprobs import (
     ScoredPrompt,
     Scoring,
     scoring_of,
-    split_blanks,
 )
+from llmprof.backends.token_boundaries import ends_of, split_blanks, starts_of
 
 ECHO, PROMPT_LOGPROBS = SCORING_WAYS
 TOKENS = st.lists(st.text(min_size=1, max_size=5), min_size=1, max_size=8)
@@ -38,8 +38,10 @@ def echo(
 @given(before=TOKENS, continuation=TOKENS)
 def test_continuation_of_whole_tokens_is_found(before: list[str], continuation: list[str]) -> None:
     prompt = prompt_of(*before, *continuation)
-    assert len(before) in prompt.starts_of("".join(before), "".join(continuation))
-    assert len(before) + len(continuation) in prompt.ends_of("".join([*before, *continuation]))
+    assert len(before) in starts_of(prompt.texts, "".join(before), "".join(continuation))
+    assert len(before) + len(continuation) in ends_of(
+        prompt.texts, "".join([*before, *continuation])
+    )
 
 
 @given(before=TOKENS, continuation=TOKENS)
@@ -48,7 +50,7 @@ def test_token_that_spans_the_boundary_is_never_cut(
 ) -> None:
     before, continuation = [*before, "a"], ["b", *continuation]
     merged = prompt_of(*before[:-1], "ab", *continuation[1:])
-    assert merged.starts_of("".join(before), "".join(continuation)) == []
+    assert starts_of(merged.texts, "".join(before), "".join(continuation)) == []
 
 
 @given(st.text(min_size=1, max_size=12), st.text(min_size=1, max_size=12))
@@ -67,8 +69,8 @@ def test_characters_spread_over_tokens_never_hide_the_boundary(
     text = (context + continuation).encode("utf-8", "ignore").decode()
     context = context.encode("utf-8", "ignore").decode()
     prompt = prompt_of(*tokens(text))
-    assert len(tokens(context)) in prompt.starts_of(context, text.removeprefix(context))
-    assert len(tokens(text)) in prompt.ends_of(text)
+    assert len(tokens(context)) in starts_of(prompt.texts, context, text.removeprefix(context))
+    assert len(tokens(text)) in ends_of(prompt.texts, text)
 
 
 @given(context=st.text(max_size=20), continuation=st.text(max_size=20))
@@ -92,12 +94,12 @@ def test_moving_blanks_keeps_the_text(context: str, continuation: str) -> None:
     ],
 )
 def test_ways_of_writing_a_token_are_read(texts: list[str | None], text: str) -> None:
-    assert len(texts) in prompt_of(*texts).ends_of(text)
+    assert len(texts) in ends_of(texts, text)
 
 
 @pytest.mark.parametrize("texts", [["The", "sky"], ["The", " Sky"], ["The", " sky"]])
 def test_other_text_is_not_taken_for_the_prompt(texts: list[str]) -> None:
-    assert prompt_of(*texts).ends_of("The sky.") == []
+    assert ends_of(texts, "The sky.") == []
 
 
 @pytest.mark.parametrize(
@@ -153,7 +155,7 @@ def test_end_that_the_tokens_do_not_tell_is_refused() -> None:
 def test_bytes_are_read_as_parts_of_characters() -> None:
     read = ECHO.read(echo(["<0x0A>", "<0xC3>", "<0xA9>", "bytes: \\xe2\\x82", "bytes:\\xac"]))
     assert read.texts == ("\n", "�", "�", " ��", "�")
-    assert 5 in read.ends_of("\né €")
+    assert 5 in ends_of(read.texts, "\né €")
 
 
 def test_token_without_a_log_probability_is_not_summed() -> None:

@@ -54,6 +54,21 @@ def test_dry_run_says_the_time_at_the_given_rate(tmp_path: Path) -> None:
     assert done.stdout.split()[-1] == "0:05:00"
 
 
+def test_a_missing_beginning_of_text_token_is_asked_for_before_the_work(tmp_path: Path) -> None:
+    server = OpenAIServer()
+    with serve(server.app()) as address:
+        base = ("--backend", "openai", "--base-url", f"{address}/v1")
+        line = command(tmp_path, *base, "--profilers", "bbq,textual,crows_pairs")
+        done = subprocess.run(line, capture_output=True, text=True)
+    assert done.returncode == 2
+    (said,) = done.stderr.splitlines()
+    assert "'crows_pairs' needs the likelihood of texts without a prompt" in said
+    assert "name the model's with --bos-token" in said
+    assert "it can serve: bbq, " in said
+    # Only to find out what the server can do.
+    assert server.answered.total() == 1
+
+
 @pytest.mark.parametrize("debug", [False, True])
 @pytest.mark.parametrize("provider", ["cohere", "openai"])
 def test_key_is_nowhere_after_a_failing_run(tmp_path: Path, provider: str, debug: bool) -> None:

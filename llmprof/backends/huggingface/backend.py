@@ -108,9 +108,10 @@ class HuggingFaceBackend:
         return kinds.get(self._model.task, _CAUSAL)
 
     @property
-    def whole_texts(self) -> bool:
-        """Whether a text without context has a likelihood: an encoder-decoder gives none."""
-        return self._model.task != "encoder_decoder"
+    def no_whole_texts(self) -> str | None:
+        if self._model.task != "encoder_decoder":
+            return None
+        return f"model {self.model} is an encoder-decoder, which scores an answer given a prompt"
 
     @property
     def chat(self) -> bool:

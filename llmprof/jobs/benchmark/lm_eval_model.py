@@ -11,7 +11,7 @@ from typing import Any
 from lm_eval.api.model import LM
 
 from llmprof.backends import Backend, ChatRenderer
-from llmprof.backends.protocol import scores_whole_texts
+from llmprof.backends.protocol import no_whole_texts
 from llmprof.errors import BenchmarkError
 from llmprof.requests import (
     Answer,
@@ -125,11 +125,10 @@ class EngineLM(LM):  # type: ignore[misc]
         return self._backend.model
 
     def _check_whole_texts(self) -> None:
-        if not scores_whole_texts(self._backend):
+        reason = no_whole_texts(self._backend)
+        if reason is not None:
             raise BenchmarkError(
-                "the task asks for the likelihood of texts without a prompt, and model "
-                f"{self._backend.model} is an encoder-decoder, which scores an answer given one; "
-                "choose another task or model"
+                f"the task asks for the likelihood of texts without a prompt: {reason}"
             )
 
     def _log_likelihood(self, context: str, continuation: str) -> LogLikelihood:

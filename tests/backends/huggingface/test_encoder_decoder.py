@@ -10,7 +10,7 @@ import torch
 from llmprof.backends import BackendOptions
 from llmprof.backends.huggingface.backend import HuggingFaceBackend
 from llmprof.backends.huggingface.sampling import next_tokens
-from llmprof.backends.protocol import scores_whole_texts
+from llmprof.backends.protocol import no_whole_texts
 from llmprof.requests import (
     Embed,
     Generate,
@@ -110,7 +110,7 @@ def test_texts_are_those_of_a_plain_loop(
 def test_a_text_without_a_prompt_has_no_likelihood(folder: Path, ask: Ask, tmp_path: Path) -> None:
     local = backend(folder, tmp_path)
     assert local.capabilities == {LogLikelihood, Generate, Embed}
-    assert not scores_whole_texts(local)
+    assert "encoder-decoder" in str(no_whole_texts(local))
     assert not {RollingLogLikelihood, TailLogLikelihood} & local.capabilities
     for answer in ask(local, [LogLikelihood("", "a text"), LogLikelihood(" ", "a text")]):
         assert isinstance(answer, Failure)

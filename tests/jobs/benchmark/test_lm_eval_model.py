@@ -68,13 +68,13 @@ def test_texts_without_a_prompt_are_refused_for_a_model_that_scores_none(
     ask: str, context: str
 ) -> None:
     class EncoderDecoder(ScriptedBackend):
-        whole_texts = False
+        no_whole_texts = "it is an encoder-decoder"
 
     def never(requests: Sequence[Request]) -> list[Answer]:
         raise AssertionError("nothing may be asked")
 
     model: Any = EngineLM(never, EncoderDecoder(), seed=0)
-    with pytest.raises(BenchmarkError, match="without a prompt, and model scripted is an encoder"):
+    with pytest.raises(BenchmarkError, match="without a prompt: it is an encoder"):
         getattr(model, ask)([Instance("", {}, (context, " b"), 0, ("task", 0, 1))])
 
 
