@@ -12,9 +12,10 @@ from tempfile import TemporaryDirectory
 import atheris
 
 with atheris.instrument_imports(include=["llmprof"]):
+    from llmprof.backends.llama_server import read_forced, read_listed
     from llmprof.backends.network.retries import RequestFault
     from llmprof.backends.network.server import Secret, Server
-    from llmprof.backends.openai import _completion, _embeddings, _listed
+    from llmprof.backends.openai_answers import read_completion, read_embeddings, read_models
     from llmprof.backends.openai_logprobs import SCORING_WAYS
     from llmprof.backends.replay import _read
     from llmprof.backends.toxicity.perspective import _refusal, _scores
@@ -40,11 +41,13 @@ ROWS = (
     lambda record: _item(record, "intrasentence"),
 )
 ANSWERS = (
-    lambda answer: [_completion(answer, lambda choice: choice["text"])],
-    lambda answer: [_completion(answer, lambda choice: choice["message"]["content"])],
-    lambda answer: _embeddings(answer, 1),
+    lambda answer: [read_completion(answer, SERVER)],
+    lambda answer: [read_completion(answer, SERVER, strip=True)],
+    lambda answer: read_embeddings(answer, 1),
+    lambda answer: [read_forced(answer, [7, 8])],
+    lambda answer: [read_listed(answer, [7])],
     lambda answer: [_scores(answer, ("TOXICITY",))],
-    *(lambda answer, way=way: [way.read(answer).after(1)] for way in SCORING_WAYS),
+    *(lambda answer, way=way: [way.read(answer).between(1, 2)] for way in SCORING_WAYS),
 )
 
 _TOKEN = {"logprob": -0.5, "rank": 1, "decoded_token": "a"}
@@ -53,10 +56,15 @@ _SCORED = {
     "token_logprobs": [None, -0.5],
     "top_logprobs": [None, {"b": -0.5}],
 }
+_FORCED = [
+    {"id": token, "logprob": -0.5, "top_logprobs": [{"id": 7, "logprob": -0.5}]} for token in (7, 8)
+]
 SEEDS = (
     {"choices": [{"text": "t", "finish_reason": "stop"}], "usage": {"completion_tokens": 1}},
     {"choices": [{"message": {"content": "t"}}]},
     {"choices": [{"logprobs": _SCORED}], "usage": {"prompt_tokens": 2}},
+    {"choices": [{"logprobs": {"content": _FORCED}}]},
+    {"choices": [{"logprobs": {"content": _FORCED[:1]}}]},
     {"choices": [{"prompt_logprobs": [None, {"1": _TOKEN}]}]},
     {"data": [{"id": "m", "index": 0, "embedding": [0.5, -0.5]}]},
     {"attributeScores": {"TOXICITY": {"summaryScore": {"value": 0.5}}}},
@@ -82,7 +90,7 @@ def read_answer(content: bytes) -> None:
         answer = json.loads(content)
     except (ValueError, RecursionError):
         return
-    _listed(answer)
+    read_models(answer)
     for read in ANSWERS:
         try:
             outcomes = SERVER.understand(lambda read=read: read(answer), "what was asked")
