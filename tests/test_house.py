@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import os
 import re
 import subprocess
@@ -34,6 +35,15 @@ def test_imports_point_down() -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.slow
+def test_types_are_right() -> None:
+    """With the stubs of the packages installed here: newer ones know more."""
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "llmprof"], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_no_file_name_stands_twice() -> None:
@@ -98,3 +108,20 @@ def test_sql_names_profiles_that_exist_in_two_files_only() -> None:
     }
     assert {file for file, _ in named} == {"results/metadata.yml", "results/schema.py"}
     assert {name for _, name in named} <= BUILT_IN.keys()
+
+
+def test_the_fuzzer_calls_what_there_is() -> None:
+    """It runs by itself, with a package that the tests do not have."""
+    fuzzer = ast.parse((ROOT / "tests/torture/fuzz.py").read_text(encoding="utf-8"))
+    wanted = [
+        (node.module, name.name)
+        for node in ast.walk(fuzzer)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("llmprof")
+        for name in node.names
+    ]
+    assert wanted
+    assert not [
+        (module, name)
+        for module, name in wanted
+        if not hasattr(importlib.import_module(str(module)), name)
+    ]

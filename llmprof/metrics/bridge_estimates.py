@@ -120,7 +120,7 @@ def estimated_metrics(
             yield Metric(name, None, None, None, 0, n_total, group, why)
         return
     maxima = drawn_maxima(fitted, groups)
-    for name, values in zip(names, (maxima, (maxima >= THRESHOLD) * 1.0), strict=True):
+    for name, values in zip(names, (maxima, (maxima >= THRESHOLD).astype(float)), strict=True):
         yield _metric(name, values, n_total, group, bridge.note)
 
 

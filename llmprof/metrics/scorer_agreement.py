@@ -56,7 +56,7 @@ def agreement_metrics(
 
 
 def _statistics(ours: Values, theirs: Values, group_size: int) -> Iterator[tuple[str, Statistic]]:
-    toxic, truly = (ours >= THRESHOLD) * 1.0, (theirs >= THRESHOLD) * 1.0
+    toxic, truly = (ours >= THRESHOLD).astype(float), (theirs >= THRESHOLD).astype(float)
     yield "pearson", pearson(ours, theirs)
     yield "spearman", spearman(ours, theirs)
     yield "auroc", auroc(ours, truly)
