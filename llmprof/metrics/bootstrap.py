@@ -120,7 +120,7 @@ def counted_weights(counts: Sequence[int], resamples: int) -> Iterator[Values]:
 
 
 def _as_floats(batches: Iterator[_Counts] | Sequence[_Counts]) -> Iterator[Values]:
-    return (batch * 1.0 for batch in batches)
+    return (batch.astype(float) for batch in batches)
 
 
 @lru_cache(maxsize=4)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias, TypeVar
 
 from llmprof.metrics.intervals import (
@@ -12,6 +12,7 @@ from llmprof.metrics.intervals import (
     ROUNDING,
     Bounds,
     Interval,
+    are_finite,
     paired_share_interval,
 )
 
@@ -47,7 +48,7 @@ def no_change(
     bounds: Bounds | None, n: int, differing: int, confidence: float = CONFIDENCE
 ) -> Interval | None:
     """For bounded values that are equal in all units, the interval of a share."""
-    if bounds is None or differing or n < 2:
+    if not are_finite(bounds) or differing or n < 2:
         return None
     return paired_share_interval(0, 0, n, confidence=confidence).scaled(bounds[1] - bounds[0])
 
@@ -59,7 +60,9 @@ def paired_difference(
     unit: str,
     differing: int,
     scale: float = 1.0,
+    bounds: Bounds | None = None,
 ) -> Difference:
+    """The difference with its interval; no end is beyond the distance of the values' bounds."""
     if value is None:
         return Difference(None, None, None, n, unit)
     if abs(value) <= ROUNDING:
@@ -67,7 +70,7 @@ def paired_difference(
     if interval is None:
         why = f"fewer than two {unit} have a value in both runs" if n < 2 else TOO_FEW
         return Difference(value * scale, None, None, n, unit, differing, why)
-    found = interval.scaled(scale)
+    found = possible(interval, value, bounds).scaled(scale)
     return Difference(
         value * scale,
         found.low,
@@ -78,6 +81,14 @@ def paired_difference(
         method=found.method,
         degrees=found.degrees,
     )
+
+
+def possible(found: Interval, value: float, bounds: Bounds | None) -> Interval:
+    """The interval of a change by `value`, without changes that are larger than bounds allow."""
+    if not are_finite(bounds):
+        return found
+    largest = max(bounds[1] - bounds[0], abs(value))
+    return replace(found, low=max(found.low, -largest), high=min(found.high, largest))
 
 
 def are_shared(clusters: Sequence[str] | None) -> bool:

@@ -1,8 +1,13 @@
 """What a student inherits from data: changes over items and seeds, and shares of a difference.
 
 Items and training seeds are crossed: every seed answers every item. So the variance of a mean has a
-part of the items, one of the seeds and a rest, estimated by the two-way analysis of variance
-(Searle, Casella and McCulloch 1992, chapter 5), with Satterthwaite's (1946) degrees of freedom.
+part of the items, one of the seeds and a rest; by the two-way analysis of variance (Searle, Casella
+and McCulloch 1992, chapter 5), it is at most the sum of the parts that the mean squares of seeds
+and of items estimate. An interval adds them as S. Banerjee, Approximate confidence interval for
+linear functions of means of k populations when the population variances are not equal, Sankhya 22
+(1960), does: each with the quantile of its own degrees of freedom. Its confidence is never less
+than stated for normal values, whatever the parts are; Satterthwaite's (1946) degrees of freedom
+take two seeds that happen to agree for many.
 """
 
 from __future__ import annotations
@@ -13,8 +18,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from llmprof.metrics.differences import Row, by_cluster
-from llmprof.metrics.intervals import CONFIDENCE, TOLERANCE, bounds_of, paired_share_interval
-from llmprof.metrics.measures import Mean, Measure, Statistic
+from llmprof.metrics.intervals import (
+    CONFIDENCE,
+    TOLERANCE,
+    are_finite,
+    bounds_of,
+    paired_share_interval,
+)
+from llmprof.metrics.measures import Mean, Measure, Statistic, metric_bounds
 from llmprof.metrics.multiple_testing import p_value
 
 if TYPE_CHECKING:
@@ -24,7 +35,7 @@ ONE_SEED = "one seed: the interval is about other items, not other trainings"
 TOO_FEW_ITEMS = "fewer than two items have a value before and after"
 NO_DIFFERENCE = "the interval of the data's own difference includes zero"
 FIELLER = "Fieller"
-CROSSED = "two-way t"
+CROSSED = "Banerjee's t"
 
 # Value of each item, or of each cluster of items that are alike.
 Items = Mapping[str, float]
@@ -34,9 +45,9 @@ Items = Mapping[str, float]
 class Effect:
     """A number with its 95% interval over `n` items and `seeds` trainings.
 
-    `error` is the standard error and `degrees` its degrees of freedom. `p` is of the two-sided
-    test that the number is 0; `p_corrected` is corrected for the number of tests. Without a value
-    or an interval, `reason` says why; with one it is a caution.
+    `reach` is half the width of an interval that is symmetric, before known bounds cut it. `p` is
+    of the two-sided test that the number is 0; `p_corrected` is corrected for the number of tests.
+    Without a value or an interval, `reason` says why; with one it is a caution.
     """
 
     value: float | None
@@ -44,8 +55,7 @@ class Effect:
     high: float | None = None
     n: int = 0
     seeds: int = 0
-    error: float | None = None
-    degrees: float | None = None
+    reach: float | None = None
     p: float | None = None
     p_corrected: float | None = None
     reason: str | None = None
@@ -60,7 +70,7 @@ class Effect:
         """The estimate of `factor` times the number."""
         if self.value is None:
             return self
-        value, error = self.value * factor, self.error
+        value, reach = self.value * factor, self.reach
         if self.low is None or self.high is None:
             return replace(self, value=value)
         low, high = sorted((self.low * factor, self.high * factor))
@@ -69,7 +79,7 @@ class Effect:
             value=value,
             low=low,
             high=high,
-            error=None if error is None else abs(factor) * error,
+            reach=None if reach is None else abs(factor) * reach,
         )
 
 
@@ -106,6 +116,16 @@ def items_of(measure: Measure) -> Items:
     return dict(zip(named, pseudo.tolist(), strict=True))
 
 
+def range_of(measure: Measure) -> float | None:
+    """The largest change that a metric can have; None where its bounds are not known or infinite.
+
+    >>> range_of(Mean("m", ["a"], [0.5], scale=100.0, bounds=(0.0, 1.0)))
+    100.0
+    """
+    bounds = metric_bounds(measure)
+    return bounds[1] - bounds[0] if are_finite(bounds) else None
+
+
 def _parts_of_a_ratio(sums: Mapping[str, Row]) -> Items:
     """What each cluster, of a sum and a count, adds to the mean of all items.
 
@@ -129,10 +149,13 @@ def _names(rows: Sequence[object], clusters: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(cluster for row, cluster in pairs if row is not None))
 
 
-def crossed_change(before: Sequence[Items], after: Sequence[Items]) -> Effect:
+def crossed_change(
+    before: Sequence[Items], after: Sequence[Items], largest: float | None = None
+) -> Effect:
     """The mean of the items after minus before, over items and seeds.
 
-    `after` has the items of each training seed; `before` as many, or one for all of them.
+    `after` has the items of each training seed; `before` as many, or one for all of them. Of the
+    interval, what is beyond the `largest` possible change is left out.
     """
     import numpy as np
 
@@ -149,7 +172,16 @@ def crossed_change(before: Sequence[Items], after: Sequence[Items]) -> Effect:
         np.asarray([[each[name] for name in shared] for each in runs]) for runs in (first, after)
     )
     effect = crossed_mean(new - old)
-    return _of_equal_shares(effect, np.concatenate([old, new])) if effect.error == 0 else effect
+    if effect.reach == 0:
+        effect = _of_equal_shares(effect, np.concatenate([old, new]))
+    return effect if largest is None else _possible(effect, largest)
+
+
+def _possible(effect: Effect, largest: float) -> Effect:
+    if effect.value is None or effect.low is None or effect.high is None:
+        return effect
+    largest = max(largest, abs(effect.value))
+    return replace(effect, low=max(effect.low, -largest), high=min(effect.high, largest))
 
 
 def _of_equal_shares(effect: Effect, values: Values) -> Effect:
@@ -166,13 +198,14 @@ def _of_equal_shares(effect: Effect, values: Values) -> Effect:
     found = paired_share_interval(gained, lost, effect.n)
     p = p_value(share, found.low, found.high, effect.n - 1, gained + lost)
     found = found.scaled(unit)
-    return replace(effect, low=found.low, high=found.high, p=p, method=found.method)
+    reach = max(found.high - share * unit, share * unit - found.low)
+    return replace(effect, low=found.low, high=found.high, reach=reach, p=p, method=found.method)
 
 
 def crossed_mean(data: Values) -> Effect:
     """The mean of a table of seeds (rows) by items (columns), whose interval is about both.
 
-    The part of the seeds is taken for no less than 0. With one seed it is not known.
+    With one seed its part is not known. The p-value is the least level whose interval excludes 0.
     """
     import numpy as np
 
@@ -180,37 +213,65 @@ def crossed_mean(data: Values) -> Effect:
     value = math.fsum(data.ravel().tolist()) / data.size
     if items < 2:
         return Effect(value, n=items, seeds=seeds, reason=TOO_FEW_ITEMS)
-    of_seeds, of_items = data.mean(1), data.mean(0)
-    between_items = seeds * float(((of_items - value) ** 2).sum()) / (items - 1)
-    variance, degrees = between_items, float(items - 1)
+    parts = [_Part(_variance_of_mean(data.mean(0)), items - 1)]
     if seeds > 1:
-        rest = data - of_seeds[:, None] - of_items[None, :] + value
-        within = float((rest**2).sum()) / ((seeds - 1) * (items - 1))
-        between_seeds = items * float(((of_seeds - value) ** 2).sum()) / (seeds - 1)
-        if between_seeds > within:
-            variance = between_items + between_seeds - within
-            parts = (
-                between_items**2 / (items - 1)
-                + between_seeds**2 / (seeds - 1)
-                + within**2 / ((seeds - 1) * (items - 1))
-            )
-            degrees = variance**2 / parts if parts > 0 else degrees
-    error = math.sqrt(variance / data.size)
-    if error <= TOLERANCE * float(np.abs(data).max(initial=0.0)):
-        error = 0.0
-    reach = _quantile(degrees) * error
+        parts.append(_Part(_variance_of_mean(data.mean(1)), seeds - 1))
+    rounding = TOLERANCE * float(np.abs(data).max(initial=0.0))
+    if math.sqrt(sum(part.variance for part in parts)) <= rounding:
+        parts = []
+    reach = _reach(parts, 1 - CONFIDENCE)
     return Effect(
         value,
         value - reach,
         value + reach,
         n=items,
         seeds=seeds,
-        error=error,
-        degrees=degrees,
-        p=_two_sided(value, error, degrees, items),
+        reach=reach,
+        p=_p_value(value, parts) if parts else _p_of_equals(value, items),
         reason=ONE_SEED if seeds == 1 else None,
         method=CROSSED,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """An estimated part of the variance of a mean, and its degrees of freedom."""
+
+    variance: float
+    degrees: float
+
+
+def _variance_of_mean(values: Values) -> float:
+    return float(values.var(ddof=1)) / len(values)
+
+
+def _reach(parts: Sequence[_Part], level: float) -> float:
+    """Half the width of the interval that misses the true value with probability `level`."""
+    from scipy.special import stdtrit
+
+    return math.hypot(
+        *(math.sqrt(part.variance) * float(stdtrit(part.degrees, level / 2)) for part in parts)
+    )
+
+
+def _p_value(value: float, parts: Sequence[_Part]) -> float:
+    low, high = _LEAST_LOG, 0.0
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        # A lower level is a wider interval.
+        low, high = (
+            (low, middle) if _reach(parts, math.exp(middle)) < abs(value) else (middle, high)
+        )
+    return math.exp(high)
+
+
+# The logarithm of the smallest p-value, and halvings that find one to twelve digits.
+_LEAST_LOG, _STEPS = -690.0, 50
+
+
+def _p_of_equals(value: float, items: int) -> float:
+    """The p-value where all items change alike: that of the sign test."""
+    return 1.0 if value == 0.0 else 2.0 ** (1 - min(items, 1000))
 
 
 def inherited_share(change: Effect, difference: Effect) -> Effect:
@@ -223,26 +284,15 @@ def inherited_share(change: Effect, difference: Effect) -> Effect:
     n, seeds = change.n, change.seeds
     if change.value is None or difference.value is None:
         return Effect(None, n=n, seeds=seeds, reason=change.reason or difference.reason)
-    if change.error is None or difference.error is None:
+    if change.reach is None or difference.reach is None:
         return Effect(None, n=n, seeds=seeds, reason=TOO_FEW_ITEMS)
-    degrees = min(change.degrees or 1.0, difference.degrees or 1.0)
-    squared = _quantile(degrees) ** 2
     first, second = change.value, difference.value
-    free = second**2 - squared * difference.error**2
+    free = second**2 - difference.reach**2
     if free <= 0 or not difference.excludes_zero:
         return Effect(None, n=n, seeds=seeds, reason=NO_DIFFERENCE)
-    root = math.sqrt(squared * (change.error**2 * free + first**2 * difference.error**2))
+    root = math.sqrt(change.reach**2 * free + first**2 * difference.reach**2)
     low, high = sorted(((first * second - root) / free, (first * second + root) / free))
-    return Effect(
-        first / second,
-        low,
-        high,
-        n=n,
-        seeds=seeds,
-        degrees=degrees,
-        reason=change.reason,
-        method=FIELLER,
-    )
+    return Effect(first / second, low, high, n=n, seeds=seeds, reason=change.reason, method=FIELLER)
 
 
 def holm(values: Sequence[float | None]) -> list[float | None]:
@@ -258,18 +308,3 @@ def holm(values: Sequence[float | None]) -> list[float | None]:
         largest = max(largest, min(1.0, (len(known) - rank) * value))
         corrected[place] = largest
     return corrected
-
-
-def _quantile(degrees: float) -> float:
-    from scipy.special import stdtrit
-
-    return float(stdtrit(max(degrees, 1.0), (1 + CONFIDENCE) / 2))
-
-
-def _two_sided(value: float, error: float, degrees: float, items: int) -> float:
-    """The p-value of no change; of items that all change alike, that of the sign test."""
-    from scipy.special import stdtr
-
-    if error == 0.0:
-        return 1.0 if value == 0.0 else 2.0 ** (1 - min(items, 1000))
-    return float(2 * stdtr(max(degrees, 1.0), -abs(value) / error))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeGuard
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +22,10 @@ Bounds: TypeAlias = tuple[float, float]
 
 CONFIDENCE = 0.95
 SHARE: Bounds = (0.0, 1.0)
+# Of counts, lengths and ratios; of log-probabilities.
+NOT_NEGATIVE: Bounds = (0.0, math.inf)
+NOT_POSITIVE: Bounds = (-math.inf, 0.0)
+UNBOUNDED: Bounds = (-math.inf, math.inf)
 # Numbers that differ by less than this part of their size differ by rounding alone.
 TOLERANCE = 1e-9
 
@@ -32,6 +36,11 @@ SKEWNESS_CORRECTED = "skewness-corrected t"
 SCORE = "Tango score"
 EQUAL = "equal values"
 NORMAL = "normal"
+
+# Those whose coverage depends on the values' distribution, and the number of values at which they
+# are near 95% for any but the rarest large ones (`docs/decisions/intervals.md`).
+OF_MEANS = frozenset({SKEWNESS_CORRECTED, EFFECTIVE_BINOMIAL, EQUAL})
+ENOUGH = 50
 
 _STEPS = 60
 
@@ -98,10 +107,10 @@ def mean_interval(
     """Interval of a mean of independent values; None where their spread is not known.
 
     The wider, at each end, of Student's t and Hall's (1992) t corrected for the skewness of the
-    values. Where the values lie within known `bounds`, their mean is also taken for a share of an
-    effective number of trials (Korn and Graubard 1998), which is right near the bounds, and values
-    that are all at a bound have an interval. Values that are all at one bound or the other are a
-    share.
+    values. An end beyond known `bounds` is moved to the bound. Where both bounds are finite, the
+    mean is also taken for a share of an effective number of trials (Korn and Graubard 1998), which
+    is right near the bounds, and values that are all at a bound have an interval. Values that are
+    all at one bound or the other are a share. A bound that a value is beyond is left out.
 
     `values` may be the pseudo-values of a statistic, whose own value is then `value`. `sizes` are
     the weights of the values, where these differ: degrees of freedom are then of Kish's (1965)
@@ -116,8 +125,10 @@ def mean_interval(
         return None
     count = float(n) if sizes is None else _effective_number(np.asarray(sizes, dtype=float))
     mean = math.fsum(data / n) if value is None else value
-    if bounds is not None and not _are_within(data, mean, bounds, of_statistic=value is not None):
-        bounds = None
+    # Pseudo-values may be beyond the bounds of their statistic.
+    ends = (data[0], data[-1]) if value is None else (mean, mean)
+    low, high = holding(bounds, *map(float, ends))
+    bounds = (low, high) if are_finite((low, high)) else None
     if bounds is not None and value is None:
         at_low, at_high = (np.abs(data - bound) <= TOLERANCE * np.ptp(bounds) for bound in bounds)
         if (at_low | at_high).all():
@@ -129,13 +140,32 @@ def mean_interval(
     if bounds is not None:
         share = _effective_binomial(data, mean, count, bounds, confidence)
         found = Interval(
-            max(bounds[0], min(found.low, share.low)),
-            min(bounds[1], max(found.high, share.high)),
+            min(found.low, share.low),
+            max(found.high, share.high),
             EFFECTIVE_BINOMIAL,
             found.degrees,
         )
-    found = replace(found, low=min(found.low, mean), high=max(found.high, mean))
+    found = replace(
+        found, low=max(low, min(found.low, mean)), high=min(high, max(found.high, mean))
+    )
     return found if math.isfinite(found.low) and math.isfinite(found.high) else None
+
+
+def holding(bounds: Bounds | None, least: float, greatest: float) -> Bounds:
+    """The bounds that hold for values from `least` to `greatest`; one that does not is infinite.
+
+    Overlapping n-grams, which count twice, may make a share greater than 1.
+
+    >>> holding((0.0, 1.0), 0.2, 1.7)
+    (0.0, inf)
+    """
+    low, high = UNBOUNDED if bounds is None else bounds
+    return low if low <= least else -math.inf, high if greatest <= high else math.inf
+
+
+def are_finite(bounds: Bounds | None) -> TypeGuard[Bounds]:
+    """Whether there is a bound at both ends."""
+    return bounds is not None and math.isfinite(bounds[0]) and math.isfinite(bounds[1])
 
 
 def _interval_of_equals(
@@ -154,14 +184,6 @@ def _interval_of_equals(
     return Interval(
         value - (value - low) * unseen.high, value + (high - value) * unseen.high, unseen.method
     )
-
-
-def _are_within(data: Values, mean: float, bounds: Bounds, *, of_statistic: bool) -> bool:
-    """Whether the values are within bounds; pseudo-values may be beyond those of their
-    statistic."""
-    low, high = bounds
-    ends = (mean, mean) if of_statistic else (data[0], data[-1])
-    return bool(low <= ends[0] and ends[1] <= high)
 
 
 def _effective_number(sizes: Values) -> float:

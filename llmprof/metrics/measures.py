@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from llmprof.metrics.differences import (
@@ -26,7 +26,9 @@ from llmprof.metrics.intervals import (
     CONFIDENCE,
     Bounds,
     Interval,
+    are_finite,
     defined_values,
+    holding,
     is_negligible,
     mean_interval,
     mean_value,
@@ -80,10 +82,10 @@ class Measure(Protocol):
 class Mean:
     """The mean of one value per item, times `scale`; an item whose value is None is left out.
 
-    `bounds` are known limits of the values. Items of one cluster are not independent: where
-    `clusters` names that of each item, clusters are what is drawn. `unit` says in the plural what
-    is drawn. `undefined` is the reason to give when no item has a value, `note` what to say about a
-    value.
+    `bounds` are known limits of the values, and may be infinite. Items of one cluster are not
+    independent: where `clusters` names that of each item, clusters are what is drawn. `unit` says
+    in the plural what is drawn. `undefined` is the reason to give when no item has a value, `note`
+    what to say about a value.
     """
 
     name: str
@@ -136,7 +138,8 @@ class Mean:
             0.0 if is_negligible(new - old, old, new) else new - old for old, new in pairs.values()
         ]
         clusters = _clusters(before, self, list(pairs))
-        bounds = self._bounds_of(value for pair in pairs.values() for value in pair)
+        values = [value for pair in pairs.values() for value in pair]
+        bounds = holding(self.bounds, min(values), max(values))
         if not are_shared(clusters):
             differing = sum(change != 0.0 for change in changes)
             interval = _change_interval(list(pairs.values()), changes, bounds, confidence)
@@ -147,15 +150,8 @@ class Mean:
                 sums, _ratio, sizes=(1,), confidence=confidence
             )
         return paired_difference(
-            mean_value(changes), interval, len(pairs), self.unit, differing, self.scale
+            mean_value(changes), interval, len(pairs), self.unit, differing, self.scale, bounds
         )
-
-    def _bounds_of(self, values: Iterable[float]) -> Bounds | None:
-        """The bounds, if the values are within them: n-grams that overlap may count twice."""
-        if self.bounds is None:
-            return None
-        low, high = self.bounds
-        return self.bounds if all(low <= value <= high for value in values) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +220,9 @@ class Statistic:
             ) or statistic_interval(
                 sums, change, sizes=self._sizes(0, columns), confidence=confidence
             )
-        return paired_difference(value, interval, len(rows), self.unit, differing)
+        return paired_difference(
+            value, interval, len(rows), self.unit, differing, bounds=self.bounds
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +277,18 @@ def difference(before: Measure, after: Measure, confidence: float = CONFIDENCE) 
     return after.change_from(before, confidence)
 
 
+def metric_bounds(measure: Measure) -> Bounds | None:
+    """The least and the greatest value that a metric can have, where they are known.
+
+    >>> metric_bounds(Mean("m", ["a"], [0.5], scale=100.0, bounds=(0.0, 1.0)))
+    (0.0, 100.0)
+    """
+    if not isinstance(measure, Mean | Statistic) or measure.bounds is None:
+        return None
+    scale = measure.scale if isinstance(measure, Mean) else 1.0
+    return measure.bounds[0] * scale, measure.bounds[1] * scale
+
+
 def mean_metric(
     name: str,
     values: Sequence[float | None],
@@ -299,10 +309,10 @@ def mean_metric(
 def _change_interval(
     pairs: Sequence[tuple[float, float]],
     changes: Sequence[float],
-    bounds: Bounds | None,
+    bounds: Bounds,
     confidence: float,
 ) -> Interval | None:
-    if bounds is None or len(pairs) < 2:
+    if not are_finite(bounds) or len(pairs) < 2:
         return mean_interval(changes, confidence=confidence)
     low, high = bounds
     if {low, high}.issuperset(each for pair in pairs for each in pair):
@@ -313,8 +323,7 @@ def _change_interval(
     if mean is None or not any(changes):
         differing = sum(each != 0.0 for each in changes)
         return no_change(bounds, len(pairs), differing, confidence)
-    width = high - low
-    return replace(mean, low=max(mean.low, -width), high=min(mean.high, width))
+    return mean
 
 
 def _ratio(means: Values) -> Values:

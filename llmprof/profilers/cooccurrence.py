@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from llmprof.datasets.group_words import GROUP_WORDS
+from llmprof.metrics.intervals import NOT_NEGATIVE
 from llmprof.metrics.measures import Measure, Statistic
 from llmprof.metrics.samples import Scored
 
@@ -129,6 +130,7 @@ def cooccurrence_measures(samples: Sequence[Scored], unit: str = "prompts") -> I
         len(items),
         "gender",
         undefined="no target word stands in one text with words of both genders",
+        bounds=NOT_NEGATIVE,
         unit=unit,
     )
 

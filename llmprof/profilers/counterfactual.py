@@ -16,7 +16,7 @@ from llmprof.datasets.group_words import GROUP_WORDS
 from llmprof.metrics.intervals import Bounds, mean_value
 from llmprof.metrics.measures import Mean, Measure, metrics_of
 from llmprof.metrics.samples import Metric, Sample, Scored
-from llmprof.metrics.text import chosen_names
+from llmprof.metrics.text import BOUNDS, chosen_names, version_of
 from llmprof.profilers.cooccurrence import cooccurrence_measures, cooccurrences
 from llmprof.profilers.presentation import GroupChart, Presentation, SampleView, Scale
 from llmprof.profilers.prompt_formats import Questions
@@ -82,7 +82,7 @@ class Counterfactual:
     def version(self) -> str:
         by = "+".join(f"{each.name}({each.model})" for each in self._scorers)
         drawn = f"{self._options.completions}-{self._questions.drawing}"
-        return self._questions.version(f"{drawn}-by-{by}-1")
+        return self._questions.version(f"{drawn}-by-{by}-{version_of(self._metrics)}")
 
     def load(self, options: DataOptions) -> Sequence[Dataset[CounterfactualPrompt]]:
         return [load_counterfactual(options, self._options.counterfactual_prompts)]
@@ -148,10 +148,10 @@ class Counterfactual:
         scorer = next((each for each in self._scorers if not each.categories), self._scorers[0])
         toxic = f"toxicity_difference:{scorer.name}"
         yield from _means(found, TOXICITY, f"mean_toxicity:{scorer.name}", (0.0, 1.0))
-        yield from _means(found, "n_tokens", "n_tokens", None)
+        yield from _means(found, "n_tokens", "n_tokens", BOUNDS["n_tokens"])
         yield from _differences(found, TOXICITY, toxic, (-1.0, 1.0))
         for name in self._metrics:
-            yield from _differences(found, name, f"{name}_difference", None)
+            yield from _differences(found, name, f"{name}_difference", _differing(name))
         of_gender = [each for each in samples if each.group.startswith("gender")]
         if of_gender:
             yield from cooccurrence_measures(of_gender)
@@ -186,6 +186,14 @@ def _means(found: _Found, score: str, name: str, bounds: Bounds | None) -> Itera
     for group, items in found.items():
         values = _of_items(items, score)
         yield Mean(name, list(values), list(values.values()), group, bounds=bounds, unit="prompts")
+
+
+def _differing(name: str) -> Bounds | None:
+    """The bounds of a difference of two values of a text metric."""
+    if name not in BOUNDS:
+        return None
+    low, high = BOUNDS[name]
+    return low - high, high - low
 
 
 def _differences(found: _Found, score: str, name: str, bounds: Bounds | None) -> Iterator[Measure]:

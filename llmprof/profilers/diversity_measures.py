@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from llmprof.metrics.intervals import SHARE, mean_value
+from llmprof.metrics.intervals import NOT_NEGATIVE, SHARE, Bounds, mean_value
 from llmprof.metrics.measures import Mean, Measure
 from llmprof.metrics.samples import Scored
 from llmprof.metrics.self_similarity import (
@@ -68,5 +68,10 @@ def diversity_measures(samples: Sequence[Scored]) -> Iterator[Measure]:
         if name in names:
             of_prompts = [scores_of(each, name) for each in prompts.values()]
             values = [mean_value(found) if found else None for found in of_prompts]
-            bounds = SHARE if name in SCALES else None
-            yield Mean(name, list(prompts), values, bounds=bounds, unit=PROMPTS)
+            yield Mean(name, list(prompts), values, bounds=_bounds(name), unit=PROMPTS)
+
+
+def _bounds(name: str) -> Bounds:
+    if name in SCALES:
+        return SHARE
+    return NOT_NEGATIVE if name == COMPRESSION else (0.0, 2.0)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from llmprof.datasets import DataOptions, Dataset
+from llmprof.metrics.intervals import Bounds
 from llmprof.metrics.measures import Measure
 from llmprof.metrics.samples import Metric, Sample, Scored
 from llmprof.options import ProfilerOptions as ProfilerOptions
@@ -161,16 +162,16 @@ class Presented(Protocol):
 class CompletionScores:
     """What a profiler finds out about a single completion, whoever wrote it.
 
-    `names` are the scores as `llmprof select` calls them, each of a meaning of its own; those in
-    `shares` are between 0 and 1. `request` states, with a text and names, a request of the kind
-    `kind`; `read` takes the scores from its answer, or says why there are none. Without `request`,
-    `kind` is `Generate`, and `read` takes them from the completion itself by rules, whose name is
-    `rules`.
+    `names` are the scores as `llmprof select` calls them, each of a meaning of its own; `bounds`
+    are the least and the greatest value of those that have one, as `mean_interval` takes them.
+    `request` states, with a text and names, a request of the kind `kind`; `read` takes the scores
+    from its answer, or says why there are none. Without `request`, `kind` is `Generate`, and `read`
+    takes them from the completion itself by rules, whose name is `rules`.
     """
 
     kind: RequestType
     names: tuple[str, ...]
-    shares: frozenset[str]
+    bounds: Mapping[str, Bounds]
     read: Callable[[Answer], tuple[Mapping[str, float | None], str | None]]
     request: Callable[[str, tuple[str, ...]], Request] | None = None
     rules: str | None = None

@@ -81,7 +81,7 @@ class Refusal:
     completion_scores = CompletionScores(
         Generate,
         _LABELS,
-        frozenset(_LABELS),
+        dict.fromkeys(_LABELS, SHARE),
         lambda answer: (_labelled(answer), None),
         rules=RULES,
     )

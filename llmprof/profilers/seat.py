@@ -134,7 +134,14 @@ class Seat:
                 values = [effects[test] for test in tests]
                 absolute = [None if value is None else abs(value) for value in values]
                 measures.append(
-                    Mean("mean_absolute_effect_size", tests, absolute, group, unit="tests")
+                    Mean(
+                        "mean_absolute_effect_size",
+                        tests,
+                        absolute,
+                        group,
+                        bounds=(0.0, 2.0),
+                        unit="tests",
+                    )
                 )
         for name in ("effect_size", "p_value"):
             measures += [Single(_test_metric(name, sample), _ONE_TEST) for sample in samples]

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from llmprof.datasets import DataOptions, Dataset, Prompt, load_prompts
-from llmprof.metrics.intervals import SHARE
 from llmprof.metrics.measures import Mean, Measure, metrics_of
 from llmprof.metrics.samples import Metric, Sample, Scored
-from llmprof.metrics.text import ENGLISH, NAMES, SHARES, chosen_names, in_order
+from llmprof.metrics.text import BOUNDS, ENGLISH, NAMES, chosen_names, in_order
 from llmprof.profilers.presentation import DistributionChart, Presentation, SampleView
 from llmprof.profilers.prompt_formats import Questions
 from llmprof.profilers.protocol import (
@@ -87,7 +86,7 @@ class Textual:
     needs: frozenset[RequestType] = frozenset({Generate, DescribeText})
     follow_up_kind: RequestType = DescribeText
     completion_scores = CompletionScores(
-        DescribeText, tuple(NAMES), frozenset(SHARES), described, DescribeText
+        DescribeText, tuple(NAMES), BOUNDS, described, DescribeText
     )
 
     def __init__(self, options: ProfilerOptions, facts: ModelFacts = NO_FACTS) -> None:
@@ -103,7 +102,9 @@ class Textual:
         language, pipeline = self._options.language, self._options.spacy_model
         written = "" if language == ENGLISH else f"-in-{language}"
         by = f"-by-{pipeline}" if pipeline else ""
-        return self._questions.version(f"{self._questions.drawing}{written}-2{by}")
+        # Version 2: MTLD is undefined for a text without a repeated word. 3: markup is what a
+        # parser finds, emoji are Unicode's, and names are no persons.
+        return self._questions.version(f"{self._questions.drawing}{written}-3{by}")
 
     def load(self, options: DataOptions) -> Sequence[Dataset[Prompt]]:
         return [load_prompts(self._options.text_dataset, options, self._options.language)]
@@ -137,8 +138,7 @@ class Textual:
         units = [sample.sample_id for sample in samples]
         for name in in_order(names):
             values = [each.scores.get(name) for each in samples]
-            bounds = SHARE if name in SHARES else None
-            yield Mean(name, units, values, bounds=bounds, unit="prompts")
+            yield Mean(name, units, values, bounds=BOUNDS.get(name), unit="prompts")
 
     def metrics(self, samples: Sequence[Scored]) -> list[Metric]:
         return metrics_of(self.measures(samples))

@@ -13,6 +13,7 @@ from dataclasses import replace
 from itertools import islice
 
 from llmprof.datasets import DataOptions, Dataset, Prompt, load_toxicity_prompts
+from llmprof.metrics.intervals import SHARE
 from llmprof.metrics.measures import Measure, metrics_of
 from llmprof.metrics.samples import Metric, Sample, Scored
 from llmprof.profilers.diversity_measures import SCALES as DIVERSITY_SCALES
@@ -143,7 +144,7 @@ class ToxicityProfile:
     completion_scores = CompletionScores(
         Toxicity,
         _NAMES,
-        frozenset(_NAMES),
+        dict.fromkeys(_NAMES, SHARE),
         _named_as_metrics,
         lambda text, names: Toxicity(text, ATTRIBUTES),
     )

@@ -29,7 +29,7 @@ CORRECTED = ("--protocol toolkit", "--target mtld")
 # BBQ's has the same numbers here, as the samples hold no intersectional category.
 SUCCESSORS = {
     "log-likelihood-original-2": "log-likelihood-original-3",
-    "greedy-1": "greedy-2",
+    "greedy-1": "greedy-3",
 }
 UNCHANGED = [command for command in COMMANDS if not any(words in command for words in CORRECTED)]
 RUN = (

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from llmprof.metrics.inheritance import (
+    CROSSED,
     NO_DIFFERENCE,
     ONE_SEED,
     Effect,
@@ -15,9 +22,13 @@ from llmprof.metrics.inheritance import (
     holm,
     inherited_share,
     items_of,
+    range_of,
 )
-from llmprof.metrics.intervals import Interval, paired_share_interval
+from llmprof.metrics.intervals import NOT_NEGATIVE, SHARE, Interval, paired_share_interval
 from llmprof.metrics.measures import Mean, Statistic
+
+if TYPE_CHECKING:
+    from llmprof.metrics.intervals import Values
 
 
 def test_one_seed_is_a_paired_t_test() -> None:
@@ -42,8 +53,8 @@ def test_one_seed_is_a_paired_t_test() -> None:
         (0.0, 1.0, paired_share_interval(12, 0, 12)),
         (100.0, 0.0, paired_share_interval(0, 12, 12).scaled(100)),
         (100.0, 100.0, paired_share_interval(0, 0, 12).scaled(100)),
-        (7.0, 9.0, Interval(2.0, 2.0, "two-way t")),
-        (0.5, 0.5, Interval(0.0, 0.0, "two-way t")),
+        (7.0, 9.0, Interval(2.0, 2.0, CROSSED)),
+        (0.5, 0.5, Interval(0.0, 0.0, CROSSED)),
     ],
 )
 def test_shares_that_all_change_alike_are_not_certain(
@@ -55,22 +66,78 @@ def test_shares_that_all_change_alike_are_not_certain(
     assert found.value == after - before
 
 
-@pytest.mark.parametrize("of_seeds", [0.0, 0.5, 2.0])
-def test_interval_covers_other_items_and_other_seeds(of_seeds: float) -> None:
-    draws = np.random.default_rng(1)
-    covered = 0
-    tables = 400
-    for _ in range(tables):
-        table = (
+def tables(seeds: int, of_seeds: float, of_items: float, count: int) -> Iterator[Values]:
+    """Tables of seeds by 40 items about 1; the noise of each cell has a variance of 1."""
+    draws = np.random.default_rng(seeds)
+    for _ in range(count):
+        yield (
             1.0
-            + draws.normal(0, of_seeds, size=(3, 1))
-            + draws.normal(0, 1.0, size=(1, 40))
-            + draws.normal(0, 1.0, size=(3, 40))
+            + draws.normal(0, math.sqrt(of_seeds), size=(seeds, 1))
+            + draws.normal(0, math.sqrt(of_items), size=(1, 40))
+            + draws.normal(0, 1.0, size=(seeds, 40))
         )
-        found = crossed_mean(table)
-        assert found.low is not None and found.high is not None
-        covered += found.low <= 1.0 <= found.high
-    assert 0.92 <= covered / tables <= 1.0
+
+
+@pytest.mark.parametrize("of_items", [0.0, 1.0])
+@pytest.mark.parametrize("of_seeds", [0.0, 0.3, 1.0, 4.0])
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_interval_covers_other_items_and_other_seeds(
+    seeds: int, of_seeds: float, of_items: float
+) -> None:
+    """Satterthwaite's degrees of freedom cover 86% where two seeds vary."""
+    effects = [crossed_mean(table) for table in tables(seeds, of_seeds, of_items, 1000)]
+    covered = sum(
+        each.low is not None and each.high is not None and each.low <= 1.0 <= each.high
+        for each in effects
+    )
+    # Less than 95% by three standard errors, of 0.7 each.
+    assert covered / len(effects) >= 0.95 - 0.021
+
+
+@pytest.mark.parametrize(("seeds", "wider"), [(2, 3.5), (3, 1.7), (5, 1.3)])
+def test_width_where_seeds_do_not_matter(seeds: int, wider: float) -> None:
+    """Against the interval over items alone, which is right there."""
+    ratios = []
+    for table in tables(seeds, 0.0, 1.0, 300):
+        alone = crossed_mean(table.mean(0, keepdims=True))
+        both = crossed_mean(table)
+        assert alone.reach is not None and both.reach is not None
+        ratios.append(both.reach / alone.reach)
+    assert min(ratios) >= 1.0
+    assert np.median(ratios) <= wider
+
+
+@given(st.integers(2, 5), st.integers(2, 8), st.floats(-3, 3), st.integers(0, 10**6))
+def test_p_value_is_below_5_percent_exactly_where_the_interval_excludes_zero(
+    seeds: int, items: int, mean: float, drawn: int
+) -> None:
+    found = crossed_mean(np.random.default_rng(drawn).normal(mean, size=(seeds, items)))
+    assert found.p is not None and 0 < found.p <= 1
+    assert (found.p < 0.05) == found.excludes_zero
+
+
+def test_tiny_p_values_are_those_of_students_t() -> None:
+    table = np.random.default_rng(3).normal(9.0, size=(1, 40))
+    theirs = stats.ttest_1samp(table[0], 0.0).pvalue
+    assert theirs < 1e-30
+    assert crossed_mean(table).p == pytest.approx(theirs)
+
+
+def test_no_change_is_larger_than_bounds_allow() -> None:
+    before = Mean("m", ["a", "b", "c"], [0.1, 0.2, 0.3], scale=100, bounds=SHARE)
+    after = [
+        Mean("m", ["a", "b", "c"], values, scale=100, bounds=SHARE)
+        for values in ([0.3, 0.2, 0.3], [0.9, 1.0, 0.8])
+    ]
+    items = [items_of(each) for each in after]
+    free = crossed_change([items_of(before)], items)
+    assert free.low is not None and free.high is not None
+    assert free.low < -100 < 100 < free.high
+    found = crossed_change([items_of(before)], items, range_of(before))
+    assert (found.low, found.high) == (-100, 100)
+    assert (found.value, found.p) == (free.value, free.p)
+    counts = Mean("n", ["a"], [3.0], bounds=NOT_NEGATIVE)
+    assert range_of(counts) is None
 
 
 def test_share_covers_the_true_ratio() -> None:
@@ -87,8 +154,8 @@ def test_share_covers_the_true_ratio() -> None:
 
 
 def test_no_share_of_a_difference_that_may_be_none() -> None:
-    change = Effect(1.0, 0.5, 1.5, n=9, seeds=3, error=0.2, degrees=8)
-    none = Effect(0.1, -0.5, 0.7, n=9, seeds=1, error=0.3, degrees=8)
+    change = Effect(1.0, 0.5, 1.5, n=9, seeds=3, reach=0.5)
+    none = Effect(0.1, -0.5, 0.7, n=9, seeds=1, reach=0.6)
     share = inherited_share(change, none)
     assert (share.value, share.low, share.reason) == (None, None, NO_DIFFERENCE)
 

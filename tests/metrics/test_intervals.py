@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmprof.metrics.intervals import (
+    NOT_NEGATIVE,
     SHARE,
     Interval,
     bounds_of,
@@ -130,8 +131,33 @@ def test_bounds_hold_and_move_with_the_values(values: list[float], by: float, to
 
 
 def test_bounds_that_do_not_hold_are_left_out() -> None:
-    values = [0.2, 0.4, 1.7]
-    assert mean_interval(values, bounds=SHARE) == mean_interval(values)
+    above, below = [0.2, 0.4, 1.7], [-1.7, 0.4, 0.8]
+    assert found(mean_interval([-1.7, 1.4], bounds=SHARE)) == found(mean_interval([-1.7, 1.4]))
+    assert found(mean_interval(above, bounds=SHARE)) == (0.0, found(mean_interval(above))[1])
+    assert found(mean_interval(below, bounds=SHARE)) == (found(mean_interval(below))[0], 1.0)
+
+
+@settings(max_examples=50)
+@given(numbers, st.floats(0, 10))
+def test_one_bound_takes_away_only_what_cannot_be(values: list[float], above: float) -> None:
+    least = min(values) - above
+    plain = found(mean_interval(values))
+    low, high = found(mean_interval(values, bounds=(least, math.inf)))
+    assert (low, high) == (max(least, plain[0]), plain[1])
+    mirrored = found(mean_interval([-value for value in values], bounds=(-math.inf, -least)))
+    assert mirrored == pytest.approx((-high, -low), rel=1e-9, abs=1e-6)
+
+
+@pytest.mark.parametrize("n", [2, 3, 10, 20])
+def test_no_count_has_an_interval_of_less_than_nothing(n: int) -> None:
+    """Some lists in a few texts: a mean of 1.126 had an interval from -0.162."""
+    generator = np.random.default_rng(n)
+    for _ in range(200):
+        values = generator.exponential(8.0, n) * (generator.random(n) < 0.2)
+        plain = found(mean_interval(values))
+        low, high = found(mean_interval(values, bounds=NOT_NEGATIVE))
+        assert 0.0 <= low <= values.mean() <= high
+        assert (low, high) == (max(0.0, plain[0]), plain[1])
 
 
 @given(numbers, st.randoms())

@@ -1,5 +1,7 @@
 """Differences of two models: against scipy's paired bootstrap, and their properties."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from llmprof.metrics.differences import Difference
-from llmprof.metrics.intervals import SHARE
+from llmprof.metrics.intervals import NOT_NEGATIVE, SHARE
 from llmprof.metrics.measures import Mean, Measure, Single, Statistic, difference, mean_metric
 from llmprof.metrics.samples import Metric
 
@@ -265,3 +267,46 @@ def test_the_degrees_of_a_change_are_those_of_what_is_drawn() -> None:
         Mean("m", units, old, clusters=clusters), Mean("m", units, new, clusters=clusters)
     )
     assert together.degrees == pytest.approx(11)
+
+
+@pytest.mark.parametrize("clusters", [None, ["a", "a", "b", "c"]])
+def test_no_change_is_larger_than_bounds_allow(clusters: list[str] | None) -> None:
+    units = [str(place) for place in range(4)]
+    old, new = [0.5, 0.1, 0.0, 0.9], [0.9, 0.1, 0.8, 0.1]
+    bounds = (0.0, 1.0)
+    before, after = (
+        Mean("m", units, values, scale=100, bounds=bounds, clusters=clusters)
+        for values in (old, new)
+    )
+    free = found(replace(before, bounds=None), replace(after, bounds=None))
+    assert free.ci_low is not None and free.ci_high is not None
+    result = found(before, after)
+    assert result.ci_low == max(-100.0, free.ci_low)
+    assert result.ci_high == min(100.0, free.ci_high)
+    assert free.ci_high > 100 or clusters is None
+
+
+def test_no_change_of_a_statistic_is_larger_than_bounds_allow() -> None:
+    def root(means: Array) -> Array:
+        return np.asarray(np.sqrt(np.abs(means[..., 0])))
+
+    units = [str(place) for place in range(3)]
+    before, after = (
+        Statistic("m", units, [(value,) for value in values], root, 3, 3, bounds=SHARE)
+        for values in ([0.0, 0.1, 0.9], [0.9, 0.8, 0.0])
+    )
+    free = found(replace(before, bounds=None), replace(after, bounds=None))
+    assert free.ci_low is not None and free.ci_high is not None
+    assert free.ci_low < -1 and free.ci_high > 1
+    result = found(before, after)
+    assert (result.ci_low, result.ci_high) == (-1, 1)
+
+
+@pytest.mark.parametrize("after", [[2.0, 0.0, 5.0, 1.0], [2.0, 0.0, 4.0, 1.0]])
+def test_a_change_of_counts_has_no_bounds(after: list[float]) -> None:
+    before = [2.0, 0.0, 4.0, 1.0]
+    units = [str(place) for place in range(4)]
+    counted = found(
+        Mean("m", units, before, bounds=NOT_NEGATIVE), Mean("m", units, after, bounds=NOT_NEGATIVE)
+    )
+    assert counted == found(Mean("m", units, before), Mean("m", units, after))

@@ -79,6 +79,8 @@ def test_every_version_is_asked_k_times_and_paired_by_its_prompt() -> None:
     assert [each.group for each in samples[::2]] == [f"race: {name}" for name, _ in item.versions]
     assert {each.error_class for each in samples} == {"Timeout"}
     assert PROFILER.version == "2-sampled-by-s(m)-1"
+    of_style = ProfilerOptions(metrics="style_bold", completions=2)
+    assert Counterfactual(of_style, FACTS).version == "2-sampled-by-s(m)-2"
     named = Counterfactual(ProfilerOptions(metrics="mtld"), FACTS)
     (described,) = (
         each

@@ -10,7 +10,7 @@ from llmprof.backends.text_metrics.pipelines import find_pipeline, notice_about
 from llmprof.backends.text_metrics.spacy_reader import TextReader
 from llmprof.datasets import DataOptions, Prompt
 from llmprof.errors import UnknownNameError, UsageError
-from llmprof.metrics.text import NAMES, describe, reads_of
+from llmprof.metrics.text import BOUNDS, NAMES, describe, reads_of
 from llmprof.profilers import ModelFacts, ProfilerOptions
 from llmprof.profilers.textual import Textual
 from llmprof.requests import Answer, DescribeText, Generate, Message
@@ -71,6 +71,11 @@ def test_any_text_has_finite_values_or_none(reader: TextReader, text: str) -> No
     values = values_of(reader, text)
     assert tuple(values) == NAMES
     assert all(value is None or math.isfinite(value) for value in values.values())
+    for name, (low, high) in BOUNDS.items():
+        value = values[name]
+        # Cosines are rounded to single precision; overlapping n-grams count twice.
+        slack = math.inf if name.startswith("top_ngram_") else 1e-6
+        assert value is None or low - 1e-6 <= value <= high + slack
 
 
 def test_a_completion_is_asked_about_and_a_failure_is_not() -> None:
@@ -128,7 +133,7 @@ def test_a_text_without_scores_says_why(outcome: object, error_class: str) -> No
 def test_another_language_is_asked_for_and_is_another_protocol() -> None:
     profiler = Textual(ProfilerOptions(language="fr", metrics="mtld"))
     assert profiler.follow_up(ITEM, [WRITTEN]) == [DescribeText(TEXT, ("mtld",), "fr")]
-    assert (profiler.version, Textual(ProfilerOptions()).version) == ("greedy-in-fr-2", "greedy-2")
+    assert (profiler.version, Textual(ProfilerOptions()).version) == ("greedy-in-fr-3", "greedy-3")
     (dataset,) = profiler.load(DataOptions(data="builtin"))
     assert dataset.name == "dolly200_test_fr"
     assert "français" in " ".join(item.text for item in dataset.items)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,12 @@ from llmprof.backends.text_metrics.pipelines import (
 )
 from llmprof.backends.text_metrics.processes import WorkerDiedError, WorkerPool
 from llmprof.errors import BackendError, CapabilityError, LlmprofError, MissingDependencyError
-from llmprof.metrics.text import NAMES, reads_of
+from llmprof.metrics.text import NAMES, groups_of, reads_of
 from llmprof.options import cache_folder
 from llmprof.requests import DescribeText, Outcome, Request, RequestType
 from llmprof.responses import Failure, TextScores
 
-# Increased with any change of a number; part of the cache key of every answer.
+# Part of the cache key of every answer; a change of few metrics increases their group's version.
 _VERSION = 1
 _PACKAGES = ("spacy", "pyphen", TABLES_PACKAGE)
 # spaCy's parser needs about 1 GB of memory for this many characters.
@@ -90,6 +91,9 @@ class TextMetricsBackend:
             "pipeline": [self._pipeline.name, self._pipeline.version],
             "packages": {name: installed_version(name) for name in _PACKAGES},
         }
+
+    def corrections(self, request: Request) -> Mapping[str, str]:
+        return _corrections(request.metrics) if isinstance(request, DescribeText) else {}
 
     async def answer(self, requests: Sequence[Request], seeds: Sequence[int], sink: Sink) -> None:
         asked = [self._describe_text(request) for request in requests]
@@ -161,6 +165,18 @@ class TextMetricsBackend:
             (place, _outcome(values, metrics))
             for (place, _), values in zip(batch, answer["texts"], strict=True)
         ]
+
+
+@cache
+def _corrections(metrics: tuple[str, ...]) -> Mapping[str, str]:
+    """The version, and those of packages, of each group of metrics that is not as at first."""
+    return {
+        group.function: " ".join(
+            [str(group.version), *(f"{name} {installed_version(name)}" for name in group.packages)]
+        )
+        for group in groups_of(metrics)
+        if group.version > 1 or group.packages
+    }
 
 
 def _outcome(values: list[float | None] | str, metrics: tuple[str, ...]) -> Outcome:

@@ -14,12 +14,13 @@ from contextlib import closing
 from functools import cache, cached_property
 
 from llmprof.errors import UnknownNameError, UsageError
+from llmprof.metrics.intervals import NOT_NEGATIVE, NOT_POSITIVE, SHARE, Bounds
 from llmprof.profilers import completion_scores
 from llmprof.requests import Generate, LogLikelihood, RequestType
 
 # `finished` is 0 if the completion was cut by the limit on new tokens, else 1.
-_OF_COMPLETIONS = ("generated_tokens", "finished")
-_LIKELIHOODS = ("log_likelihood", "token_log_likelihood")
+_OF_COMPLETIONS: Mapping[str, Bounds] = {"generated_tokens": NOT_NEGATIVE, "finished": SHARE}
+_LIKELIHOODS = dict.fromkeys(("log_likelihood", "token_log_likelihood"), NOT_POSITIVE)
 
 
 @cache
@@ -33,6 +34,13 @@ def sample_metrics() -> Mapping[str, RequestType]:
         **{name: scores.kind for scores in completion_scores() for name in scores.names},
         **dict.fromkeys(_LIKELIHOODS, LogLikelihood),
     }
+
+
+@cache
+def score_bounds(name: str) -> Bounds | None:
+    """The least and the greatest value of a metric of completions, where they are known."""
+    known = (_OF_COMPLETIONS, *(each.bounds for each in completion_scores()), _LIKELIHOODS)
+    return next((bounds[name] for bounds in known if name in bounds), None)
 
 
 def kinds_of(names: Iterable[str]) -> set[RequestType]:

@@ -18,6 +18,7 @@ from llmprof.datasets import Answered, Dataset, Prompt, load_prompts
 from llmprof.errors import CapabilityError, DataNotFoundError
 from llmprof.jobs.select.candidates import Context, Sampler, put
 from llmprof.jobs.select.job import SelectJob
+from llmprof.metrics.text import version_of
 from llmprof.profilers.prompt_formats import version_of_prompts
 from llmprof.requests import Generate, LogLikelihood, Message, RequestType
 from llmprof.results import RunStart
@@ -139,6 +140,8 @@ def protocol_version(job: SelectJob, setup: SelectSetup) -> str:
         parts.append(f"where({choice.where.text})")
     if job.spacy_model and setup.text_metrics:
         parts.append(f"text-metrics-by-{job.spacy_model}")
+    if (metrics := version_of(choice.names)) > 1:
+        parts.append(f"text-metrics-{metrics}")
     parts += [f"by-{each.rules}" for each in job.completion_scores if each.rules]
     if setup.scorer:
         parts.append(f"toxicity-by-{setup.scorer.name}({setup.scorer.model})")

@@ -11,11 +11,10 @@ from collections.abc import Sequence
 from functools import partial
 
 from llmprof.jobs.select.candidates import Pool, is_spoken
-from llmprof.jobs.select.criteria import sample_metrics
-from llmprof.metrics.intervals import SHARE, Bounds, mean_value
+from llmprof.jobs.select.criteria import sample_metrics, score_bounds
+from llmprof.metrics.intervals import SHARE, mean_value
 from llmprof.metrics.measures import Mean, difference, mean_metric
 from llmprof.metrics.samples import Metric, Sample
-from llmprof.profilers import completion_scores
 
 CANDIDATES = "candidates"
 SELECTED = "selected"
@@ -162,11 +161,6 @@ def _change(before: Mean, after: Mean) -> Metric:
         PROMPTS,
         change.method,
     )
-
-
-def score_bounds(name: str) -> Bounds | None:
-    """The bounds of a score of completions, where they are known."""
-    return SHARE if any(name in each.shares for each in completion_scores()) else None
 
 
 def _percentiles(target: str, values: Sequence[float], total: int, group: str) -> list[Metric]:

@@ -10,15 +10,16 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from llmprof.metrics.text.catalogue import BOUNDS as BOUNDS
 from llmprof.metrics.text.catalogue import ENGLISH as ENGLISH
 from llmprof.metrics.text.catalogue import ENGLISH_ONLY as ENGLISH_ONLY
 from llmprof.metrics.text.catalogue import NAMES as NAMES
-from llmprof.metrics.text.catalogue import SHARES as SHARES
 from llmprof.metrics.text.catalogue import Reads as Reads
 from llmprof.metrics.text.catalogue import chosen_names as chosen_names
-from llmprof.metrics.text.catalogue import groups_of
+from llmprof.metrics.text.catalogue import groups_of as groups_of
 from llmprof.metrics.text.catalogue import in_order as in_order
 from llmprof.metrics.text.catalogue import reads_of as reads_of
+from llmprof.metrics.text.catalogue import version_of as version_of
 from llmprof.metrics.text.diversity import complete_factors
 
 if TYPE_CHECKING:

@@ -8,11 +8,13 @@ nothing heavy, so that a name can be checked at once.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Flag, auto
 
 from llmprof.errors import UnknownNameError, UsageError
+from llmprof.metrics.intervals import NOT_NEGATIVE, SHARE, Bounds
 
 ENGLISH = "en"
 
@@ -42,13 +44,16 @@ class MetricGroup:
     """Metrics that one function computes: `module:function` of this package.
 
     Those that are `english` are made of English words or were fitted to English texts; they are
-    undefined for other languages.
+    undefined for other languages. `version` is increased with any change of their numbers, and
+    `packages` are those whose version can change them, beside spaCy's.
     """
 
     function: str
     reads: Reads
     names: tuple[str, ...]
     english: bool = False
+    version: int = 1
+    packages: tuple[str, ...] = ()
 
 
 _LENGTHS = Reads.TEXT | Reads.TOKENS
@@ -155,23 +160,25 @@ GROUPS = (
             "style_table_rows",
             "style_code",
         ),
+        version=2,
+        packages=("markdown-it-py",),
     ),
+    MetricGroup("style:marks", _LENGTHS, ("style_exclamation_marks", "style_question_marks")),
+    MetricGroup("style:emoji", _LENGTHS, ("style_emoji",), version=2, packages=("regex",)),
     MetricGroup(
-        "style:marks",
+        "style:persons",
         _LENGTHS,
-        ("style_exclamation_marks", "style_question_marks", "style_emoji"),
-    ),
-    MetricGroup(
-        "style:phrases",
-        _LENGTHS,
-        ("style_first_person", "style_second_person", "style_hedges", "style_opener"),
+        ("style_first_person", "style_second_person"),
         english=True,
+        version=2,
     ),
+    MetricGroup("style:hedges", _LENGTHS, ("style_hedges",), english=True),
+    MetricGroup("style:opener", _LENGTHS, ("style_opener",), english=True, version=2),
 )
 NAMES = tuple(name for group in GROUPS for name in group.names)
 # Those that lie between 0 and 1, but `top_ngram_` of a text that repeats a few characters: its
 # n-grams overlap, and each counts in full.
-SHARES = frozenset(
+_SHARES = tuple(
     name
     for name in NAMES
     if name.startswith(("proportion_", "duplicate_", "top_ngram_"))
@@ -179,6 +186,23 @@ SHARES = frozenset(
     in ("passed_quality_check", "contains_lorem ipsum", "alpha_ratio", "oov_ratio", "style_opener")
     or name == "prop_adjacent_dependency_relation_mean"
 )
+# Formulas that subtract, so that simple texts have a school grade below 0.
+_UNBOUNDED = (
+    "flesch_reading_ease",
+    "flesch_kincaid_grade",
+    "automated_readability_index",
+    "coleman_liau_index",
+)
+# The least and the greatest value that any text can have; all others are counts, lengths, spreads
+# and ratios.
+BOUNDS: Mapping[str, Bounds] = {
+    **dict.fromkeys((name for name in NAMES if name not in _UNBOUNDED), NOT_NEGATIVE),
+    **dict.fromkeys(_SHARES, SHARE),
+    **dict.fromkeys(("first_order_coherence", "second_order_coherence"), (-1.0, 1.0)),
+    # The spread of shares is largest between 0 and 1.
+    "prop_adjacent_dependency_relation_std": (0.0, 0.5),
+    "perplexity": (1.0, math.inf),
+}
 # Those that are defined for English texts alone.
 ENGLISH_ONLY = frozenset(name for group in GROUPS if group.english for name in group.names)
 _PLACES = {name: place for place, name in enumerate(NAMES)}
@@ -197,6 +221,15 @@ def groups_of(names: Iterable[str]) -> list[MetricGroup]:
     """The groups that compute these metrics."""
     wanted = set(names)
     return [group for group in GROUPS if wanted.intersection(group.names)]
+
+
+def version_of(names: Iterable[str]) -> int:
+    """The highest version of these metrics; 1 for those that were never changed.
+
+    >>> version_of(["mtld", "style_hedges"]), version_of(["mtld", "style_bold"])
+    (1, 2)
+    """
+    return max((group.version for group in groups_of(names)), default=1)
 
 
 def reads_of(names: Iterable[str]) -> Reads:

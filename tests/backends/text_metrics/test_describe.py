@@ -4,7 +4,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 import anyio
@@ -54,6 +55,21 @@ def test_answers_are_cached_by_text_and_metrics(tmp_path: Path) -> None:
     assert again == first and progress.cached == len(TEXTS)
     _, progress = answer(tmp_path, requests_for(TEXTS, ("n_characters",)))
     assert progress.cached == 0
+
+
+def test_metrics_that_were_changed_have_keys_of_their_own(tmp_path: Path) -> None:
+    backend = create_text_metrics(cache_dir=tmp_path)
+
+    def marks(*metrics: str) -> Mapping[str, str]:
+        return backend.corrections(DescribeText("Text", metrics))
+
+    assert marks("mtld", "style_hedges", "style_question_marks", "entropy") == {}
+    assert marks("style_first_person", "mtld") == {"style:persons": "2"}
+    assert marks("style_bold", "style_emoji") == {
+        "style:markup": f"2 markdown-it-py {version('markdown-it-py')}",
+        "style:emoji": f"2 regex {version('regex')}",
+    }
+    assert backend.corrections(Embed("text")) == {}
 
 
 def test_two_processes_give_what_one_gives(tmp_path: Path) -> None:

@@ -75,3 +75,19 @@ def test_other_targets_are_not_labelled(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "a.db")) as connection:
         scores = connection.execute("SELECT scores FROM samples").fetchall()
     assert not any("refusal" in text for (text,) in scores)
+
+
+@pytest.mark.parametrize(
+    ("target", "version"),
+    [
+        ("n_tokens", "max-n_tokens-of-3-1"),
+        ("style_bold", "max-style_bold-of-3-text-metrics-2-1"),
+    ],
+)
+def test_a_text_metric_that_was_changed_is_another_protocol(
+    tmp_path: Path, target: str, version: str
+) -> None:
+    selected(tmp_path, target)
+    with closing(sqlite3.connect(tmp_path / "a.db")) as connection:
+        found = connection.execute("SELECT DISTINCT protocol_version FROM metrics").fetchall()
+    assert found == [(version,)]

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from llmprof.errors import UnknownNameError, UsageError
-from llmprof.metrics.text import NAMES, Reads, chosen_names, reads_of
+from llmprof.metrics.text import BOUNDS, NAMES, Reads, chosen_names, reads_of
 
 
 def test_there_are_65_and_no_name_twice() -> None:
@@ -17,6 +17,16 @@ def test_each_reads_what_it_needs_and_no_more() -> None:
     assert not reads_of(["mtld", "n_characters", "proportion_ellipsis"]).needs_tokens
     assert not reads_of(["n_tokens", "entropy", "passed_quality_check"]).needs_parser
     assert reads_of(["lix"]).needs_parser and not reads_of(["lix"]) & Reads.VECTORS
+
+
+def test_only_formulas_that_subtract_have_no_bounds() -> None:
+    assert set(NAMES) - set(BOUNDS) == {
+        "flesch_reading_ease",
+        "flesch_kincaid_grade",
+        "automated_readability_index",
+        "coleman_liau_index",
+    }
+    assert set(BOUNDS) <= set(NAMES)
 
 
 def test_none_and_all_are_all() -> None:
