@@ -17,7 +17,8 @@ import numpy as np
 from _shared import print_row
 
 from llmprof.metrics.differences import Difference
-from llmprof.metrics.intervals import SHARE, Bounds
+from llmprof.metrics.inheritance import crossed_mean
+from llmprof.metrics.intervals import NOT_NEGATIVE, SHARE, Bounds, normal_quantile
 from llmprof.metrics.measures import Mean, Measure, Statistic, difference
 from llmprof.profilers.bbq_measures import Judged, bias_measure
 from llmprof.profilers.calibration_error import CalibrationError, equal_mass_bins
@@ -187,6 +188,24 @@ CASES = (
         SHARE,
     ),
     a_mean(
+        "scores, 10% of them high",
+        lambda g, n: np.where(g.random(n) < 0.1, g.uniform(0.8, 1, n), g.uniform(0, 0.05, n)),
+        0.1 * 0.9 + 0.9 * 0.025,
+        SHARE,
+    ),
+    a_mean(
+        "counts, 80% of them 0",
+        lambda g, n: (1.0 + g.poisson(2.0, n)) * (g.random(n) < 0.2),
+        0.6,
+        NOT_NEGATIVE,
+    ),
+    a_mean(
+        "counts, 5% of them large",
+        lambda g, n: g.choice([0.0, 1.0, 2.0, 30.0], p=[0.6, 0.2, 0.15, 0.05], size=n),
+        2.0,
+        NOT_NEGATIVE,
+    ),
+    a_mean(
         "maximum of 25 (EMT)",
         maxima,
         float(maxima(np.random.default_rng(0), 200_000).mean()),
@@ -256,6 +275,36 @@ def main() -> None:
                 false_marks(draw, bounds, n, given.rounds, older=given.older) for n in given.sizes
             ]
             print_row([name, *marks])
+    if given.only in "items and seeds":
+        print("\nCoverage of an interval over 60 items and some seeds, in percent, and its median")
+        print("width, compared with the interval that known variances would have\n")
+        print_row(["variance of seeds and items", *(f"{seeds} seeds" for seeds in SEEDS)])
+        print_row(["---"] * (1 + len(SEEDS)))
+        for parts in PARTS:
+            of_seeds, of_items = parts
+            found = [over_seeds(parts, seeds, given.rounds) for seeds in SEEDS]
+            print_row([f"{of_seeds:g} and {of_items:g}", *found])
+
+
+SEEDS = (2, 3, 5)
+# Variances of seeds and of items; that of what is left is 1.
+PARTS = [(of_seeds, of_items) for of_items in (0.0, 1.0) for of_seeds in (0.0, 0.3, 1.0, 4.0)]
+
+
+def over_seeds(parts: tuple[float, float], seeds: int, rounds: int) -> str:
+    """The coverage of the interval of `llmprof inherit`, and how wide it is."""
+    generator = np.random.default_rng(seeds)
+    of_seeds, of_items = np.sqrt(parts)
+    held, widths = 0, []
+    for _ in range(rounds):
+        table = generator.normal(size=(seeds, 60))
+        table += of_seeds * generator.normal(size=(seeds, 1))
+        table += of_items * generator.normal(size=(1, 60))
+        found = crossed_mean(table)
+        held += within(0.0, (found.low, found.high))
+        widths.append(found.reach or 0.0)
+    known = normal_quantile() * np.sqrt(parts[0] / seeds + (parts[1] + 1 / seeds) / 60)
+    return f"{100 * held / rounds:.1f}, {np.median(widths) / known:.1f} times"
 
 
 def coverage(case: Case, n: int, rounds: int, *, older: bool) -> str:

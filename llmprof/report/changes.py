@@ -23,7 +23,7 @@ from llmprof.results.row_types import fitting_samples
 _NO_ITEMS = "the values of its items are not stored"
 _TOLERANCE = 1e-9
 
-_Measures = Mapping[tuple[str, str], Measure]
+Measures = Mapping[tuple[str, str], Measure]
 
 
 def compare_with_baseline(
@@ -37,13 +37,13 @@ def compare_with_baseline(
     ]
     if baseline not in present:
         return section
-    before = _measures(store, runs[baseline], section)
+    before = measures_of(store, runs[baseline], section)
     section = _made_anew(section, baseline, before)
     changes: list[list[Change | None]] = [[None] * len(runs) for _ in section.rows]
     for place in present:
         if place == baseline:
             continue
-        after = _measures(store, runs[place], section)
+        after = measures_of(store, runs[place], section)
         section = _made_anew(section, place, after)
         for row, found in zip(section.rows, changes, strict=True):
             change = _change(row, baseline, place, before, after)
@@ -52,7 +52,7 @@ def compare_with_baseline(
     return replace(section, rows=rows)
 
 
-def _made_anew(section: Section, place: int, measures: _Measures) -> Section:
+def _made_anew(section: Section, place: int, measures: Measures) -> Section:
     """The section with intervals of an older method recomputed with the present one."""
 
     def value_of(row: Row) -> Sequence[Value | None]:
@@ -68,7 +68,7 @@ def _made_anew(section: Section, place: int, measures: _Measures) -> Section:
     return replace(section, rows=[replace(row, values=value_of(row)) for row in section.rows])
 
 
-def _measures(store: Store, run: ReportedRun, section: Section) -> _Measures:
+def measures_of(store: Store, run: ReportedRun, section: Section) -> Measures:
     """The known measures behind the run's metrics, by metric and group."""
     run = run.source(section.profiler, section.dataset)
     samples = read_samples(
@@ -99,7 +99,7 @@ def _means(section: Section, samples: Sequence[Scored]) -> list[Measure]:
 
 
 def _change(
-    row: Row, baseline: int, place: int, measures_before: _Measures, measures_after: _Measures
+    row: Row, baseline: int, place: int, measures_before: Measures, measures_after: Measures
 ) -> Change | None:
     """The change of one metric; None if a run does not have it, or it is undefined."""
     old, new = row.values[baseline], row.values[place]
@@ -201,8 +201,8 @@ def difference_finder(
 
     If there is none, it returns the reason, such as values of items that are not stored.
     """
-    of_before = _measures(store, before, section)
-    of_after = _measures(store, after, section)
+    of_before = measures_of(store, before, section)
+    of_after = measures_of(store, after, section)
 
     def find(metric: str, group: str, confidence: float) -> Difference | str:
         old, new = of_before.get((metric, group)), of_after.get((metric, group))

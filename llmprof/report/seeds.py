@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from llmprof.metrics.intervals import TOLERANCE, mean_value
+from llmprof.metrics.intervals import TOLERANCE, Bounds, holding, mean_value
+from llmprof.metrics.measures import metric_bounds
 from llmprof.metrics.multiple_testing import p_value
 from llmprof.metrics.student import deviation, student_interval, welch_interval
+from llmprof.report.changes import measures_of
 from llmprof.report.contents import Change, Fit, ReportedRun, Row, Section, Value
 from llmprof.report.labels import label_runs
 from llmprof.results import Store
@@ -38,8 +40,8 @@ def seeds_together(store: Store, columns: Columns) -> Columns:
     """One column for all runs of a model that differ only in their seed.
 
     A value that depends on the seed becomes the mean over seeds, with their standard deviation and
-    Student's interval of the mean; its change is that of the means, with Welch's interval. A value
-    that is the same for every seed keeps its interval and change.
+    Student's interval of the mean, within the metric's bounds; its change is that of the means,
+    with Welch's interval. A value that is the same for every seed keeps its interval and change.
     """
     runs, baseline = columns.runs, columns.baseline
     groups = _groups(runs)
@@ -54,7 +56,10 @@ def seeds_together(store: Store, columns: Columns) -> Columns:
     place = None if baseline is None else _place(groups, baseline)
     return Columns(
         merged,
-        [_section(section, groups, place) for section in columns.sections],
+        [
+            _section(section, groups, place, _bounds(store, runs, section, groups))
+            for section in columns.sections
+        ],
         place,
         [
             _remark(label, [runs[each] for each in group])
@@ -88,10 +93,21 @@ def _remark(label: str, runs: Sequence[ReportedRun]) -> str:
     )
 
 
-def _section(section: Section, groups: Groups, baseline: int | None) -> Section:
+# The bounds of a metric, by its name and group, where they are known.
+_Ranges = Mapping[tuple[str, str], Bounds | None]
+
+
+def _bounds(store: Store, runs: Sequence[ReportedRun], section: Section, groups: Groups) -> _Ranges:
+    several = (place for group in groups if len(group) > 1 for place in group)
+    place = next((each for each in several if any(row.values[each] for row in section.rows)), None)
+    known = {} if place is None else measures_of(store, runs[place], section)
+    return {name: metric_bounds(measure) for name, measure in known.items()}
+
+
+def _section(section: Section, groups: Groups, baseline: int | None, ranges: _Ranges) -> Section:
     return replace(
         section,
-        rows=[_row(row, groups, baseline) for row in section.rows],
+        rows=[_row(row, groups, baseline, ranges) for row in section.rows],
         fits=[_fit([section.fits[place] for place in group]) for group in groups],
     )
 
@@ -109,7 +125,7 @@ def _fit(fits: Sequence[Fit | None]) -> Fit | None:
     )
 
 
-def _row(row: Row, groups: Groups, baseline: int | None) -> Row:
+def _row(row: Row, groups: Groups, baseline: int | None, ranges: _Ranges) -> Row:
     of_groups = [[row.values[place] for place in group] for group in groups]
     changes: list[Change | None] = [None] * len(groups)
     for place, group in enumerate(groups):
@@ -120,7 +136,8 @@ def _row(row: Row, groups: Groups, baseline: int | None) -> Row:
             if _vary(before) or _vary(after):
                 change = _change(before, after, _has_percent(change))
             changes[place] = change
-    return replace(row, values=[_value(each) for each in of_groups], changes=changes)
+    bounds = ranges.get((row.metric, row.group))
+    return replace(row, values=[_value(each, bounds) for each in of_groups], changes=changes)
 
 
 def _has_percent(change: Change | None) -> bool:
@@ -138,7 +155,7 @@ def _vary(numbers: Sequence[float]) -> bool:
     )
 
 
-def _value(values: Sequence[Value | None]) -> Value | None:
+def _value(values: Sequence[Value | None], bounds: Bounds | None) -> Value | None:
     """The values of all seeds as one."""
     known = [value for value in values if value is not None]
     numbers = _numbers(known)
@@ -150,10 +167,11 @@ def _value(values: Sequence[Value | None]) -> Value | None:
     if not _vary(numbers):
         return replace(first, spread=0.0, seeds=len(numbers))
     interval = student_interval(numbers)
+    low, high = holding(bounds, min(numbers), max(numbers))
     return Value(
         mean_value(numbers),
-        interval.low,
-        interval.high,
+        max(low, interval.low),
+        min(high, interval.high),
         len(numbers),
         len(values),
         first.reason,

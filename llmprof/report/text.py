@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from llmprof.metrics.intervals import ENOUGH, OF_MEANS
 from llmprof.metrics.samples import OVERALL
 from llmprof.profilers import Presentation
 from llmprof.report.contents import Report, Row, Section, Value
@@ -94,12 +95,13 @@ def notes_of(section: Section, report: Report) -> list[str]:
 
 
 def general_notes(section: Section, report: Report) -> list[str]:
-    """Notes on all numbers of a section: truncated requests, and the units of intervals."""
+    """Notes on all numbers of a section: truncated requests, units of intervals, few of them."""
     places = columns_of(section)
     return [
         *_cut(section, report, places),
         *_thinking(section, report, places),
         *_drawn(section, places),
+        *_few(section, places),
         *_older(section, report, places),
     ]
 
@@ -137,6 +139,21 @@ def _drawn(section: Section, places: Sequence[int]) -> Iterator[str]:
     for unit, metrics in by_unit.items():
         of = "" if len(by_unit) == 1 else f": {_listed(list(metrics))}"
         yield f"95% intervals are over {unit}{of}"
+
+
+def _few(section: Section, places: Sequence[int]) -> Iterator[str]:
+    """The units of which there are so few that their values do not show how rare ones are."""
+    values = (row.values[place] for row in _to_read(section) for place in places)
+    units = {
+        value.unit or "items": None
+        for value in values
+        if value is not None and value.interval_method in OF_MEANS and value.n < ENOUGH
+    }
+    for unit in units:
+        yield (
+            f"fewer than {ENOUGH} {unit}: the interval of a mean may miss what rare, large values "
+            "add to it"
+        )
 
 
 def _older(section: Section, report: Report, places: Sequence[int]) -> Iterator[str]:

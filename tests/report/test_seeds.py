@@ -55,6 +55,18 @@ def test_together_is_mean_spread_and_interval_over_seeds(db: Path) -> None:
     assert any("seeds 0, 1, 2" in remark for remark in report.remarks)
 
 
+def test_an_interval_over_seeds_is_within_the_bounds_of_the_metric(tmp_path: Path) -> None:
+    for seed, (length, share) in enumerate([(10.0, 0.0), (30.0, 1.0)]):
+        add_run(tmp_path / "a.db", "base", texts([length, 0.0]), pairs([share, 1.0]), seed=seed)
+    report = build_report(tmp_path / "a.db", ["base"], None, seeds="together")
+    lengths, shares = (row_of(report, name).values[0] for name in ("n_tokens", "stereotype_score"))
+    assert lengths is not None and lengths.ci_high is not None
+    assert (lengths.value, lengths.ci_low, lengths.interval_method) == (10.0, 0.0, "Student's t")
+    assert lengths.ci_high > 70
+    assert shares is not None
+    assert (shares.value, shares.ci_low, shares.ci_high) == (75.0, 0.0, 100.0)
+
+
 def test_what_no_seed_changes_keeps_the_interval_of_its_items(db: Path) -> None:
     alone = build_report(db, ["base"], None)
     together = build_report(db, ["base"], None, seeds="together")

@@ -13,7 +13,18 @@ from lm_eval.api import metrics as lm_eval_metrics
 from lm_eval.api import registry
 
 from llmprof.jobs.benchmark.lm_eval_model import Asked, cut
-from llmprof.metrics.intervals import NORMAL, Interval, bounds_of, mean_interval, mean_value
+from llmprof.metrics.intervals import (
+    NORMAL,
+    NOT_NEGATIVE,
+    NOT_POSITIVE,
+    SHARE,
+    Bounds,
+    Interval,
+    bounds_of,
+    holding,
+    mean_interval,
+    mean_value,
+)
 from llmprof.metrics.jackknife import statistic_interval
 from llmprof.metrics.samples import Metric, Sample, Scored
 from llmprof.requests import Generate, LogLikelihood, RollingLogLikelihood
@@ -26,6 +37,19 @@ _NORMAL_95 = 1.959964
 DOCUMENTS = "documents"
 _NO_FILTER = "none"
 _STDERR = "_stderr"
+
+# Of lm-eval's metrics, by their definitions; a task may have another of the same name, whose values
+# are then beyond them.
+_BOUNDS: Mapping[str, Bounds] = {
+    **dict.fromkeys(
+        ("acc", "acc_norm", "acc_mutual_info", "acc_bytes", "acc_all", "exact_match", "f1"), SHARE
+    ),
+    "mcc": (-1.0, 1.0),
+    "brier_score": (0.0, 2.0),
+    **dict.fromkeys(("bleu", "chrf", "chrf++"), (0.0, 100.0)),
+    **dict.fromkeys(("ter", "bits_per_byte"), NOT_NEGATIVE),
+    **dict.fromkeys(("perplexity", "word_perplexity", "byte_perplexity"), (1.0, math.inf)),
+}
 
 # An entry of lm-eval's list of logged samples: a document with one filter.
 Logged = Mapping[str, Any]
@@ -67,7 +91,7 @@ def task_metrics(
             entry[name] for entry in logged if entry["filter"] == filter_name and name in entry
         ]
         statistic = aggregation.get(name, lm_eval_metrics.mean)
-        interval = _interval(value, stderr, values, statistic)
+        interval = _interval(name, value, stderr, values, statistic)
         metrics += _with_stderr(key, value, stderr, interval, len(values), n_total)
     return metrics
 
@@ -78,7 +102,7 @@ def group_metrics(results: Mapping[str, Any]) -> list[Metric]:
     for key, value, stderr in _pairs(results):
         counts = results.get("sample_count", {})
         n = int(counts.get(",".join(key), results["sample_len"]))
-        interval = _interval(value, stderr, [], None)
+        interval = _interval(key[0], value, stderr, [], None)
         metrics += _with_stderr(key, value, stderr, interval, n, int(results["sample_len"]))
     return metrics
 
@@ -141,26 +165,33 @@ def _with_interval(metric: Metric, interval: Interval | None) -> Metric:
 
 
 def _interval(
-    value: float | None, stderr: float | None, values: Sequence[Any], statistic: Any
+    name: str, value: float | None, stderr: float | None, values: Sequence[Any], statistic: Any
 ) -> Interval | None:
     numbers = [_number(each) for each in values]
     defined = [number for number in numbers if number is not None]
     if value is None:
         return None
     if statistic is lm_eval_metrics.mean and len(defined) == len(values):
-        return mean_interval(defined, bounds=bounds_of(defined))
+        return _mean_interval(name, defined)
     if statistic in _OF_WEIGHTED_SUMS:
-        return statistic_interval(values, _OF_WEIGHTED_SUMS[statistic], sizes=(1,))
+        function = _OF_WEIGHTED_SUMS[statistic]
+        return statistic_interval(values, function, bounds=_BOUNDS.get(name), sizes=(1,))
     if statistic is lm_eval_metrics.perplexity and len(defined) == len(values):
         return _perplexity_interval(defined)
     if stderr is None:
         return None
-    return Interval(value - _NORMAL_95 * stderr, value + _NORMAL_95 * stderr, NORMAL)
+    low, high = holding(_BOUNDS.get(name), value, value)
+    reach = _NORMAL_95 * stderr
+    return Interval(max(low, value - reach), min(high, value + reach), NORMAL)
+
+
+def _mean_interval(name: str, values: Sequence[float]) -> Interval | None:
+    return mean_interval(values, bounds=bounds_of(values) or _BOUNDS.get(name))
 
 
 def _perplexity_interval(log_likelihoods: Sequence[float]) -> Interval | None:
     """Of exp(-mean), from the interval of the mean; None where an end is too large for a float."""
-    of_mean = mean_interval(log_likelihoods)
+    of_mean = mean_interval(log_likelihoods, bounds=NOT_POSITIVE)
     if of_mean is None or -of_mean.low > math.log(sys.float_info.max):
         return None
     return Interval(math.exp(-of_mean.high), math.exp(-of_mean.low), of_mean.method)
@@ -276,7 +307,7 @@ def _aggregation(name: str) -> Callable[..., Any] | None:
 
 def _mean(metric: Metric, values: Sequence[float]) -> Metric:
     mean = mean_value(values) if values else None
-    interval = mean_interval(values, bounds=bounds_of(values))
+    interval = _mean_interval(metric.name.partition(",")[0], values)
     return _with_interval(replace(metric, value=mean, n=len(values)), interval)
 
 

@@ -13,7 +13,7 @@ from llmprof.jobs.inherit.experiment import RANDOM, REFERENCE, Arm, InheritJob
 from llmprof.jobs.inherit.phases import Runs
 from llmprof.jobs.inherit.stored import save
 from llmprof.jobs.select.choose import choose
-from llmprof.jobs.select.shift import score_bounds
+from llmprof.jobs.select.criteria import score_bounds
 from llmprof.jobs.training.lessons import read_turns
 from llmprof.metrics.inheritance import (
     Effect,
@@ -22,6 +22,7 @@ from llmprof.metrics.inheritance import (
     holm,
     inherited_share,
     items_of,
+    range_of,
 )
 from llmprof.metrics.intervals import Bounds, mean_interval
 from llmprof.metrics.measures import Mean, Measure
@@ -164,7 +165,8 @@ def _findings(
         ]
         if measure.value is None or not first or len(students) < len(job.seeds):
             continue
-        change = crossed_change([first], students)
+        largest = range_of(measure)
+        change = crossed_change([first], students, largest)
         of_data = _of_data(key, before, files.get(arm.name), files.get(REFERENCE))
         against = None
         if control is not None and control.name != arm.name:
@@ -173,7 +175,7 @@ def _findings(
                 for each in after[control.name].values()
                 if key in each.measures
             ]
-            against = crossed_change(others, students)
+            against = crossed_change(others, students, largest)
         wanted = _wanted(arm, key)
         yield Finding(
             arm.name,
@@ -214,13 +216,15 @@ def _of_data(
         return Effect(None, reason="data do no benchmarks")
     version = TEXTS_VERSION + before.versions[profiler, dataset]
     found: list[Items] = []
+    largest = None
     for each in (reference, data):
         place = next((where for where in each.versions if where[0] == profiler), None)
         measure = None if place is None else each.measures.get((*place, name, group))
         if place is None or measure is None or each.versions[place] != version:
             return Effect(None, reason="the profile measures data and models differently")
         found.append(_by_prompt(items_of(measure)))
-    return crossed_change(found[:1], found[1:])
+        largest = range_of(measure)
+    return crossed_change(found[:1], found[1:], largest)
 
 
 def _by_prompt(items: Items) -> Items:

@@ -15,7 +15,7 @@ from llmprof.results.provenance import git_revision, package_versions
 from llmprof.results.reader import read_datasets
 
 COMMAND = "inherit"
-VERSION = "inherit-1"
+VERSION = "inherit-2"
 _NO_WORK = Work(0, 0, 0, 0, 0, 0.0)
 
 
@@ -29,6 +29,7 @@ def save(job: InheritJob, found: Inheritance) -> str:
         StoreError: it cannot be written.
     """
     config = {
+        "protocol": VERSION,
         "identity": job.student.identity,
         "runs": dict(found.runs),
         "recipe": dict(found.recipe),
