@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from llmprof.errors import UsageError
+
+_VARIABLES = (
+    *("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
+    *("all_proxy", "http_proxy", "https_proxy", "no_proxy"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR"),
+)
 
 
 @contextmanager
@@ -42,9 +50,16 @@ def network_settings() -> Iterator[None]:
 def check_network_settings() -> None:
     """Make a client and discard it, before a library makes its own.
 
+    Only once for each environment: to read the certificates takes longer than a small download.
+
     Raises:
         UsageError: see `network_settings`.
     """
+    _check(tuple(map(os.environ.get, _VARIABLES)))
+
+
+@cache
+def _check(environment: tuple[str | None, ...]) -> None:
     import httpx
 
     with network_settings():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from llmprof.backends.protocol import READS, Backend, BackendOptions
@@ -28,6 +29,16 @@ SCORERS = ("perspective", "classifier", "profanity", "recorded", "moderation", "
 # The options of Perspective's address and rate are not for these.
 _NOT_LIKE_PERSPECTIVE = {"moderation", "guard"}
 _WITHOUT_MODEL = {"perspective", "profanity"}
+# The options of `ScorerLoadingOptions` that each scorer reads, beside its model, the language of
+# the texts and `offline`, which are for all.
+_READS_OF_SCORERS: Mapping[str, frozenset[str]] = {
+    "perspective": frozenset({"perspective_url", "perspective_qps"}),
+    "classifier": frozenset({"toxicity_labels", "device", "cluster", "allow_pickle"}),
+    "profanity": frozenset(),
+    "recorded": frozenset(),
+    "moderation": frozenset({"toxicity_url"}),
+    "guard": frozenset({"toxicity_url", "device", "allow_pickle"}),
+}
 _ENGLISH = "en"
 # Trained on English alone, as far as their authors say.
 _ENGLISH_CLASSIFIERS = ("unitary/toxic-bert", "unitary/unbiased-toxic-roberta")
@@ -67,6 +78,13 @@ def backend_reads(name: str) -> frozenset[str] | None:
     """
     read: frozenset[str] | None = getattr(_REGISTRY.load(name), READS, None)
     return read
+
+
+def scorer_reads(choice: ScorerChoice) -> frozenset[str] | None:
+    """The options that a scorer of the list reads; None if one does not declare them."""
+    names = (each.partition(":")[0].strip() for each in choice.name.split(","))
+    found = [_READS_OF_SCORERS.get(name) for name in names if name]
+    return None if None in found else frozenset().union(*filter(None, found))
 
 
 def create_scorers(choice: ScorerChoice) -> dict[str, Backend]:

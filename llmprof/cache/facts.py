@@ -19,11 +19,13 @@ from llmprof.outputs import write_output
 FactT = TypeVar("FactT")
 
 
-def remembered(folder: Path, key: str, find: Callable[[], FactT]) -> FactT:
+def remembered(
+    folder: Path, key: str, find: Callable[[], FactT], *, most: int | None = None
+) -> FactT:
     """The result of the first call of `find` for `key`; it must be a JSON value.
 
     Each fact has its own file in `folder`. `key` must contain everything that the fact depends on:
-    it is never updated.
+    it is never updated. With `most`, only so many facts stay in the folder, those found last.
     """
     file = folder / hashlib.sha256(key.encode()).hexdigest()
     with suppress(OSError, ValueError, RecursionError):
@@ -31,6 +33,8 @@ def remembered(folder: Path, key: str, find: Callable[[], FactT]) -> FactT:
         return known
     found = find()
     _write(file, json.dumps(found))
+    if most is not None:
+        _keep_latest(folder, most)
     return found
 
 
@@ -49,6 +53,14 @@ def _table(file: Path) -> dict[str, Any]:
         known = json.loads(file.read_text(encoding="utf-8"))
         return known if isinstance(known, dict) else {}
     return {}
+
+
+def _keep_latest(folder: Path, most: int) -> None:
+    # Another process may remove the same file.
+    with suppress(OSError):
+        files = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime_ns, reverse=True)
+        for file in files[most:]:
+            file.unlink(missing_ok=True)
 
 
 def _write(file: Path, content: str) -> None:

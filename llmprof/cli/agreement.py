@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from llmprof.cli.parameters import TableFormat
+from llmprof.cli.parameters import Configured, TableFormat
 from llmprof.options import AgreementOptions
 
 
 def agreement(
     options: AgreementOptions,
+    configured: Configured,
     format: TableFormat = "table",
 ) -> None:
     """Compare a scorer with existing scores.
@@ -24,7 +25,7 @@ def agreement(
     from llmprof.console.scorer_tables import print_agreement
     from llmprof.jobs.agreement import agreement_job, measure_agreement
 
-    job = agreement_job(options)
+    job = agreement_job(options, configured)
     with show_progress(quiet=options.quiet) as listener:
         found = measure_agreement(job, listener)
     print_agreement(found, format)

@@ -14,8 +14,8 @@ from typer.exceptions import TyperException
 from typer.main import get_command
 
 from llmprof.blame import blaming_plugins, is_fault, unexpected
-from llmprof.cli.commands import CommandGroup
-from llmprof.cli.interrupts import INTERRUPTED, handle_interrupts, leave_to_the_watcher
+from llmprof.cli.commands import CommandGroup, asks_models
+from llmprof.cli.interrupts import INTERRUPTED, handle_interrupts, leave_to_the_watcher, told
 from llmprof.cli.messages import print_error, print_notice
 from llmprof.errors import DISTRIBUTION, LlmprofError, UsageError
 
@@ -73,11 +73,26 @@ def _check_encoding(arguments: Sequence[str]) -> None:
             ) from error
 
 
+def _of_system(error: OSError) -> str:
+    """What an operation on a file met that no command told in its own words."""
+    if error.errno in _DISK_FULL:
+        return f"cannot write the output: {error.strerror}; free some space"
+    if error.filename is None or error.strerror is None:
+        return _to_report(error)
+    file = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename
+    return f"cannot use {file}: {error.strerror}; check the path and its permissions"
+
+
+def _to_report(error: BaseException) -> str:
+    return f"{unexpected(error)}; --debug shows where: please report that"
+
+
 def run() -> None:
     """Run the command line; an error is one line and exit code 2 (usage) or 1 (failure)."""
     arguments = sys.argv[1:] or ["--help"]
+    keeps = asks_models(arguments)
     try:
-        handle_interrupts()
+        handle_interrupts(keeps=keeps)
         _check_encoding(arguments)
         group = cast(TyperGroup, get_command(app))
         # The list of commands is plain text: importing rich would double the time it takes to
@@ -96,10 +111,11 @@ def run() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        if error.errno not in _DISK_FULL or "--debug" in arguments:
+        if "--debug" in arguments:
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        print_error(LlmprofError(f"cannot write the output: {error.strerror}; free some space"))
+        if error.errno in _DISK_FULL:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print_error(LlmprofError(_of_system(error)))
         sys.exit(LlmprofError.exit_code)
     except KeyboardInterrupt:
         code = INTERRUPTED
@@ -109,9 +125,9 @@ def run() -> None:
     except BaseException as error:
         if not is_fault(error) or isinstance(error, SystemExit) or "--debug" in arguments:
             raise
-        print_error(LlmprofError(f"{unexpected(error)}; --debug shows where: please report that"))
+        print_error(LlmprofError(_to_report(error)))
         sys.exit(LlmprofError.exit_code)
     if code == INTERRUPTED:
         leave_to_the_watcher()
-        print_notice("interrupted; run the same command to resume")
+        print_notice(told("interrupted", keeps=keeps))
     sys.exit(code or 0)

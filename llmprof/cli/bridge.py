@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from llmprof.cli.parameters import with_options
+from llmprof.cli.parameters import Configured, with_options
 from llmprof.options import BridgeOptions
 
 app = typer.Typer(
@@ -22,7 +22,7 @@ app = typer.Typer(
 
 @app.command("fit")
 @with_options
-def fit(options: BridgeOptions) -> None:
+def fit(options: BridgeOptions, configured: Configured) -> None:
     """Fit a map between two scorers.
 
     The map is monotone, and its file names both scorers. Use it with
@@ -37,7 +37,7 @@ def fit(options: BridgeOptions) -> None:
     from llmprof.console.scorer_tables import print_bridge
     from llmprof.jobs.bridge import bridge_job, fit_bridge
 
-    job = bridge_job(options)
+    job = bridge_job(options, configured)
     with show_progress(quiet=options.quiet) as listener:
         bridge = fit_bridge(job, listener)
     if not options.quiet:

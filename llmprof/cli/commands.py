@@ -5,7 +5,7 @@ The list of commands therefore appears quickly, however many there are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple, cast
 
@@ -21,11 +21,13 @@ class _Place(NamedTuple):
     """The first line of its help."""
     module: str
     name: str = "app"
+    asks: bool = False
+    """Whether it asks models, whose answers are kept when it is interrupted."""
 
 
 COMMANDS: Mapping[str, _Place] = {
-    "profile": _Place("Profile MODEL.", "profile", "profile"),
-    "benchmark": _Place("Run lm-eval's tasks on MODEL.", "benchmark", "benchmark"),
+    "profile": _Place("Profile MODEL.", "profile", "profile", asks=True),
+    "benchmark": _Place("Run lm-eval's tasks on MODEL.", "benchmark", "benchmark", asks=True),
     "report": _Place("Show the results of one run or several.", "report", "report"),
     "compare": _Place("Show how AFTER differs from BEFORE.", "report", "compare"),
     "gate": _Place("Fail if a metric changed too much.", "gate", "gate"),
@@ -34,11 +36,15 @@ COMMANDS: Mapping[str, _Place] = {
     "power": _Place("Estimate how many items a comparison needs.", "power", "power"),
     "figures": _Place("Draw the figures of a report for a paper.", "figures", "figures"),
     "diff": _Place("Show the items that changed most.", "diff", "diff"),
-    "score": _Place("Score the toxicity of existing texts.", "score", "score"),
-    "agreement": _Place("Compare a scorer with existing scores.", "agreement", "agreement"),
-    "bridge": _Place("Compare old toxicity scores with new ones.", "bridge"),
-    "select": _Place("Write training data selected by a metric.", "select", "select"),
-    "inherit": _Place("Train students on selected data and compare.", "inherit", "inherit"),
+    "score": _Place("Score the toxicity of existing texts.", "score", "score", asks=True),
+    "agreement": _Place(
+        "Compare a scorer with existing scores.", "agreement", "agreement", asks=True
+    ),
+    "bridge": _Place("Compare old toxicity scores with new ones.", "bridge", asks=True),
+    "select": _Place("Write training data selected by a metric.", "select", "select", asks=True),
+    "inherit": _Place(
+        "Train students on selected data and compare.", "inherit", "inherit", asks=True
+    ),
     "sql": _Place("Query the results with SQL.", "sql", "sql"),
     "runs": _Place("List the runs, the latest first.", "runs"),
     "verify": _Place("Recompute a run's metrics from its samples.", "verify", "verify"),
@@ -46,6 +52,16 @@ COMMANDS: Mapping[str, _Place] = {
     "export": _Place("Write results in the formats of other tools.", "export"),
     "push": _Place("Upload results to a model on the Hub.", "push", "push"),
 }
+
+
+def asks_models(arguments: Sequence[str]) -> bool:
+    """Whether the command that these arguments name asks models.
+
+    >>> asks_models(["profile", "m"]), asks_models(["runs"]), asks_models(["--version"])
+    (True, False, False)
+    """
+    named = next((each for each in arguments if not each.startswith("-")), "")
+    return named in COMMANDS and COMMANDS[named].asks
 
 
 class CommandGroup(TyperGroup):

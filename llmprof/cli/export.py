@@ -99,12 +99,15 @@ def norms(
 
         llmprof export norms base tuned --output norms.parquet
     """
+    from llmprof.console.left_out import print_left_out
     from llmprof.report.build import build_report
     from llmprof.report.norms import write_norms
 
-    made = write_norms(build_report(db, names, None), output, db, example=example)
+    report = build_report(db, names, None)
+    made = write_norms(report, output, db, example=example)
     count = f"{len(made.records)} numbers of {len(made.models)} models"
     typer.echo(printable(f"wrote {count} to {output}, SHA-256 {made.sha256}"))
+    print_left_out(report.omissions)
 
 
 @app.command()

@@ -62,6 +62,7 @@ def figures(
         llmprof figures base tuned --baseline base --output figures
         llmprof figures paper --venue neurips --format svg
     """
+    from llmprof.console.left_out import print_left_out
     from llmprof.report.build import build_report
     from llmprof.report.figures import HeatMapOrder, write_figures
 
@@ -69,3 +70,4 @@ def figures(
     order = HeatMapOrder(sort, by_model, z)
     for path in write_figures(report, db, output, format=format, venue=venue, order=order):
         typer.echo(printable(f"wrote {path}"))
+    print_left_out(report.omissions)

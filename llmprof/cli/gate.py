@@ -71,10 +71,13 @@ def gate(
         llmprof gate gates.toml base tuned
         llmprof gate gates.toml --junit gates.xml
     """
+    from llmprof.console.left_out import print_left_out
     from llmprof.jobs.gate import StatedGates
 
     stated = StatedGates(before, after, tuple(fail_if or ()), strict)
-    return show_gates(decide_gates(db, stated, file, junit), junit, github, to=sys.stdout)
+    results = decide_gates(db, stated, file, junit)
+    print_left_out(results.omissions, sys.stdout)
+    return show_gates(results, junit, github, to=sys.stdout)
 
 
 def decide_gates(

@@ -11,16 +11,17 @@ from llmprof.cli.messages import print_notice
 
 INTERRUPTED = 130
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_STOPPING = "stopping; answers so far are kept; press again to stop at once"
-_AT_ONCE = "stopped at once; run the same command to resume"
+_AGAIN = "press again to stop at once"
+_RESUME = "run the same command to resume"
 
 
-def handle_interrupts() -> None:
+def handle_interrupts(*, keeps: bool) -> None:
     """Let the first signal interrupt the work as Ctrl-C does, and the second end the process.
 
     A separate thread sees the second one through Python's wakeup file descriptor, to which its C
     code writes signal numbers: this works even while the main thread is in a long computation, or
-    waits for one. Answers are written in transactions, so that nothing is lost.
+    waits for one. Answers are written in transactions, so that nothing is lost; `keeps` says
+    whether the command has any.
     """
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
@@ -28,7 +29,16 @@ def handle_interrupts() -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _as_ctrl_c)
-    threading.Thread(target=_watch, args=(reading,), daemon=True).start()
+    threading.Thread(target=_watch, args=(reading, keeps), daemon=True).start()
+
+
+def told(what: str, *, keeps: bool) -> str:
+    """What a user is told of a command that ended early, with how to go on if it keeps answers.
+
+    >>> told("interrupted", keeps=True), told("interrupted", keeps=False)
+    ('interrupted; run the same command to resume', 'interrupted')
+    """
+    return f"{what}; {_RESUME}" if keeps else what
 
 
 def leave_to_the_watcher() -> None:
@@ -50,12 +60,13 @@ def _as_ctrl_c(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
 
-def _watch(reading: int) -> None:
+def _watch(reading: int, keeps: bool) -> None:
+    kept = "answers so far are kept; " if keeps else ""
     pressed = 0
     while True:
         pressed += sum(number in _SIGNALS for number in os.read(reading, 64))
         if pressed > 1:
-            print_notice(_AT_ONCE)
+            print_notice(told("stopped at once", keeps=keeps))
             os._exit(INTERRUPTED)
         if pressed:
-            print_notice(_STOPPING)
+            print_notice(f"stopping; {kept}{_AGAIN}")

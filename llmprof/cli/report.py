@@ -114,6 +114,8 @@ def report(
             "--series cannot be combined with runs or --baseline: it compares all "
             "steps with the first; remove them"
         )
+    if series is not None and seeds != "latest":
+        raise UsageError("--series shows one run per step, so --seeds is not used; remove it")
     filters = filters_of(profilers, metrics, group, changed)
     _report(names or (), baseline, filters, format, output, db, against, series, seeds)
 
@@ -194,6 +196,7 @@ def _report(
     series: str | None = None,
     seeds: str = "latest",
 ) -> str:
+    from llmprof.console.left_out import print_left_out
     from llmprof.report.build import build_report
     from llmprof.report.formats import TELLS_OMISSIONS, choose_format, write_report
     from llmprof.report.norms import places_among, read_norms
@@ -205,8 +208,7 @@ def _report(
         built = replace(built, remarks=[*built.remarks, *places_among(built, norms)])
     write_report(built, db, chosen, output)
     if chosen not in TELLS_OMISSIONS:
-        for omission in built.omissions:
-            typer.echo(printable(f"llmprof: left out: {omission.what}: {omission.why}"), err=True)
+        print_left_out(built.omissions)
     if output is not None:
         typer.echo(printable(f"wrote {output}"), err=True)
     return chosen

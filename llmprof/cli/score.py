@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from llmprof.cli.messages import print_notice
-from llmprof.cli.parameters import DryRun
+from llmprof.cli.parameters import Configured, DryRun
 from llmprof.options import ScoreOptions
 from llmprof.safe_text import printable, printable_json
 
@@ -14,7 +14,7 @@ _SHORT = {"scorer": "toxicity-scorer"}
 CONTEXT_SETTINGS = {"token_normalize_func": lambda name: _SHORT.get(name, name)}
 
 
-def score(options: ScoreOptions, dry_run: DryRun = False) -> None:
+def score(options: ScoreOptions, configured: Configured, dry_run: DryRun = False) -> None:
     """Score the toxicity of existing texts.
 
     Run the same command again to resume.
@@ -29,7 +29,7 @@ def score(options: ScoreOptions, dry_run: DryRun = False) -> None:
     from llmprof.console.progress import show_progress
     from llmprof.jobs.score import plan_score, run_score, score_job, score_lines, write_scores
 
-    job = score_job(options)
+    job = score_job(options, configured)
     print_notice(job.scorer.notice, quiet=options.quiet)
     if dry_run:
         print_plan(plan_score(job))

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from llmprof.cli.parameters import Db, TableFormat
+from llmprof.errors import UsageError
 from llmprof.options import DEFAULT_DB, Option
 
 
@@ -39,6 +40,8 @@ def sql(
     from llmprof.console.listings import print_query, print_recipes
 
     if query is None:
+        if param:
+            raise UsageError("--param is for a query or a recipe, and none is given; name one")
         print_recipes()
     else:
         print_query(db, query, format, dict(map(_named_value, param or ())))

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from llmprof.console.left_out import print_left_out
 from llmprof.report.item_differences import (
     ADDED,
     REMOVED,
@@ -41,6 +42,8 @@ def print_items(found: Sequence[ItemDifferences], format: str) -> None:
         )
     else:
         _print_text(found)
+    omissions = (each for one in found for each in one.omissions)
+    print_left_out(omissions, None if format in ("json", "csv") else sys.stdout)
 
 
 def _records(found: Sequence[ItemDifferences]) -> list[dict[str, object]]:

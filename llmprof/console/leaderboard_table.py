@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
+from llmprof.console.left_out import print_left_out
 from llmprof.console.tables import print_rows, print_table
 from llmprof.errors import UsageError
 from llmprof.report.contents import Report
@@ -42,12 +43,9 @@ def print_leaderboard(
     else:
         print_rows(_FIELDS, list(_lines(report, board)), format)
         notes = []
-    notes += [f"left out: {each.what}: {each.why}" for each in report.omissions]
     for note in notes:
-        if format == "table":
-            print(printable(note))
-        else:
-            print(printable(f"llmprof: {note}"), file=sys.stderr)
+        print(printable(note))
+    print_left_out(report.omissions, sys.stdout if format == "table" else None)
 
 
 def _print_table(report: Report, board: Leaderboard, z_scores: bool) -> None:
@@ -62,14 +60,13 @@ def _print_table(report: Report, board: Leaderboard, z_scores: bool) -> None:
     ]
     scores = [column.z_scores() for column in board.columns]
     rows = []
-    for rank, place in enumerate(board.places, 1):
+    for place in board.places:
         cells = [
             _cell(column, place.run, z[place.run] if z_scores else None, z_scores=z_scores)
             for column, z in zip(board.columns, scores, strict=True)
         ]
-        is_ranked = place.score is not None
-        mean = f"{number(place.score)} of {place.of}" if is_ranked else None
-        rows.append((rank if is_ranked else None, report.runs[place.run].label, mean, *cells))
+        mean = None if place.score is None else f"{number(place.score)} of {place.of}"
+        rows.append((place.rank, report.runs[place.run].label, mean, *cells))
     print_table(["rank", "run", "mean z", *heads], rows, keys=2)
 
 
@@ -102,9 +99,9 @@ def _notes(board: Leaderboard) -> Iterator[str]:
 
 def _lines(report: Report, board: Leaderboard) -> Iterator[list[object]]:
     scores = [column.z_scores() for column in board.columns]
-    for rank, place in enumerate(board.places, 1):
+    for place in board.places:
         label = report.runs[place.run].label
-        run = [None if place.score is None else rank, label, place.score, place.of]
+        run = [place.rank, label, place.score, place.of]
         for column, z in zip(board.columns, scores, strict=True):
             of = [column.section.profiler, column.section.dataset, column.row.metric]
             value = column.values[place.run]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from llmprof.console.tables import check_format, print_rows, print_table
+from llmprof.errors import UsageError
 from llmprof.report.runs import find_run
 from llmprof.results import Store
 from llmprof.results.reader import DatasetRow, RunRow, read_datasets, read_runs
@@ -33,6 +35,10 @@ def print_query(
     """
     check_format(format)
     recipe = find_recipe(query)
+    sql = query if recipe is None else recipe.sql
+    for name in values:
+        if re.search(rf"[:@$]{re.escape(name)}\b", sql) is None:
+            raise UsageError(f"--param {name}: the query has no :{name}; remove it")
     with Store(db, read_only=True) as store:
         if recipe is None:
             columns, rows = store.query(query, dict(values))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
+from llmprof.console.left_out import print_left_out
 from llmprof.console.tables import print_rows, print_table
 from llmprof.report.power_plans import PowerPlan
 from llmprof.report.text import number
@@ -16,11 +18,13 @@ _NOTHING = "the items' changes do not vary, so nothing can be estimated"
 
 
 def print_power(plans: Sequence[PowerPlan], format: str) -> None:
-    """Print a row per metric."""
+    """Print a row per metric, and which runs were left out."""
     if format == "table":
         print_table(_COLUMNS, [_row(plan, is_text=True) for plan in plans], keys=3)
     else:
         print_rows(_COLUMNS, [_row(plan, is_text=False) for plan in plans], format)
+    omissions = (each for plan in plans for each in plan.omissions)
+    print_left_out(omissions, sys.stdout if format == "table" else None)
 
 
 def _row(plan: PowerPlan, *, is_text: bool) -> list[object]:

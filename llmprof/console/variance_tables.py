@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
+from llmprof.console.left_out import print_left_out
 from llmprof.console.tables import print_rows, print_table
 from llmprof.metrics.variance_components import Component
-from llmprof.report.contents import Omission
 from llmprof.report.text import interval, number, signed
 from llmprof.report.variation import FACTORS, DividedVariance
 from llmprof.safe_text import printable, printable_json
@@ -39,14 +40,9 @@ def print_variance(divided: Sequence[DividedVariance], format: str) -> None:
         title = "changes between models"
         print_table(_CHANGES, changes, title=title, numbers=["", "n"], keys=3)
     notes = [f"{_name(each)} on {each.dataset}: {_used(each)}" for each in divided if _used(each)]
-    notes += [f"left out: {omission.what}: {omission.why}" for omission in omissions_of(divided)]
     for note in notes:
         print(printable(note))
-
-
-def omissions_of(divided: Sequence[DividedVariance]) -> list[Omission]:
-    """What was left out of any, each once: it is the same for all metrics of a data set."""
-    return list(dict.fromkeys(omission for each in divided for omission in each.omissions))
+    print_left_out((omission for each in divided for omission in each.omissions), sys.stdout)
 
 
 def _object(each: DividedVariance) -> dict[str, object]:

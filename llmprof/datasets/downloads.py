@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from llmprof.errors import DataNotFoundError
+from llmprof.event_loop import run_to_end
 from llmprof.network_settings import check_network_settings, network_settings
 from llmprof.options import cache_folder
 from llmprof.outputs import write_output
 
-if TYPE_CHECKING:
-    import httpx
-
 GITHUB = "https://raw.githubusercontent.com"
 _TIMEOUT_SECONDS = 20.0
+# A data set may have dozens of files, and a server may refuse many requests at a time.
+_AT_ONCE = 8
 _FORBIDDEN = "--offline forbids a download"
 
 
@@ -60,41 +60,76 @@ def download(file: OnlineFile, *, offline: bool) -> tuple[Path, str]:
     return _from_hub(file, offline=offline)
 
 
-def _from_github(file: GitHubFile, *, offline: bool) -> tuple[Path, str]:
-    """The copy in the cache folder, as datasets/github/OWNER/NAME/COMMIT/PATH."""
+def download_together(files: Sequence[OnlineFile], *, offline: bool) -> None:
+    """Download those files on GitHub that are not on this machine, a few at the same time.
+
+    Raises:
+        DataNotFoundError, UsageError, OutputError: see `download`.
+    """
+    missing = [
+        each for each in files if isinstance(each, GitHubFile) and not _copy_of(each).is_file()
+    ]
+    if not missing:
+        return
+    if offline:
+        raise _not_downloaded(missing[0], _FORBIDDEN)
+    try:
+        run_to_end(partial(_get_all, missing))
+    except ExceptionGroup as errors:
+        # The first failure cancels the other downloads.
+        raise errors.exceptions[0] from None
+
+
+async def _get_all(files: Sequence[GitHubFile]) -> None:
+    import anyio
     import httpx
 
-    name = f"{file.repo}/{file.commit}/{file.path}"
-    path = cache_folder(None).expanduser() / "datasets" / "github" / name
-    if not path.is_file():
-        url = f"{GITHUB}/{quote(name)}"
-        if offline:
-            raise _not_downloaded(file, url, _FORBIDDEN)
-        try:
-            answer = _client().get(url)
-            answer.raise_for_status()
-        except httpx.HTTPError as problem:
-            raise _not_downloaded(file, url, _refusal("GitHub", problem)) from problem
-        # If the folder cannot be made, the next line says so.
-        with suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        write_output(path, answer.content)
-    return path, f"github:{file.repo}@{file.commit}/{file.path}"
-
-
-@cache
-def _client() -> httpx.Client:
-    """One connection for all files: a data set may have dozens."""
-    import httpx
-
+    limit = anyio.CapacityLimiter(_AT_ONCE)
     with network_settings():
-        return httpx.Client(timeout=_TIMEOUT_SECONDS, follow_redirects=True)
+        client = httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, follow_redirects=True)
+
+    async def get(file: GitHubFile) -> None:
+        async with limit:
+            try:
+                answer = await client.get(_address_of(file))
+                answer.raise_for_status()
+            except httpx.HTTPError as problem:
+                raise _not_downloaded(file, _refusal("GitHub", problem)) from problem
+            path = _copy_of(file)
+            # If the folder cannot be made, the next line says so.
+            with suppress(OSError):
+                path.parent.mkdir(parents=True, exist_ok=True)
+            write_output(path, answer.content)
+
+    async with client, anyio.create_task_group() as tasks:
+        for file in files:
+            tasks.start_soon(get, file)
 
 
-def _not_downloaded(file: GitHubFile, url: str, reason: str) -> DataNotFoundError:
+def _from_github(file: GitHubFile, *, offline: bool) -> tuple[Path, str]:
+    """The copy in the cache folder."""
+    download_together([file], offline=offline)
+    return _copy_of(file), f"github:{file.repo}@{file.commit}/{file.path}"
+
+
+def _copy_of(file: GitHubFile) -> Path:
+    """Where it is kept: datasets/github/OWNER/NAME/COMMIT/PATH in the cache folder."""
+    return cache_folder(None).expanduser() / "datasets" / "github" / _name_of(file)
+
+
+def _address_of(file: GitHubFile) -> str:
+    return f"{GITHUB}/{quote(_name_of(file))}"
+
+
+def _name_of(file: GitHubFile) -> str:
+    return f"{file.repo}/{file.commit}/{file.path}"
+
+
+def _not_downloaded(file: GitHubFile, reason: str) -> DataNotFoundError:
     return DataNotFoundError(
         f"data file {file.path} of github.com/{file.repo} is not on this machine and {reason}; "
-        f"get {url}, put it in a folder and pass --data-dir DIR, or use --data builtin"
+        f"get {_address_of(file)}, put it in a folder and pass --data-dir DIR, or use --data "
+        "builtin"
     )
 
 

@@ -11,7 +11,7 @@ from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any, TypeVar
 
-from llmprof.datasets.downloads import OnlineFile, download
+from llmprof.datasets.downloads import OnlineFile, download, download_together
 from llmprof.datasets.items import DataOptions
 from llmprof.errors import DataError, DataNotFoundError
 
@@ -183,7 +183,11 @@ def open_parts(known: Mapping[str, DataFile], options: DataOptions) -> SourcePar
         DataNotFoundError: none of them is there, or one cannot be downloaded.
     """
     there = [name for name, file in known.items() if is_there(file, options)]
-    files = {name: open_source(known[name], options) for name in there or known}
+    names = there or list(known)
+    if options.folder is None and options.data != "builtin":
+        online = [file.online for name in names if (file := known[name]).online is not None]
+        download_together(online, offline=options.offline)
+    files = {name: open_source(known[name], options) for name in names}
     missing = [name for name in known if name not in files]
     sources = [file.source for file in files.values()]
     source = sources[0]

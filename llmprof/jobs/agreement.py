@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from llmprof.errors import DataError
 from llmprof.jobs.references import Reference, ScoredPair, ask_scorer, load_references
+from llmprof.jobs.unread import check_scorer_options
 from llmprof.jobs.windows import Listener
 from llmprof.metrics.samples import Metric
 from llmprof.metrics.scorer_agreement import GROUP_SIZE, agreement_metrics, by_group
@@ -41,16 +42,18 @@ class AgreementJob:
     group_size: int = GROUP_SIZE
 
 
-def agreement_job(options: AgreementOptions) -> AgreementJob:
-    """The job that a user asks for.
+def agreement_job(options: AgreementOptions, configured: Collection[str] = ()) -> AgreementJob:
+    """The job that a user asks for; `configured` names options from a configuration file.
 
     Raises:
-        UsageError: a list names nothing.
+        UsageError: a list names nothing, or an option belongs to another scorer.
     """
     cache_dir = cache_folder(options.cache_dir)
+    scorer = named_scorer(options.scorer, options, cache_dir)
+    check_scorer_options(scorer, options, configured)
     reference, attributes = options.reference, options.attributes
     return AgreementJob(
-        scorer=named_scorer(options.scorer, options, cache_dir),
+        scorer=scorer,
         references=() if reference is None else names_in(reference, "--reference"),
         data=data_options(options),
         cache_dir=cache_dir,

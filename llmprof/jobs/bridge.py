@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +26,7 @@ from llmprof.jobs.references import (
     load_references,
     reference_files,
 )
+from llmprof.jobs.unread import check_scorer_options
 from llmprof.jobs.windows import Listener
 from llmprof.metrics.bridge_estimates import (
     FORMAT,
@@ -75,15 +76,17 @@ class BridgeJob:
     licence: str | None = None
 
 
-def bridge_job(options: BridgeOptions) -> BridgeJob:
-    """The job that a user asks for.
+def bridge_job(options: BridgeOptions, configured: Collection[str] = ()) -> BridgeJob:
+    """The job that a user asks for; `configured` names options from a configuration file.
 
     Raises:
-        UsageError: no reference is named.
+        UsageError: no reference is named, or an option belongs to another scorer.
     """
     cache_dir = cache_folder(options.cache_dir)
+    scorer = named_scorer(options.scorer, options, cache_dir)
+    check_scorer_options(scorer, options, configured)
     return BridgeJob(
-        scorer=named_scorer(options.scorer, options, cache_dir),
+        scorer=scorer,
         references=names_in(options.reference, "--reference"),
         data=data_options(options),
         output=options.output,

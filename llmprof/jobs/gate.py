@@ -12,7 +12,7 @@ from llmprof.metrics.gates import Decision, DifferenceAt, Gate, GateVerdict, dec
 from llmprof.report.build import make_sections
 from llmprof.report.changes import difference_finder
 from llmprof.report.contents import Omission, ReportedRun, Row, Section
-from llmprof.report.runs import choose_runs
+from llmprof.report.runs import ChosenRuns, choose_runs
 from llmprof.results import COMPLETE, Store
 from llmprof.toml_files import read_toml
 
@@ -54,12 +54,16 @@ class StatedGates:
 
 @dataclass(frozen=True, slots=True)
 class GateResults:
-    """The decisions on all gates. With `strict`, an undecided one counts as failed."""
+    """The decisions on all gates. With `strict`, an undecided one counts as failed.
+
+    `omissions` are runs of the same models that the two took the place of.
+    """
 
     before: ReportedRun
     after: ReportedRun
     decisions: Sequence[Decision]
     strict: bool
+    omissions: Sequence[Omission] = ()
 
     @property
     def passed(self) -> bool:
@@ -132,16 +136,18 @@ def check_gates(db: Path, stated: StatedGates, file: Path | None = None) -> Gate
             "there is no gate; state one with fail-if, such as 'crows_pairs/stereotype_score > +2'"
         )
     with Store(db, read_only=True) as store:
-        old, new = _two_runs(store, before, after)
+        chosen = _two_runs(store, before, after)
+        old, new = chosen.runs
         sections, omissions = make_sections(store, (old, new))
         found = [
             (gate, _difference_at(store, old, new, gate, sections, omissions)) for gate in gates
         ]
-        return GateResults(old, new, decide(found), strict)
+        return GateResults(old, new, decide(found), strict, chosen.omissions)
 
 
-def _two_runs(store: Store, before: str, after: str) -> tuple[ReportedRun, ReportedRun]:
-    chosen = choose_runs(store, (after,), before).runs
+def _two_runs(store: Store, before: str, after: str) -> ChosenRuns:
+    found = choose_runs(store, (after,), before)
+    chosen = found.runs
     if len(chosen) == 1:
         raise UsageError(f"{before} and {after} are the same run; name two")
     if len(chosen) > 2:
@@ -153,7 +159,7 @@ def _two_runs(store: Store, before: str, after: str) -> tuple[ReportedRun, Repor
                 f"run {run.run_id} of {run.model} is {run.status}, not complete; run the same "
                 "command to resume"
             )
-    return chosen[0], chosen[1]
+    return found
 
 
 def _difference_at(

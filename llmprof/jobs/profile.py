@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from llmprof.backends import Backend, create_backend
-from llmprof.backends.protocol import device_of, parameters_of
+from llmprof.backends.protocol import device_of, no_whole_texts, parameters_of
 from llmprof.backends.refusal_judge import create_refusal_judge
 from llmprof.backends.registry import advice_on, create_scorers
 from llmprof.backends.text_metrics.describe import create_text_metrics
@@ -33,6 +33,7 @@ from llmprof.jobs.unread import (
     check_no_model,
     check_profilers,
     check_scorer,
+    check_scorer_options,
     check_thinking,
 )
 from llmprof.jobs.windows import Listener
@@ -65,7 +66,7 @@ from llmprof.profilers import (
     profiler_names,
 )
 from llmprof.profilers.answered import of_each_prompt, profiled_texts
-from llmprof.requests import DescribeText, JudgeRefusal, LogLikelihood, Toxicity
+from llmprof.requests import DescribeText, JudgeRefusal, LogLikelihood, TailLogLikelihood, Toxicity
 from llmprof.results import RunStart, Store
 from llmprof.results.naming import check_name
 from llmprof.results.provenance import git_revision, package_versions
@@ -125,17 +126,21 @@ def profile_job(options: ProfileOptions, configured: Collection[str] = ()) -> Pr
             option belongs to another profiler or backend.
     """
     cache_dir = cache_folder(options.cache_dir)
-    if options.texts is not None:
-        check_no_model(options, configured)
     profilers = parse_profilers(_profilers(options))
     scored = needs_scorer(profilers)
     also_read = declared(ScorerOptions) if scored else ()
+    if options.texts is not None:
+        check_no_model(options, configured, also_read=also_read)
     check_backend(options.backend, options, configured, also_read=also_read)
     check_profilers(profilers, options, configured)
-    check_thinking(options)
+    check_thinking(options, options.prompt_format)
     if options.refusal_judge_url is not None and options.refusal_judge is None:
         raise UsageError("--refusal-judge-url needs --refusal-judge; give both, or remove it")
-    if not scored:
+    scorer = scorer_choice(options, cache_dir)
+    if scored:
+        backend = options.backend if options.texts is None else None
+        check_scorer_options(scorer, options, configured, backend=backend)
+    else:
         check_scorer(options, configured)
         if options.toxicity_bridge is not None:
             raise UsageError(
@@ -149,7 +154,7 @@ def profile_job(options: ProfileOptions, configured: Collection[str] = ()) -> Pr
         options=part(ProfilerOptions, options),
         db=database_file(options.db),
         cache_dir=cache_dir,
-        scorer=scorer_choice(options, cache_dir),
+        scorer=scorer,
         bridges=_bridges(options),
         recording=recording(options),
         name=None if options.name is None else check_name(options.name),
@@ -314,21 +319,25 @@ def _check_capabilities(
         named = f"profiler {profiler.name!r}"
         if protocol != ProfilerOptions().protocol:
             named += f" with --protocol {protocol}"
-        if not facts.whole_texts and LogLikelihood in facts.capabilities:
-            whole = isinstance(profiler, WholeTextScorer) and profiler.whole_texts
-            asks = "texts without a prompt" if whole else "tokens of prompt and answer together"
+        reason = no_whole_texts(backend)
+        if reason is not None and _wants_whole_texts(profiler):
             raise CapabilityError(
-                f"model {backend.model} is an encoder-decoder, which scores an answer given a "
-                f"prompt, and {named} needs the likelihood of {asks}; {can}"
+                f"{named} needs the likelihood of texts without a prompt: {reason}; {can}"
             )
+        if TailLogLikelihood in profiler.needs and LogLikelihood in facts.capabilities:
+            named += ", which needs the likelihood of tokens of prompt and answer together"
         raise CapabilityError(f"backend {backend.name!r} cannot serve {named}; {can}")
 
 
 def _is_served(profiler: Profiler, facts: ModelFacts) -> bool:
     """Whether the backend can answer the profiler's requests."""
-    if isinstance(profiler, WholeTextScorer) and profiler.whole_texts and not facts.whole_texts:
+    if _wants_whole_texts(profiler) and not facts.whole_texts:
         return False
     return profiler.needs <= facts.capabilities
+
+
+def _wants_whole_texts(profiler: Profiler) -> bool:
+    return isinstance(profiler, WholeTextScorer) and profiler.whole_texts
 
 
 def _would_be_served(name: str, options: ProfilerOptions, facts: ModelFacts) -> bool:

@@ -18,7 +18,7 @@ from llmprof.datasets.recorded_scores import read_vintage
 from llmprof.datasets.toxicity_prompts import FILE, LICENCE, load_continuations
 from llmprof.engine import Engine
 from llmprof.errors import DataNotFoundError, UsageError
-from llmprof.jobs.runner import run_to_end
+from llmprof.event_loop import run_to_end
 from llmprof.jobs.windows import Listener
 from llmprof.options import DataOptions, ScorerChoice
 from llmprof.requests import Answer, Toxicity

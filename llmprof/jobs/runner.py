@@ -5,18 +5,16 @@ Only the samples of finished windows are kept: on disk, and without texts in mem
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import anyio
 import anyio.to_thread
-from anyio.from_thread import start_blocking_portal
 
 from llmprof.backends import Backend
 from llmprof.backends.protocol import closing_backends
@@ -25,6 +23,7 @@ from llmprof.cache import ResponseCache, open_cache
 from llmprof.datasets import Dataset
 from llmprof.engine import Engine
 from llmprof.errors import BackendError, LlmprofError
+from llmprof.event_loop import run_to_end
 from llmprof.jobs.two_stages import answer_two_stages
 from llmprof.jobs.windows import Listener, WholeProgress, Window, count_requests, windows
 from llmprof.ledger import Observer, Progress
@@ -33,8 +32,6 @@ from llmprof.profilers import Profiler, TwoStage
 from llmprof.requests import Answer
 from llmprof.results import COMPLETE, FAILED, INTERRUPTED, ProfileResult, RunStart, Store, Work
 from llmprof.results.spool import SampleSpool
-
-ResultT = TypeVar("ResultT")
 
 
 class Run:
@@ -83,23 +80,6 @@ def open_run(store: Store, start: RunStart) -> Iterator[Run]:
         store.finish_run(run.id, FAILED, "; ".join(map(str, run.failures)))
     else:
         store.finish_run(run.id, COMPLETE)
-
-
-def run_to_end(work: Callable[[], Awaitable[ResultT]]) -> ResultT:
-    """Run `work` in an event loop and wait for it, also inside a running loop."""
-    if not _in_event_loop():
-        return anyio.run(work)
-    # A new thread has no event loop yet; Ctrl-C in this thread cancels the work there.
-    with start_blocking_portal() as portal:
-        return portal.call(work)
-
-
-def _in_event_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def work_of(progress: Progress, seconds: float) -> Work:

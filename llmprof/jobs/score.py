@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from llmprof.jobs.scorers import (
     scorer_name,
 )
 from llmprof.jobs.text_sources import load_sources
+from llmprof.jobs.unread import check_scorer_options
 from llmprof.jobs.windows import Listener
 from llmprof.options import (
     ScoreOptions,
@@ -58,12 +59,18 @@ class ScoreJob:
         return [self.db, *map(Path, self.sources), *self.scorer.files]
 
 
-def score_job(options: ScoreOptions) -> ScoreJob:
-    """The job that a user asks for."""
+def score_job(options: ScoreOptions, configured: Collection[str] = ()) -> ScoreJob:
+    """The job that a user asks for; `configured` names options from a configuration file.
+
+    Raises:
+        UsageError: an option belongs to another scorer.
+    """
     cache_dir = cache_folder(options.cache_dir)
+    scorer = scorer_choice(options, cache_dir)
+    check_scorer_options(scorer, options, configured)
     return ScoreJob(
         sources=tuple(options.sources),
-        scorer=scorer_choice(options, cache_dir),
+        scorer=scorer,
         limit=options.limit,
         db=database_file(options.db),
         cache_dir=cache_dir,

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import fields
 
-from llmprof.backends.registry import backend_reads
+from llmprof.backends.registry import backend_reads, scorer_reads
 from llmprof.errors import UsageError
 from llmprof.options import (
     BackendChoice,
+    DataOptions,
     LoadingOptions,
     Options,
     ProfileOptions,
     ProfilerOptions,
     PromptOptions,
     RecordingOptions,
+    ScorerChoice,
+    ScorerLoadingOptions,
     ScorerOptions,
     declared,
 )
@@ -23,6 +26,7 @@ from llmprof.profilers.protocol import OptionReader
 
 # Options that identify and locate the model apply to every backend.
 _OF_EVERY_BACKEND = frozenset({"offline"})
+_OF_EVERY_SCORER = frozenset({"toxicity_model", "toxicity_language"})
 # Prompt and protocol options apply to every profile.
 OF_EVERY_PROFILE = frozenset({*declared(PromptOptions), "protocol"})
 
@@ -56,7 +60,12 @@ def check_backend(
             )
 
 
-def check_no_model(options: ProfileOptions, configured: Collection[str] = ()) -> None:
+def check_no_model(
+    options: ProfileOptions,
+    configured: Collection[str] = (),
+    *,
+    also_read: Collection[str] = (),
+) -> None:
     """Refuse options of models when a file is profiled.
 
     Raises:
@@ -66,25 +75,52 @@ def check_no_model(options: ProfileOptions, configured: Collection[str] = ()) ->
         raise UsageError(
             f"--texts and the model {options.model} exclude each other; give one of them"
         )
-    scored = declared(ScorerOptions)
-    for group in (BackendChoice, LoadingOptions, PromptOptions):
+    refuse_given(
+        "--texts profiles a file without a model",
+        (BackendChoice, LoadingOptions, PromptOptions),
+        options,
+        configured,
+        also_read=also_read,
+    )
+    # The folder of data sets may come from the environment.
+    refuse_given(
+        "--texts has prompts and completions of its own",
+        (DataOptions,),
+        options,
+        configured,
+        also_read={"data_dir", "limit"},
+    )
+
+
+def refuse_given(
+    why: str,
+    groups: Sequence[type[Options]],
+    options: Options,
+    configured: Collection[str] = (),
+    *,
+    also_read: Collection[str] = (),
+) -> None:
+    """Refuse all options of the groups but those of `also_read`, because of `why`.
+
+    Raises:
+        UsageError: there is such an option.
+    """
+    allowed = {*_OF_EVERY_BACKEND, *also_read, *configured}
+    for group in groups:
         for name in _given(group, options):
-            if name not in scored and name not in configured:
-                raise UsageError(
-                    f"--texts profiles a file without a model, so {_flag(group, name)} is not "
-                    f"used; remove it"
-                )
+            if name not in allowed:
+                raise UsageError(f"{why}, so {_flag(group, name)} is not used; remove it")
 
 
-def check_thinking(options: ProfileOptions) -> None:
+def check_thinking(options: LoadingOptions, prompt_format: str) -> None:
     """Refuse a chat-template option when no chat template is used.
 
     Raises:
         UsageError: the prompts are plain text.
     """
-    if options.thinking is not None and options.prompt_format in ("completion", "paper"):
+    if options.thinking is not None and prompt_format in ("completion", "paper"):
         raise UsageError(
-            f"--thinking needs a chat template, and --prompt-format {options.prompt_format} uses "
+            f"--thinking needs a chat template, and --prompt-format {prompt_format} uses "
             f"none; remove one of them"
         )
 
@@ -127,6 +163,34 @@ def check_scorer(options: ScorerOptions, configured: Collection[str] = ()) -> No
                     f"{_flag(group, name)} needs a toxicity scorer, and none is used here; remove "
                     f"it"
                 )
+
+
+def check_scorer_options(
+    choice: ScorerChoice,
+    options: ScorerLoadingOptions,
+    configured: Collection[str] = (),
+    *,
+    backend: str | None = None,
+) -> None:
+    """Refuse an option of scorers that none of the chosen ones uses, nor the model's backend.
+
+    `backend` is None where no model is asked.
+
+    Raises:
+        UnknownNameError: there is no such backend.
+        UsageError: there is such an option.
+    """
+    read = scorer_reads(choice)
+    of_model = frozenset[str]() if backend is None else backend_reads(backend)
+    if read is None or of_model is None:
+        return
+    allowed = {*read, *of_model, *_OF_EVERY_SCORER, *_OF_EVERY_BACKEND, *configured}
+    for name in _given(ScorerLoadingOptions, options):
+        if name not in allowed:
+            raise UsageError(
+                f"scorer {choice.name} does not use {_flag(ScorerLoadingOptions, name)}; remove "
+                "it, or choose another scorer"
+            )
 
 
 def _given(group: type[Options], options: Options) -> list[str]:

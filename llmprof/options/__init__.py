@@ -43,6 +43,7 @@ from llmprof.options.score_options import AgreementOptions, BridgeOptions, Score
 from llmprof.options.scoring import (
     RecordingOptions,
     ScorerChoice,
+    ScorerLoadingOptions,
     ScorerOptions,
     choose_scorer,
     named_scorer,
@@ -88,6 +89,7 @@ __all__ = [
     "RecordingOptions",
     "ScoreOptions",
     "ScorerChoice",
+    "ScorerLoadingOptions",
     "ScorerOptions",
     "SelectOptions",
     "StorageOptions",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -206,10 +206,19 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Omission:
-    """Results that are left out, and the reason."""
+    """Results that are left out, and the reason.
+
+    `what` is a profile on a data set of a run, or begins with "run " if it is a whole one.
+    """
 
     what: str
     why: str
+
+
+def concerning(omissions: Iterable[Omission], profiler: str, dataset: str) -> list[Omission]:
+    """Those about this profile on this data set, or about a whole run."""
+    about = (f"{profiler} on {dataset} of ", "run ")
+    return [each for each in omissions if each.what.startswith(about)]
 
 
 @dataclass(frozen=True, slots=True)

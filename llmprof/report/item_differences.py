@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from llmprof.errors import UnknownNameError, UsageError
@@ -15,7 +15,7 @@ from llmprof.metrics.measures import Mean
 from llmprof.metrics.samples import OVERALL
 from llmprof.profilers import Comparable, Presentation, presentation_of
 from llmprof.report.changes import stored_profile
-from llmprof.report.contents import ReportedRun, Row, Section
+from llmprof.report.contents import Omission, ReportedRun, Row, Section, concerning
 from llmprof.report.runs import choose_two_runs
 from llmprof.results import Store
 from llmprof.results.reader import SampleRow, read_samples
@@ -59,6 +59,7 @@ class ItemDifferences:
     """The items of one profile and data set that two runs share, the largest difference first.
 
     `shared` items have a value in both, of which `changed` differ; `items` are the first of those.
+    `omissions` are runs of the same models that these took the place of.
     """
 
     before: ReportedRun
@@ -70,6 +71,7 @@ class ItemDifferences:
     changed: int
     items: Sequence[ItemDifference]
     presentation: Presentation
+    omissions: Sequence[Omission] = ()
 
 
 def compare_items(
@@ -94,8 +96,9 @@ def compare_items(
     from llmprof.report.build import make_sections
 
     with Store(db, read_only=True) as store:
-        runs = choose_two_runs(store, before, after)
-        sections, _ = make_sections(store, runs)
+        chosen = choose_two_runs(store, before, after)
+        runs = chosen.runs
+        sections, omissions = make_sections(store, runs)
         both = [section for section in sections if section.has(0) and section.has(1)]
         wanted = [each for each in both if not profilers or each.profiler in profilers]
         if not wanted:
@@ -105,7 +108,12 @@ def compare_items(
                 f"comparable: {names}"
             )
         found = [section_items(store, runs, section, metric, top) for section in wanted]
-    known = [each for each in found if each is not None]
+    left_out = (*chosen.omissions, *omissions)
+    known = [
+        replace(each, omissions=concerning(left_out, each.profiler, each.dataset))
+        for each in found
+        if each is not None
+    ]
     if not known:
         raise UsageError(
             f"{metric or 'no metric'} of {', '.join(each.profiler for each in wanted)} is not a "

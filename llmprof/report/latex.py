@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from llmprof.report.contents import Report, Section
-from llmprof.report.paper_tables import PaperRow, best_of, caption_of, rows_of
+from llmprof.report.paper_tables import PaperRow, best_of, caption_of, left_out_of, rows_of
 from llmprof.report.text import columns_of, notes_of
 
 _ESCAPES = {
@@ -41,10 +41,10 @@ def to_latex(report: Report) -> str:
 
     A value is bold only if the paired intervals, after the correction, show that it is best.
     Without a baseline no value is bold. Notes below say what is not defined, and what a change is
-    over.
+    over. What was left out is in comments.
     """
     parts = ["\n".join(_table(section, report)) for section in report.sections]
-    return "\n".join([_HEAD, *parts])
+    return "\n".join([_HEAD, *(f"% {each}" for each in left_out_of(report)), *parts])
 
 
 def escaped(text: str) -> str:

@@ -62,12 +62,14 @@ class Place:
     """A run in a leaderboard: its place in the report's runs, and what orders it.
 
     `score` is the mean z-score over the columns that the run and another have, `of` how many those
-    are; None without any.
+    are; None without any. `rank` is one more than the number of runs with a higher score, so that
+    equal runs share it, as in 1, 1, 3.
     """
 
     run: int
     score: float | None
     of: int
+    rank: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +96,25 @@ def leaderboard(report: Report, sort: str | None = None, *, by_model: bool = Fal
         raise UnknownNameError(f"no metric {sort!r} to sort by; there are: {names}")
     ordering = [column for column in columns if sort is None or _is_called(column, sort)]
     scores = [column.z_scores() for column in ordering]
-    places = []
+    found: list[tuple[float | None, int]] = []
     for run in range(len(report.runs)):
         known = [each for column in scores if (each := column[run]) is not None]
-        mean = math.fsum(known) / len(known) if known else None
-        places.append(Place(run, mean, len(known)))
+        found.append((math.fsum(known) / len(known) if known else None, len(known)))
+    means = [mean for mean, _ in found]
+    places = [Place(run, *each, _rank(each[0], means)) for run, each in enumerate(found)]
     places.sort(key=lambda place: (place.score is None, -(place.score or 0.0)))
     if by_model:
         models = [report.runs[place.run].model for place in places]
         order = {model: rank for rank, model in reversed(list(enumerate(models)))}
         places.sort(key=lambda place: order[report.runs[place.run].model])
     return Leaderboard(columns, places)
+
+
+def _rank(score: float | None, scores: Sequence[float | None]) -> int | None:
+    if score is None:
+        return None
+    higher = (each for each in scores if each is not None and each > score)
+    return 1 + sum(not is_negligible(each - score, 1.0) for each in higher)
 
 
 def _columns(section: Section, sort: str | None) -> list[Column]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from llmprof.report.contents import Report, Row, Section
 from llmprof.report.text import columns_of, coverage, lines_of
 from llmprof.report.verdicts import BETTER, WORSE, direction, mark
+from llmprof.safe_text import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +154,12 @@ def caption_of(section: Section, report: Report) -> str:
             "after Benjamini-Hochberg"
         )
     return "; ".join(parts) + "."
+
+
+def left_out_of(report: Report) -> list[str]:
+    """What was left out and the reason, each in a line: a name cannot end a comment."""
+    said = [printable(f"Left out: {each.what}: {each.why}") for each in report.omissions]
+    return [" ".join(each.split()) for each in said]
 
 
 def heading_cells(report: Report, places: Sequence[int]) -> list[str]:

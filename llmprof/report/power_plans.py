@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from llmprof.errors import StoreError, UnknownNameError
@@ -18,7 +18,7 @@ from llmprof.metrics.samples import OVERALL
 from llmprof.metrics.student import deviation
 from llmprof.profilers import Comparable
 from llmprof.report.changes import stored_profile
-from llmprof.report.contents import ReportedRun, Section
+from llmprof.report.contents import Omission, ReportedRun, Section, concerning
 from llmprof.report.filters import Filters, chosen
 from llmprof.report.runs import choose_two_runs
 from llmprof.results import Store
@@ -34,7 +34,8 @@ class PowerPlan:
     larger one of independent items with the same error. `smallest` is the change that `n` items
     detect with the requested power. `needed` items detect the requested change with the present
     number of samples per item, and `needed_more_samples` with twice as many; None if a profile has
-    one sample per item or needs all of them, or if no number of items is enough.
+    one sample per item or needs all of them, or if no number of items is enough. `omissions` are
+    runs of the same models that these took the place of.
     """
 
     profiler: str
@@ -46,6 +47,7 @@ class PowerPlan:
     needed: int | None
     samples: int
     needed_more_samples: int | None
+    omissions: Sequence[Omission] = ()
 
 
 def plan_power(
@@ -61,13 +63,14 @@ def plan_power(
     from llmprof.report.build import make_sections
 
     with Store(db, read_only=True) as store:
-        runs = choose_two_runs(store, before, after)
-        sections, _ = make_sections(store, runs)
+        compared = choose_two_runs(store, before, after)
+        sections, omissions = make_sections(store, compared.runs)
+        left_out = (*compared.omissions, *omissions)
         plans = [
-            plan
+            replace(plan, omissions=concerning(left_out, plan.profiler, plan.dataset))
             for section in chosen(sections, filters or Filters())
             if section.has(0) and section.has(1)
-            for plan in _section_plans(store, runs, section, change, power)
+            for plan in _section_plans(store, compared.runs, section, change, power)
         ]
     if not plans:
         raise UnknownNameError(

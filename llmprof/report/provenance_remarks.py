@@ -17,7 +17,7 @@ def provenance_remarks(report: Report, wanted: Sequence[str]) -> Iterator[str]:
         for run_id, names in _by_source(run).items():
             yield (
                 f"{run.label} is run {run.run_id}, with {', '.join(names)} of its earlier run "
-                f"{run_id}: the latest complete result of each profile"
+                f"{run_id}: of each profile the latest complete result with the most items"
             )
     yield from _repeats(report.runs)
     if report.baseline is not None and len(report.runs) == 1 and wanted:

@@ -84,7 +84,7 @@ def choose_runs(
     return ChosenRuns(runs, None if baseline is None else 0, list(dict.fromkeys(omissions)))
 
 
-def choose_variations(store: Store, wanted: Sequence[str]) -> Sequence[ReportedRun]:
+def choose_variations(store: Store, wanted: Sequence[str]) -> ChosenRuns:
     """The runs that are named; a model stands for its latest results with each wording and seed.
 
     Raises:
@@ -93,20 +93,22 @@ def choose_variations(store: Store, wanted: Sequence[str]) -> Sequence[ReportedR
     known = _known_runs(store, _each_variation)
     if not known:
         raise _no_run(store)
-    return _read(store, [pick for name in wanted for pick in _find(name, known, [])])
+    omissions: list[Omission] = []
+    picks = [pick for name in wanted for pick in _find(name, known, omissions)]
+    return ChosenRuns(_read(store, picks), None, list(dict.fromkeys(omissions)))
 
 
-def choose_two_runs(store: Store, before: str, after: str) -> Sequence[ReportedRun]:
+def choose_two_runs(store: Store, before: str, after: str) -> ChosenRuns:
     """The two named runs, `before` first.
 
     Raises:
         UnknownNameError: a name matches no run or several, or both name the same one.
     """
-    runs = choose_runs(store, [after], before).runs
-    if len(runs) != 2:
-        what = "the same run" if len(runs) == 1 else "several runs"
+    chosen = choose_runs(store, [after], before)
+    if len(chosen.runs) != 2:
+        what = "the same run" if len(chosen.runs) == 1 else "several runs"
         raise UnknownNameError(f"{before} and {after} are {what}; name two runs")
-    return runs
+    return chosen
 
 
 def choose_run(store: Store, name: str) -> str:
@@ -233,8 +235,8 @@ def _latest_with_results(known: Sequence[_Known], omissions: list[Omission]) -> 
 def _latest(runs: Sequence[_Known], omissions: list[Omission]) -> _Pick:
     """The latest complete run, with additional results of earlier runs of the same weights.
 
-    If several have a profile on equal data, the latest of those with the most items is used. If no
-    run is complete, the latest of all.
+    If several have a profile on equal data, the latest of those with the most items is used: a
+    short trial does not take the place of a whole run. If no run is complete, the latest of all.
     """
     complete = [run for run in runs if run.status == COMPLETE]
     latest = (complete or runs)[-1]
@@ -247,11 +249,12 @@ def _latest(runs: Sequence[_Known], omissions: list[Omission]) -> _Pick:
             for result, items in run.results.items():
                 if result not in taken or items > taken[result][1]:
                     taken[result] = run, items
-    for result, (_, items) in taken.items():
+    for result, (run, items) in taken.items():
         if latest.results.get(result, items) < items:
             what = f"{' on '.join(result)} of run {latest.run_id}"
             why = (
-                f"it has {latest.results[result]} items, an earlier run {items}; name it to show it"
+                f"its number of items is {latest.results[result]:,}; the earlier run {run.run_id} "
+                f"with {items:,} is shown; name run {latest.run_id} to show it"
             )
             omissions.append(Omission(what, why))
     _tell_others(runs, latest, taken, omissions)

@@ -6,14 +6,15 @@ import json
 from collections.abc import Iterator
 
 from llmprof.report.contents import Report, Section
-from llmprof.report.paper_tables import best_of, caption_of, heading_cells, rows_of
+from llmprof.report.paper_tables import best_of, caption_of, heading_cells, left_out_of, rows_of
 from llmprof.report.text import columns_of, notes_of
 
 
 def to_typst(report: Report) -> str:
     """One figure with a table per section; small numbers are 95% intervals, bold as in LaTeX."""
     parts = ["\n".join(_figure(section, report)) for section in report.sections]
-    return "\n\n".join(["// Made by llmprof. Small numbers are 95% intervals.", *parts]) + "\n"
+    about = ["Made by llmprof. Small numbers are 95% intervals.", *left_out_of(report)]
+    return "\n\n".join(["\n".join(f"// {each}" for each in about), *parts]) + "\n"
 
 
 def quoted(text: str) -> str:

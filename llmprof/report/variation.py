@@ -15,11 +15,11 @@ from llmprof.metrics.samples import OVERALL
 from llmprof.metrics.student import student_interval
 from llmprof.metrics.variance_components import Component, components, full_crossing
 from llmprof.report.build import make_sections
-from llmprof.report.contents import Omission, ReportedRun, Row, Section, Value
+from llmprof.report.contents import Omission, ReportedRun, Row, Section, Value, concerning
 from llmprof.report.disagreements import NOT_A_SCORER
 from llmprof.report.filters import Filters, keeps
 from llmprof.report.labels import label_runs
-from llmprof.report.runs import choose_variations
+from llmprof.report.runs import ChosenRuns, choose_variations
 from llmprof.report.text import columns_of
 from llmprof.report.verdicts import are_apart
 from llmprof.results import COMPLETE, Store
@@ -65,7 +65,7 @@ class DividedVariance:
 
     `levels` are those of each of `FACTORS` that are fully crossed; `n` counts their combinations,
     of `n_total` that have a value. `omissions` are results of the same profile and data set that
-    are not comparable with those of the first run.
+    are not comparable with those of the first run, and runs that others took the place of.
     """
 
     profiler: str
@@ -93,8 +93,8 @@ def divide_variance(
         UsageError: nothing varies.
     """
     with Store(db, read_only=True) as store:
-        runs = [run for run in choose_variations(store, wanted) if run.status == COMPLETE]
-        divided = [_divided(subject) for subject in _subjects(store, runs, filters or Filters())]
+        chosen = choose_variations(store, wanted)
+        divided = [_divided(subject) for subject in _subjects(store, chosen, filters or Filters())]
     if not any(each.n > 1 for each in divided):
         omissions = dict.fromkeys(omission for each in divided for omission in each.omissions)
         raise UsageError(
@@ -115,8 +115,12 @@ class _Subject:
     omissions: Sequence[Omission]
 
 
-def _subjects(store: Store, runs: Sequence[ReportedRun], filters: Filters) -> Iterator[_Subject]:
-    """The numbers of each profile, data set and metric, by model, wording, seed and scorer."""
+def _subjects(store: Store, chosen: ChosenRuns, filters: Filters) -> Iterator[_Subject]:
+    """The numbers of each profile, data set and metric, by model, wording, seed and scorer.
+
+    Only runs that are complete come in.
+    """
+    runs = [run for run in chosen.runs if run.status == COMPLETE]
     variations = [
         (model, str(run.config.get("options", {}).get("prompt_format", "auto")), str(run.seed))
         for run, model in zip(runs, _model_labels(store, runs), strict=True)
@@ -124,7 +128,7 @@ def _subjects(store: Store, runs: Sequence[ReportedRun], filters: Filters) -> It
     sections, omissions = make_sections(store, [_unvaried(run) for run in runs])
     for section in sections:
         about = f"{section.profiler} on {section.dataset} of "
-        left_out = [each for each in omissions if each.what.startswith(about)]
+        left_out = concerning((*chosen.omissions, *omissions), section.profiler, section.dataset)
         places = []
         for place, why in _places(store, runs, variations, section):
             if why is None:

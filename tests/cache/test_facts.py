@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,16 @@ def test_finds_once_for_each_key(tmp_path: Path) -> None:
     assert remembered(tmp_path / "notes", "a", find) == {"calls": 1}
     assert remembered(tmp_path / "notes", "a", find) == {"calls": 1}
     assert remembered(tmp_path / "notes", "b", find) == {"calls": 2}
+
+
+def test_only_the_latest_stay(tmp_path: Path) -> None:
+    for place, key in enumerate("abc"):
+        remembered(tmp_path, key, lambda key=key: key, most=2)
+        for file in tmp_path.iterdir():
+            if json.loads(file.read_text()) == key:
+                os.utime(file, (place, place))
+    assert {json.loads(file.read_text()) for file in tmp_path.iterdir()} == {"b", "c"}
+    assert remembered(tmp_path, "b", lambda: "never", most=2) == "b"
 
 
 @pytest.mark.parametrize("torn", [b"", b'{"half', b"\xff\xfe"])

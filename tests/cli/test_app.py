@@ -268,6 +268,27 @@ def test_error_that_nobody_foresaw_is_one_line_too(tmp_path: Path, debug: bool) 
         assert "llmprof.cli.runs, line " in done.stderr
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "report --db LONG",
+        "runs --db LONG",
+        "profile LONG --data builtin --profilers crows_pairs",
+        "profile m --backend scripted --profilers seat --data LONG",
+        "score LONG --toxicity-scorer profanity",
+        "profile m --backend scripted --data builtin --profilers crows_pairs --cache-dir LONG",
+        "cache info --cache-dir LONG",
+    ],
+)
+def test_a_path_that_the_system_refuses_is_one_line(tmp_path: Path, line: str) -> None:
+    """Also of a file whose error no command expects: root has permissions, but no longer names."""
+    done = run(*line.replace("LONG", "x" * 300).split(), cwd=tmp_path)
+    assert done.returncode in (1, 2)
+    last = done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert last.startswith("llmprof: error: ") and "x" * 300 in last and "; " in last
+
+
 def test_results_folder_that_cannot_be_written_shows_before_any_work(tmp_path: Path) -> None:
     done = run(
         *("profile", "--backend", "scripted", "--data", "builtin", "--db", "/proc/a.db"),

@@ -9,7 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
+from llmprof.cli.app import app
+from llmprof.cli.commands import COMMANDS
 from tests.torture.recording import BLOCKING, RECORDED, SECONDS
 
 ROOT = Path(__file__).parents[2]
@@ -68,6 +71,7 @@ def test_once_stops_cleanly_and_says_how_to_go_on(tmp_path: Path, number: int) -
     started.process.send_signal(number)
     code, stderr = started.ended()
     assert code == 130
+    assert "answers so far are kept" in stderr
     assert "run the same command to resume" in stderr
     assert "Traceback" not in stderr
     assert started.status() == "interrupted"
@@ -106,7 +110,25 @@ def test_interrupt_before_any_work_is_no_traceback(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 130
-    assert "Traceback" not in done.stderr
+    # It asks no model, so there are no answers to speak of, and nothing to resume.
+    assert set(done.stderr.splitlines()) <= {
+        "llmprof: stopping; press again to stop at once",
+        "llmprof: interrupted",
+    }
+    assert done.stderr.endswith("llmprof: interrupted\n")
+
+
+def test_commands_that_ask_models_are_known() -> None:
+    """Those that have a cache of responses, and are not about the cache itself."""
+    asking = {name for name, place in COMMANDS.items() if place.asks}
+    group = get_command(app)
+    with_cache = set()
+    for name in COMMANDS:
+        command = group.commands[name]  # type: ignore[attr-defined]
+        for each in (command, *getattr(command, "commands", {}).values()):
+            if any(parameter.name == "cache_dir" for parameter in each.params):
+                with_cache.add(name)
+    assert asking == with_cache - {"cache"}
 
 
 def test_interrupt_during_the_imports_is_no_traceback() -> None:
@@ -143,11 +165,11 @@ def test_second_signal_ends_a_command_that_waits_for_a_thread() -> None:
     command = [sys.executable, "-c", script]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
-    while "run the same command" not in process.stderr.readline():
+    while process.stderr.readline() != "llmprof: interrupted\n":
         assert process.poll() is None
     time.sleep(0.2)
     process.send_signal(signal.SIGTERM)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "stopped at once" in stderr
+    assert "stopped at once\n" in stderr
     assert "Traceback" not in stderr

@@ -1,11 +1,17 @@
 """Authors' files from GitHub, over real HTTP: a stand-in on loopback has them at their commits."""
 
+import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from llmprof.datasets import (
@@ -29,8 +35,10 @@ from llmprof.datasets.files import BUILTIN_DIR, DataFile
 from llmprof.datasets.mbbq import load_mbbq
 from llmprof.datasets.prompts import load_prompts
 from llmprof.errors import DataNotFoundError, OutputError, UsageError
+from llmprof.network_settings import _check, check_network_settings
 from tests.servers.files import FileServer, running
 
+ROOT = Path(__file__).parents[2]
 Load = Callable[[DataOptions], Any]
 FILES: dict[str, DataFile] = {
     file.path: file
@@ -85,9 +93,7 @@ def github(authors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     with running(FileServer(contents)) as server:
         monkeypatch.setattr(downloads, "GITHUB", server.url)
         monkeypatch.setenv("LLMPROF_CACHE_DIR", str(tmp_path / "cache"))
-        downloads._client.cache_clear()
         yield server
-    downloads._client.cache_clear()
 
 
 def test_every_file_is_pinned() -> None:
@@ -118,6 +124,53 @@ def as_list(loaded: Any) -> list[Any]:
 def test_a_limit_of_tests_downloads_no_others(github: FileServer) -> None:
     assert len(load_seat(DataOptions(data="hub", limit=3)).items) == 3
     assert len(github.paths) == 3
+
+
+def test_a_few_files_are_downloaded_at_the_same_time(github: FileServer) -> None:
+    github.seconds = 0.1
+    assert len(load_seat(DataOptions(data="hub", limit=30)).items) == 30
+    assert 4 <= github.at_once <= 8
+    assert len(github.paths) == len(set(github.paths)) == 30
+
+
+async def _loaded() -> int:
+    return len(load_seat(DataOptions(data="hub", limit=3)).items)
+
+
+def test_files_are_downloaded_inside_a_running_loop_too(github: FileServer) -> None:
+    assert anyio.run(_loaded) == 3
+
+
+def test_one_of_many_files_that_fails_is_told_and_no_part_of_it_is_kept(
+    github: FileServer, tmp_path: Path
+) -> None:
+    (gone,) = [path for path in github.files if path.endswith("/sent-weat3.jsonl")]
+    del github.files[gone]
+    with pytest.raises(DataNotFoundError, match=r"data/seat/sent-weat3\.jsonl of github\.com/"):
+        load_seat(DataOptions(data="hub"))
+    kept = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+    assert all(path.read_bytes() in github.files.values() for path in kept)
+
+
+def test_an_interrupt_does_not_wait_for_a_server(github: FileServer, tmp_path: Path) -> None:
+    github.seconds = 60.0
+    script = (
+        "import sys; from llmprof.datasets import downloads; from llmprof.cli.start import main\n"
+        f"downloads.GITHUB = {github.url!r}\n"
+        "sys.argv = 'llmprof profile m --backend scripted --data hub --profilers seat'.split()\n"
+        f"sys.argv += ['--db', {str(tmp_path / 'a.db')!r}]\n"
+        "main()"
+    )
+    environment = {name: text for name, text in os.environ.items() if name != "LLMPROF_DATA_DIR"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
+    )
+    while not github.at_once and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=15)
+    assert process.returncode == 130
+    assert "interrupted" in stderr and "Traceback" not in stderr
 
 
 def test_bbq_from_the_hub_has_the_authors_analysis(
@@ -184,6 +237,16 @@ def test_an_environment_that_allows_no_connection_is_named(
     words: str,
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    # An environment that was in order before says nothing of a later one.
+    check_network_settings()
     monkeypatch.setenv(variable, value)
     with pytest.raises(UsageError, match=words):
         load(DataOptions(data="hub"))
+
+
+def test_the_environment_is_checked_once_for_many_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "not.seen.before")
+    before = _check.cache_info().misses
+    for _ in range(3):
+        check_network_settings()
+    assert _check.cache_info().misses == before + 1

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -68,6 +69,37 @@ def test_the_runs_of_a_model_may_stay_together(db: Path, tmp_path: Path) -> None
     ):
         board = leaderboard(report, by_model=by_model)
         assert [report.runs[place.run].label for place in board.places] == expected
+
+
+def test_equal_runs_share_a_rank(tmp_path: Path) -> None:
+    """In every format, and whatever keeps the runs of a model together."""
+    db = tmp_path / "a.db"
+    for model, dtype, score in (("a", "fp32", 0.1), ("b", "fp32", 0.1), ("c", "fp32", 0.5),
+                                ("a", "bf16", 0.5), ("d", "fp32", 0.9)):  # fmt: skip
+        add_run(db, model, toxic(score), scorer="s", identity={"dtype": dtype})
+    add_run(db, "none", pairs([1.0]))
+    names = ["a", "b", "c", "d", "none"]
+    expected = {"a fp32": 1, "b": 1, "c": 3, "a bf16": 3, "d": 5, "none": None}
+    for words in ([], ["--by-model"]):
+        ranks = {
+            row["run"]: row["rank"]
+            for row in json.loads(command(db, *names, *words, "--format", "json").stdout)
+        }
+        assert ranks == expected
+        text = command(db, *names, *words, "--format", "csv").stdout
+        of_csv = {row["run"]: row["rank"] for row in csv.DictReader(io.StringIO(text))}
+        assert of_csv == {run: str(rank or "") for run, rank in expected.items()}
+        table = command(db, *names, *words).stdout
+        for run, rank in expected.items():
+            assert re.search(rf"^ +{rank or '-?'} +{run} ", table, re.MULTILINE)
+
+
+def test_scores_that_differ_by_rounding_are_equal(tmp_path: Path) -> None:
+    db = tmp_path / "a.db"
+    for name, score in (("a", 0.3), ("b", 0.1 + 0.2), ("c", 0.9)):
+        add_run(db, name, toxic(score), scorer="s")
+    board = leaderboard(build_report(db, ["a", "b", "c"], None))
+    assert [place.rank for place in board.places] == [1, 1, 3]
 
 
 def test_the_page_has_a_board_of_three_runs_or_more(db: Path) -> None:

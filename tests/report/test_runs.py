@@ -1,11 +1,16 @@
 """Which runs are meant by an id, a model or a label."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from llmprof.errors import StoreError, UnknownNameError
+from llmprof.jobs.gate import StatedGates, check_gates
 from llmprof.report.build import build_report
+from llmprof.report.latex import to_latex
+from llmprof.report.typst import to_typst
 from tests.report.databases import add_run, pairs, texts
 
 FP32 = {"dtype": "fp32", "quantization": "none", "fingerprint": "1"}
@@ -118,7 +123,74 @@ def test_a_small_later_run_does_not_take_the_place_of_a_whole_one(tmp_path: Path
     report = build_report(db, ["m"], None)
     (value,) = report.sections[0].rows[0].values
     assert value is not None and (value.value, value.n) == (100.0, 3)
-    assert "it has 1 items, an earlier run 3" in report.omissions[0].why
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "report m other",
+        "report m other --format markdown",
+        "report m other --format json",
+        "report m other --format csv",
+        "report m other --format latex",
+        "report m other --format typst",
+        "report m other --output FILE.tex",
+        "report m other --output FILE.typ",
+        "report m other --output FILE.html",
+        "report m other --output FILE.parquet",
+        "compare other m",
+        "leaderboard m other",
+        "leaderboard m other --format json",
+        "variance m other",
+        "variance m other --format csv",
+        "variance m other --format json",
+        "power m other --change 1",
+        "power m other --change 1 --format csv",
+        "diff m other",
+        "diff m other --format json",
+        "figures m other --output FILE --format svg",
+        "export norms m other --output FILE.parquet",
+    ],
+)
+def test_a_newer_run_that_is_passed_over_is_named_with_the_one_that_is_shown(
+    tmp_path: Path, line: str
+) -> None:
+    db = tmp_path / "a.db"
+    shown = add_run(db, "m", pairs([1.0, 1.0, 0.0, 1.0]))
+    newer = add_run(db, "m", pairs([0.0]))
+    add_run(db, "other", pairs([0.0, 1.0, 1.0, 0.0]))
+    output = str(tmp_path / "out")
+    words = [word.replace("FILE", output) for word in line.split()]
+    done = subprocess.run(
+        [sys.executable, "-m", "llmprof", *words, "--db", str(db)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    said = " ".join((done.stdout + done.stderr).split())
+    why = f"its number of items is 1; the earlier run {shown} with 4 is shown; name run {newer}"
+    assert why in said or ".html" in line
+    for file in tmp_path.glob("out.[th]*"):
+        assert why in file.read_text()
+
+
+def test_a_gate_says_which_run_it_passed_over(tmp_path: Path) -> None:
+    db = tmp_path / "a.db"
+    shown = add_run(db, "m", pairs([1.0, 1.0, 0.0, 1.0] * 9))
+    newer = add_run(db, "m", pairs([0.0]))
+    add_run(db, "other", pairs([0.0, 1.0, 1.0, 0.0] * 9))
+    gates = StatedGates("other", "m", ("crows_pairs/stereotype_score > +90",))
+    (omission,) = check_gates(db, gates).omissions
+    assert newer in omission.what and f"the earlier run {shown} with 36" in omission.why
+
+
+def test_a_name_cannot_end_a_comment_of_a_paper_table(tmp_path: Path) -> None:
+    db = tmp_path / "a.db"
+    name = "m\n\\input{secret}\n#panic()"
+    add_run(db, name, pairs([1.0, 0.0]))
+    add_run(db, name, pairs([0.0]), status="failed")
+    report = build_report(db, [name], None)
+    for text, mark in ((to_latex(report), "% "), (to_typst(report), "// ")):
+        (line,) = [each for each in text.splitlines() if "Left out: " in each]
+        assert line.startswith(mark) and "secret" in line and "panic" in line
 
 
 def test_results_of_other_weights_are_not_put_beside_the_latest(tmp_path: Path) -> None:

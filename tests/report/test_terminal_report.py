@@ -14,7 +14,9 @@ from llmprof.report.terminal_report import print_report
 from tests.report.databases import Made, add_run, pairs, texts
 
 # Lines that the terminal folds, unlike tables.
-PROSE = ("source", "▲", "left out", "CrowS-Pairs: ", "Textual characteristics: ")
+PROSE = (
+    "source", "▲", "left out", "fewer than", "CrowS-Pairs: ", "Textual characteristics: ",
+)  # fmt: skip
 
 
 def shown(report: Report, width: int = 160) -> list[str]:
@@ -88,6 +90,19 @@ def test_tables_fit_the_terminal_and_hold_every_number(
         assert label in text
     # Of each metric the value, the interval and the number of items.
     assert "stereotype_score" in text and "40" in text and "50" in text and "100" in text
+
+
+@pytest.mark.parametrize(("n", "told"), [(49, True), (50, False)])
+def test_an_interval_of_a_mean_of_few_values_says_so(tmp_path: Path, n: int, told: bool) -> None:
+    few = "fewer than 50 prompts"
+    add_run(tmp_path / "a.db", "m", texts([float(place % 7) for place in range(n)]))
+    lines = shown(build_report(tmp_path / "a.db", ["m"], None))
+    assert sum(few in line for line in lines) == told
+    # A share's coverage does not depend on how its values are distributed.
+    add_run(tmp_path / "b.db", "m", pairs([1.0, 0.0] * 5))
+    assert not any(
+        "fewer than" in line for line in shown(build_report(tmp_path / "b.db", [], None))
+    )
 
 
 def test_names_from_a_model_cannot_steer_the_terminal(tmp_path: Path) -> None:

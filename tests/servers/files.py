@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +15,8 @@ from urllib.parse import unquote
 class FileServer(ThreadingHTTPServer):
     """`files` by path, which has the commit; `paths` are those that were asked for, in order.
 
-    Of each body, `missing_bytes` at its end are not sent.
+    Of each body, `missing_bytes` at its end are not sent. An answer takes `seconds`; `at_once` is
+    how many requests there were at the same time, at most.
     """
 
     def __init__(self, files: dict[str, bytes]) -> None:
@@ -22,6 +24,21 @@ class FileServer(ThreadingHTTPServer):
         self.files = files
         self.paths: list[str] = []
         self.missing_bytes = 0
+        self.seconds = 0.0
+        self.at_once = 0
+        self._now = 0
+        self._counting = threading.Lock()
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Counts a request while it is answered."""
+        with self._counting:
+            self._now += 1
+            self.at_once = max(self.at_once, self._now)
+        time.sleep(self.seconds)
+        yield
+        with self._counting:
+            self._now -= 1
 
     @property
     def url(self) -> str:
@@ -38,6 +55,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._respond(body=True)
 
     def _respond(self, *, body: bool) -> None:
+        with self.server.counted():
+            self._answer(body=body)
+
+    def _answer(self, *, body: bool) -> None:
         path = unquote(self.path)
         self.server.paths.append(path)
         content = self.server.files.get(path)

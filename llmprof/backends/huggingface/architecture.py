@@ -16,6 +16,8 @@ AUTO_CLASSES: Mapping[Task, str] = {
     "masked": "AutoModelForMaskedLM",
     "classification": "AutoModelForSequenceClassification",
 }
+# Weights that are tied are stored once. Of a loadable model hardly more are described than stored.
+_MOST_TIMES = 2
 # What a configuration may hold at these places, in words, and its type.
 _EXPECTED: Mapping[str, tuple[str, type | tuple[type, ...]]] = {
     "architectures": ("a list of names", list),
@@ -82,6 +84,34 @@ def language_task(config: Mapping[str, Any], model: str) -> Task:
         f"model {model} is no language model that llmprof runs ({', '.join(names) or model_type}); "
         "it runs causal, masked and encoder-decoder models, and the text part of multimodal ones"
     )
+
+
+def check_parameters(config: Any, task: Task, stored: int | None, model: str) -> None:
+    """Refuse a configuration of far more parameters than the weights hold, `stored`.
+
+    transformers would reserve memory for all of them before it compares shapes. On torch's meta
+    device a network takes none, and is built in less than a tenth of a second. Quantized weights
+    are packed, and code of a model's own is not run here: neither is checked.
+
+    Raises:
+        BackendError: there are more than `_MOST_TIMES` as many.
+    """
+    is_known = not (
+        getattr(config, "quantization_config", None) or getattr(config, "auto_map", None)
+    )
+    if stored is None or not is_known:
+        return
+    import torch
+    import transformers
+
+    try:
+        with torch.device("meta"):
+            network = getattr(transformers, AUTO_CLASSES[task]).from_config(config)
+    except Exception:  # Loading it will tell.
+        return
+    count = sum(each.numel() for each in network.parameters())
+    if count > _MOST_TIMES * stored:
+        raise _broken(model, f"it describes {count:,} parameters, and the weights are {stored:,}")
 
 
 def may_look_ahead(config: Mapping[str, Any], *, own_code: bool) -> bool:

@@ -19,6 +19,7 @@ from llmprof.backends.huggingface.architecture import (
     AUTO_CLASSES,
     Task,
     check_config,
+    check_parameters,
     language_task,
 )
 from llmprof.backends.huggingface.chat_template import has_system_role, render_chat
@@ -49,12 +50,7 @@ from llmprof.backends.huggingface.weights import MODEL, check_layers, check_pick
 from llmprof.backends.protocol import BackendOptions
 from llmprof.backends.thinking import Thinking, thinking_of
 from llmprof.cache.facts import remembered
-from llmprof.errors import (
-    BackendError,
-    MissingDependencyError,
-    ModelNotFoundError,
-    UsageError,
-)
+from llmprof.errors import BackendError, MissingDependencyError, ModelNotFoundError, UsageError
 from llmprof.requests import Message, Request
 
 _LOG = logging.getLogger(__name__)
@@ -221,6 +217,7 @@ class LocalModel:
         import transformers
 
         check_layers(self._config_values, self._folder, self.files.weights, self.name)
+        check_parameters(self.config, self.task, self.parameters, self.name)
         network, report = self._load(
             "the weights",
             getattr(transformers, AUTO_CLASSES[self.task]).from_pretrained,

@@ -16,6 +16,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from llmprof.backends.text_metrics.pipelines import TABLES_PACKAGE, installed_version
+from llmprof.errors import OutputError
 from llmprof.outputs import new_file
 
 _TABLE = "lexeme_prob"
@@ -46,18 +47,29 @@ class WordProbabilities:
 def load_word_probabilities(
     language: str, folder: Path, unknown: float
 ) -> WordProbabilities | None:
-    """The table of a language, made in `folder` if it is not there yet; None if there is none."""
+    """The table of a language, made in `folder` if it is not there yet; None if there is none.
+
+    Raises:
+        OutputError: it cannot be written there.
+    """
     file = folder / f"{_TABLE}-{language}-{installed_version(TABLES_PACKAGE)}-{_LAYOUT}.npy"
     found = _open(file)
     if found is None:
         if _TABLE not in _tables(language):
             return None
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(file.with_suffix(".lock")):
-            found = _open(file)
-            if found is None:
-                _write(file, language)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(file.with_suffix(".lock")):
                 found = _open(file)
+                if found is None:
+                    _write(file, language)
+                    found = _open(file)
+        except OSError as error:
+            raise OutputError(
+                f"cannot keep the table of word probabilities in {folder}: "
+                f"{error.strerror or error}; check the folder's permissions and free space, or "
+                "choose another cache folder with --cache-dir"
+            ) from error
     if found is None:
         return None
     return WordProbabilities(found[0], found[1].view(np.float64), unknown)

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from llmprof.backends.text_metrics.pipelines import Pipeline
+from llmprof.errors import LlmprofError
 from llmprof.metrics.text import describe, reads_of
 
 TENSOR_LIBRARIES = ("torch", "tensorflow", "mxnet", "cupy")
@@ -59,6 +60,8 @@ class Describer:
         """The values of each text, or the name of the exception that it met, in order."""
         try:
             reader = self._reader(order)
+        except LlmprofError as error:
+            return {"error": str(error)}
         except Exception as error:
             return {"error": f"{type(error).__name__}: {error}"}
         metrics, texts = order["metrics"], order["texts"]

@@ -11,12 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from llmprof.backends.protocol import Backend, BackendOptions, ChatRenderer, Sink
 from llmprof.backends.registry import backend_names, create_backend
+from llmprof.backends.toxicity.kept_answers import KeptAnswers
 from llmprof.errors import CapabilityError, UsageError
 from llmprof.requests import (
     Generate,
@@ -127,7 +128,7 @@ def create(options: BackendOptions) -> GuardBackend:
     # On a cluster the model that is profiled has the GPUs.
     told = replace(options, model=model, revision=revision, cluster=None)
     inner = create_backend(backend, told)
-    return GuardBackend(family, inner)
+    return GuardBackend(family, inner, options.cache_dir)
 
 
 def _family(model: str) -> GuardFamily:
@@ -143,13 +144,13 @@ def _family(model: str) -> GuardFamily:
 
 
 class GuardBackend:
-    """Asks the guard once per text and category."""
+    """Asks the guard once per text and category; each of its answers is kept in `cache_dir`."""
 
     name = "guard"
     chat = False
     capabilities: frozenset[RequestType] = frozenset({Toxicity})
 
-    def __init__(self, family: GuardFamily, inner: Backend) -> None:
+    def __init__(self, family: GuardFamily, inner: Backend, cache_dir: Path | None = None) -> None:
         if not {Generate, LogLikelihood} & inner.capabilities:
             raise CapabilityError(
                 f"backend {inner.name!r} can neither write nor score a verdict; choose another"
@@ -157,6 +158,7 @@ class GuardBackend:
         self.categories = tuple(family.policies)
         self._family = family
         self._inner = inner
+        self._answers = KeptAnswers(inner, cache_dir, partial(_is_verdict, family))
 
     @property
     def model(self) -> str:
@@ -198,9 +200,10 @@ class GuardBackend:
             await sink.deliver(empty)
         if asked:
             verdicts = _Verdicts(self._family, owners, sink)
-            await self._inner.answer(asked, [0] * len(asked), verdicts)
+            await self._answers.answer(asked, verdicts)
 
     async def aclose(self) -> None:
+        self._answers.close()
         await self._inner.aclose()
 
     def _requests(self, text: str, category: str) -> list[Request]:
@@ -258,6 +261,13 @@ class _Verdicts:
                 return verdict
             scores[category] = verdict
         return ToxicityScores(scores)
+
+
+def _is_verdict(family: GuardFamily, outcome: Outcome) -> bool:
+    """Whether a score can be made of an answer; of another one, the guard is asked again."""
+    if isinstance(outcome, TokenLogProbs):
+        return math.isfinite(outcome.total)
+    return not isinstance(_unsafe(family, [outcome]), Failure)
 
 
 def _unsafe(family: GuardFamily, outcomes: Sequence[Outcome]) -> float | Failure:

@@ -16,6 +16,8 @@ from llmprof.errors import UnknownNameError
 
 # The version of the form in which the index is remembered.
 _FORM = 1
+# An index is 18 MB. Two environments with different versions of lm-eval may share a cache folder.
+_MOST = 2
 
 
 def task_manager(names: Sequence[str], include_path: Path | None, cache_dir: Path) -> Any:
@@ -72,7 +74,8 @@ def _own_entries(root: Path, cache_dir: Path) -> dict[str, Any]:
 
     try:
         state = _state_of(root)
-        known = remembered(cache_dir / "facts", state, lambda: _plain(root, state))
+        folder = cache_dir / "facts" / "lm_eval"
+        known = remembered(folder, state, lambda: _plain(root, state), most=_MOST)
         return dict(_entries(known, root))
     except (AttributeError, LookupError, TypeError, ValueError):
         # The facts are not what was written, or a file holds what JSON cannot.

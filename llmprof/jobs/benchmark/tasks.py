@@ -21,6 +21,7 @@ from llmprof.errors import (
     LlmprofError,
     MissingDependencyError,
     UnknownNameError,
+    UsageError,
     install_extra,
     require,
 )
@@ -84,6 +85,12 @@ def benchmark_job(options: BenchmarkOptions, configured: Collection[str] = ()) -
         UsageError: `tasks` is given but empty, or an option belongs to another backend.
     """
     check_backend(options.backend, options, configured)
+    unused = options.thinking is not None and "thinking" not in configured
+    if unused and not options.apply_chat_template:
+        raise UsageError(
+            "--thinking needs a chat template, and tasks are asked without one; add "
+            "--apply-chat-template, or remove it"
+        )
     cache_dir = cache_folder(options.cache_dir)
     return BenchmarkJob(
         tasks=DEFAULT_TASKS if options.tasks is None else names_in(options.tasks, "--tasks"),

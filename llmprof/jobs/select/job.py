@@ -14,13 +14,22 @@ from llmprof.jobs.select.aims import Aim, check_weights, parse_aims
 from llmprof.jobs.select.criteria import Constraint, kinds_of
 from llmprof.jobs.select.given import load_candidates
 from llmprof.jobs.select.training_file import FORMATS
-from llmprof.jobs.unread import check_backend, check_scorer
+from llmprof.jobs.unread import (
+    check_backend,
+    check_scorer,
+    check_scorer_options,
+    check_thinking,
+    refuse_given,
+)
 from llmprof.metrics.text import NAMES, chosen_names, in_order
 from llmprof.options import (
     BASELINES,
+    COMBINATIONS,
     DIRECTIONS,
+    BackendChoice,
     BackendOptions,
     DataOptions,
+    LoadingOptions,
     ProfilerOptions,
     PromptOptions,
     ScorerChoice,
@@ -41,7 +50,7 @@ from llmprof.requests import DescribeText, LogLikelihood, RequestType, Toxicity
 _DEFAULT_PROMPTS = ProfilerOptions().text_dataset
 # Options about prompts and completions that a file of candidates already has.
 _OF_SAMPLING = (
-    *("models", "prompts", "text_dataset", "k", "continuation"),
+    *("models", "prompts", "text_dataset", "data", "k", "continuation"),
     *("temperature", "top_p", "max_new_tokens"),
 )
 
@@ -213,10 +222,19 @@ def select_job(options: SelectOptions, configured: Collection[str] = ()) -> Sele
     )
     scored = Toxicity in choice.kinds or options.toxicity_scorer or options.toxicity_model
     also_read = declared(ScorerOptions) if scored else ()
+    if options.candidates is not None:
+        _check_asked(options, choice, configured, also_read)
     check_backend(options.backend, options, configured, also_read=also_read)
-    if not scored:
+    check_thinking(options, options.prompt_format)
+    _check_choice(choice, configured)
+    scorer = scorer_choice(options, cache_dir) if scored else None
+    if scorer is None:
         check_scorer(options, configured)
-    return SelectJob(
+    else:
+        asked = options.candidates is None or _wants_likelihood(options, choice)
+        backend = options.backend if asked else None
+        check_scorer_options(scorer, options, configured, backend=backend)
+    job = SelectJob(
         prompts=_prompts(options),
         models=_models(options),
         backend=options.backend,
@@ -229,12 +247,65 @@ def select_job(options: SelectOptions, configured: Collection[str] = ()) -> Sele
         format=options.format,
         db=database_file(options.db),
         cache_dir=cache_dir,
-        scorer=scorer_choice(options, cache_dir) if scored else None,
+        scorer=scorer,
         likelihood_model=options.likelihood_model,
         metrics=options.metrics,
         spacy_model=options.spacy_model,
         given=given,
     )
+    if job.spacy_model is not None and not job.text_metrics and "spacy_model" not in configured:
+        raise UsageError(
+            "--spacy-model computes text metrics, and none is asked for; remove it, or name some "
+            "with --metrics"
+        )
+    return job
+
+
+def _check_choice(choice: Choice, configured: Collection[str]) -> None:
+    """Refuse ways of choosing that have no effect together."""
+    if choice.combine != COMBINATIONS[0] and not choice.also and "combine" not in configured:
+        raise UsageError(
+            f"--combine {choice.combine} combines several targets, and --target names one; remove "
+            "it, or name more, as in mtld+toxicity:min"
+        )
+    if choice.diverse and choice.baseline is not None and "diverse" not in configured:
+        raise UsageError(
+            f"--diverse has no effect on --baseline {choice.baseline}, which prefers no "
+            "completion; remove one of them"
+        )
+
+
+def _wants_likelihood(options: SelectOptions, choice: Choice) -> bool:
+    return options.likelihood_model is not None or LogLikelihood in choice.kinds
+
+
+def _check_asked(
+    options: SelectOptions,
+    choice: Choice,
+    configured: Collection[str],
+    also_read: Collection[str],
+) -> None:
+    """Refuse options of models that existing candidates do not need.
+
+    Only a likelihood is asked of a model; one that is named has no revision and no adapter.
+    """
+    if not _wants_likelihood(options, choice):
+        refuse_given(
+            "--candidates asks a model only for a likelihood, and none is wanted",
+            (BackendChoice, LoadingOptions, PromptOptions),
+            options,
+            configured,
+            also_read={*also_read, "seed"},
+        )
+    elif options.likelihood_model is not None:
+        others = declared(LoadingOptions).keys() - {"revision", "adapter"}
+        refuse_given(
+            "--revision and --adapter are of the models that generate, and --candidates has none",
+            (LoadingOptions,),
+            options,
+            configured,
+            also_read=others,
+        )
 
 
 def _prompts(options: SelectOptions) -> str | Path:

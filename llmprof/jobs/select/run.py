@@ -11,7 +11,8 @@ from llmprof.backends import Backend
 from llmprof.backends.protocol import closing_backends
 from llmprof.cache import ResponseCache, open_cache
 from llmprof.engine import Engine
-from llmprof.jobs.runner import open_run, run_to_end, work_of
+from llmprof.event_loop import run_to_end
+from llmprof.jobs.runner import open_run, work_of
 from llmprof.jobs.select.candidates import add_likelihood, is_spoken, likelihood_requests
 from llmprof.jobs.select.job import SelectJob
 from llmprof.jobs.select.plan import remember_speed

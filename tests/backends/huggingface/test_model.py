@@ -139,6 +139,29 @@ def test_broken_and_unfitting_weights_are_one_clear_line(copy: Path, tmp_path: P
         _ = LocalModel(options(deeper)).network
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hidden_size": 4096, "head_dim": 16},
+        {"num_key_value_heads": 10**4},
+        {"intermediate_size": 10**5},
+        {"vocab_size": 10**5},
+        {"num_hidden_layers": 20},
+    ],
+    ids=str,
+)
+def test_a_network_wider_than_its_weights_is_refused_before_memory_is_reserved(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, int]
+) -> None:
+    change_config(copy, **changes)
+    local = LocalModel(options(copy))
+    # Nothing of the weights is loaded: only the configuration is read.
+    monkeypatch.setattr("transformers.AutoModelForCausalLM.from_pretrained", None)
+    match = r"copy is broken: it describes [\d,]+ parameters, and the weights are [\d,]+; get its"
+    with pytest.raises(BackendError, match=match):
+        _ = local.network
+
+
 def test_unknown_architecture_is_one_clear_line(copy: Path) -> None:
     change_config(copy, model_type="nonsense", architectures=["NonsenseForCausalLM"])
     with pytest.raises(BackendError, match="cannot load the configuration") as caught:

@@ -6,8 +6,14 @@ from pathlib import Path
 import pytest
 import spacy
 
-from llmprof.backends.text_metrics.pipelines import find_pipeline
+from llmprof.backends.text_metrics.pipelines import (
+    TABLES_PACKAGE,
+    find_pipeline,
+    installed_version,
+)
 from llmprof.backends.text_metrics.spacy_reader import TextReader, _load, bounded_suffix_search
+from llmprof.backends.text_metrics.worker import Describer
+from llmprof.errors import OutputError
 from llmprof.metrics.text import NAMES, describe, reads_of
 from tests.backends.text_metrics.texts import hostile_texts
 
@@ -43,6 +49,25 @@ def test_a_word_not_read_is_not_there(tmp_path: Path) -> None:
     assert document.tokens is None
     (document,) = TextReader(find_pipeline(), reads_of(["n_tokens"]), tmp_path).documents(["a b"])
     assert document.tokens is not None and document.sentences is None
+
+
+@pytest.mark.parametrize("blocked", ["folder", "lock"])
+def test_a_cache_folder_that_cannot_be_written_is_told(tmp_path: Path, blocked: str) -> None:
+    """Something else is in the place of the folder or of the table's lock."""
+    folder = tmp_path / "text_metrics"
+    if blocked == "folder":
+        folder.touch()
+    else:
+        package = installed_version(TABLES_PACKAGE)
+        (folder / f"lexeme_prob-en-{package}-1.lock").mkdir(parents=True)
+    names = ["per_word_perplexity"]
+    with pytest.raises(OutputError, match=r"check the folder's permissions .*--cache-dir"):
+        TextReader(find_pipeline(), reads_of(names), folder)
+    pipeline = find_pipeline()
+    named = [pipeline.language, pipeline.name, pipeline.version]
+    order = {"pipeline": named, "folder": str(folder), "metrics": names, "texts": ["a"]}
+    said = Describer().answer(order)["error"]
+    assert said.startswith(f"cannot keep the table of word probabilities in {folder}: ")
 
 
 def test_what_is_searched_of_a_row_of_marks_grows_with_its_length_alone() -> None:

@@ -1,17 +1,23 @@
 """Guard models: the probability of their verdict, or the verdict itself on a stand-in."""
 
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import anyio
 import pytest
 from aiohttp import web
 
 from llmprof.backends import BackendOptions, create_backend
-from llmprof.backends.protocol import PolicyScorer
-from llmprof.backends.toxicity.guard import FAMILIES
-from llmprof.errors import UsageError
-from llmprof.requests import LogLikelihood, Toxicity
-from llmprof.responses import Failure, TokenLogProbs, ToxicityScores
+from llmprof.backends.protocol import PolicyScorer, Sink
+from llmprof.backends.toxicity.guard import FAMILIES, GuardBackend
+from llmprof.cache import open_cache
+from llmprof.engine import Engine
+from llmprof.errors import BackendError, UsageError
+from llmprof.requests import Answer, Generate, LogLikelihood, Request, Toxicity
+from llmprof.responses import Completion, Failure, TokenLogProbs, ToxicityScores
 from tests.backends.asking import MemorySink, ask
 from tests.servers.running import serve
 from tests.tiny_models import save_llama
@@ -44,14 +50,22 @@ def chat_server(models: list[str], asked: list[str]) -> web.Application:
     return app
 
 
-def test_a_server_that_only_writes_gives_its_verdict() -> None:
+def test_a_server_that_only_writes_gives_its_verdict(tmp_path: Path) -> None:
     asked: list[str] = []
     with serve(chat_server(["llama-guard-3"], asked)) as address:
-        options = BackendOptions(model="openai:llama-guard-3", base_url=f"{address}/v1")
+        options = BackendOptions(
+            model="openai:llama-guard-3", base_url=f"{address}/v1", cache_dir=tmp_path
+        )
         scorer = create_backend("guard", options)
         assert isinstance(scorer, PolicyScorer)
         texts = ("damn you", "good day", " ", "nonsense")
         found = ask(scorer, [Toxicity(text, ()) for text in texts], MemorySink())
+        first, asked[:] = sorted(asked), []
+        again = ask(
+            create_backend("guard", options), [Toxicity(text, ()) for text in texts], MemorySink()
+        )
+    # What has a verdict is kept.
+    assert again == found and asked == ["nonsense"]
     assert found[:3] == [
         ToxicityScores({"unsafe": 1.0}),
         ToxicityScores({"unsafe": 0.0}),
@@ -59,7 +73,73 @@ def test_a_server_that_only_writes_gives_its_verdict() -> None:
     ]
     assert isinstance(found[3], Failure) and found[3].error_class == "NoVerdict"
     assert scorer.identity["score"] == "verdict"
-    assert sorted(asked) == ["damn you", "good day", "nonsense"]
+    assert first == ["damn you", "good day", "nonsense"]
+
+
+class Interrupting:
+    """Asks a backend, and breaks off after so many answers; `asked` are its requests."""
+
+    name, chat, capabilities = "stand-in", False, frozenset({Generate})
+    identity: Mapping[str, Any] = {"backend": "stand-in"}
+
+    def __init__(self, after: int, model: str = "shieldgemma") -> None:
+        self.model = model
+        self.asked: list[str] = []
+        self._after = after
+
+    async def answer(self, requests: Sequence[Request], seeds: Sequence[int], sink: Sink) -> None:
+        # Backends sort by length, so that the answers to one text come far apart.
+        order = sorted(range(len(requests)), key=lambda place: str(requests[place]))
+        for place in order:
+            request = requests[place]
+            assert isinstance(request, Generate) and isinstance(request.prompt, str)
+            if len(self.asked) == self._after:
+                raise BackendError("the server is gone")
+            self.asked.append(request.prompt)
+            word = "Well" if "nonsense" in request.prompt else "No"
+            await sink.deliver([(place, Completion(word, 1, "stop"))])
+
+    async def aclose(self) -> None:
+        return None
+
+
+@pytest.mark.parametrize("after", [1, 5, 11])
+def test_answers_that_came_before_an_interruption_are_not_asked_again(
+    tmp_path: Path, after: int
+) -> None:
+    """Four answers make up one score, and each of them is kept."""
+    texts = [Toxicity(text, ()) for text in ("a", "b", "c")]
+
+    def score(inner: Interrupting) -> list[Answer]:
+        guard = GuardBackend(FAMILIES[1], inner, tmp_path)
+
+        async def run() -> list[Answer]:
+            try:
+                with open_cache(tmp_path) as cache:
+                    return await Engine(cache, [], scorers={"guard": guard}).answer(texts)
+            finally:
+                await guard.aclose()
+
+        return anyio.run(run)
+
+    first, second, third = Interrupting(after), Interrupting(99), Interrupting(0)
+    with pytest.raises(BackendError, match="the server is gone"):
+        score(first)
+    found = score(second)
+    assert len(first.asked) == after and len(second.asked) == 12 - after
+    assert set(first.asked).isdisjoint(second.asked)
+    zeros = ToxicityScores(dict.fromkeys(FAMILIES[1].policies, 0.0))
+    assert [replace(each.outcome, given=None) for each in found] == [zeros] * 3  # type: ignore[type-var]
+    assert len(score(third)) == 3 and third.asked == []
+
+
+def test_an_answer_without_a_verdict_is_asked_again(tmp_path: Path) -> None:
+    inner = Interrupting(99)
+    for count in (4, 8):
+        guard = GuardBackend(FAMILIES[1], inner, tmp_path)
+        (outcome,) = ask(guard, [Toxicity("nonsense", ())], MemorySink())
+        assert isinstance(outcome, Failure) and outcome.error_class == "NoVerdict"
+        assert len(inner.asked) == count
 
 
 def test_likelihoods_give_the_share_of_the_unsafe_verdict(tmp_path: Path) -> None:

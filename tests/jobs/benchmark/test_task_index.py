@@ -83,12 +83,23 @@ def test_a_users_file_takes_precedence(
 def test_what_is_not_the_index_is_not_taken_for_it(
     cache_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str
 ) -> None:
-    (file,) = (cache_dir / "facts").iterdir()
-    (tmp_path / "facts").mkdir()
-    (tmp_path / "facts" / file.name).write_text(written)
+    (file,) = (cache_dir / "facts" / "lm_eval").iterdir()
+    (tmp_path / "facts" / "lm_eval").mkdir(parents=True)
+    (tmp_path / "facts" / "lm_eval" / file.name).write_text(written)
     known = TaskManager(include_defaults=False)
     monkeypatch.setattr("lm_eval.tasks.TaskManager", lambda **options: known)
     assert task_manager(["boolq"], None, tmp_path).all_tasks == []
+
+
+def test_an_index_of_earlier_versions_does_not_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is 18 MB; the last two stay."""
+    monkeypatch.setattr(task_index, "_plain", lambda root, state: {})
+    for version in ("0.4.8", "0.4.9", "0.5.0"):
+        monkeypatch.setattr(task_index, "version", lambda name, version=version: version)
+        task_manager(["boolq"], None, tmp_path)
+    assert len(list((tmp_path / "facts" / "lm_eval").iterdir())) == 2
 
 
 def test_any_change_of_a_file_is_another_state(tmp_path: Path) -> None:

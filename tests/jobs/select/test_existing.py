@@ -52,7 +52,8 @@ def written(folder: Path) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("target", ["n_characters", "log_likelihood"])
 def test_prompts_may_have_different_numbers_of_completions(tmp_path: Path, target: str) -> None:
     seen: dict[str, Progress] = {}
-    made = job(tmp_path, RAGGED, target=target, backend="scripted")
+    backend = {"backend": "scripted"} if target == "log_likelihood" else {}
+    made = job(tmp_path, RAGGED, target=target, **backend)
     assert [plan.requests for plan in plan_select(made)][:2] == [6, 2]
     run_select(made, lambda label, progress: seen.update({label: progress}))
     asked = {label: (each.total, each.failed) for label, each in seen.items()}
@@ -119,13 +120,54 @@ def test_a_conversation_keeps_its_own_system_message(
     ("option", "value"),
     [
         *(("k", 1), ("continuation", True), ("models", "m"), ("text_dataset", "strategyqa")),
-        *(("temperature", 0.3), ("top_p", 0.5), ("max_new_tokens", 3)),
+        *(("temperature", 0.3), ("top_p", 0.5), ("max_new_tokens", 3), ("data", "builtin")),
     ],
 )
 def test_options_about_what_exists_are_refused(tmp_path: Path, option: str, value: Any) -> None:
     flag = f"--{option.replace('_', '-')}"
     with pytest.raises(UsageError, match=f"^--candidates already .* {flag} is not used; remove"):
         job(tmp_path, RAGGED, **{option: value})
+
+
+_OF_MODELS = (
+    *("backend", "revision", "adapter", "dtype", "quantize", "device", "device_map", "cluster"),
+    *("batch_size", "trust_remote_code", "allow_pickle", "thinking", "rpm", "concurrency"),
+    *("prompt_format", "system_prompt"),
+)
+_VALUES = {
+    "backend": "scripted", "dtype": "fp16", "quantize": "4bit", "device_map": "auto",
+    "batch_size": 2, "trust_remote_code": True, "allow_pickle": True, "thinking": "off",
+    "rpm": 3.0, "concurrency": 2, "prompt_format": "chat",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("option", _OF_MODELS)
+def test_options_of_models_are_refused_where_none_is_asked(tmp_path: Path, option: str) -> None:
+    given = {option: _VALUES.get(option, "a")}
+    flag = f"--{option.replace('_', '-')}"
+    why = "^--candidates asks a model only for a likelihood, and none is wanted, so"
+    with pytest.raises(UsageError, match=f"{why} {flag} is not used; remove it$"):
+        job(tmp_path, RAGGED, **given)
+    select_job(
+        SelectOptions(candidates=str(tmp_path / "given.jsonl"), target="mtld",
+                      output=tmp_path / "out.jsonl", **given),
+        configured=given,
+    )  # fmt: skip
+
+
+def test_options_of_models_are_taken_where_something_reads_them(tmp_path: Path) -> None:
+    job(tmp_path, RAGGED, target="log_likelihood", dtype="fp16", revision="b", device="cpu")
+    job(tmp_path, RAGGED, target="toxicity", toxicity_scorer="classifier", device="cpu")
+    job(tmp_path, RAGGED, likelihood_model="m", dtype="fp16", offline=True, seed=3)
+    with pytest.raises(UsageError, match=r"^--revision and --adapter .* so --revision is not used"):
+        job(tmp_path, RAGGED, likelihood_model="m", revision="b")
+
+
+def test_the_pipeline_of_text_metrics_is_refused_without_any(tmp_path: Path) -> None:
+    scored = {"target": "toxicity", "toxicity_scorer": "profanity", "spacy_model": "en"}
+    with pytest.raises(UsageError, match=r"^--spacy-model computes text metrics, and none"):
+        job(tmp_path, RAGGED, **scored)
+    job(tmp_path, RAGGED, **scored, metrics="mtld")
 
 
 def test_texts_of_several_models_have_different_ids(tmp_path: Path) -> None:

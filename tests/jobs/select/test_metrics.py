@@ -13,7 +13,7 @@ def test_no_name_has_two_meanings() -> None:
     names = [*list(sample_metrics())[:2], *of_profiles, *list(sample_metrics())[-2:]]
     assert len(names) == len(set(names))
     assert list(sample_metrics()) == names
-    assert all(scores.shares <= set(scores.names) for scores in completion_scores())
+    assert all(set(scores.bounds) <= set(scores.names) for scores in completion_scores())
 
 
 def test_what_has_to_be_asked() -> None:
