@@ -90,7 +90,8 @@ class Results:
         samples = self.samples(profiler)
         names = [each.name for each in fields(SampleRow) if each.name != "scores"]
         scores = pandas.DataFrame([dict(each.scores) for each in samples], dtype="float64")
-        return _frame(samples, names).join(scores, rsuffix="_score")
+        taken = {name: f"{name}_score" for name in names}
+        return _frame(samples, names).join(scores.rename(columns=taken))
 
 
 def _require_pandas() -> None:

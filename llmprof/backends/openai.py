@@ -99,6 +99,8 @@ class OpenAIBackend:
             timeout_seconds=_TIMEOUT_SECONDS,
             retries=retries,
         )
+        # Why the server does not list its models.
+        self._unlisted: str | None = None
         self._thinking = self._checked_thinking
         self._parameters = Parameters([TEMPLATE_FIELD] if self._thinking == STRIP else ())
 
@@ -160,6 +162,8 @@ class OpenAIBackend:
         listed = read_models(self._probe("/models", None))
         if self._options.model is None:
             if len(listed) != 1:
+                if self._unlisted is not None:
+                    raise UnknownNameError(f"{self._unlisted}; name the model")
                 names = ", ".join(entry.id for entry in listed[:10])
                 raise UnknownNameError(
                     f"{self._server.base_url} serves {len(listed)} models; name one"
@@ -203,9 +207,11 @@ class OpenAIBackend:
         try:
             return self._transport.ask_now(path, body)
         except RequestFault as fault:
-            if fault.error_class in _NOT_OFFERED or _means_not_offered(fault, fields):
-                return None
             message = str(fault)
+            if fault.error_class in _NOT_OFFERED or _means_not_offered(fault, fields):
+                if fields is None:
+                    self._unlisted = message
+                return None
         raise BackendError(message)
 
     def _calls(self, requests: Sequence[Request], seeds: Sequence[int]) -> Iterator[Call]:

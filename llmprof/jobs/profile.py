@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from llmprof.backends import Backend, create_backend
-from llmprof.backends.protocol import device_of, no_whole_texts, parameters_of
+from llmprof.backends.protocol import device_of, parameters_of
 from llmprof.backends.refusal_judge import create_refusal_judge
 from llmprof.backends.registry import advice_on, create_scorers
 from llmprof.backends.text_metrics.describe import create_text_metrics
 from llmprof.backends.text_metrics.pipelines import notice_about
 from llmprof.datasets import load_completions
 from llmprof.datasets.data_sample import DataSample, load_part
-from llmprof.errors import CapabilityError, LlmprofError, UsageError
+from llmprof.errors import UsageError
+from llmprof.jobs.capability_check import check_capabilities
 from llmprof.jobs.dry_run import Plan, plan_prepared
 from llmprof.jobs.runner import Loaded, Prepared, run_prepared
 from llmprof.jobs.scorers import (
@@ -57,16 +58,13 @@ from llmprof.options import (
     scorer_choice,
 )
 from llmprof.profilers import (
-    ModelFacts,
     Profiler,
-    WholeTextScorer,
     create_profiler,
     for_model,
     parse_profilers,
-    profiler_names,
 )
 from llmprof.profilers.answered import of_each_prompt, profiled_texts
-from llmprof.requests import DescribeText, JudgeRefusal, LogLikelihood, TailLogLikelihood, Toxicity
+from llmprof.requests import DescribeText, JudgeRefusal, Toxicity
 from llmprof.results import RunStart, Store
 from llmprof.results.naming import check_name
 from llmprof.results.provenance import git_revision, package_versions
@@ -242,7 +240,7 @@ def _prepare(job: ProfileJob, backend: Backend | None) -> Prepared:
     backend = backend or create_backend(job.backend, job.backend_options)
     facts = model_facts(backend, scorers, job.bridges)
     bound = [for_model(profiler, facts) for profiler in profilers]
-    _check_capabilities(job, backend, facts, bound)
+    check_capabilities(bound, backend, facts, job.options)
     loaded = [
         Loaded(profiler, dataset)
         for profiler, datasets in zip(bound, data, strict=True)
@@ -305,47 +303,6 @@ def needs_scorer(profilers: Sequence[str]) -> bool:
 
 def _ask_toxicity(profilers: Sequence[Profiler]) -> bool:
     return any(Toxicity in profiler.needs for profiler in profilers)
-
-
-def _check_capabilities(
-    job: ProfileJob, backend: Backend, facts: ModelFacts, profilers: Sequence[Profiler]
-) -> None:
-    for profiler in profilers:
-        if _is_served(profiler, facts):
-            continue
-        able = [name for name in profiler_names() if _would_be_served(name, job.options, facts)]
-        can = f"it can serve: {', '.join(able) or 'none'}"
-        protocol = job.options.protocol
-        named = f"profiler {profiler.name!r}"
-        if protocol != ProfilerOptions().protocol:
-            named += f" with --protocol {protocol}"
-        reason = no_whole_texts(backend)
-        if reason is not None and _wants_whole_texts(profiler):
-            raise CapabilityError(
-                f"{named} needs the likelihood of texts without a prompt: {reason}; {can}"
-            )
-        if TailLogLikelihood in profiler.needs and LogLikelihood in facts.capabilities:
-            named += ", which needs the likelihood of tokens of prompt and answer together"
-        raise CapabilityError(f"backend {backend.name!r} cannot serve {named}; {can}")
-
-
-def _is_served(profiler: Profiler, facts: ModelFacts) -> bool:
-    """Whether the backend can answer the profiler's requests."""
-    if _wants_whole_texts(profiler) and not facts.whole_texts:
-        return False
-    return profiler.needs <= facts.capabilities
-
-
-def _wants_whole_texts(profiler: Profiler) -> bool:
-    return isinstance(profiler, WholeTextScorer) and profiler.whole_texts
-
-
-def _would_be_served(name: str, options: ProfilerOptions, facts: ModelFacts) -> bool:
-    """Whether the backend can serve the profiler of this name; False if it cannot be created."""
-    try:
-        return _is_served(for_model(create_profiler(name, options), facts), facts)
-    except LlmprofError:
-        return False
 
 
 def _start(job: ProfileJob, prepared: Prepared) -> RunStart:

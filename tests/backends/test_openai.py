@@ -330,6 +330,14 @@ def test_only_model_is_found_and_one_of_several_must_be_named() -> None:
         assert backend(address, model="b").model == "b"
 
 
+@pytest.mark.parametrize("status", [400, 404])
+def test_a_server_that_lists_no_models_says_why(status: int) -> None:
+    with serve(refusing(OpenAIServer(), "/v1/models", status)) as address:
+        with pytest.raises(UnknownNameError, match=r"to use /v1/models.*name the model"):
+            _ = backend(address).model
+        assert backend(address, model="toy").model == "toy"
+
+
 def test_model_that_is_not_there_stops_the_run() -> None:
     server = OpenAIServer()
     with serve(server.app()) as address, pytest.raises(BackendError, match="does not exist"):

@@ -115,6 +115,11 @@ _KEY_REFUSED = {401, _FORBIDDEN}
 _NO_CREDIT = 402
 # What a status of 403 says where it is about a prompt, as with OpenRouter, and not about the key.
 _OF_THE_PROMPT = re.compile(r"moderat|flagged|content[ _-](policy|filter)", re.IGNORECASE)
+# What a status of 400 says where it is about the model's name, as LiteLLM and OpenRouter do.
+_OF_THE_MODEL = re.compile(
+    r"(invalid|not a valid|unknown|no such) model\b|\bmodel\b.{0,80}\b(does not exist|not found)\b",
+    re.IGNORECASE,
+)
 # OpenAI's code for an account without credit, with the status of one that asks too often.
 _QUOTA = "insufficient_quota"
 PROMPT_REFUSED = "PromptRefused"
@@ -244,7 +249,7 @@ class Server:
             return FatalFault(
                 "NoCredit", f"{said}; the account of {self.key_variable} needs credit"
             )
-        if status == 404:
+        if status == 404 or (status == 400 and _OF_THE_MODEL.search(message)):
             return FatalFault("NotFound", f"{said}; check the model's name and the address", body)
         if status in _COME_BACK or (status >= 500 and status != _NOT_IMPLEMENTED):
             wait = retry_after_seconds(headers.get("retry-after"), datetime.now(UTC))

@@ -364,6 +364,27 @@ def test_what_a_refusal_is_about(status: int, error: object, name: str, fatal: b
 
 
 @pytest.mark.parametrize(
+    ("message", "is_of_the_model"),
+    [
+        ("Invalid model name passed in model=gpt-9. Call `/v1/models` to view them", True),
+        ("nobody/nothing is not a valid model ID", True),
+        ("The model `nothing` does not exist", True),
+        ("unknown model: nothing", True),
+        ("This model's maximum context length is 8192 tokens", False),
+        ("Unsupported parameter: 'top_k' is not supported with this model", False),
+        ("The prompt is not valid", False),
+    ],
+)
+def test_a_model_that_is_not_there_is_not_asked_for_every_prompt(
+    message: str, is_of_the_model: bool
+) -> None:
+    fault = SERVER.fault(400, {}, {"error": {"message": message}})
+    assert isinstance(fault, FatalFault) == is_of_the_model
+    assert fault.error_class == ("NotFound" if is_of_the_model else "RequestRefused")
+    assert ("check the model's name" in str(fault)) == is_of_the_model
+
+
+@pytest.mark.parametrize(
     ("content", "kind", "words"),
     [
         (b'{"error": {"code": 502, "message": "model overloaded"}}', "ServerError", "overloaded"),
