@@ -37,7 +37,7 @@ from llmprof.backends.openai_logprobs import (
     no_beginning,
     scoring_of,
 )
-from llmprof.backends.openai_parameters import LIMITS, TEMPLATE_FIELD, Parameters
+from llmprof.backends.openai_parameters import LIMITS, STATED, TEMPLATE_FIELD, Parameters
 from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.backends.thinking import OFF, ON, STRIP, SWITCHES
 from llmprof.errors import BackendError, UnknownNameError, UsageError
@@ -58,6 +58,7 @@ _NOT_OFFERED = {"RequestRefused", "NotFound", "InvalidResponse", "PromptRefused"
 # Version 1 took an answer without content for an empty text, one without counts for one of 0
 # tokens, and counted the tokens of a prompt where it now reads them.
 READING = 2
+SAMPLING_STATED = {"sampling": "stated"}
 
 
 def create(options: BackendOptions) -> OpenAIBackend:
@@ -134,6 +135,12 @@ class OpenAIBackend:
             "reading": READING,
             **({} if self._thinking is None else {"thinking": self._thinking}),
         }
+
+    def corrections(self, request: Request) -> Mapping[str, str]:
+        """Earlier versions left some servers to sample in their own way."""
+        if isinstance(request, Generate) and self._served.owned_by in STATED:
+            return SAMPLING_STATED
+        return {}
 
     @property
     def _checked_thinking(self) -> str | None:
@@ -264,6 +271,7 @@ class OpenAIBackend:
         """All sampling parameters, explicitly, since servers' defaults differ."""
         limit = "max_completion_tokens" if self._server.host == _OPENAI_HOST else "max_tokens"
         fields: dict[str, Any] = {
+            **STATED.get(self._served.owned_by or "", {}),
             limit: sampling.max_new_tokens,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,

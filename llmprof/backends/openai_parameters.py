@@ -21,6 +21,27 @@ LIMITS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_t
 _OPTIONAL = ("seed", "top_k", "top_p", "stop", "temperature")
 # Variables of the chat template, for vLLM, SGLang and llama.cpp.
 TEMPLATE_FIELD = "chat_template_kwargs"
+# No token is out of reach (top-k, min-p), and none is less likely for having been written before.
+_FULL_DISTRIBUTION = {
+    "top_k": -1,
+    "min_p": 0.0,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+}
+# What to say to servers that otherwise sample in a way of their own, by the owner of the models
+# that they list: llama.cpp with top-k 40, min-p 0.05 and the temperature last, vLLM and SGLang
+# with what the checkpoint's generation_config.json says, for greedy decoding too.
+STATED: Mapping[str, Mapping[str, Any]] = {
+    "llamacpp": {
+        **_FULL_DISTRIBUTION,
+        "samplers": ["temperature", "top_k", "top_p"],
+        "dynatemp_range": 0.0,
+        "mirostat": 0,
+    },
+    "vllm": {**_FULL_DISTRIBUTION, "repetition_penalty": 1.0},
+    "sglang": {**_FULL_DISTRIBUTION, "repetition_penalty": 1.0},
+}
+_STATED_NAMES = sorted({name for fields in STATED.values() for name in fields} - {*_OPTIONAL})
 _REFUSED = re.compile(
     r"""unsupported | (not|n't)[ ]support | unknown | unrecogni[sz]ed | unexpected | deprecated
     | not[ ](permitted|allowed|available|accepted|recogni[sz]ed) | only[ ]the[ ]default
@@ -37,7 +58,7 @@ class Parameters:
     """
 
     def __init__(self, optional: Iterable[str] = ()) -> None:
-        self._optional = (*optional, *_OPTIONAL)
+        self._optional = (*optional, *_STATED_NAMES, *_OPTIONAL)
         self.dropped: set[str] = set()
         self._renamed: dict[str, str] = {}
 

@@ -8,10 +8,11 @@ from aiohttp import web
 from llmprof.backends import BackendOptions
 from llmprof.backends.network.retries import RequestFault, RetryPolicy
 from llmprof.backends.openai import OpenAIBackend
-from llmprof.backends.openai_parameters import Parameters
-from llmprof.requests import Generate, Message, Sampling
+from llmprof.backends.openai_parameters import STATED, Parameters
+from llmprof.requests import Generate, LogLikelihood, Message, Sampling
 from llmprof.responses import Completion, Failure
 from tests.backends.asking import MemorySink, ask
+from tests.servers.openai import OpenAIServer
 from tests.servers.running import serve
 
 QUICK = RetryPolicy(first_seconds=0.01, longest_seconds=0.02)
@@ -169,3 +170,44 @@ def test_a_refusal_that_quotes_the_prompt_names_no_parameter(body: object, field
     fields = {"max_tokens": 20, "temperature": 0.7, "seed": 1, field: asked}
     assert not parameters.learn(RequestFault("RequestRefused", "", body), fields)
     assert parameters.dropped == set()
+
+
+def asked_of(owner: str | None, sampling: Sampling) -> dict[str, Any]:
+    """What is sent to a server whose models have this owner."""
+    server = OpenAIServer(owner=owner)
+    with serve(server.app()) as address:
+        options = BackendOptions(base_url=f"{address}/v1", timeout=5.0)
+        ask(OpenAIBackend(options, retries=QUICK), [Generate("Once", sampling)], MemorySink())
+    (body,) = [body for path, body in server.asked if body.get("prompt") == "Once"]
+    return body
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+@pytest.mark.parametrize("owner", sorted(STATED))
+def test_a_servers_own_way_of_sampling_is_overruled(owner: str, temperature: float) -> None:
+    body = asked_of(owner, Sampling(temperature=temperature, top_p=0.9))
+    assert STATED[owner].items() <= body.items()
+    assert (body["temperature"], body["top_p"], body["top_k"]) == (temperature, 0.9, -1)
+    assert asked_of(owner, Sampling(temperature=temperature, top_k=5))["top_k"] == 5
+
+
+@pytest.mark.parametrize("owner", [None, "openai", "library"])
+def test_other_servers_are_asked_for_what_they_may_know(owner: str | None) -> None:
+    assert asked_of(owner, Sampling(temperature=0.7)).keys() == {
+        *("model", "prompt", "max_tokens", "temperature", "top_p", "seed"),
+    }
+
+
+@pytest.mark.parametrize("owner", [None, *STATED])
+def test_what_was_sampled_in_a_servers_own_way_is_asked_again(owner: str | None) -> None:
+    with serve(OpenAIServer(owner=owner).app()) as address:
+        backend = OpenAIBackend(BackendOptions(base_url=f"{address}/v1", timeout=5.0))
+        assert bool(backend.corrections(Generate("a"))) == (owner in STATED)
+        assert not backend.corrections(LogLikelihood("a", "b"))
+
+
+def test_a_stated_parameter_that_is_refused_is_left_out() -> None:
+    parameters = Parameters()
+    sent = {**FIELDS, "min_p": 0.0}
+    assert parameters.learn(refusal("Unknown parameter: 'min_p'."), sent)
+    assert parameters.dropped == {"min_p"}

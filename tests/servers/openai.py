@@ -49,6 +49,8 @@ class OpenAIServer:
 
     Without `beginning_listed` the first token is counted, but not among those that are echoed.
 
+    `owner` is what the list of models says of who serves them.
+
     `answered` counts the answers by text; one that was given up during the `latency` (seconds) is
     not counted.
     """
@@ -64,6 +66,7 @@ class OpenAIServer:
         latency: float = 0.0,
         key: str | None = None,
         beginning_listed: bool = True,
+        owner: str | None = None,
     ) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.answered: Counter[str] = Counter()
@@ -75,6 +78,7 @@ class OpenAIServer:
         self._latency = latency
         self._key = key
         self._beginning_listed = beginning_listed
+        self._owner = owner
         self.dimension = 2
 
     def app(self) -> web.Application:
@@ -107,7 +111,8 @@ class OpenAIServer:
 
     async def _list(self, request: web.Request) -> web.Response:
         await self._body(request)
-        data = [{"id": name, "object": "model", "root": f"/{name}"} for name in self._models]
+        entry = {"object": "model", "owned_by": self._owner}
+        data = [{**entry, "id": name, "root": f"/{name}"} for name in self._models]
         return web.json_response({"object": "list", "data": data})
 
     async def _chat(self, request: web.Request) -> web.Response:

@@ -18,7 +18,7 @@ import anyio.to_thread
 
 from llmprof.backends.huggingface.model import LocalModel
 from llmprof.backends.managed.child_server import ChildServer
-from llmprof.backends.openai import READING, OpenAIBackend
+from llmprof.backends.openai import READING, SAMPLING_STATED, OpenAIBackend
 from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.cache.facts import recall, remember
 from llmprof.errors import BackendError
@@ -90,6 +90,11 @@ class ServedModel:
             "reading": READING,
             **({} if self._options.thinking is None else {"thinking": self._options.thinking}),
         }
+
+    def corrections(self, request: Request) -> Mapping[str, str]:
+        """Earlier versions left servers to sample in their own way, unless they started vLLM."""
+        own_command = isinstance(request, Generate) and self.name == "openai"
+        return SAMPLING_STATED if own_command else {}
 
     @cached_property
     def capabilities(self) -> frozenset[RequestType]:

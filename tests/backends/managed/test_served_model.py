@@ -125,6 +125,17 @@ def test_any_program_is_started_by_its_command(tiny_llama: Path, tmp_path: Path)
     assert isinstance(answer, Completion)
 
 
+def test_only_servers_that_sampled_in_their_own_way_are_asked_again(
+    vllm: Path, tiny_llama: Path, tmp_path: Path
+) -> None:
+    command = f"{sys.executable} {program.__file__} serve {{model}} --port {{port}}"
+    own = served(tiny_llama, tmp_path, "openai", server_command=command)
+    assert own.corrections(Generate("a"))
+    assert not own.corrections(LogLikelihood("a", "b"))
+    # It was always started without the checkpoint's sampling parameters.
+    assert not served(tiny_llama, tmp_path).corrections(Generate("a"))
+
+
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
