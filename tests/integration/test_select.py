@@ -316,7 +316,7 @@ def test_trainers_of_trl_take_a_step_on_the_files(tmp_path: Path, select: Comman
 
 
 def test_candidates_that_exist_are_chosen_from_without_a_model(
-    tmp_path: Path, select: Command
+    tmp_path: Path, llmprof: Command
 ) -> None:
     lines = [
         {"prompt": f"p{prompt}", "completion": "word " * length + "end.", "model": model}
@@ -325,20 +325,20 @@ def test_candidates_that_exist_are_chosen_from_without_a_model(
     ]
     (tmp_path / "given.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lines))
     arguments = ("--target", "n_characters", "--output", "long.jsonl")
-    done = select("--candidates", "given.jsonl", *arguments)
+    done = llmprof("select", "--candidates", "given.jsonl", *arguments)
     assert done.returncode == 0, done.stderr
     kept = lines_of(tmp_path / "long.jsonl")
     assert [line["provenance"]["model"] for line in kept] == ["b", "a", "a"]
     assert [line["completion"].count("word") for line in kept] == [5, 6, 9]
     (run,) = rows(tmp_path, "SELECT id, model, backend FROM runs")
     assert run[1:] == ("a, b", "candidates")
-    again = select("--candidates", run[0], *arguments)
+    again = llmprof("select", "--candidates", run[0], *arguments)
     assert again.returncode == 0, again.stderr
     assert [line["completion"] for line in lines_of(tmp_path / "long.jsonl")] == [
         line["completion"] for line in kept
     ]
     for wrong, said in ((("--models", "a"), "--models is not used"), ((), "no such file")):
         name = "given.jsonl" if wrong else "absent.jsonl"
-        failed = select("--candidates", name, *wrong, *arguments)
+        failed = llmprof("select", "--candidates", name, *wrong, *arguments)
         assert failed.returncode in (1, 2) and said in failed.stderr
         assert len(failed.stderr.splitlines()) == 1

@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -129,8 +130,8 @@ def test_killed_run_asks_nothing_again_that_was_kept(data_dir: Path, tmp_path: P
 
 
 def kept_texts(folder: Path, address: str, texts: list[str]) -> list[str]:
-    os.environ["PERSPECTIVE_API_KEY"] = KEY
-    identity = PerspectiveBackend(BackendOptions(base_url=address)).identity
+    with patch.dict(os.environ, {"PERSPECTIVE_API_KEY": KEY}):
+        identity = PerspectiveBackend(BackendOptions(base_url=address)).identity
     requests = [Toxicity(text, ATTRIBUTES) for text in texts]
     with open_cache(folder) as cache:
         found = cache.get_many([request_key(identity, ask) for ask in requests], requests)

@@ -93,7 +93,13 @@ def test_option_of_another_backend_or_profile_is_refused(
 @pytest.mark.parametrize(
     "options",
     [
-        {"backend": "openai", "device": "cpu", "allow_pickle": True, "profilers": "toxicity"},
+        {
+            "backend": "openai",
+            "device": "cpu",
+            "allow_pickle": True,
+            "profilers": "toxicity",
+            "toxicity_scorer": "classifier",
+        },
         {"profilers": "textual,seat", "layer": 3, "max_new_tokens": 9},
         {
             "profilers": "crows_pairs",
