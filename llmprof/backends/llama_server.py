@@ -73,8 +73,13 @@ class _ForcedAnswer(StrictModel):
     choices: list[_ForcedChoice] = Field(min_length=1)
 
 
+class _Settings(StrictModel):
+    n_ctx: int | None = Field(default=None, gt=0)
+
+
 class _Properties(StrictModel):
     bos_token: str = ""
+    default_generation_settings: _Settings = _Settings()
 
 
 class ForcedTokens:
@@ -82,6 +87,7 @@ class ForcedTokens:
 
     `begin` are the tokens that the server puts before every prompt; `bos_token` is the text of the
     one for a text without context, where there are none. `any_token` holds whole characters.
+    `longest` is the number of tokens in the server's context, None where it is not known.
     """
 
     def __init__(
@@ -91,8 +97,10 @@ class ForcedTokens:
         begin: Sequence[int],
         bos_token: str | None,
         any_token: int,
+        longest: int | None,
     ) -> None:
         self._any_token = any_token
+        self._longest = longest
         self._post = post
         self._server = server
         self._begin = list(begin)
@@ -118,12 +126,21 @@ class ForcedTokens:
         if len(tokens) <= start:
             raise empty_continuation()
         before = begin + [token.id for token in tokens[:start]]
+        self._check_length(len(begin) + len(tokens))
         scores = []
         for run in _runs(tokens[start:]):
             scores.append(await self._scored(before, run))
             before += [token.id for token in run]
         values = tuple(value for score in scores for value in score.per_token)
         return TokenLogProbs(sum(values), values, all(score.is_greedy for score in scores))
+
+    def _check_length(self, count: int) -> None:
+        if self._longest is not None and count > self._longest:
+            raise RequestFault(
+                "ContextTooLong",
+                f"the text has {count} tokens, and the context of {self._server.base_url} "
+                f"{self._longest}; start llama-server with a larger one (-c)",
+            )
 
     async def _apart(self, continuation: str) -> list[_Token]:
         """The tokens of a continuation that was generated after other tokens.
@@ -178,10 +195,16 @@ def forced_tokens(
     scored = read_forced(ask("/completions", forcing([*begin, plain[0]], plain[1:])), plain[1:])
     if min(scored.per_token) > _NEARLY_CERTAIN:
         return None
-    if bos_token is None:
-        properties = _Properties.model_validate(ask(f"{_root(server)}/props", None))
-        bos_token = properties.bos_token or None
-    return ForcedTokens(post, server, begin, bos_token, plain[0])
+    answer = ask(f"{_root(server)}/props", None)
+    properties = _Properties() if answer is None else _Properties.model_validate(answer)
+    return ForcedTokens(
+        post,
+        server,
+        begin,
+        bos_token or properties.bos_token or None,
+        any_token=plain[0],
+        longest=properties.default_generation_settings.n_ctx,
+    )
 
 
 def _runs(tokens: Sequence[_Token]) -> Iterator[list[_Token]]:

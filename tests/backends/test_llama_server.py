@@ -113,3 +113,18 @@ def test_a_beginning_is_the_users_or_the_servers_or_missing_before_the_work() ->
         with pytest.raises(BackendError, match="--bos-token"):
             ask(nameless, [request], MemorySink())
     assert all("model" in body for _, body in server.asked)
+
+
+@pytest.mark.parametrize("adds_bos", [False, True])
+def test_a_text_that_does_not_fit_the_context_is_not_sent(adds_bos: bool) -> None:
+    server = LlamaServer(adds_bos=adds_bos)
+    server.longest = 20
+    fitting = 20 - adds_bos - 1
+    cases = [LogLikelihood("a", "!" * count) for count in (fitting, fitting + 1)]
+    sink = MemorySink()
+    with serve(server.app()) as address:
+        fits, does_not = ask(backend(address), cases, sink)
+    assert isinstance(fits, TokenLogProbs) and len(fits.per_token) == fitting
+    assert isinstance(does_not, Failure)
+    assert does_not.error_class == "ContextTooLong"
+    assert "has 21 tokens" in does_not.message and sink.retries == []

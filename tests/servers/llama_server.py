@@ -31,6 +31,7 @@ class LlamaServer:
     ) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.bos = BOS
+        self.longest = 64
         self._adds_bos = adds_bos
         self._forces = forces
         self._after_grammar = after_grammar
@@ -77,7 +78,8 @@ class LlamaServer:
         return web.json_response({"object": "list", "data": [listed]})
 
     async def _properties(self, request: web.Request) -> web.Response:
-        return web.json_response({"bos_token": self.bos, "eos_token": ""})
+        settings = {"n_ctx": self.longest, "params": {}}
+        return web.json_response({"bos_token": self.bos, "default_generation_settings": settings})
 
     async def _tokenize(self, request: web.Request) -> web.Response:
         body = await request.json()
