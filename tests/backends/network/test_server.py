@@ -21,6 +21,7 @@ from llmprof.backends.network.retries import (
 )
 from llmprof.backends.network.server import Server, secret_from_environment
 from llmprof.backends.openai import OpenAIBackend
+from llmprof.backends.openai_answers import ListedModel
 from llmprof.backends.toxicity.moderation import ModerationBackend
 from llmprof.backends.toxicity.perspective import PerspectiveBackend
 from llmprof.errors import BackendError, LlmprofError, UsageError
@@ -245,7 +246,7 @@ def test_absurd_time_to_wait_ends_in_a_failure(value: str) -> None:
     with serve(app) as address:
         options = BackendOptions(model="toy", base_url=address)
         backend = OpenAIBackend(options, retries=QUICK)
-        backend.__dict__["_served"] = type("Entry", (), {"id": "toy", "root": None})
+        backend.__dict__["_served"] = ListedModel(id="toy")
         (outcome,) = ask(backend, [CHAT], MemorySink())
     assert isinstance(outcome, Failure)
     assert outcome.error_class == "RateLimited"
