@@ -97,9 +97,26 @@ class LogLikelihood:
     kind: ClassVar[str] = "log_likelihood"
     response: ClassVar[type[TokenLogProbs]] = TokenLogProbs
 
+    @property
+    def parts(self) -> tuple[str, str]:
+        """Context and continuation, with the spaces between them where `reading` puts them."""
+        if self.reading != "text":
+            return self.context, self.continuation
+        return split_blanks(self.context, self.continuation)
+
     def canonical(self) -> Json:
         data = {"context": self.context, "continuation": self.continuation}
         return data if self.reading == "text" else {**data, "reading": self.reading}
+
+
+def split_blanks(context: str, continuation: str) -> tuple[str, str]:
+    """Move trailing spaces of the context to the continuation, as lm-evaluation-harness does.
+
+    >>> split_blanks("The sky is ", "blue")
+    ('The sky is', ' blue')
+    """
+    kept = context.rstrip()
+    return kept, context[len(kept) :] + continuation
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,6 @@ from pydantic import Field
 from llmprof.backends.network.retries import RequestFault
 from llmprof.backends.network.server import Server, StrictModel
 from llmprof.backends.openai_logprobs import PROBE, LogProb, Post, beginning, empty_continuation
-from llmprof.backends.token_boundaries import split_blanks
 from llmprof.requests import LogLikelihood
 from llmprof.responses import TokenLogProbs
 
@@ -111,9 +110,7 @@ class ForcedTokens:
         return bool(self._begin or self._bos_token)
 
     async def score(self, request: LogLikelihood) -> TokenLogProbs:
-        context, continuation = request.context, request.continuation
-        if request.reading == "text":
-            context, continuation = split_blanks(context, continuation)
+        context, continuation = request.parts
         # A rendered prompt has its beginning-of-text token.
         begin = [] if request.reading == "rendered" else self._begin
         if not context and not begin:

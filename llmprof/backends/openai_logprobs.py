@@ -20,7 +20,7 @@ from pydantic import Field
 
 from llmprof.backends.network.retries import RequestFault
 from llmprof.backends.network.server import Server, StrictModel
-from llmprof.backends.token_boundaries import ends_of, shown, split_blanks, start_of
+from llmprof.backends.token_boundaries import ends_of, shown, start_of
 from llmprof.errors import BackendError
 from llmprof.requests import LogLikelihood
 from llmprof.responses import TokenLogProbs
@@ -267,9 +267,7 @@ class ListedLogProbs:
         return self._scoring.conditioned or self._bos_token is not None
 
     async def score(self, request: LogLikelihood) -> TokenLogProbs:
-        context, continuation = request.context, request.continuation
-        if request.reading == "text":
-            context, continuation = split_blanks(context, continuation)
+        context, continuation = request.parts
         if request.reading == "rendered" and self._scoring.conditioned:
             raise RequestFault(
                 "TokenBoundary", "the server begins a text that has its beginning-of-text token"

@@ -113,13 +113,3 @@ def shown(token: str) -> str:
     if found := _BYTES.fullmatch(token):
         return re.sub(r"\\x[0-9a-f]{2}", _REPLACEMENT, found[1])
     return token
-
-
-def split_blanks(context: str, continuation: str) -> tuple[str, str]:
-    """Move trailing spaces of the context to the continuation, as lm-evaluation-harness does.
-
-    >>> split_blanks("The sky is ", "blue")
-    ('The sky is', ' blue')
-    """
-    kept = context.rstrip()
-    return kept, context[len(kept) :] + continuation

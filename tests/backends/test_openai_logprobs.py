@@ -14,7 +14,8 @@ from llmprof.backends.openai_logprobs import (
     Scoring,
     scoring_of,
 )
-from llmprof.backends.token_boundaries import ends_of, split_blanks, starts_of
+from llmprof.backends.token_boundaries import ends_of, starts_of
+from llmprof.requests import split_blanks
 
 ECHO, PROMPT_LOGPROBS = SCORING_WAYS
 TOKENS = st.lists(st.text(min_size=1, max_size=5), min_size=1, max_size=8)

@@ -21,7 +21,7 @@ from llmprof.backends.huggingface.drafts import (
 from llmprof.backends.huggingface.limits import longest_input
 from llmprof.backends.huggingface.model import LocalModel
 from llmprof.backends.huggingface.sampling import next_tokens
-from llmprof.backends.huggingface.tokenization import check_ids, pad, split_text
+from llmprof.backends.huggingface.tokenization import check_ids, pad
 from llmprof.errors import BackendError
 from llmprof.requests import Generate, LogLikelihood, Outcome
 from llmprof.responses import Failure, TokenLogProbs
@@ -86,7 +86,7 @@ class EncoderDecoder:
 
     def _pair(self, request: LogLikelihood) -> tuple[list[int], list[int]] | Failure:
         """Token ids of source and target."""
-        context, continuation = split_text(request)
+        context, continuation = request.parts
         if not context:
             return Failure(
                 "NoSource",

@@ -63,7 +63,7 @@ class Encoder:
         `LogLikelihood` says what follows from it. An empty context is the beginning-of-text token,
         or else end-of-text.
         """
-        pairs = [split_text(request) for request in requests]
+        pairs = [request.parts for request in requests]
         readings = [request.reading for request in requests]
         heads = self._encode_once(
             [
@@ -225,14 +225,6 @@ def special_tokens(tokenizer: Any) -> set[str]:
     """The tokens that are left out of a text that was decoded without special tokens."""
     added = getattr(tokenizer, "added_tokens_decoder", {}).values()
     return {*tokenizer.all_special_tokens, *(each.content for each in added if each.special)}
-
-
-def split_text(request: LogLikelihood) -> tuple[str, str]:
-    context, continuation = request.context, request.continuation
-    if request.reading != "text":
-        return context, continuation
-    kept = context.rstrip()
-    return kept, context[len(kept) :] + continuation
 
 
 def fit(tokens: list[int], context: int, longest_input: int | None) -> EncodedPair | Failure:
