@@ -23,8 +23,6 @@ from llmprof.backends.openai_logprobs import PROBE, LogProb, Post, beginning, em
 from llmprof.requests import LogLikelihood
 from llmprof.responses import TokenLogProbs
 
-# What its list of models says.
-OWNER = "llamacpp"
 # No vocabulary is larger.
 _ALL_TOKENS = 10**7
 # Probabilities after the grammar are all 1.

@@ -12,7 +12,6 @@ from functools import cached_property, partial
 from itertools import islice
 from typing import Any
 
-from llmprof.backends.llama_server import OWNER as LLAMA_SERVER
 from llmprof.backends.llama_server import forced_tokens
 from llmprof.backends.network.retries import PassingFault, RequestFault, RetryPolicy
 from llmprof.backends.network.server import (
@@ -37,7 +36,7 @@ from llmprof.backends.openai_logprobs import (
     no_beginning,
     scoring_of,
 )
-from llmprof.backends.openai_parameters import LIMITS, STATED, TEMPLATE_FIELD, Parameters
+from llmprof.backends.openai_parameters import LIMITS, LLAMA_CPP, STATED, TEMPLATE_FIELD, Parameters
 from llmprof.backends.protocol import BackendOptions, Sink
 from llmprof.backends.thinking import OFF, ON, STRIP, SWITCHES
 from llmprof.errors import BackendError, UnknownNameError, UsageError
@@ -191,7 +190,7 @@ class OpenAIBackend:
             with suppress(ValueError):
                 if answer is not None and (scoring := scoring_of(way, answer)):
                     return ListedLogProbs(scoring, self._post, self._server, bos_token)
-        if self._served.owned_by == LLAMA_SERVER:
+        if self._served.owned_by == LLAMA_CPP:
             with suppress(ValueError):
                 return forced_tokens(self._probe, self._post, self._server, bos_token)
         return None

@@ -21,6 +21,8 @@ LIMITS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_t
 _OPTIONAL = ("seed", "top_k", "top_p", "stop", "temperature")
 # Variables of the chat template, for vLLM, SGLang and llama.cpp.
 TEMPLATE_FIELD = "chat_template_kwargs"
+# The owner of the models that llama.cpp's server lists.
+LLAMA_CPP = "llamacpp"
 # No token is out of reach (top-k, min-p), and none is less likely for having been written before.
 _FULL_DISTRIBUTION = {
     "top_k": -1,
@@ -32,7 +34,7 @@ _FULL_DISTRIBUTION = {
 # that they list: llama.cpp with top-k 40, min-p 0.05 and the temperature last, vLLM and SGLang
 # with what the checkpoint's generation_config.json says, for greedy decoding too.
 STATED: Mapping[str, Mapping[str, Any]] = {
-    "llamacpp": {
+    LLAMA_CPP: {
         **_FULL_DISTRIBUTION,
         "samplers": ["temperature", "top_k", "top_p"],
         "dynatemp_range": 0.0,
